@@ -1,0 +1,29 @@
+"""raysweep: from raw data to a model tagged `best`, on Ray, with the lineage of every byte kept.
+
+`run_sweep` is what `python -m raysweep run` calls. Importing this package is quick: Ray, torch and
+the trackers are imported when a sweep starts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raysweep.version import __version__
+
+if TYPE_CHECKING:
+    from raysweep.pipeline.result import SweepResult
+    from raysweep.pipeline.sweep import run_sweep
+
+__all__ = ["SweepResult", "__version__", "run_sweep"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "run_sweep":
+        from raysweep.pipeline.sweep import run_sweep
+
+        return run_sweep
+    if name == "SweepResult":
+        from raysweep.pipeline.result import SweepResult
+
+        return SweepResult
+    raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

@@ -1,0 +1,10 @@
+"""`python -m raysweep`."""
+
+from __future__ import annotations
+
+import sys
+
+from raysweep.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""The commands: each parses, calls, prints. What is heavy is imported inside the commands.
+
+Human text goes to stderr; with `--json`, stdout is one JSON object and nothing else. Exit codes:
+0 done, 1 the sweep failed, 2 the input is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import Interrupted, RaysweepError
+
+if TYPE_CHECKING:
+    from raysweep.config import Config
+    from raysweep.pipeline.reading import StoredSweep
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        with _stdout_for_json(args.json) as out, _terminable():
+            answer = args.command(args)
+            if args.json and answer is not None:
+                print(json.dumps(answer), file=out, flush=True)
+        return 0
+    except RaysweepError as error:
+        print(f"raysweep: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("raysweep: interrupted", file=sys.stderr)
+        return Interrupted.exit_code
+    except BrokenPipeError:  # `raysweep list | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m raysweep",
+        description="From raw data to a model tagged `best`, in one command, on Ray.",
+    )
+    parser.add_argument("--version", action="version", version=_Version())
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--storage", type=Path, metavar="DIR", help="where sweeps are kept (default ./runs)"
+    )
+    common.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    sweep = argparse.ArgumentParser(add_help=False)
+    sweep.add_argument(
+        "config", nargs="?", type=Path, help="a YAML file (default: the MNIST sweep)"
+    )
+    sweep.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key, e.g. train.epochs=3; may be repeated",
+    )
+    sweep.add_argument("--sweep", type=Path, metavar="FILE", help="a W&B sweep YAML")
+    sweep.add_argument("--name", help="the sweep's name (default: data set and time)")
+    sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
+
+    run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")
+    run.add_argument(
+        "--address", metavar="ADDR", help="join a Ray cluster: auto, HOST:PORT or ray://HOST:PORT"
+    )
+    run.add_argument(
+        "--local-mode", action="store_true", help="everything in one process, for a debugger"
+    )
+    run.add_argument("--verbose", action="store_true", help="show what Ray says")
+    run.set_defaults(command=_run)
+
+    plan = commands.add_parser(
+        "plan", parents=[sweep, common], help="check the input and show what would run"
+    )
+    plan.set_defaults(command=_plan)
+
+    listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
+    listing.set_defaults(command=_list)
+
+    stored = argparse.ArgumentParser(add_help=False, parents=[common])
+    best = commands.add_parser("best", parents=[stored], help="the winner of a sweep")
+    best.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    best.add_argument("--download", type=Path, metavar="DIR", help="copy its files to a new folder")
+    best.set_defaults(command=_best)
+
+    lineage = commands.add_parser(
+        "lineage", parents=[stored], help="what an artifact came from, and what came of it"
+    )
+    lineage.add_argument("artifact", help="name:vK or name:alias, e.g. trained-model:best")
+    lineage.add_argument("--sweep", help="whose project to look in (default: the latest sweep's)")
+    lineage.set_defaults(command=_lineage)
+
+    dashboard = commands.add_parser(
+        "dashboard", parents=[stored], help="open the tracker's page on the best's lineage"
+    )
+    dashboard.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    dashboard.add_argument("--port", type=int, help="port on 127.0.0.1 (default: a free one)")
+    dashboard.add_argument(
+        "--no-browser", action="store_true", help="print the address and open nothing"
+    )
+    dashboard.set_defaults(command=_dashboard)
+    return parser
+
+
+class _Version(str):
+    """Reads the package's metadata only when `--version` asks (30 ms)."""
+
+    def __mod__(self, _: Any) -> str:
+        from raysweep.version import __version__
+
+        return f"raysweep {__version__}"
+
+
+def _config(args: argparse.Namespace) -> Config:
+    from raysweep.config import load_config
+
+    overrides = list(args.overrides)
+    if args.tracker:
+        overrides.append(f"tracking.backend={args.tracker}")
+    if args.storage:
+        overrides.append(f"storage={json.dumps(str(args.storage))}")
+    return load_config(args.config, overrides, args.sweep)
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    config = _config(args)
+    from rich.console import Console
+
+    from raysweep.pipeline.sweep import run_sweep
+    from raysweep.terminal.live import LiveTable
+    from raysweep.terminal.plain import PlainLines
+    from raysweep.terminal.summary import show_result
+
+    console = Console(stderr=True)
+    live = console.is_terminal and not args.verbose
+    with LiveTable(console) if live else PlainLines(sys.stderr) as observer:
+        result = run_sweep(
+            config,
+            name=args.name,
+            address=args.address,
+            local_mode=args.local_mode,
+            verbose=args.verbose,
+            observer=observer,
+        )
+    show_result(console, result, args.storage)
+    return result.to_json()
+
+
+def _plan(args: argparse.Namespace) -> dict[str, Any]:
+    config = _config(args)
+    from rich.console import Console
+
+    from raysweep.pipeline.plan import make_plan
+    from raysweep.terminal.plan import show_plan
+
+    plan = make_plan(config, args.name)
+    if not args.json:
+        show_plan(Console(stderr=True), plan)
+    return plan.to_json()
+
+
+def _list(args: argparse.Namespace) -> dict[str, Any]:
+    from rich.console import Console
+
+    from raysweep.pipeline.storage import Storage
+    from raysweep.terminal.summary import show_sweeps
+
+    sweeps = [
+        {
+            "sweep": folder.path.name,
+            "created": folder.record().created,
+            "project": folder.record().project,
+            "tracker": folder.record().tracker,
+            "result": folder.result(),
+        }
+        for folder in Storage(_storage(args)).sweeps()
+    ]
+    if not args.json:
+        show_sweeps(Console(stderr=True), sweeps)
+    return {"sweeps": sweeps}
+
+
+def _best(args: argparse.Namespace) -> dict[str, Any]:
+    from rich.console import Console
+
+    from raysweep.terminal.summary import show_best
+
+    stored = _stored(args)
+    result = stored.result()
+    if args.download:
+        stored.download_best(args.download)
+    if not args.json:
+        show_best(Console(stderr=True), stored.record.name, result, args.download)
+    downloaded = {"download": str(args.download.resolve())} if args.download else {}
+    return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
+
+
+def _lineage(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.terminal.graph import lineage_lines
+
+    lineage = _stored(args).lineage(args.artifact)
+    if not args.json:
+        print("\n".join(lineage_lines(lineage)), file=sys.stderr)
+    return lineage.to_json()
+
+
+def _dashboard(args: argparse.Namespace) -> None:
+    import webbrowser
+
+    from raysweep.errors import UserError
+    from raysweep.tracking import dashboard
+
+    stored = _stored(args)
+    result = stored.folder.result()
+    if stored.record.tracker != "trackio":
+        raise UserError(f"{stored.record.name} is recorded in W&B; its page is there")
+    ref = result["best"]["artifact"] if result else None
+    served = dashboard.serve(stored.storage.tracker, stored.record.project, ref, args.port)
+    print(f"{served.url}\nCtrl-C stops it", file=sys.stderr, flush=True)
+    if args.json:
+        print(json.dumps({"url": served.url}), flush=True)
+    if not args.no_browser:
+        webbrowser.open(served.url)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        served.stop()
+
+
+def _stored(args: argparse.Namespace) -> StoredSweep:
+    from raysweep.pipeline.reading import StoredSweep
+
+    return StoredSweep.find(_storage(args), args.sweep)
+
+
+def _storage(args: argparse.Namespace) -> Path:
+    from raysweep.config import Config
+
+    return args.storage or Path(Config().storage)
+
+
+@contextlib.contextmanager
+def _stdout_for_json(wanted: bool) -> Iterator[Any]:
+    """Give stdout to the one JSON object: whatever else prints to it, here or in C, is human."""
+    if not wanted:
+        yield sys.stdout
+        return
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        try:
+            yield out
+        finally:
+            sys.stdout.flush()
+            os.dup2(out.fileno(), 1)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: with its runs closed and its children gone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,53 @@
+"""The typed config: schema, W&B's search-space vocabulary, loading and overrides."""
+
+from raysweep.config.distributions import (
+    Categorical,
+    Constant,
+    Distribution,
+    Normal,
+    Rounded,
+    Steps,
+    Uniform,
+)
+from raysweep.config.loading import load_config
+from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
+from raysweep.config.parameter import Parameter
+from raysweep.config.schema import Config
+from raysweep.config.sections import (
+    DataConfig,
+    ModelConfig,
+    PreprocessConfig,
+    ResourcesConfig,
+    TrackingConfig,
+    TrainConfig,
+)
+from raysweep.config.space import apply, enumerate_trials
+from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
+from raysweep.config.targets import target
+
+__all__ = [
+    "ACTIVATIONS",
+    "OPTIMIZERS",
+    "Categorical",
+    "Config",
+    "Constant",
+    "DataConfig",
+    "Distribution",
+    "EarlyTerminate",
+    "Metric",
+    "ModelConfig",
+    "Normal",
+    "Parameter",
+    "PreprocessConfig",
+    "ResourcesConfig",
+    "Rounded",
+    "Steps",
+    "SweepConfig",
+    "TrackingConfig",
+    "TrainConfig",
+    "Uniform",
+    "apply",
+    "enumerate_trials",
+    "load_config",
+    "target",
+]

@@ -1,0 +1,138 @@
+"""pydantic's errors as one line: where, what was expected, what was found, what to do.
+
+Checks that pydantic has no words for raise `mistake(…)`: a ValidationError with its own text and a
+place below the model that raises it, which pydantic then carries upwards like any other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from raysweep.errors import ConfigError
+
+Loc = tuple[int | str, ...]
+"""Where a value stands: keys and list positions, from the root."""
+
+_EXPECTED = {
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "invalid_key": "text for a key",
+    "int_type": "a whole number",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "string_pattern_mismatch": "a name of letters and digits",
+    "string_too_short": "at least {min_length} character(s)",
+    "too_long": "at most {max_length} item(s)",
+    "too_short": "at least {min_length} item(s)",
+}
+"""Error type → what the place takes; the braces are pydantic's context of the error."""
+
+
+def mistake(loc: Loc, text: str, value: object = None) -> ValidationError:
+    """An error to raise in a validator: `text` is about `value`, at `loc` below the model."""
+    kind = PydanticCustomError("explained", "{text}", {"text": text})
+    return ValidationError.from_exception_data(
+        "raysweep", [{"type": kind, "loc": loc, "input": value}]
+    )
+
+
+def to_config_error(
+    error: ValidationError, root: type[BaseModel], origin: Callable[[Loc], str]
+) -> ConfigError:
+    """The first problem of `error` as a ConfigError; `origin(loc)`, its prefix, says whose it is.
+
+    An unknown key goes first: where a required key is misspelt, pydantic also reports it missing.
+    """
+    details = sorted(
+        error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
+    )
+    first = details[0]
+    where = f"{place(first['loc'])}: " if first["loc"] else ""
+    return ConfigError(f"{origin(first['loc'])}{where}{problem(first, root)}")
+
+
+def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
+    """What is wrong, without the place. `root` is the model that the error's place starts at."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"unknown key{_nearest_key(detail['loc'], root)}"
+    if kind == "missing":
+        return "missing; this key has no default"
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        hint = nearest(str(detail["input"]), choices)
+        expected = ", ".join(choices) if len(choices) == 1 else f"one of {', '.join(choices)}"
+        return f"expected {expected}, got {found(detail['input'])}{hint}"
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind].format(**context)}, got {found(detail['input'])}"
+    return detail["msg"]
+
+
+def place(loc: Loc) -> str:
+    """`("sweep", "parameters", "learning_rate", "values", 1)` as a reader would write it."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return text.removeprefix(".")
+
+
+def found(value: object) -> str:
+    """A value, as YAML would show it and short enough for one line."""
+    if isinstance(value, str):
+        shown = f"the text {json.dumps(value, ensure_ascii=False)}"
+    elif isinstance(value, dict):
+        shown = "a mapping"
+    else:
+        shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= 60 else f"{shown[:59]}…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean x?`, or nothing where no known name is near. Case counts for nothing."""
+    folded = {each.lower(): each for each in sorted(known)}
+    matches = difflib.get_close_matches(name.lower(), folded, n=1)
+    return f"; did you mean {folded[matches[0]]}?" if matches else ""
+
+
+def _nearest_key(loc: Loc, root: type[BaseModel]) -> str:
+    """A hint for an unknown key: its nearest sibling, or the section that has such a key."""
+    key, known = str(loc[-1]), list(_model_at(loc[:-1], root).model_fields)
+    at_root = [
+        f"{section}.{key}"
+        for section, field in root.model_fields.items()
+        for model in _models_in(field.annotation)
+        if len(loc) == 1 and key in model.model_fields
+    ]
+    if at_root:
+        return f"; did you mean {at_root[0]}?"
+    return nearest(key, known) or f"; known keys here: {', '.join(known)}"
+
+
+def _model_at(loc: Loc, root: type[BaseModel]) -> type[BaseModel]:
+    """The model whose keys stand at `loc`; a key of a plain mapping leads no deeper."""
+    model = root
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            model = next(_models_in(field.annotation), model)
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a type names: itself, or inside `X | None` and `Mapping[str, X]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -1,0 +1,56 @@
+"""Which of torch's optimizers and activations a config may name.
+
+Spelled out, since importing torch takes about a second and a misspelt name should be told at once.
+A test holds both lists equal to what the installed torch offers.
+"""
+
+from __future__ import annotations
+
+OPTIMIZERS = (
+    "ASGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+)
+"""Classes of `torch.optim` that train parameters of any shape, from dense gradients, no closure.
+
+Left out: LBFGS (its step needs a closure), SparseAdam (sparse gradients), Muon (matrices only).
+"""
+
+ACTIVATIONS = (
+    "CELU",
+    "ELU",
+    "GELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSigmoid",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+)
+"""Classes of `torch.nn` that need no argument and map each element by itself.
+
+Left out: GLU (halves a dimension), the softmaxes (mix the elements of a dimension), Threshold and
+MultiheadAttention (need arguments).
+"""

@@ -1,0 +1,111 @@
+"""From a config to its trials: which values each one gets, and the config that they make."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from random import Random
+from typing import Any
+
+from pydantic import ValidationError
+
+from raysweep.config.distributions import Distribution, Json
+from raysweep.config.explain import place, problem
+from raysweep.config.schema import Config
+from raysweep.config.targets import SWEEPABLE, name_problem, target
+from raysweep.errors import ConfigError
+
+MAX_REPEATS = 1000
+"""Draws in a row that give nothing new before random search takes its space for exhausted."""
+
+
+def apply(config: Config, values: Mapping[str, Json]) -> Config:
+    """The config of one trial: `values` put in place of the fields that their names stand for.
+
+    Raises ConfigError for a name that cannot be swept and a value that its field does not take.
+    """
+    changes: dict[str, dict[str, Json]] = {}
+    names = {target(name): name for name in values}
+    for name, value in values.items():
+        if text := name_problem(name):
+            raise ConfigError(f"sweep.parameters.{name}: {text}")
+        section, _, field = target(name).partition(".")
+        changes.setdefault(section, {})[field] = value
+    sections = {
+        section: _changed(getattr(config, section), section, fields, names)
+        for section, fields in changes.items()
+    }
+    return config.model_copy(update=sections)
+
+
+def enumerate_trials(config: Config) -> list[dict[str, Json]]:
+    """The values of every trial of a grid or random sweep, in order.
+
+    Grid: the whole product, the last parameter varying fastest, cut off at `run_cap`. Random:
+    `run_cap` draws seeded with `train.seed`, none of them twice, fewer where there are no more; a
+    larger `run_cap` adds to the end and changes none before. (Bayes chooses as it goes.)
+
+    Raises ConfigError for a draw that its field does not take (a bell curve has no bounds).
+    """
+    sweep = config.sweep
+    assert sweep.method != "bayes", "bayes has no trials before the first one ends"
+    space = sweep.space()
+    if sweep.method == "grid":
+        trials = _product(space, range(_size(space)))
+    elif all(each.even for each in space.values()):
+        trials = _product(space, _shuffled(_size(space), Random(config.train.seed)))
+    else:
+        trials = _draws(space, Random(config.train.seed))
+    listed = list(islice(trials, sweep.run_cap))
+    for trial in listed:
+        apply(config, trial)
+    return listed
+
+
+def _changed(current: Any, section: str, fields: dict[str, Json], names: dict[str, str]) -> Any:
+    try:
+        return SWEEPABLE[section].model_validate({**dict(current), **fields})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field, *inside = first["loc"]
+        where = place(("sweep", "parameters", names[f"{section}.{field}"], *inside))
+        raise ConfigError(f"{where}: {problem(first, SWEEPABLE[section])}") from None
+
+
+def _size(space: Mapping[str, Distribution]) -> int:
+    return math.prod(each.size or 0 for each in space.values())
+
+
+def _product(space: Mapping[str, Distribution], ranks: Iterable[int]) -> Iterator[dict[str, Json]]:
+    """The combinations of these ranks: a rank is a number whose digits are the values' indices."""
+    for rank in ranks:
+        trial = {}
+        for name, each in reversed(list(space.items())):
+            assert each.size is not None
+            rank, index = divmod(rank, each.size)
+            trial[name] = each.at(index)
+        yield dict(reversed(trial.items()))
+
+
+def _shuffled(size: int, rng: Random) -> Iterator[int]:
+    """0 … size-1 in random order, lazily: Fisher–Yates that keeps only the entries it has moved."""
+    moved: dict[int, int] = {}
+    for last in range(size - 1, -1, -1):
+        pick = rng.randint(0, last)
+        yield moved.get(pick, pick)
+        moved[pick] = moved.get(last, last)
+
+
+def _draws(space: Mapping[str, Distribution], rng: Random) -> Iterator[dict[str, Json]]:
+    """Independent draws without repeats, until MAX_REPEATS in a row give nothing new."""
+    seen: set[str] = set()
+    repeats = 0
+    while repeats < MAX_REPEATS:
+        trial = {name: each.sample(rng) for name, each in space.items()}
+        key = json.dumps(trial, sort_keys=True)
+        repeats = repeats + 1 if key in seen else 0
+        if key not in seen:
+            seen.add(key)
+            yield trial

@@ -1,0 +1,186 @@
+"""The `sweep` section: W&B's sweep schema, as far as raysweep runs it.
+
+Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. What differs: `metric` has a default,
+and its `goal` follows from its name; `program` and `command` are read over, since they say what
+W&B's own agent would start.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from raysweep.config.distributions import Categorical, Distribution, Normal, Rounded
+from raysweep.config.explain import Loc, found, mistake, nearest
+from raysweep.config.parameter import Parameter
+from raysweep.config.sections import Section
+from raysweep.config.targets import as_held, name_problem, target, value_problem
+
+GOALS = {
+    "train/loss": "minimize",
+    "validation/loss": "minimize",
+    "validation/accuracy": "maximize",
+}
+"""The metrics that a trial reports each epoch → which way is better."""
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def _reported(name: str) -> str:
+    if name in GOALS:
+        return name
+    raise PydanticCustomError(
+        "explained",
+        "no trial reports {name}{hint} (trials report {known})",
+        {
+            "name": found(name).removeprefix("the text "),
+            "hint": nearest(name, GOALS),
+            "known": ", ".join(GOALS),
+        },
+    )
+
+
+class Metric(Section):
+    """What the sweep optimizes, and what the best trial is chosen on."""
+
+    name: Annotated[str, AfterValidator(_reported)]
+    """train/loss, validation/loss (mean cross-entropy, nats) or validation/accuracy (percent)."""
+
+    goal: Literal["minimize", "maximize"]
+    """Which way is better. By default what the name says: losses down, accuracy up."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _goal_of_name(cls, given: Any) -> Any:
+        name = given.get("name") if isinstance(given, dict) else None
+        return {"goal": GOALS[name], **given} if isinstance(name, str) and name in GOALS else given
+
+
+class EarlyTerminate(Section):
+    """Stop trials that fall behind, epoch by epoch; raysweep runs it as ASHA."""
+
+    type: Literal["hyperband"]
+    """The one kind that W&B knows."""
+
+    min_iter: Count | None = None
+    """Epochs that every trial gets before it can be stopped."""
+
+    max_iter: Count | None = None
+    """With `s`, another way to say it: every trial gets max_iter / eta^s epochs."""
+
+    s: Count | None = None
+    """Number of brackets counted down from `max_iter`."""
+
+    eta: Annotated[int, Field(ge=2)] = 3
+    """At each rung one trial in `eta` goes on, to `eta` times as many epochs."""
+
+    @model_validator(mode="after")
+    def _one_way_or_the_other(self) -> EarlyTerminate:
+        if self.min_iter is not None and (self.max_iter is not None or self.s is not None):
+            raise mistake((), "give min_iter, or max_iter and s, not both")
+        if self.min_iter is None and (self.max_iter is None or self.s is None):
+            raise mistake((), "hyperband needs min_iter, or max_iter and s")
+        return self
+
+    @property
+    def grace_period(self) -> int:
+        """Epochs that every trial gets before ASHA can stop it, at least 1."""
+        if self.min_iter is not None:
+            return self.min_iter
+        assert self.max_iter is not None
+        assert self.s is not None
+        grace: int = self.max_iter // self.eta**self.s  # mypy takes int**int for Any
+        return max(1, grace)
+
+    @property
+    def reduction_factor(self) -> int:
+        """ASHA's name for `eta`."""
+        return self.eta
+
+
+class SweepConfig(Section):
+    """Which trials to run, how many, and what to choose the best on."""
+
+    name: Annotated[str, Field(min_length=1)] | None = None
+    """What the sweep is called."""
+
+    description: str | None = None
+    """What the sweep is for."""
+
+    method: Literal["grid", "random", "bayes"]
+    """All combinations in order; draws; or Optuna's TPE, which learns from finished trials."""
+
+    metric: Metric = Metric(name="validation/accuracy", goal="maximize")
+    """What the best trial is chosen on."""
+
+    run_cap: Count | None = None
+    """Number of trials at most. Random and bayes need it."""
+
+    parameters: Mapping[str, Parameter]
+    """Field → its values. A bare name is a field of `train`; a dotted one says its section."""
+
+    early_terminate: EarlyTerminate | None = None
+    """When to stop a trial that falls behind; null lets each run to its end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_agents_keys(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        for key in ("project", "entity"):
+            if key in given:
+                raise mistake((key,), f"not part of a sweep here; set tracking.{key}")
+        return {key: item for key, item in given.items() if key not in ("program", "command")}
+
+    @model_validator(mode="after")
+    def _can_run(self) -> SweepConfig:
+        if self.method != "grid" and self.run_cap is None:
+            text = f"missing; method {self.method} never ends by itself, so say how many trials"
+            raise mistake(("run_cap",), text)
+        owner: dict[str, str] = {}
+        for name, parameter in self.parameters.items():
+            at = ("parameters", name)
+            if problem := name_problem(name):
+                raise mistake(at, problem)
+            if (first := owner.setdefault(target(name), name)) != name:
+                raise mistake(at, f"sets {target(name)}, which the parameter {first} sets already")
+            distribution = parameter.build()
+            _check_values(at, name, distribution)
+            _check_method(at, self.method, distribution)
+        return self
+
+    def space(self) -> dict[str, Distribution]:
+        """Parameter's name → its distribution, in the order of the file."""
+        return {name: parameter.build() for name, parameter in self.parameters.items()}
+
+
+def _check_values(at: Loc, name: str, distribution: Distribution) -> None:
+    """Raise a mistake where the swept field does not take what the distribution gives it."""
+    seen: set[str] = set()
+    for key, value in distribution.edges():
+        if text := value_problem(name, value):
+            raise mistake((*at, *key), text)
+        held = json.dumps(as_held(name, value), sort_keys=True)
+        if isinstance(distribution, Categorical) and held in seen:
+            text = f"{found(value)} is listed twice; to draw it more often, use probabilities"
+            raise mistake((*at, *key), text)
+        seen.add(held)
+
+
+def _check_method(at: Loc, method: str, distribution: Distribution) -> None:
+    """Raise a mistake where the method cannot search such a distribution."""
+    if method == "grid" and distribution.size is None:
+        shown = distribution.describe()
+        text = f"method grid cannot go through {shown}; list values, or use q_uniform"
+        raise mistake(at, text)
+    weighted = isinstance(distribution, Categorical) and not distribution.even
+    if method == "bayes" and (weighted or isinstance(distribution, (Normal, Rounded))):
+        text = (
+            f"method bayes cannot search {distribution.describe()}; "
+            "use values, uniform, q_uniform or log_uniform_values, or method random"
+        )
+        raise mistake(at, text)

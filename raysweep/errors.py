@@ -1,0 +1,60 @@
+"""What can go wrong, as a tree.
+
+RaysweepError              any failure raysweep explains in one line; exit code 1
+├── UserError              the input is wrong and the user can mend it; exit code 2
+│   ├── ConfigError        a key, type, value or file of the configuration
+│   └── DataError          the data set's files: missing, truncated, unreadable
+├── TrackingError          the tracker could not do what was asked
+│   ├── ArtifactNotFound   no such artifact, version or alias
+│   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
+├── SweepFailed            the sweep ran and there is no best
+└── Interrupted            the user stopped the sweep; exit code 130
+
+A message says what is wrong, where, what was found, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class RaysweepError(Exception):
+    """A failure that raysweep explains in one line. Raised directly by nothing."""
+
+    exit_code = 1
+
+
+class UserError(RaysweepError):
+    """The input is wrong, and the message tells the user how to mend it."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A key, a type, a value or a file of the configuration."""
+
+
+class DataError(UserError):
+    """The data set's files are missing, truncated or unreadable."""
+
+
+class TrackingError(RaysweepError):
+    """The tracker could not do what was asked."""
+
+
+class ArtifactNotFound(TrackingError):
+    """No artifact, version or alias of that name; the user named it, so exit code 2."""
+
+    exit_code = 2
+
+
+class ArtifactCorrupt(TrackingError):
+    """Bytes on disk differ from the digest that they were logged with."""
+
+
+class SweepFailed(RaysweepError):
+    """The sweep ran to its end and there is no best: every trial failed."""
+
+
+class Interrupted(RaysweepError):
+    """The user stopped the sweep. What had finished is kept."""
+
+    exit_code = 130

@@ -1,0 +1,119 @@
+"""Which files a data set is read from, and whether they are there and whole. Without torch."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from raysweep.errors import DataError
+from raysweep.ml import idx
+
+TORCHVISION = ("MNIST", "FashionMNIST", "KMNIST")
+"""The `torchvision.datasets` classes of 10 classes of 28×28 greyscale pictures in IDX files."""
+
+DIGITS = "digits"
+"""scikit-learn's embedded 8×8 digits: no files, always there."""
+
+DATASETS = (*TORCHVISION, DIGITS)
+
+RAW_FILES = {
+    "train-images-idx3-ubyte": 3,
+    "train-labels-idx1-ubyte": 1,
+    "t10k-images-idx3-ubyte": 3,
+    "t10k-labels-idx1-ubyte": 1,
+}
+"""The files of a torchvision data set, in `raw_folder`, and how many dimensions each has."""
+
+
+def require_known(dataset: str) -> None:
+    """Raise DataError unless `dataset` is one of `DATASETS`."""
+    if dataset not in DATASETS:
+        raise DataError(
+            f"data.dataset: unknown data set {dataset!r}; known: {', '.join(DATASETS)} "
+            "(10 classes of 28x28 greyscale pictures are supported)"
+        )
+
+
+def raw_folder(dataset: str, root: Path) -> Path:
+    """Where torchvision, given `root`, keeps the files."""
+    return root / dataset / "raw"
+
+
+def find(dataset: str, root: Path) -> dict[str, Path]:
+    """The files of `RAW_FILES` that are there, plain or (where the plain one is not) gzipped."""
+    folder = raw_folder(dataset, root)
+    found = {}
+    for name in RAW_FILES:
+        candidates = (folder / name, folder / f"{name}.gz")
+        path = next((path for path in candidates if path.is_file()), None)
+        if path is not None:
+            found[name] = path
+    return found
+
+
+def dataset_state(dataset: str, root: Path) -> Literal["present", "absent"]:
+    """Whether `load` would read the data set from below `root`.
+
+    Reads headers and sizes, not the content (a gzipped file is unpacked once). `absent` as soon as
+    one file is missing; but a file that is there and damaged is a fault, whatever else is missing.
+
+    Raises DataError for an unknown data set, or naming the file that is truncated or unreadable,
+    with its size and the size that its header promises.
+    """
+    require_known(dataset)
+    if dataset == DIGITS:
+        return "present"
+    found = find(dataset, root)
+    shapes = {name: idx.check(path, RAW_FILES[name]) for name, path in found.items()}
+    _check_shapes(found, shapes)
+    return "present" if len(found) == len(RAW_FILES) else "absent"
+
+
+def digests(dataset: str, root: Path) -> dict[str, str]:
+    """The SHA-256, in hex, of each file's content: what identifies the data, wherever it lies.
+
+    A gzipped file has the digest of what is packed in it. The embedded digits, which have no file
+    and are the same in every scikit-learn, have a fixed name in the digest's place.
+    Raises DataError where a file is missing.
+    """
+    require_known(dataset)
+    if dataset == DIGITS:
+        return {DIGITS: "sklearn.datasets.load_digits: 1797 of 8x8"}
+    found = require_present(dataset, root)
+    return {name: _sha256(path) for name, path in found.items()}
+
+
+def require_present(dataset: str, root: Path) -> dict[str, Path]:
+    """`find`, all four. Raises DataError naming the missing ones and where to put them."""
+    found = find(dataset, root)
+    missing = [name for name in RAW_FILES if name not in found]
+    if missing:
+        raise DataError(
+            f"{raw_folder(dataset, root)}: {', '.join(missing)} missing; put the files there "
+            "(plain or .gz), or set data.root to the folder that holds "
+            f"{dataset}/raw"
+        )
+    return found
+
+
+def _check_shapes(found: dict[str, Path], shapes: dict[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        if len(shape) == 3 and shape[1:] != (28, 28):
+            raise DataError(f"{found[name]}: pictures of {shape[1]}x{shape[2]}, 28x28 are needed")
+    for part in ("train", "t10k"):
+        images, labels = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        if {images, labels} <= shapes.keys() and shapes[images][0] != shapes[labels][0]:
+            raise DataError(
+                f"{found[labels]}: {shapes[labels][0]} labels for the {shapes[images][0]} pictures "
+                f"of {found[images].name}; both must come from one data set"
+            )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,79 @@
+"""An optimizer by its torch.optim name, and its learning-rate schedule by ours."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from raysweep.errors import ConfigError
+
+SCHEDULES = ("none", "one-cycle", "cosine")
+
+_UNFIT = frozenset({"Optimizer", "LBFGS", "Muon", "SparseAdam"})
+"""Not for this network: LBFGS wants a closure, Muon matrices only, SparseAdam sparse gradients."""
+
+_FUSED = frozenset({"Adam", "AdamW", "SGD"})
+"""Those with a kernel for the whole step on both CPU and CUDA."""
+
+
+def optimizer_names() -> list[str]:
+    """The names that `make_optimizer` takes, with this PyTorch."""
+    classes = inspect.getmembers(torch.optim, inspect.isclass)
+    return [
+        name
+        for name, kind in classes
+        if issubclass(kind, torch.optim.Optimizer) and name not in _UNFIT
+    ]
+
+
+def make_optimizer(
+    name: str,
+    parameters: Iterable[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    momentum: float,
+) -> torch.optim.Optimizer:
+    """`torch.optim.<name>`, given those of the settings that its signature has.
+
+    Raises ConfigError for a name that is not one of `optimizer_names()`.
+    """
+    if name not in optimizer_names():
+        raise ConfigError(
+            f"train.optimizer: {name!r} is none of torch.optim's that can train this network; "
+            f"one of {', '.join(optimizer_names())}"
+        )
+    optimizer_class = getattr(torch.optim, name)
+    accepted = inspect.signature(optimizer_class).parameters
+    wanted: dict[str, Any] = {"weight_decay": weight_decay, "momentum": momentum}
+    options = {key: value for key, value in wanted.items() if key in accepted}
+    if name in _FUSED:
+        options["fused"] = True
+    optimizer: torch.optim.Optimizer = optimizer_class(parameters, lr=learning_rate, **options)
+    return optimizer
+
+
+def make_schedule(
+    name: str, optimizer: torch.optim.Optimizer, learning_rate: float, steps: int
+) -> LRScheduler | None:
+    """The learning rate over all `steps` of a training; None where it stays as it is.
+
+    one-cycle: up to `learning_rate` during the first 30 %, then down to almost nothing (Smith &
+    Topin, arXiv 1708.07120). Adam's and its kin's first beta goes the other way, as there; a
+    `momentum` stays what the settings say. cosine: from `learning_rate` down to 0.
+    Raises ConfigError for another name.
+    """
+    if name == "none":
+        return None
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    if name == "one-cycle":
+        cycle_beta = "betas" in optimizer.defaults
+        return OneCycleLR(
+            optimizer, max_lr=learning_rate, total_steps=steps, cycle_momentum=cycle_beta
+        )
+    raise ConfigError(f"train.schedule: {name!r}; one of {', '.join(SCHEDULES)}")

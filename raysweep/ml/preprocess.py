@@ -1,0 +1,20 @@
+"""From raw pictures to what the network takes."""
+
+from __future__ import annotations
+
+import torch
+
+from raysweep.ml.datasets import Split
+
+
+def preprocess(split: Split, *, normalize: bool, expand_dims: bool) -> Split:
+    """The tutorial's two steps.
+
+    normalize: uint8 0..255 -> float32 0..1. expand_dims: (N, 28, 28) -> (N, 1, 28, 28).
+    """
+    x = split.x
+    if normalize:
+        x = x.to(torch.float32) / 255
+    if expand_dims:
+        x = x.unsqueeze(1)
+    return Split(x, split.y)

@@ -1,0 +1,154 @@
+"""The last stage: score the winner on the test split, record it, and tag it `best`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from raysweep.errors import ArtifactNotFound
+from raysweep.ml import datasets
+from raysweep.ml.convnet import ConvNet
+from raysweep.ml.evaluation import Evaluation, Hardest, evaluate
+from raysweep.ml.training import use_threads
+from raysweep.ml.weights import load_weights
+from raysweep.pipeline.inputs import fetch
+from raysweep.pipeline.selection import Goal, beats
+from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.trial import TRAINED_MODEL
+from raysweep.tracking import ArtifactVersion, Image, Run, Tracker
+
+Promote = Literal["always", "if_better"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the evaluation found. `accuracy` in percent; `promoted` says where `best` went."""
+
+    loss: float
+    accuracy: float
+    run: str
+    promoted: bool
+    reason: str
+
+
+class Evaluator:
+    """Scores a trained model on data that no choice has seen, once."""
+
+    def __init__(self, tracker: Tracker, sweep: SweepIdentity, inputs: Path, threads: int) -> None:
+        self._tracker = tracker
+        self._sweep = sweep
+        self._inputs = inputs
+        self._threads = threads
+
+    def report(
+        self, data_ref: str, model_ref: str, metric: str, goal: Goal, promote: Promote
+    ) -> Report:
+        """Evaluate `model_ref` on the test split of `data_ref`, log the report, move the aliases.
+
+        `best-<sweep>` is set for good. `best` moves too, unless `promote` is `if_better` and its
+        present holder is not beaten on the same metric and data version.
+        """
+        config = {"data": data_ref, "model": model_ref, "metric": metric, "goal": goal}
+        run = self._tracker.start_run(self._sweep.run("report", "report", config))
+        try:
+            evaluation = self._evaluate(run, data_ref, model_ref)
+            _record(run, evaluation)
+            promoted, reason = self._promote(model_ref, metric, goal, promote)
+        except BaseException as error:
+            run.finish("failed", f"{type(error).__name__}: {error}")
+            raise
+        run.finish()
+        return Report(evaluation.loss, evaluation.accuracy, run.id, promoted, reason)
+
+    def _evaluate(self, run: Run, data_ref: str, model_ref: str) -> Evaluation:
+        data = run.use_artifact(data_ref)
+        model = run.use_artifact(model_ref)
+        architecture = {k: v for k, v in model.metadata["model"].items() if k != "seed"}
+        network = ConvNet(**architecture)
+        model_folder = fetch(self._tracker, model.ref, self._inputs)
+        network.load_state_dict(load_weights(model_folder / TRAINED_MODEL))
+        test = datasets.read_split(fetch(self._tracker, data.ref, self._inputs) / "test.pt")
+        use_threads(self._threads)
+        return evaluate(network, test)
+
+    def _promote(
+        self, model_ref: str, metric: str, goal: Goal, promote: Promote
+    ) -> tuple[bool, str]:
+        winner = self._tracker.artifact(model_ref)
+        self._tracker.set_alias(winner.ref, f"best-{self._sweep.name}")
+        holder = self._holder(winner)
+        if promote == "if_better" and holder is not None:
+            refusal = _refusal(winner, holder, metric, goal)
+            if refusal:
+                return False, refusal
+        self._tracker.set_alias(winner.ref, "best")
+        return True, f"best is {winner.ref}" + (f", was {holder.ref}" if holder else "")
+
+    def _holder(self, winner: ArtifactVersion) -> ArtifactVersion | None:
+        try:
+            holder = self._tracker.artifact(f"{winner.name}:best")
+        except ArtifactNotFound:
+            return None
+        return None if holder.ref == winner.ref else holder
+
+
+def _refusal(
+    winner: ArtifactVersion, holder: ArtifactVersion, metric: str, goal: Goal
+) -> str | None:
+    """Why `best` stays with its holder, or None where the winner beats it."""
+    mine, theirs = _score(winner, metric), _score(holder, metric)
+    if _data(winner) != _data(holder) or theirs is None:
+        return (
+            f"best stays {holder.ref}: it was chosen on other data or another metric, "
+            "so the two cannot be compared"
+        )
+    if beats(mine, theirs, goal):
+        return None
+    return f"best stays {holder.ref}: {metric} {theirs:.6g} is not beaten by {mine:.6g}"
+
+
+def _score(model: ArtifactVersion, metric: str) -> float | None:
+    value: float | None = model.metadata.get("metrics", {}).get(metric)
+    return value
+
+
+def _data(model: ArtifactVersion) -> Mapping[str, Any]:
+    used: Mapping[str, Any] = model.metadata.get("used", {})
+    return {name: version for name, version in used.items() if name.endswith("-preprocess")}
+
+
+def _record(run: Run, evaluation: Evaluation) -> None:
+    run.log_images("high-loss-examples", _images(evaluation.hardest), step=0)
+    columns, rows = _confusion_table(evaluation.confusion)
+    run.log_table("confusion-matrix", columns, rows, step=0)
+    run.summarize({"loss": evaluation.loss, "accuracy": evaluation.accuracy})
+
+
+def _images(hardest: Hardest) -> list[Image]:
+    """Pictures with the caption `predicted,label`, as the tutorial has it."""
+    return [
+        Image(_pixels(image), caption=f"{int(predicted)},{int(label)}")
+        for image, predicted, label in zip(
+            hardest.images, hardest.predictions, hardest.labels, strict=True
+        )
+    ]
+
+
+def _pixels(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(1, H, W) or (H, W), uint8 or float in [0, 1] -> (H, W) uint8."""
+    plane = image.squeeze()
+    if plane.is_floating_point():
+        plane = (plane * 255).round()
+    return plane.to(torch.uint8).cpu().numpy()
+
+
+def _confusion_table(confusion: torch.Tensor) -> tuple[list[str], list[list[int]]]:
+    """One row a true label, one column a predicted one."""
+    columns = ["label", *(f"predicted {c}" for c in range(confusion.shape[1]))]
+    rows = [[label, *map(int, counts)] for label, counts in enumerate(confusion.tolist())]
+    return columns, rows

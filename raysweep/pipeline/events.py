@@ -1,0 +1,80 @@
+"""What a sweep tells whoever watches it: plain values, so that a terminal needs no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from raysweep.pipeline.selection import Candidate, Goal
+
+TrialState = Literal["running", "completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """Ray is up. `trials` is None where only the search algorithm knows how many will run."""
+
+    sweep: str
+    folder: Path
+    tracker: str
+    reason: str
+    trials: int | None
+    epochs: int
+    concurrent: int
+    cpus: float
+    gpus: float
+    metric: str
+    goal: Goal
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """A stage gave `ref`, newly made or reused."""
+
+    stage: str
+    ref: str
+    cached: bool
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class TrialUpdated:
+    """A trial started, finished an epoch or ended. `epoch` counts finished epochs."""
+
+    index: int
+    name: str
+    state: TrialState
+    overrides: Mapping[str, Any]
+    epoch: int
+    epochs: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, float] | None = None
+    error: str | None = None
+
+    def candidate(self, *, so_far: bool = False) -> Candidate:
+        """The trial as selection sees it; with `so_far`, a running one as if it ended now."""
+        finished = self.state in ("completed", "stopped") or (so_far and self.state == "running")
+        return Candidate(self.index, finished, self.best)
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """All trials have ended; the winner's model is being scored on the test split."""
+
+    trial: str
+    ref: str
+
+
+Event = SweepStarted | StageFinished | TrialUpdated | Evaluating
+
+
+class Observer(Protocol):
+    """Told of every event, in the driver's process, in order."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def silent(event: Event) -> None:
+    """The observer of a sweep that nobody watches."""

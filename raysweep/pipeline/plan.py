@@ -1,0 +1,130 @@
+"""What a sweep would do, found out without doing any of it and without Ray or torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from raysweep.config import Config, target
+from raysweep.ml import files
+from raysweep.pipeline import preflight, space, stages
+from raysweep.pipeline.reading import tracker_for_reading
+from raysweep.pipeline.selection import Goal
+from raysweep.pipeline.stages import Stage
+from raysweep.pipeline.storage import Storage, SweepRecord
+from raysweep.tracking import ArtifactVersion, Tracker, choose
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage, what it makes, and the version that it would reuse (`name:vK`), if any."""
+
+    name: str
+    artifact: str
+    ref: str | None
+
+
+@dataclass(frozen=True)
+class PlannedParameter:
+    """A swept parameter: its distribution in words, and the config field it sets."""
+
+    name: str
+    distribution: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that `plan` knows."""
+
+    tracker: str
+    reason: str
+    storage: str
+    warning: str | None
+    stages: tuple[PlannedStage, ...]
+    space: tuple[PlannedParameter, ...]
+    method: str
+    trials: int
+    epochs: int
+    early_terminate: str
+    metric: str
+    goal: Goal
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def make_plan(config: Config, name: str | None = None) -> Plan:
+    """Check the input as `run` would, and say what `run` would do. Raises UserError as it would."""
+    storage = Storage(Path(config.storage))
+    choice = choose(config.tracking.backend)
+    preflight.check(config, storage, name, choice.backend)
+    tracking = config.tracking
+    record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend)
+    known = choice.backend != "trackio" or storage.tracker.exists()
+    tracker = tracker_for_reading(record, storage) if known else None
+    absent = files.dataset_state(config.data.dataset, config.data.resolved_root()) == "absent"
+    sweep = config.sweep
+    halving = sweep.early_terminate
+    return Plan(
+        tracker=choice.backend,
+        reason=choice.reason,
+        storage=str(storage.root),
+        warning=_absent(config) if absent else None,
+        stages=tuple(_stages(config, tracker, absent)),
+        space=tuple(
+            PlannedParameter(name, distribution.describe(), target(name))
+            for name, distribution in sweep.space().items()
+        ),
+        method=sweep.method,
+        trials=space.trial_count(config),
+        epochs=space.longest_epochs(config),
+        early_terminate=""
+        if halving is None
+        else (
+            f", stopped early by hyperband (from epoch {halving.grace_period}, "
+            f"1 in {halving.reduction_factor:g} goes on)"
+        ),
+        metric=sweep.metric.name,
+        goal=sweep.metric.goal,
+    )
+
+
+def _absent(config: Config) -> str:
+    data = config.data
+    instead = f"; {data.fallback} would stand in" if data.fallback else ""
+    return (
+        f"{data.dataset} is not in {data.resolved_root()}: run would download it, and where that "
+        f"fails, {f'{data.fallback} would stand in' if instead else 'stop'}"
+    )
+
+
+def _stages(config: Config, tracker: Tracker | None, absent: bool) -> list[PlannedStage]:
+    """The three stages; what an unknown input decides is not guessed."""
+    data = config.data
+    planned: list[PlannedStage] = []
+    raw: ArtifactVersion | None = None
+    if absent:
+        planned.append(PlannedStage("load", f"{data.dataset.lower()}-raw", None))
+    else:
+        stage = stages.load_stage(data.dataset, data.resolved_root(), data.train_size)
+        raw = _find(tracker, stage)
+        planned.append(_planned(stage, raw))
+    if raw is None:
+        planned.append(PlannedStage("preprocess", f"{data.dataset.lower()}-preprocess", None))
+    else:
+        stage = stages.preprocess_stage(raw, config.preprocess.model_dump(mode="json"))
+        planned.append(_planned(stage, _find(tracker, stage)))
+    for model in space.architectures(config):
+        stage = stages.initialize_stage(model)
+        planned.append(_planned(stage, _find(tracker, stage)))
+    return planned
+
+
+def _find(tracker: Tracker | None, stage: Stage) -> ArtifactVersion | None:
+    return tracker.find_artifact(stage.artifact, stage.fingerprint) if tracker else None
+
+
+def _planned(stage: Stage, found: ArtifactVersion | None) -> PlannedStage:
+    return PlannedStage(stage.name, stage.artifact, found.ref if found else None)

@@ -1,0 +1,35 @@
+"""Everything about the input that can be known before Ray starts and anything is made."""
+
+from __future__ import annotations
+
+from raysweep.config import Config
+from raysweep.errors import ConfigError
+from raysweep.ml import files, shapes
+from raysweep.ml.shapes import INPUT_SHAPE
+from raysweep.pipeline import space
+from raysweep.pipeline.storage import Storage
+from raysweep.tracking import validate_project
+
+INPUT_HW = INPUT_SHAPE[1]
+CLASSES = 10
+"""Of every data set that raysweep reads."""
+
+
+def check(config: Config, storage: Storage, name: str | None, backend: str) -> None:
+    """Raise a UserError for the first fault. Quick: torch is not imported."""
+    if backend == "trackio":
+        validate_project(config.tracking.project)
+    storage.check(name)
+    files.dataset_state(config.data.dataset, config.data.resolved_root())
+    if not config.preprocess.expand_dims:
+        raise ConfigError(
+            "preprocess.expand_dims: false leaves images of (28, 28), and the ConvNet takes "
+            "(1, 28, 28); set it to true"
+        )
+    for model in space.architectures(config):
+        shapes.feature_map(INPUT_HW, model["kernel_sizes"], model["pool_sizes"])
+        if model["num_classes"] < CLASSES:
+            raise ConfigError(
+                f"model.num_classes: {model['num_classes']} is too few for "
+                f"{config.data.dataset}, which has {CLASSES}"
+            )

@@ -1,0 +1,181 @@
+"""The embedded store's one writer as a Ray actor, and its stand-in on every other process.
+
+The actor lives on the driver's node, beside the store, and reserves no CPU. Trials on any node
+reach it through Ray itself: no port is opened, no token handed round, no SQLite file shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raysweep.errors import TrackingError
+from raysweep.tracking import (
+    ArtifactFile,
+    ArtifactVersion,
+    Json,
+    Lineage,
+    RunRecord,
+    RunSpec,
+    RunState,
+    Tracker,
+)
+from raysweep.tracking.store import Pictures, Row, Table
+
+T = TypeVar("T")
+
+
+def get(ref: Any) -> Any:
+    """`ray.get`, raising what the task itself raised instead of Ray's wrapping of it."""
+    try:
+        return ray.get(ref)
+    except RayTaskError as error:
+        if isinstance(error.cause, Exception):
+            raise error.cause from None
+        raise
+    except RayActorError as error:
+        raise TrackingError(f"an actor of the sweep died: {error}") from error
+
+
+def open_tracker(backend: str, root: Path, project: str, entity: str | None) -> Tracker:
+    """The sweep's tracker, ready to be handed to tasks, trials and actors."""
+    if backend == "wandb":
+        from raysweep.tracking.wandb_tracker import WandbTracker
+
+        return WandbTracker(project, entity)
+    from raysweep.tracking.embedded import TrackioTracker
+
+    return TrackioTracker(RemoteStore.start(root, project))
+
+
+class RemoteStore:
+    """The `Store`, wherever the caller is: every call is forwarded to the one writer."""
+
+    def __init__(self, actor: Any, project: str, node: str) -> None:
+        self._actor = actor
+        self.project = project
+        self._node = node
+        self._sent: list[Any] = []
+
+    @staticmethod
+    def start(root: Path, project: str) -> RemoteStore:
+        """Start the writer on this node. A call that its death cut short is sent again."""
+        from raysweep.tracking.trackio_store import TrackioStore
+
+        node = ray.get_runtime_context().get_node_id()
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        if not _local_mode():
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
+        actor = ray.remote(TrackioStore).options(**options).remote(root, project)
+        return RemoteStore(actor, project, node)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteStore, (self._actor, self.project, self._node)
+
+    @property
+    def shares_files(self) -> bool:
+        return bool(ray.get_runtime_context().get_node_id() == self._node)
+
+    def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
+        """Returns at once: training never waits for the tracker. `flush` waits."""
+        self._sent.append(self._actor.log_rows.remote(run_id, list(rows)))
+
+    def flush(self) -> None:
+        sent, self._sent = self._sent, []
+        get(sent)
+
+    def start_run(self, spec: RunSpec) -> None:
+        self._call("start_run", spec)
+
+    def update_run(
+        self,
+        run_id: str,
+        summary: Mapping[str, Json],
+        state: RunState | None = None,
+        error: str | None = None,
+    ) -> None:
+        self._call("update_run", run_id, dict(summary), state, error)
+
+    def close_stale(self, group: str) -> list[str]:
+        stale: list[str] = self._call("close_stale", group)
+        return stale
+
+    def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
+        runs: list[RunRecord] = self._call("runs", group, run_id)
+        return runs
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        history: list[dict[str, Json]] = self._call("history", run_id)
+        return history
+
+    def media(self, run_id: str, key: str) -> Pictures | Table | None:
+        media: Pictures | Table | None = self._call("media", run_id, key)
+        return media
+
+    def use_artifact(self, run_id: str, ref: str) -> ArtifactVersion:
+        return self._version("use_artifact", run_id, ref)
+
+    def commit_artifact(
+        self,
+        run_id: str,
+        name: str,
+        type: str,
+        description: str,
+        metadata: Mapping[str, Json],
+        files: Sequence[ArtifactFile],
+    ) -> ArtifactVersion:
+        arguments = (run_id, name, type, description, dict(metadata), list(files))
+        return self._version("commit_artifact", *arguments)
+
+    def artifact(self, ref: str) -> ArtifactVersion:
+        return self._version("artifact", ref)
+
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        found: ArtifactVersion | None = self._call("find_artifact", name, fingerprint)
+        return found
+
+    def set_alias(self, ref: str, alias: str) -> None:
+        self._call("set_alias", ref, alias)
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        self._call("remove_alias", ref, alias)
+
+    def lineage(self, ref: str) -> Lineage:
+        lineage: Lineage = self._call("lineage", ref)
+        return lineage
+
+    def stage_file(self, path: str) -> tuple[str, int]:
+        staged: tuple[str, int] = self._call("stage_file", path)
+        return staged
+
+    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
+        self._call("stage_chunk", digest, offset, chunk)
+
+    def stage_commit(self, digest: str) -> None:
+        self._call("stage_commit", digest)
+
+    def blob_path(self, digest: str) -> str:
+        path: str = self._call("blob_path", digest)
+        return path
+
+    def read_blob(self, digest: str, offset: int, size: int) -> bytes:
+        data: bytes = self._call("read_blob", digest, offset, size)
+        return data
+
+    def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
+        version: ArtifactVersion = self._call(method, *arguments)
+        return version
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        return get(getattr(self._actor, method).remote(*arguments))
+
+
+def _local_mode() -> bool:
+    """In local mode everything is one process, and Ray refuses to place an actor."""
+    worker = ray._private.worker.global_worker
+    return bool(getattr(worker, "mode", None) == getattr(ray, "LOCAL_MODE", object()))

@@ -1,0 +1,121 @@
+"""What a sweep came to: the design's `result.json`, and the same as an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.pipeline.events import TrialUpdated
+from raysweep.pipeline.selection import Goal, rank
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """How the trials ended. A stopped one was ended early by the scheduler, and counts."""
+
+    total: int
+    completed: int
+    stopped: int
+    failed: int
+
+    @staticmethod
+    def of(trials: list[TrialUpdated]) -> TrialCounts:
+        states = [trial.state for trial in trials]
+        return TrialCounts(
+            total=len(states),
+            completed=states.count("completed"),
+            stopped=states.count("stopped"),
+            failed=states.count("failed"),
+        )
+
+
+@dataclass(frozen=True)
+class Best:
+    """The winner: its trial, its model (`trained-model:vK`), its swept values, its best epoch."""
+
+    trial: str
+    artifact: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of the winner's model on the test split: mean cross-entropy in nats, accuracy in percent."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep that ended with a best. `artifacts` maps each input's name to the version used."""
+
+    sweep: str
+    project: str
+    tracker: str
+    artifacts: Mapping[str, str]
+    cached_stages: tuple[str, ...]
+    trials: TrialCounts
+    best: Best
+    test: Scores
+    wall_s: float
+    folder: Path
+    model_path: Path
+    promotion: str
+    metric: str
+    goal: Goal
+    rows: tuple[TrialUpdated, ...] = field(repr=False)
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """A row a trial, best first: trial, state, epochs, the best epoch's metrics, the values."""
+        import pandas as pd
+
+        return pd.DataFrame([leaderboard_row(row) for row in self.ranked()])
+
+    def ranked(self) -> list[TrialUpdated]:
+        """The trials, best first; those that cannot win come last."""
+        return ranked(self.rows, self.metric, self.goal)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `result.json` and `run --json`."""
+        return {
+            "sweep": self.sweep,
+            "project": self.project,
+            "tracker": self.tracker,
+            "artifacts": dict(self.artifacts),
+            "cached_stages": list(self.cached_stages),
+            "trials": vars(self.trials).copy(),
+            "best": {
+                "trial": self.best.trial,
+                "artifact": self.best.artifact,
+                "config": dict(self.best.config),
+                "metrics": dict(self.best.metrics),
+            },
+            "test": vars(self.test).copy(),
+            "wall_s": round(self.wall_s, 3),
+        }
+
+
+def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:
+    """A trial as one flat row."""
+    return {
+        "trial": trial.name,
+        "state": trial.state,
+        "epochs": trial.epoch,
+        **(trial.best or {}),
+        **trial.overrides,
+        "error": trial.error,
+    }
+
+
+def ranked(rows: tuple[TrialUpdated, ...], metric: str, goal: Goal) -> list[TrialUpdated]:
+    """Sort trials as selection does."""
+    by_index = {row.index: row for row in rows}
+    return [by_index[c.index] for c in rank([row.candidate() for row in rows], metric, goal)]

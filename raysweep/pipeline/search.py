@@ -1,0 +1,83 @@
+"""The config's `sweep` section in Ray Tune's terms: search algorithm and scheduler."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import optuna
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from raysweep.config import (
+    Categorical,
+    Config,
+    Constant,
+    Distribution,
+    Steps,
+    Uniform,
+    enumerate_trials,
+)
+from raysweep.pipeline.space import longest_epochs
+
+MODES = {"minimize": "min", "maximize": "max"}
+
+
+def param_space(config: Config) -> dict[str, Any]:
+    """Grid and random: the very list of trials. Bayes: nothing, the algorithm suggests."""
+    if config.sweep.method == "bayes":
+        return {}
+    return {"overrides": tune.grid_search(enumerate_trials(config))}
+
+
+def algorithm(config: Config) -> OptunaSearch | None:
+    """Optuna's TPE for `bayes`, seeded by `train.seed`; None where the list says it all."""
+    if config.sweep.method != "bayes":
+        return None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return OptunaSearch(
+        space=functools.partial(_suggest, config.sweep.space()),
+        metric=config.sweep.metric.name,
+        mode=MODES[config.sweep.metric.goal],
+        sampler=optuna.samplers.TPESampler(seed=config.train.seed),
+    )
+
+
+def samples(config: Config) -> int:
+    """How often Tune asks: once for the whole list, or once for each suggestion."""
+    return (config.sweep.run_cap or 1) if config.sweep.method == "bayes" else 1
+
+
+def scheduler(config: Config) -> AsyncHyperBandScheduler | None:
+    """`early_terminate: hyperband` as ASHA; None lets every trial run to its end."""
+    halving = config.sweep.early_terminate
+    if halving is None:
+        return None
+    return AsyncHyperBandScheduler(
+        time_attr="training_iteration",
+        metric=config.sweep.metric.name,
+        mode=MODES[config.sweep.metric.goal],
+        max_t=max(longest_epochs(config), halving.grace_period),
+        grace_period=halving.grace_period,
+        reduction_factor=halving.reduction_factor,
+    )
+
+
+def _suggest(space: dict[str, Distribution], trial: optuna.Trial) -> dict[str, Any]:
+    """Ask Optuna for one value of each parameter; the config gets them under `overrides`."""
+    return {"overrides": {name: _ask(trial, name, space[name]) for name in space}}
+
+
+def _ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
+    """One value. A choice is asked for by its index: Optuna knows no lists as values."""
+    match distribution:
+        case Constant(value):
+            return value
+        case Categorical(choices):
+            return choices[trial.suggest_categorical(name, range(len(choices)))]
+        case Steps(first, last):
+            return distribution.at(trial.suggest_int(name, first, last) - first)
+        case Uniform(low, high, log):
+            return trial.suggest_float(name, low, high, log=log)
+    raise AssertionError(f"the schema lets bayes search no {type(distribution).__name__}")

@@ -1,0 +1,70 @@
+"""Which epoch of a trial counts, and which trial wins.
+
+A trial is as good as its best epoch, and the model it logs is the one of that very epoch. A metric
+that is missing, NaN or infinite never wins. Ties go to the earlier epoch and the earlier trial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Goal = Literal["minimize", "maximize"]
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial as selection sees it: its place in the sweep, whether it finished, its best epoch."""
+
+    index: int
+    finished: bool
+    best: Metrics | None
+
+
+def beats(challenger: float | None, holder: float | None, goal: Goal) -> bool:
+    """Whether `challenger` is strictly better; a value that is not finite beats nothing."""
+    if challenger is None or not math.isfinite(challenger):
+        return False
+    if holder is None or not math.isfinite(holder):
+        return True
+    return challenger < holder if goal == "minimize" else challenger > holder
+
+
+def best_epoch(history: Sequence[Metrics], metric: str, goal: Goal) -> Metrics | None:
+    """The epoch with the best finite value of `metric`, or None where there is none."""
+    best: Metrics | None = None
+    for metrics in history:
+        if beats(metrics.get(metric), best and best.get(metric), goal):
+            best = metrics
+    return best
+
+
+def best_trial(candidates: Iterable[Candidate], metric: str, goal: Goal) -> Candidate | None:
+    """The finished trial with the best finite value of `metric`, or None where there is none."""
+    ranked = rank(candidates, metric, goal)
+    if not ranked or not has_score(ranked[0], metric):
+        return None
+    return ranked[0]
+
+
+def rank(candidates: Iterable[Candidate], metric: str, goal: Goal) -> list[Candidate]:
+    """All trials, best first; those that cannot win come last, in the order of the sweep."""
+
+    def key(candidate: Candidate) -> tuple[bool, float, int]:
+        if not has_score(candidate, metric) or candidate.best is None:
+            return (True, 0.0, candidate.index)
+        value = candidate.best[metric]
+        return (False, value if goal == "minimize" else -value, candidate.index)
+
+    return sorted(candidates, key=key)
+
+
+def has_score(candidate: Candidate, metric: str) -> bool:
+    """Whether the trial finished and reported a finite value of `metric`."""
+    if not candidate.finished or candidate.best is None:
+        return False
+    value = candidate.best.get(metric)
+    return value is not None and math.isfinite(value)

@@ -1,0 +1,167 @@
+"""The folders of a storage: one a sweep, and beside them the tracker's store, which all share.
+
+    <storage>/
+      tracker/            the embedded tracker's store
+      <sweep>/
+        sweep.json        what it is: written when the sweep starts
+        config.yaml       its whole configuration
+        result.json       what came of it: written last
+        best/             the winner's files
+        inputs/, tune/    while it runs
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raysweep.errors import UserError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TRACKER_FOLDER = "tracker"
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep as its folder knows it."""
+
+    name: str
+    id: str
+    project: str
+    entity: str | None
+    tracker: str
+    created: str
+
+    @staticmethod
+    def new(name: str, project: str, entity: str | None, tracker: str) -> SweepRecord:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return SweepRecord(name, secrets.token_hex(4), project, entity, tracker, now)
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """One sweep's folder."""
+
+    path: Path
+
+    @property
+    def inputs(self) -> Path:
+        return self.path / "inputs"
+
+    @property
+    def tune(self) -> Path:
+        return self.path / "tune"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    def record(self) -> SweepRecord:
+        return SweepRecord(**_read_json(self.path / "sweep.json"))
+
+    def result(self) -> dict[str, Any] | None:
+        """The design's `result.json`, or None for a sweep that has not ended."""
+        path = self.path / "result.json"
+        return _read_json(path) if path.exists() else None
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+
+
+class Storage:
+    """A storage folder: makes, lists and finds sweeps."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().resolve()
+
+    @property
+    def tracker(self) -> Path:
+        return self.root / TRACKER_FOLDER
+
+    def check(self, name: str | None) -> None:
+        """Raise UserError unless a sweep of that name could be made; nothing is left behind."""
+        if name is not None:
+            _check_name(name)
+            if (self.root / name).exists():
+                raise UserError(f"--name {name}: {self.root / name} exists; choose another name")
+        parent = self.root
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir():
+            raise UserError(f"--storage {self.root}: {parent} is a file, not a folder")
+        try:
+            with tempfile.TemporaryFile(dir=parent):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"--storage {self.root}: cannot write in {parent} ({error.strerror}); "
+                "choose another folder"
+            ) from error
+
+    def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
+        """Make the sweep's folder, with its configuration and its record."""
+        folder = SweepFolder(self.root / record.name)
+        folder.path.mkdir(parents=True)
+        write_atomically(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        write_atomically(folder.path / "sweep.json", json.dumps(asdict(record), indent=2) + "\n")
+        return folder
+
+    def sweeps(self) -> list[SweepFolder]:
+        """All sweeps, oldest first."""
+        found = [SweepFolder(path.parent) for path in self.root.glob("*/sweep.json")]
+        return sorted(found, key=lambda folder: (folder.record().created, folder.path.name))
+
+    def find(self, name: str | None) -> SweepFolder:
+        """The sweep of that name, or the latest. Raises UserError where there is none."""
+        sweeps = self.sweeps()
+        if name is None and sweeps:
+            return sweeps[-1]
+        for folder in sweeps:
+            if folder.path.name == name:
+                return folder
+        known = ", ".join(folder.path.name for folder in sweeps[-5:]) or "none yet"
+        what = f"no sweep named {name}" if name else "no sweep"
+        raise UserError(
+            f"{what} in {self.root} (there: {known}); start one with `python -m raysweep run`"
+        )
+
+
+def new_sweep_name(dataset: str) -> str:
+    """`mnist-20261123-0915-3fa2`: says what and when, sorts by time, does not collide."""
+    now = datetime.now().strftime("%Y%m%d-%H%M")
+    return f"{dataset.lower()}-{now}-{secrets.token_hex(2)}"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside, flush to disk, rename: a reader sees all of it or none of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name == TRACKER_FOLDER:
+        raise UserError(
+            f"--name {name!r}: a sweep's name takes letters, digits, dots, dashes and underscores, "
+            f"64 at most, and is not {TRACKER_FOLDER!r}; it becomes a folder and an alias"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable record of a sweep ({error})") from error
+    return value

@@ -1,0 +1,70 @@
+"""The state of a sweep as its events tell it, and what follows from it: best, left, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.pipeline.selection import has_score, rank
+
+
+class Board:
+    """Collects events. `clock` gives seconds that never go back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._training_since: float | None = None
+        self.start: SweepStarted | None = None
+        self.stages: list[StageFinished] = []
+        self._trials: dict[int, TrialUpdated] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, SweepStarted):
+            self.start = event
+        elif isinstance(event, StageFinished):
+            self.stages.append(event)
+        elif isinstance(event, TrialUpdated):
+            self._training_since = self._training_since or self._clock()
+            self._trials[event.index] = event
+
+    @property
+    def trials(self) -> list[TrialUpdated]:
+        """In the order of the sweep."""
+        return [self._trials[index] for index in sorted(self._trials)]
+
+    @property
+    def ended(self) -> list[TrialUpdated]:
+        return [trial for trial in self.trials if trial.state != "running"]
+
+    @property
+    def left(self) -> int | None:
+        """Trials that have not ended, or None where only the search algorithm knows."""
+        if self.start is None or self.start.trials is None:
+            return None
+        return self.start.trials - len(self.ended)
+
+    def best(self) -> TrialUpdated | None:
+        """The best trial so far, running ones included."""
+        if self.start is None:
+            return None
+        metric = self.start.metric
+        candidates = [trial.candidate(so_far=True) for trial in self.trials]
+        ranked = [c for c in rank(candidates, metric, self.start.goal) if has_score(c, metric)]
+        return self._trials[ranked[0].index] if ranked else None
+
+    def remaining_s(self) -> float | None:
+        """Seconds until the last trial ends, if what is left goes on like what has been.
+
+        A trial is taken to last as many epochs as those that have ended did on average: early
+        stopping shortens most of them.
+        """
+        done = sum(trial.epoch for trial in self.trials)
+        if self.start is None or self.left is None or not done or self._training_since is None:
+            return None
+        lengths = [trial.epoch for trial in self.ended if trial.state != "failed"]
+        typical = sum(lengths) / len(lengths) if lengths else float(self.start.epochs)
+        running = [trial for trial in self.trials if trial.state == "running"]
+        waiting = self.left - len(running)
+        epochs = waiting * typical + sum(max(typical - t.epoch, 0.5) for t in running)
+        return epochs * (self._clock() - self._training_since) / done

@@ -1,0 +1,42 @@
+"""A lineage graph as lines of text: each node once, in the order of the data's flow."""
+
+from __future__ import annotations
+
+from raysweep.tracking import Lineage, LineageNode
+
+
+def lineage_lines(lineage: Lineage) -> list[str]:
+    """A run a paragraph: what it used, what it is, what it logged."""
+    nodes = {node.id: node for node in lineage.nodes}
+    lines = []
+    for run in _in_order(lineage):
+        used = [label(nodes[a]) for a, b in lineage.edges if b == run.id]
+        logged = [label(nodes[b]) for a, b in lineage.edges if a == run.id]
+        arrow = f"{', '.join(used)} ─▶ " if used else ""
+        out = f" ─▶ {', '.join(logged)}" if logged else ""
+        lines.append(f"{arrow}[{run.job_type} {run.name}]{out}")
+    return lines or [label(node) for node in lineage.nodes]
+
+
+def label(node: LineageNode) -> str:
+    """`trained-model:v5 (best, latest)`."""
+    if node.kind == "run":
+        return f"[{node.job_type} {node.name}]"
+    aliases = f" ({', '.join(node.aliases)})" if node.aliases else ""
+    return f"{node.name}:{node.version}{aliases}"
+
+
+def _in_order(lineage: Lineage) -> list[LineageNode]:
+    """The runs, each after those whose artifacts it used."""
+    above: dict[str, set[str]] = {node.id: set() for node in lineage.nodes}
+    for source, target in lineage.edges:
+        above[target].add(source)
+    ordered: list[LineageNode] = []
+    placed: set[str] = set()
+    waiting = list(lineage.nodes)
+    while waiting:
+        ready = [node for node in waiting if above[node.id] <= placed] or waiting[:1]
+        placed |= {node.id for node in ready}
+        ordered += [node for node in ready if node.kind == "run"]
+        waiting = [node for node in waiting if node.id not in placed]
+    return ordered

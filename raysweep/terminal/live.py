@@ -1,0 +1,101 @@
+"""The live table: each trial's state, epoch and metric, the best so far, what is left."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.terminal import text
+from raysweep.terminal.board import Board
+
+STYLES = {"running": "cyan", "completed": "green", "stopped": "yellow", "failed": "red"}
+ROOM = 9
+"""Lines of the terminal that the table leaves to the headline, the stages and the footer."""
+
+
+class LiveTable:
+    """Redraws in place; what scrolls away stays readable."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._board = Board()
+        self._evaluating: Evaluating | None = None
+        self._live = Live(
+            console=console, refresh_per_second=4, get_renderable=self._render, transient=True
+        )
+
+    def __enter__(self) -> LiveTable:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        self._board(event)
+        if isinstance(event, SweepStarted):
+            self._console.print(text.headline(event), highlight=False)
+        elif isinstance(event, StageFinished):
+            self._show_stage(event)
+        elif isinstance(event, Evaluating):
+            self._evaluating = event
+
+    def _show_stage(self, stage: StageFinished) -> None:
+        if stage.warning:
+            self._console.print(Text(f"WARNING: {stage.warning}", style="bold black on yellow"))
+        self._console.print(text.stage_line(stage), highlight=False)
+
+    def _render(self) -> RenderableType:
+        start = self._board.start
+        if start is None:
+            return Text("starting Ray …", style="dim")
+        if not self._board.trials:
+            return Text("preparing the data and the model …", style="dim")
+        return Group(self._table(start), self._footer(start))
+
+    def _table(self, start: SweepStarted) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for column in ("trial", "state", "epoch", start.metric, "best", "values"):
+            table.add_column(column, justify="right" if column == "epoch" else "left")
+        best = self._board.best()
+        for trial in self._visible():
+            style = "bold" if best and trial.index == best.index else ""
+            table.add_row(*self._cells(trial, start.metric), style=style)
+        hidden = len(self._board.trials) - len(self._visible())
+        if hidden:
+            table.add_row(f"… {hidden} more", style="dim")
+        return table
+
+    def _visible(self) -> list[TrialUpdated]:
+        """Running trials first, then the latest of the others, as many as the terminal has room."""
+        room = max(3, self._console.height - ROOM)
+        trials = sorted(self._board.trials, key=lambda t: (t.state != "running", -t.index))[:room]
+        return sorted(trials, key=lambda trial: trial.index)
+
+    def _cells(self, trial: TrialUpdated, metric: str) -> list[RenderableType]:
+        last = "–" if trial.error else text.metric(metric, trial.metrics.get(metric))
+        return [
+            trial.name,
+            Text(trial.state, style=STYLES[trial.state]),
+            f"{trial.epoch}/{trial.epochs}",
+            last,
+            text.metric(metric, (trial.best or {}).get(metric)),
+            trial.error or text.values(trial.overrides),
+        ]
+
+    def _footer(self, start: SweepStarted) -> Text:
+        if self._evaluating:
+            return Text(f"evaluating {self._evaluating.ref} on the test split …", style="dim")
+        best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
+        parts = [f"{len(self._board.ended)} ended"]
+        if left is not None:
+            parts.append(f"{left} left")
+        if seconds is not None and left:
+            parts.append(f"about {text.duration(seconds)} to go")
+        if best and best.best:
+            value = text.metric(start.metric, best.best[start.metric])
+            parts.append(f"best so far {best.name} {start.metric} {value}")
+        return Text("  ·  ".join(parts), style="dim")

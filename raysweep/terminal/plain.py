@@ -1,0 +1,59 @@
+"""A line an event, for a log file or a pipe."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.terminal import text
+from raysweep.terminal.board import Board
+
+
+class PlainLines:
+    """Writes a line for each thing worth one: no colours, no cursor movement."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._board = Board()
+
+    def __enter__(self) -> PlainLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.flush()
+
+    def __call__(self, event: Event) -> None:
+        self._board(event)
+        line = self._line(event)
+        if line:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def _line(self, event: Event) -> str | None:
+        if isinstance(event, SweepStarted):
+            return text.headline(event)
+        if isinstance(event, StageFinished):
+            warning = f"WARNING: {event.warning}\n" if event.warning else ""
+            return warning + text.stage_line(event)
+        if isinstance(event, Evaluating):
+            return f"evaluating  {event.ref} of {event.trial} on the test split"
+        return self._trial_line(event)
+
+    def _trial_line(self, trial: TrialUpdated) -> str:
+        assert self._board.start is not None, "a sweep starts before its trials"
+        metric = self._board.start.metric
+        head = f"{trial.name}  {trial.state:<9} epoch {trial.epoch}/{trial.epochs}"
+        if trial.state == "failed":
+            return f"{head}  {trial.error}"
+        if trial.state == "running" and trial.epoch == 0:
+            return f"{head}  {text.values(trial.overrides)}"
+        shown = trial.metrics if trial.state == "running" else (trial.best or {})
+        line = f"{head}  {metric} {text.metric(metric, shown.get(metric))}"
+        return line if trial.state == "running" else line + self._outlook()
+
+    def _outlook(self) -> str:
+        left, seconds = self._board.left, self._board.remaining_s()
+        if not left:
+            return ""
+        time = f", about {text.duration(seconds)}" if seconds is not None else ""
+        return f"  ({text.plural(left, 'trial')} left{time})"

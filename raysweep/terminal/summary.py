@@ -1,0 +1,100 @@
+"""The end of a sweep, the list of sweeps, the winner: what a person reads when it is over."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from raysweep.pipeline.result import SweepResult
+from raysweep.terminal import text
+
+SHOWN = 10
+
+
+def show_result(console: Console, result: SweepResult, storage: Path | None) -> None:
+    """Leaderboard, test score, where the model is, and the next command to type."""
+    console.print(_leaderboard(result))
+    counts = result.trials
+    console.print(
+        f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
+        f"{counts.stopped} stopped early, {counts.failed} failed; "
+        f"{text.duration(result.wall_s)} in all",
+        highlight=False,
+    )
+    for row in result.rows:
+        if row.error:
+            console.print(f"  {row.name} failed: {row.error}", style="red", highlight=False)
+    best = result.best
+    console.print(
+        f"\nbest: {best.artifact} of {best.trial} ({text.values(best.config)})\n"
+        f"test accuracy {result.test.accuracy:.2f} %, test loss {result.test.loss:.4f}\n"
+        f"{result.promotion}\n"
+        f"model: {result.model_path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if result.tracker == "trackio":
+        console.print(f"\nsee it: python -m raysweep dashboard{where}", highlight=False)
+    else:
+        console.print(f"\nnext: python -m raysweep lineage {best.artifact}{where}", highlight=False)
+
+
+def _leaderboard(result: SweepResult) -> Table:
+    title = f"leaderboard by {result.metric} ({result.goal})"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in ("", "trial", "state", "epochs", "val. accuracy", "val. loss", "values"):
+        table.add_column(column)
+    for place, row in enumerate(result.ranked()[:SHOWN], start=1):
+        metrics = row.best or {}
+        table.add_row(
+            str(place),
+            row.name,
+            row.state,
+            f"{row.epoch}/{row.epochs}",
+            text.metric("accuracy", metrics.get("validation/accuracy")),
+            text.metric("loss", metrics.get("validation/loss")),
+            text.values(row.overrides),
+            style="bold" if row.name == result.best.trial else "",
+        )
+    if len(result.rows) > SHOWN:
+        table.add_row("", f"… {len(result.rows) - SHOWN} more", style="dim")
+    return table
+
+
+def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
+    """The winner of a stored sweep."""
+    best, test = result["best"], result["test"]
+    console.print(
+        f"{sweep}: {best['artifact']} of {best['trial']} ({text.values(best['config'])})",
+        highlight=False,
+    )
+    for name, value in best["metrics"].items():
+        if name.startswith("validation/"):
+            console.print(f"  {name:<20} {text.metric(name, value)}", highlight=False)
+    console.print(f"  {'test/loss':<20} {test['loss']:.4f}", highlight=False)
+    console.print(f"  {'test/accuracy':<20} {test['accuracy']:.2f} %", highlight=False)
+    if path is not None:
+        console.print(f"  downloaded to {path}", highlight=False, soft_wrap=True)
+
+
+def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
+    """A row a sweep, oldest first."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("sweep", "started (UTC)", "tracker", "trials", "best", "test accuracy"):
+        table.add_column(column)
+    for sweep in sweeps:
+        result = sweep["result"]
+        started = sweep["created"][:16].replace("T", " ")
+        if result is None:
+            table.add_row(sweep["sweep"], started, sweep["tracker"], "–", "none", "–")
+            continue
+        accuracy = text.metric("accuracy", result["test"]["accuracy"])
+        trials, best = str(result["trials"]["total"]), result["best"]["artifact"]
+        table.add_row(sweep["sweep"], started, sweep["tracker"], trials, best, accuracy)
+    console.print(table)

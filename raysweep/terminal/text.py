@@ -1,0 +1,59 @@
+"""Small pieces of text that the live table, the plain lines and the summary share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from raysweep.pipeline.events import StageFinished, SweepStarted
+
+
+def number(value: Any) -> str:
+    """A metric or a swept value, short: 4 significant digits for a float."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}"
+
+
+def metric(name: str, value: float | None) -> str:
+    """A metric with its unit: accuracies are percent, losses nats."""
+    if value is None:
+        return "–"
+    return f"{value:.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
+
+
+def values(overrides: Mapping[str, Any]) -> str:
+    """`learning_rate=0.01 model.dropout=0.3`."""
+    return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def headline(start: SweepStarted) -> str:
+    """What is about to run, and who records it."""
+    trials = "trials as they are suggested" if start.trials is None else plural(
+        start.trials, "trial"
+    )
+    share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
+    return (
+        f"sweep {start.sweep}: {trials} of up to {plural(start.epochs, 'epoch')}, "
+        f"{start.concurrent} at once with {share} each; tracker: {start.tracker} ({start.reason})"
+    )
+
+
+def stage_line(stage: StageFinished) -> str:
+    """`load        mnist-raw:v0   reused`."""
+    return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"

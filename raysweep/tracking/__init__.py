@@ -1,0 +1,47 @@
+"""Experiment tracking: one small port, and its adapters for Trackio (embedded) and W&B.
+
+Importing this package is quick: an adapter's module (`embedded` with `trackio_store`, or
+`wandb_tracker`) is imported by whoever has chosen it.
+"""
+
+from __future__ import annotations
+
+from raysweep.tracking.names import Reference, parse_reference, validate_project
+from raysweep.tracking.port import (
+    METADATA_FILE,
+    ArtifactDraft,
+    ArtifactFile,
+    ArtifactVersion,
+    Image,
+    Json,
+    Lineage,
+    LineageNode,
+    Run,
+    RunRecord,
+    RunSpec,
+    RunState,
+    Tracker,
+)
+from raysweep.tracking.select import Backend, Choice, choose
+
+__all__ = [
+    "METADATA_FILE",
+    "ArtifactDraft",
+    "ArtifactFile",
+    "ArtifactVersion",
+    "Backend",
+    "Choice",
+    "Image",
+    "Json",
+    "Lineage",
+    "LineageNode",
+    "Reference",
+    "Run",
+    "RunRecord",
+    "RunSpec",
+    "RunState",
+    "Tracker",
+    "choose",
+    "parse_reference",
+    "validate_project",
+]

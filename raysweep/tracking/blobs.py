@@ -1,0 +1,115 @@
+"""Bytes on disk by content: a blob is named by its SHA-256, appears whole and never changes.
+
+The layout is Trackio's (`blobs/sha256/ab/abcd…`), so that its dashboard serves the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from raysweep.errors import TrackingError
+
+CHUNK_BYTES = 8 * 2**20
+"""Bytes a read or a message: large enough that a call's overhead (0.3 ms) is lost in it."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PARTIAL = ".partial."  # Trackio passes over files so marked
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """The file's bytes, CHUNK_BYTES at a time."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def sha256_of(path: Path) -> tuple[str, int]:
+    """The file's digest in hex and its size in bytes."""
+    digest, size = hashlib.sha256(), 0
+    for chunk in read_chunks(path):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+class Blobs:
+    """The blobs of one project, in `folder`. Methods raise OSError as the file system does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, digest: str) -> Path:
+        """Where the blob lies, or would. Raises TrackingError for what is no digest."""
+        if not _DIGEST.fullmatch(digest):
+            raise TrackingError(f"blob {digest!r}: not a SHA-256 digest in lower-case hex")
+        return self._folder / digest[:2] / digest
+
+    def stage_file(self, path: Path) -> tuple[str, int]:
+        """Copy a file in, hashing as it is copied; its digest and size in bytes."""
+        partial = self._partial(uuid.uuid4().hex)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with partial.open("xb") as copy:
+                for chunk in read_chunks(path):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    copy.write(chunk)
+            self._keep(partial, digest.hexdigest())
+        finally:
+            partial.unlink(missing_ok=True)
+        return digest.hexdigest(), size
+
+    def stage_bytes(self, data: bytes) -> tuple[str, int]:
+        """Keep a few bytes that are in memory; their digest and size."""
+        digest = hashlib.sha256(data).hexdigest()
+        self.stage_chunk(digest, 0, data)
+        self.stage_commit(digest)
+        return digest, len(data)
+
+    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
+        """Write bytes at `offset` of a blob to be. The same chunk again writes the same bytes."""
+        if self.path(digest).exists():
+            return
+        partial = self._partial(digest)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
+            file.seek(offset)
+            file.write(chunk)
+
+    def stage_commit(self, digest: str) -> None:
+        """Keep the blob whose chunks were written. Raises TrackingError for other bytes."""
+        partial = self._partial(digest)
+        if not self.path(digest).exists():
+            got, size = sha256_of(partial) if partial.exists() else ("nothing", 0)
+            if got != digest:
+                partial.unlink(missing_ok=True)
+                raise TrackingError(
+                    f"blob {digest}: the {size} bytes received hash to {got}; send the file again"
+                )
+            self._keep(partial, digest)
+        partial.unlink(missing_ok=True)
+
+    def read(self, digest: str, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`."""
+        with self.path(digest).open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def _partial(self, mark: str) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f"{_PARTIAL}{mark}"
+
+    def _keep(self, partial: Path, digest: str) -> None:
+        """Make a whole file the blob: on disk first, then read-only, then visible."""
+        target = self.path(digest)
+        if target.exists():
+            return
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.chmod(0o444)
+        target.parent.mkdir(exist_ok=True)
+        partial.replace(target)

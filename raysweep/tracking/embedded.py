@@ -1,0 +1,200 @@
+"""The Tracker port over an embedded store, in this process or behind a stand-in for another's."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+from raysweep.errors import TrackingError
+from raysweep.tracking.blobs import read_chunks, sha256_of
+from raysweep.tracking.folder import fresh_folder, take_file
+from raysweep.tracking.pictures import from_png, to_png
+from raysweep.tracking.port import (
+    METADATA_FILE,
+    ArtifactDraft,
+    ArtifactFile,
+    ArtifactVersion,
+    Image,
+    Json,
+    Lineage,
+    Run,
+    RunRecord,
+    RunSpec,
+    RunState,
+)
+from raysweep.tracking.store import Pictures, Row, Store, Table
+
+
+class TrackioTracker:
+    """The project that `store` keeps. As picklable as the store is."""
+
+    backend = "trackio"
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.project = store.project
+
+    def start_run(self, spec: RunSpec) -> Run:
+        """See Tracker."""
+        self.store.start_run(spec)
+        return TrackioRun(self.store, spec.id)
+
+    def artifact(self, ref: str) -> ArtifactVersion:
+        """See Tracker."""
+        return self.store.artifact(ref)
+
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        """See Tracker."""
+        return self.store.find_artifact(name, fingerprint)
+
+    def download(self, ref: str, folder: Path) -> ArtifactVersion:
+        """See Tracker."""
+        version = self.store.artifact(ref)
+        with fresh_folder(folder) as fresh:
+            for file in version.files:
+                take_file(self.store, version.ref, file, fresh / file.path)
+        return version
+
+    def set_alias(self, ref: str, alias: str) -> None:
+        """See Tracker."""
+        self.store.set_alias(ref, alias)
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        """See Tracker."""
+        self.store.remove_alias(ref, alias)
+
+    def run(self, run_id: str) -> RunRecord:
+        """See Tracker."""
+        for record in self.store.runs(run_id=run_id):
+            return record
+        raise TrackingError(
+            f"run {run_id!r}: no such run in project {self.project!r}; see its list of runs"
+        )
+
+    def runs(self, group: str | None = None) -> list[RunRecord]:
+        """See Tracker."""
+        return self.store.runs(group=group)
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        """See Tracker."""
+        return self.store.history(run_id)
+
+    def images(self, run_id: str, key: str) -> list[Image]:
+        """See Tracker. Raises TrackingError where none were logged."""
+        media = self.store.media(run_id, key)
+        if not isinstance(media, Pictures):
+            raise TrackingError(f"run {run_id!r}: no images were logged under {key!r}")
+        return [Image(from_png(png), caption) for png, caption in media.items]
+
+    def table(self, run_id: str, key: str) -> tuple[list[str], list[list[Json]]]:
+        """See Tracker. Raises TrackingError where none was logged."""
+        media = self.store.media(run_id, key)
+        if not isinstance(media, Table):
+            raise TrackingError(f"run {run_id!r}: no table was logged under {key!r}")
+        return list(media.columns), [list(row) for row in media.rows]
+
+    def lineage(self, ref: str) -> Lineage:
+        """See Tracker."""
+        return self.store.lineage(ref)
+
+    def close_stale(self, group: str) -> list[str]:
+        """See Tracker."""
+        return self.store.close_stale(group)
+
+    def close(self) -> None:
+        """See Tracker. Whoever made the store ends it."""
+
+
+class TrackioRun:
+    """A run in progress over a store. Rows go to the store at once, one call each."""
+
+    url = None
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.id = run_id
+        self._store = store
+        # A process that continues the run counts from 0 again, so its rows carry another mark.
+        self._row_ids = map(f"{run_id}:{uuid.uuid4().hex[:12]}:{{}}".format, count())
+        self._finished = False
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """See Run."""
+        self._log(Row(next(self._row_ids), step, metrics=metrics))
+
+    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
+        """See Run."""
+        pictures = Pictures(tuple((to_png(image), image.caption) for image in images))
+        self._log(Row(next(self._row_ids), step, media={key: pictures}))
+        self.flush()
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
+    ) -> None:
+        """See Run. Raises TrackingError for a row of another length than `columns`."""
+        for number, row in enumerate(rows):
+            if len(row) != len(columns):
+                raise TrackingError(
+                    f"table {key!r}: row {number} has {len(row)} cells for {len(columns)} columns"
+                )
+        table = Table(tuple(columns), tuple(tuple(row) for row in rows))
+        self._log(Row(next(self._row_ids), step, media={key: table}))
+        self.flush()
+
+    def use_artifact(self, ref: str) -> ArtifactVersion:
+        """See Run."""
+        self._must_be_open()
+        self.flush()
+        return self._store.use_artifact(self.id, ref)
+
+    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
+        """See Run."""
+        self._must_be_open()
+        assert METADATA_FILE not in draft.files, f"{METADATA_FILE} is the tracker's to write"
+        self.flush()
+        files = [self._stage(name, path) for name, path in draft.files.items()]
+        return self._store.commit_artifact(
+            self.id, draft.name, draft.type, draft.description, draft.metadata, files
+        )
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """See Run."""
+        self._must_be_open()
+        self.flush()
+        self._store.update_run(self.id, values)
+
+    def flush(self) -> None:
+        """See Run."""
+        self._store.flush()
+
+    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
+        """See Run. The state is kept even where rows in flight were lost, which then raises."""
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            self.flush()
+        finally:
+            self._store.update_run(self.id, {}, state, error)
+
+    def _log(self, row: Row) -> None:
+        self._must_be_open()
+        self._store.log_rows(self.id, [row])
+
+    def _must_be_open(self) -> None:
+        if self._finished:
+            raise TrackingError(f"run {self.id!r}: is finished; start it again to log more")
+
+    def _stage(self, name: str, path: Path) -> ArtifactFile:
+        if self._store.shares_files:
+            return ArtifactFile(name, *self._store.stage_file(str(path)))
+        digest, size = sha256_of(path)
+        offset = 0
+        for chunk in read_chunks(path):
+            self._store.stage_chunk(digest, offset, chunk)
+            offset += len(chunk)
+        if not size:
+            self._store.stage_chunk(digest, 0, b"")
+        self._store.stage_commit(digest)
+        return ArtifactFile(name, digest, size)

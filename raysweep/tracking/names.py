@@ -1,0 +1,112 @@
+"""The names that trackers take: references, artifacts, aliases, runs and projects.
+
+The rules are the stricter of Trackio's and W&B's, so that a name which one takes the other takes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from raysweep.errors import ArtifactNotFound, ConfigError, TrackingError
+
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_VERSION = re.compile(r"v(0|[1-9][0-9]*)")
+_PROJECT = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+_RESERVED_PREFIX = "registry-"
+_RESERVED_SUFFIXES = (
+    "_system",
+    "_configs",
+    "_traces",
+    "_artifacts",
+    "_artifact_versions",
+    "_artifact_aliases",
+    "_run_artifact_links",
+    "_external_run_artifact_links",
+)
+"""Trackio gives these endings to the side files of a project; a test compares them with its own."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An artifact's name and what picks one of its versions: `v3`, or an alias such as `latest`."""
+
+    name: str
+    spec: str
+
+    @property
+    def version(self) -> int | None:
+        """The version's number, where `spec` is one."""
+        match = _VERSION.fullmatch(self.spec)
+        return int(match[1]) if match else None
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.spec}"
+
+
+def parse_reference(ref: str) -> Reference:
+    """`name`, `name:vK` or `name:alias`; a bare name means `name:latest`.
+
+    Raises ArtifactNotFound: nothing can be named otherwise.
+    """
+    name, colon, spec = ref.partition(":")
+    if not _WORD.fullmatch(name) or (colon and not _WORD.fullmatch(spec)):
+        raise ArtifactNotFound(
+            f"artifact {ref!r}: not a reference; write name, name:vK or name:alias, "
+            "of letters, digits and . _ -"
+        )
+    return Reference(name, spec if colon else "latest")
+
+
+def check_artifact_name(name: str) -> str:
+    """The name itself. Raises TrackingError for one that a tracker refuses."""
+    if not _WORD.fullmatch(name):
+        raise TrackingError(
+            f"artifact name {name!r}: use 1 to 128 letters, digits, dots, underscores and hyphens"
+        )
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """The alias itself. Raises TrackingError for one that a tracker refuses."""
+    if not _WORD.fullmatch(alias) or re.fullmatch(r"v[0-9]+", alias):
+        raise TrackingError(
+            f"alias {alias!r}: use 1 to 128 letters, digits, dots, underscores and hyphens, "
+            "and not v and a number, which is a version"
+        )
+    return alias
+
+
+def check_run_id(run_id: str) -> str:
+    """The id itself. Raises TrackingError for one that a tracker, or a folder, cannot be named."""
+    if not _WORD.fullmatch(run_id) or run_id in (".", ".."):
+        raise TrackingError(
+            f"run id {run_id!r}: use 1 to 128 letters, digits, dots, underscores and hyphens"
+        )
+    return run_id
+
+
+def validate_project(project: str) -> str:
+    """The project's name itself. Raises ConfigError for one that a tracker refuses.
+
+    Trackio drops other characters from its file names (`my.model` and `mymodel` would share one
+    store) and keeps one prefix and some endings for itself; W&B takes at most 128 characters.
+    """
+    if not _PROJECT.fullmatch(project):
+        raise ConfigError(
+            f"tracking.project: {project!r} is no project name; "
+            "use 1 to 128 letters, digits, underscores and hyphens"
+        )
+    if project.startswith(_RESERVED_PREFIX):
+        raise ConfigError(
+            f"tracking.project: {project!r} begins with {_RESERVED_PREFIX!r}, "
+            "which Trackio reserves; choose another name"
+        )
+    for suffix in _RESERVED_SUFFIXES:
+        if project.endswith(suffix) and project != suffix:
+            raise ConfigError(
+                f"tracking.project: {project!r} ends with {suffix!r}, "
+                "which Trackio reserves; choose another name"
+            )
+    return project

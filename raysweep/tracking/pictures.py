@@ -1,0 +1,35 @@
+"""Pictures as PNG bytes, which is how they cross processes and lie on disk: lossless and small."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+
+from raysweep.errors import TrackingError
+from raysweep.tracking.port import Image
+
+
+def to_png(image: Image) -> bytes:
+    """The picture's pixels as a PNG file. Raises TrackingError unless (H, W[, 3]) uint8."""
+    from PIL import Image as Pillow  # 40 ms to import, and few runs log pictures
+
+    pixels = image.pixels
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
+        raise TrackingError(
+            f"image {image.caption!r}: pixels must be (H, W) or (H, W, 3) of uint8, "
+            f"got {pixels.shape} of {pixels.dtype}; scale to 0..255 and convert first"
+        )
+    buffer = io.BytesIO()
+    Pillow.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def from_png(data: bytes) -> npt.NDArray[np.uint8]:
+    """The pixels of a PNG file: (H, W) for a grey one, else (H, W, 3)."""
+    from PIL import Image as Pillow
+
+    with Pillow.open(io.BytesIO(data)) as picture:
+        mode = "L" if picture.mode == "L" else "RGB"
+        return np.asarray(picture.convert(mode), dtype=np.uint8)

@@ -1,0 +1,277 @@
+"""What raysweep asks of an experiment tracker: the port that every adapter implements.
+
+Runs and artifact versions form a bipartite graph: a run uses versions and logs versions. The port
+is that graph, and no more than the pipeline needs of it. Everything that crosses it is plain data
+(JSON-like values, paths, uint8 arrays), so that an adapter may live in another process.
+
+The contract, which `tests/contract` holds for every adapter:
+
+- What a call has returned is kept: a process killed afterwards loses none of it. `Run.log` alone
+  may be in flight until `Run.flush` or the next other call of that run returns.
+- An artifact is its files *and* its metadata. Versions are numbered v0, v1, … without gaps. The
+  same files with the same metadata, logged again under the same name, are the same version, which
+  stays as it was; a difference in either makes a new one. The metadata travels inside the version
+  as `METADATA_FILE`. NaN and the infinities in it become the strings "NaN", "Infinity" and
+  "-Infinity".
+- A new version takes the alias `latest`. Any alias, `latest` included, can be moved to any version.
+- History has a row a step: what is logged twice for one step is one row, the later value winning.
+- Artifacts are named by a reference, `name:vK` or `name:alias`; a bare `name` means `name:latest`.
+- A run that is never finished becomes `crashed` when `Tracker.close_stale` names its group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Json = Any
+"""A value that `json.dumps` takes: str, int, float, bool, None, list, dict with string keys."""
+
+RunState = Literal["running", "finished", "failed", "crashed"]
+
+METADATA_FILE = "metadata.json"
+"""The file, in every version, that holds its metadata (sorted keys: equal means same bytes)."""
+
+STALE_ERROR = "the process ended without finishing the run"
+"""The error of a run that `Tracker.close_stale` marked as crashed."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A run about to be started.
+
+    `id` is unique in the project and chosen by the caller, so that a process that is started again
+    continues the same run: 1 to 128 letters, digits, dots, underscores and hyphens. `group` is the
+    sweep.
+    """
+
+    id: str
+    name: str
+    job_type: str
+    group: str
+    config: Mapping[str, Json] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArtifactDraft:
+    """An artifact about to be logged: `files` maps the path inside it to a file on this machine.
+
+    METADATA_FILE is the tracker's own and must not be among them.
+    """
+
+    name: str
+    type: str
+    description: str
+    metadata: Mapping[str, Json]
+    files: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class ArtifactFile:
+    """One file of a version. `digest` is the tracker's own (Trackio: SHA-256 in hex; W&B: MD5)."""
+
+    path: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ArtifactVersion:
+    """A version as the tracker knows it. `aliases` are sorted; `producer` is the run's id."""
+
+    name: str
+    type: str
+    version: str
+    description: str
+    metadata: Mapping[str, Json]
+    aliases: tuple[str, ...]
+    files: tuple[ArtifactFile, ...]
+    digest: str
+    producer: str | None
+
+    @property
+    def ref(self) -> str:
+        """`name:vK`, the reference that never moves."""
+        return f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the tracker knows it. `used` and `logged` are references `name:vK`, in order."""
+
+    id: str
+    name: str
+    job_type: str
+    group: str
+    state: RunState
+    config: Mapping[str, Json]
+    summary: Mapping[str, Json]
+    tags: tuple[str, ...]
+    used: tuple[str, ...]
+    logged: tuple[str, ...]
+    error: str | None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture to log: `pixels` is (H, W) or (H, W, 3) uint8."""
+
+    pixels: npt.NDArray[np.uint8]
+    caption: str
+
+
+@dataclass(frozen=True)
+class LineageNode:
+    """A run or an artifact version. `id` is `run:<id>` or `artifact:<name>:vK`."""
+
+    id: str
+    kind: Literal["run", "artifact"]
+    name: str
+    job_type: str | None = None  # of a run
+    state: RunState | None = None  # of a run
+    type: str | None = None  # of an artifact
+    version: str | None = None  # of an artifact
+    aliases: tuple[str, ...] = ()  # of an artifact
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Everything upstream and downstream of one version; an edge follows the data."""
+
+    focus: str
+    nodes: tuple[LineageNode, ...]
+    edges: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """The design's `lineage --json`: {"nodes": […], "edges": [[from, to], …]}."""
+        nodes = []
+        for node in self.nodes:
+            common = {"id": node.id, "kind": node.kind, "name": node.name}
+            own = (
+                {"job_type": node.job_type, "state": node.state}
+                if node.kind == "run"
+                else {"type": node.type, "version": node.version, "aliases": list(node.aliases)}
+            )
+            nodes.append(common | own)
+        return {"nodes": nodes, "edges": [list(edge) for edge in self.edges]}
+
+
+class Run(Protocol):
+    """A run in progress, in the process that holds it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def url(self) -> str | None:
+        """Where a browser shows the run; None where no server does."""
+        ...
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """Add one row of history. `step` never falls; the row may be in flight until `flush`."""
+        ...
+
+    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
+        """Log a list of pictures under one key."""
+        ...
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
+    ) -> None:
+        """Log a table under one key."""
+        ...
+
+    def use_artifact(self, ref: str) -> ArtifactVersion:
+        """Declare `ref` an input of this run. Raises ArtifactNotFound."""
+        ...
+
+    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
+        """Log an output of this run; it is complete and visible when the call returns."""
+        ...
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """Set keys of the run's summary; keys set before and not named stay."""
+        ...
+
+    def flush(self) -> None:
+        """Return when every row logged so far is kept. Raises TrackingError if one was not."""
+        ...
+
+    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
+        """Close the run, once and for all; a second call does nothing."""
+        ...
+
+
+class Tracker(Protocol):
+    """A project in a tracker. An implementation can be pickled and used in another process."""
+
+    backend: str
+    project: str
+
+    def start_run(self, spec: RunSpec) -> Run:
+        """Start the run, or continue the one of that id (its state becomes `running` again)."""
+        ...
+
+    def artifact(self, ref: str) -> ArtifactVersion:
+        """Resolve a reference. Raises ArtifactNotFound."""
+        ...
+
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        """The newest version of `name` whose metadata's `fingerprint` equals this one."""
+        ...
+
+    def download(self, ref: str, folder: Path) -> ArtifactVersion:
+        """Write the version's files into `folder`, which must be absent or empty.
+
+        Each file's digest is checked: ArtifactCorrupt names the one that differs, and leaves no
+        folder behind. On the tracker's own node a file may be a hard link of the tracker's blob,
+        set read-only; it is not to be written to.
+        """
+        ...
+
+    def set_alias(self, ref: str, alias: str) -> None:
+        """Move (or add) `alias` to the version `ref`."""
+        ...
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        """Take `alias` from the version `ref`; nothing happens where it is not there."""
+        ...
+
+    def run(self, run_id: str) -> RunRecord:
+        """One run. Raises TrackingError for an unknown id."""
+        ...
+
+    def runs(self, group: str | None = None) -> list[RunRecord]:
+        """The runs of a group (None: all of the project), oldest first."""
+        ...
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        """The rows that were logged, each with its `step`, by rising step; media are left out."""
+        ...
+
+    def images(self, run_id: str, key: str) -> list[Image]:
+        """The pictures last logged under `key`."""
+        ...
+
+    def table(self, run_id: str, key: str) -> tuple[list[str], list[list[Json]]]:
+        """Columns and rows of the table last logged under `key`."""
+        ...
+
+    def lineage(self, ref: str) -> Lineage:
+        """What the version came from and what came of it."""
+        ...
+
+    def close_stale(self, group: str) -> list[str]:
+        """Mark the group's runs that are still `running` as `crashed`; their ids."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and processes; a second call does nothing."""
+        ...

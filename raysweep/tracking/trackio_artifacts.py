@@ -1,0 +1,167 @@
+"""Artifacts in a Trackio database: the statements, each on a connection that the caller holds.
+
+Trackio's own statements write; what they lack is bridged here: a version logged again is left as
+it is (Trackio would write over its metadata), and an alias moves both ways.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from trackio import cas
+from trackio.sqlite_storage import SQLiteStorage
+from trackio.typehints import Manifest, Sha256Digest
+
+from raysweep.errors import ArtifactNotFound
+from raysweep.tracking.names import parse_reference
+from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json
+
+Found = Mapping[str, Any]
+"""A version as Trackio's `_get_artifact_manifest_cursor` reads it."""
+
+
+def find(db: sqlite3.Connection, ref: str) -> Found:
+    """The version that the reference names. Raises ArtifactNotFound, listing what there is."""
+    name, spec = (reference := parse_reference(ref)).name, reference.spec
+    found: Found | None = SQLiteStorage._get_artifact_manifest_cursor(db, name, spec)
+    if found is not None:
+        return found
+    versions = db.execute(
+        "SELECT COUNT(*) FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id "
+        "WHERE a.name = ?",
+        (name,),
+    ).fetchone()[0]
+    if versions:
+        raise ArtifactNotFound(
+            f"artifact {ref!r}: {name} has {versions} versions, v0 to v{versions - 1}, "
+            f"and none of them is {spec}"
+        )
+    names = [row["name"] for row in db.execute("SELECT name FROM artifacts ORDER BY name")]
+    raise ArtifactNotFound(
+        f"artifact {ref!r}: no artifact {name!r}; there is {', '.join(names) or 'none yet'}"
+    )
+
+
+def version(found: Found) -> ArtifactVersion:
+    """The version as the port shows it."""
+    return ArtifactVersion(
+        name=found["name"],
+        type=found["type"],
+        version=f"v{found['version']}",
+        description=found["description"] or "",
+        metadata=found["metadata"] or {},
+        aliases=tuple(sorted(found["aliases"])),
+        files=tuple(ArtifactFile(f["path"], f["digest"], f["size"]) for f in found["manifest"]),
+        digest=found["manifest_digest"],
+        producer=found["producer_run_id"],
+    )
+
+
+def commit(
+    db: sqlite3.Connection,
+    run: tuple[str, str],
+    artifact: tuple[str, str, str],
+    files: list[ArtifactFile],
+    metadata: Json,
+    at: str,
+) -> Found:
+    """Make a version, `run` (id, name) its producer, of the artifact (name, type, description)."""
+    (run_id, run_name), (name, type_, description) = run, artifact
+    manifest: Manifest = [
+        {"path": f.path, "digest": Sha256Digest(f.digest), "size": f.size_bytes} for f in files
+    ]
+    cas.assert_manifest_paths_compatible(cas.validate_logical_path(f.path) for f in files)
+    number = _number_of(db, name, type_, manifest)
+    if number is None:
+        artifact_id = SQLiteStorage._create_or_get_artifact_cursor(db, name, type_, description, at)
+        version_id, number, _ = SQLiteStorage._insert_artifact_version_cursor(
+            db, artifact_id, manifest, metadata, run_id, run_name, at
+        )
+        SQLiteStorage._reassign_alias_cursor(db, artifact_id, "latest", version_id)
+    found = find(db, f"{name}:v{number}")
+    link(db, run, found, "output", at)
+    return find(db, f"{name}:v{number}")
+
+
+def _number_of(
+    db: sqlite3.Connection, name: str, type_: str, manifest: Manifest
+) -> int | None:
+    """The number of the version with these very files; they include its metadata."""
+    _, digest, _ = SQLiteStorage._canonical_manifest(manifest)
+    row = db.execute(
+        """SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
+        WHERE a.name = ? AND a.type = ? AND v.manifest_digest = ?""",
+        (name, type_, digest),
+    ).fetchone()
+    return row["version"] if row else None
+
+
+def link(
+    db: sqlite3.Connection, run: tuple[str, str], found: Found, direction: str, at: str
+) -> None:
+    """Note that `run` (id, name) has the version as "input" or "output"; once is enough."""
+    run_id, run_name = run
+    SQLiteStorage._insert_run_artifact_link_cursor(
+        db, run_name, run_id, found["version_id"], direction, at
+    )
+
+
+def find_by_fingerprint(db: sqlite3.Connection, name: str, fingerprint: str) -> Found | None:
+    """The newest version of `name` whose metadata has this `fingerprint`."""
+    row = db.execute(
+        """SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
+        WHERE a.name = ? AND json_extract(v.metadata, '$.fingerprint') = ?
+        ORDER BY v.version DESC LIMIT 1""",
+        (name, fingerprint),
+    ).fetchone()
+    return find(db, f"{name}:v{row['version']}") if row else None
+
+
+def set_alias(db: sqlite3.Connection, found: Found, alias: str) -> None:
+    """Move (or add) the alias."""
+    SQLiteStorage._reassign_alias_cursor(db, found["artifact_id"], alias, found["version_id"])
+
+
+def remove_alias(db: sqlite3.Connection, found: Found, alias: str) -> None:
+    """Take the alias away, if the version has it."""
+    db.execute(
+        "DELETE FROM artifact_aliases WHERE alias = ? AND artifact_version_id = ?",
+        (alias, found["version_id"]),
+    )
+
+
+class Links:
+    """Who used and who logged what, in order: every edge of the project's graph, read at once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._runs: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._refs: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in db.execute(
+            """SELECT COALESCE(l.run_id, l.run_name) AS run, l.direction,
+                a.name || ':v' || v.version AS ref
+            FROM run_artifact_links l
+            JOIN artifact_versions v ON v.id = l.artifact_version_id
+            JOIN artifacts a ON a.id = v.artifact_id
+            ORDER BY l.id"""
+        ):
+            self._runs[row["direction"], row["ref"]].append(row["run"])
+            self._refs[row["direction"], row["run"]].append(row["ref"])
+
+    def producers(self, ref: str) -> list[str]:
+        """Ids of the runs that logged the version."""
+        return self._runs["output", ref]
+
+    def consumers(self, ref: str) -> list[str]:
+        """Ids of the runs that used the version."""
+        return self._runs["input", ref]
+
+    def inputs(self, run_id: str) -> list[str]:
+        """References `name:vK` of the versions that the run used."""
+        return self._refs["input", run_id]
+
+    def outputs(self, run_id: str) -> list[str]:
+        """References `name:vK` of the versions that the run logged."""
+        return self._refs["output", run_id]

@@ -1,0 +1,131 @@
+"""How a run and its media are written into Trackio's rows, and read back.
+
+Trackio keeps a config a run and nothing else of it, so the whole run goes into the config: exactly,
+as one JSON text under a hidden key, and once more flat, for people, so that its dashboard shows
+job type and state and groups the runs by any hyperparameter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raysweep.tracking.metadata import plain
+from raysweep.tracking.port import Json, RunSpec, RunState
+from raysweep.tracking.store import Pictures, Table
+
+_EXACT = "_raysweep"  # keys with an underscore stay out of the dashboard's menus
+_TABLE = {"_type": "trackio.table"}
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A run without its artifacts. `created` is an ISO time in UTC."""
+
+    name: str
+    job_type: str
+    group: str
+    config: Mapping[str, Json]
+    tags: tuple[str, ...]
+    state: RunState
+    summary: Mapping[str, Json]
+    error: str | None
+    created: str
+
+    @classmethod
+    def started(cls, spec: RunSpec, before: RunEntry | None, now: str) -> RunEntry:
+        """The run as it starts, or starts again: name, summary and birth stay as they were."""
+        return cls(
+            name=before.name if before else spec.name,
+            job_type=spec.job_type,
+            group=spec.group,
+            config=plain(spec.config, "config", strict=False),
+            tags=spec.tags,
+            state="running",
+            summary=before.summary if before else {},
+            error=None,
+            created=before.created if before else now,
+        )
+
+    def summarized(self, values: Mapping[str, Json]) -> RunEntry:
+        """The run with keys of its summary set."""
+        summary = {**self.summary, **plain(values, "summary", strict=False)}
+        return dataclasses.replace(self, summary=summary)
+
+    def to_config(self) -> str:
+        """The text for Trackio's `config` column."""
+        shown = {
+            **_flat("", plain(self.config)),
+            **_flat("summary.", plain(self.summary)),
+            "job_type": self.job_type,
+            "state": self.state,
+            "group": self.group,
+            "tags": ", ".join(self.tags),
+            **({"error": self.error} if self.error else {}),
+        }
+        trackios_own = {"_Username": None, "_Created": self.created, "_Group": self.group}
+        exact = json.dumps(dataclasses.asdict(self))
+        return json.dumps(shown | trackios_own | {_EXACT: exact})
+
+    @classmethod
+    def from_config(cls, config: str | bytes) -> RunEntry | None:
+        """Read `to_config` back; None for a run that something else logged into the project."""
+        exact = json.loads(config).get(_EXACT)
+        if exact is None:
+            return None
+        fields = json.loads(exact)
+        return cls(**(fields | {"tags": tuple(fields["tags"])}))
+
+
+def _flat(prefix: str, values: Mapping[str, Json]) -> dict[str, Json]:
+    flat: dict[str, Json] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(f"{prefix}{key}.", value)
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def table_payload(table: Table) -> dict[str, Any]:
+    """A table for Trackio's `metrics` column: a list of dicts to show, and the exact one."""
+    shown = [dict(zip(table.columns, plain(list(row)), strict=True)) for row in table.rows]
+    exact = json.dumps(plain([table.columns, table.rows], "table", strict=False))
+    return {**_TABLE, "_value": shown, _EXACT: exact}
+
+
+def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, Any]:
+    """Pictures for the `metrics` column: a table of pictures, the list kind that Trackio can show.
+
+    Writes each PNG into `media / folder`, under its digest, so that a repeated call writes no more.
+    """
+    (media / folder).mkdir(parents=True, exist_ok=True)
+    shown = []
+    for png, caption in pictures.items:
+        path = f"{folder}/{hashlib.sha256(png).hexdigest()[:32]}.png"
+        if not (media / path).exists():
+            partial = (media / path).with_suffix(".partial")
+            partial.write_bytes(png)
+            partial.replace(media / path)
+        cell = {"_type": "trackio.image", "file_path": path, "caption": caption}
+        shown.append({"image": cell, "caption": caption})
+    return {**_TABLE, "_value": shown}
+
+
+def read_media(payload: Mapping[str, Any], media: Path) -> Pictures | Table:
+    """Read `table_payload` or `pictures_payload` back."""
+    if _EXACT in payload:
+        columns, rows = json.loads(payload[_EXACT])
+        return Table(tuple(columns), tuple(tuple(row) for row in rows))
+    cells = [row["image"] for row in payload["_value"]]
+    return Pictures(tuple(((media / c["file_path"]).read_bytes(), c["caption"]) for c in cells))
+
+
+def is_media(value: Json) -> bool:
+    """Whether a value in the `metrics` column is a table or the like, not a number."""
+    return isinstance(value, dict)

@@ -1,0 +1,86 @@
+"""Write constraints.txt: the full closure of raysweep[test] for each supported Python.
+
+Each interpreter's own pip resolves (nothing is installed, about 30 s each); where the answers
+differ, environment markers keep them apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")  # what HELD has wheels for
+
+# Not the newest that pyproject.toml allows, and why.
+HELD = ("ray==2.54.1",)  # the last release with ray.init(local_mode=True)
+
+HEADER = f"""\
+# Every version that raysweep[test] installs, on Python {PYTHONS[0]} to {PYTHONS[-1]} and Linux.
+# Written by scripts/lock; do not edit by hand.
+"""
+
+
+def resolve(python: str) -> dict[str, str]:
+    """Normalised name -> version of all that `pip install .[test]` would install for `python`."""
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--dry-run", "--ignore-installed", "--report", "-", *HELD, ".[test]"]
+    answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    # An older pip prints its warnings to stdout, before the report.
+    report = json.loads(answer.stdout[answer.stdout.index("{\n") :])
+    found = [item["metadata"] for item in report["install"]]
+    pins = {re.sub(r"[-_.]+", "-", meta["name"]).lower(): meta["version"] for meta in found}
+    del pins["raysweep"]
+    for name, version in pins.items():
+        # torch 2.13.0+cpu from one registry has no torchvision of the same build in another.
+        if "+" in version:
+            sys.exit(f"lock: {name}=={version} is a local build, which other registries lack")
+    return pins
+
+
+def constraint_lines(name: str, versions: Mapping[str, str]) -> list[str]:
+    """Pins of one package; `versions` maps a Python, as in PYTHONS, to the version there.
+
+    One version needs no marker. The first and the last group are open-ended.
+    """
+    if len(set(versions.values())) == 1:
+        return [f"{name}=={next(iter(versions.values()))}"]
+    lines = []
+    for version, group in groupby(versions, key=versions.__getitem__):
+        pythons = list(group)
+        bounds = []
+        if pythons[0] != PYTHONS[0]:
+            bounds.append(f"python_version >= '{pythons[0]}'")
+        if pythons[-1] != PYTHONS[-1]:
+            after = PYTHONS[PYTHONS.index(pythons[-1]) + 1]
+            bounds.append(f"python_version < '{after}'")
+        lines.append(f"{name}=={version} ; {' and '.join(bounds)}")
+    return lines
+
+
+def python_version(python: str) -> str:
+    """`3.11` of an interpreter."""
+    tell = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.check_output([python, "-c", tell], text=True).strip()
+
+
+def main(interpreters: Sequence[str]) -> None:
+    names = interpreters or [f"python{version}" for version in PYTHONS]
+    by_version = {python_version(python): python for python in names}
+    if set(by_version) != set(PYTHONS):
+        sys.exit(f"lock: got Python {', '.join(by_version)}; name one of each of {PYTHONS}")
+    resolved = {version: resolve(by_version[version]) for version in PYTHONS}
+    lines: list[str] = []
+    for name in sorted(set().union(*resolved.values())):
+        pins = {version: resolved[version].get(name) for version in PYTHONS}
+        lines += constraint_lines(name, {v: pin for v, pin in pins.items() if pin is not None})
+    (ROOT / "constraints.txt").write_text(HEADER + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

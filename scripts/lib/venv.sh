@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# Sourced by the scripts. `ensure_venv run|test` makes .venv hold raysweep with the pins of
+# constraints.txt (`test` adds the [test] extra) and returns at once where it already does.
+# Afterwards $root is the checkout and $python the interpreter of .venv.
+
+root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+venv=$root/.venv
+python=$venv/bin/python
+
+say() { printf 'raysweep: %s\n' "$*" >&2; }
+
+# Ray 2.54.1 has wheels for Python 3.10 to 3.13; Debian splits venv and ensurepip off.
+suits() {
+  "$1" -c 'import ensurepip, sys, venv
+sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+# Prints the interpreter that .venv is made from: $PYTHON where it is set, else the first that suits.
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-python3}" ${PYTHON:-python3.13 python3.12 python3.11 python3.10}; do
+    if suits "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  say "no Python 3.10 to 3.13 with its venv module found (${PYTHON:+PYTHON=$PYTHON; }PATH=$PATH);" \
+    "install one (Debian: apt install python3-venv) or name it: PYTHON=/path/to/python3 $0"
+  return 2
+}
+
+# All that an installation depends on: a stamp with this very text means that it is done. The
+# checkout's own path is in it because an editable install points there.
+wanted() { printf '%s\n' "$root" && cat "$root/pyproject.toml" "$root/constraints.txt"; }
+
+is_installed() {
+  [ -x "$python" ] && [ "$(cat "$venv/installed.$1" 2>/dev/null)" = "$(wanted)" ]
+}
+
+# The lock on file descriptor 9 outlives this Python and ends with the script, however it ends.
+lock() {
+  "$1" -c 'import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("raysweep: waiting for another call that is installing", file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)'
+}
+
+install() {
+  local base=$1 profile=$2 log=$venv/install.log extra='' done_profile
+  local -a profiles=(run)
+  if [ "$profile" = test ]; then
+    extra='[test]'
+    profiles=(run test)
+  fi
+  say "installing into $venv: about 3 minutes, 6.6 GB"
+  rm -f "$venv"/installed.* || return
+  # An interrupted venv has an interpreter and no pip.
+  "$python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv" >&2 || return
+  if ! (cd "$root" && "$python" -m pip install --disable-pip-version-check --no-input \
+    --progress-bar off -c constraints.txt -e ".$extra") >"$log" 2>&1 </dev/null; then
+    tail -n 15 "$log" >&2
+    say "the installation failed; mend what the lines above say and call again (log: $log)"
+    return 1
+  fi
+  for done_profile in "${profiles[@]}"; do
+    wanted >"$venv/installed.$done_profile.tmp" &&
+      mv "$venv/installed.$done_profile.tmp" "$venv/installed.$done_profile" || return
+  done
+}
+
+ensure_venv() {
+  local base
+  is_installed "$1" && return
+  base=$(find_python) || return
+  exec 9<>"$root/constraints.txt"
+  lock "$base" || return
+  # Another call may have installed it while this one waited.
+  is_installed "$1" || install "$base" "$1" || return
+  exec 9>&-
+}
