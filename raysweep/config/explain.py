@@ -1,7 +1,7 @@
 """pydantic's errors as one line: where, what was expected, what was found, what to do.
 
 Checks that pydantic has no words for raise `mistake(…)`: a ValidationError with its own text and a
-place below the model that raises it, which pydantic then carries upwards like any other.
+place, seen from the validator that raises it, which pydantic then carries upwards like any other.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _EXPECTED = {
     "float_type": "a number",
     "invalid_key": "text for a key",
     "int_type": "a whole number",
+    "dict_type": "a mapping",
     "mapping_type": "a mapping",
     "model_type": "a mapping",
     "string_type": "text",
@@ -41,12 +42,14 @@ _EXPECTED = {
 }
 """Error type → what the place takes; the braces are pydantic's context of the error."""
 
+_SCALARS = (str, int, float, type(None))
 
-def mistake(loc: Loc, text: str, value: object = None) -> ValidationError:
-    """An error to raise in a validator: `text` is about `value`, at `loc` below the model."""
+
+def mistake(loc: Loc, text: str) -> ValidationError:
+    """An error to raise in a validator: `text` says what is wrong at `loc`, seen from there."""
     kind = PydanticCustomError("explained", "{text}", {"text": text})
     return ValidationError.from_exception_data(
-        "raysweep", [{"type": kind, "loc": loc, "input": value}]
+        "raysweep", [{"type": kind, "loc": loc, "input": None}]
     )
 
 
@@ -62,7 +65,7 @@ def to_config_error(
     )
     first = details[0]
     where = f"{place(first['loc'])}: " if first["loc"] else ""
-    return ConfigError(f"{origin(first['loc'])}{where}{problem(first, root)}")
+    return ConfigError(one_line(f"{origin(first['loc'])}{where}{problem(first, root)}"))
 
 
 def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
@@ -85,7 +88,12 @@ def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
 def place(loc: Loc) -> str:
     """`("sweep", "parameters", "learning_rate", "values", 1)` as a reader would write it."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    return text.removeprefix(".")
+    return text.removeprefix(".").removesuffix(".[key]")  # pydantic's mark for a mapping's key
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks and control characters, which a user's key may hold, escaped."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def found(value: object) -> str:
@@ -94,6 +102,8 @@ def found(value: object) -> str:
         shown = f"the text {json.dumps(value, ensure_ascii=False)}"
     elif isinstance(value, dict):
         shown = "a mapping"
+    elif isinstance(value, (list, tuple)) and not all(isinstance(each, _SCALARS) for each in value):
+        shown = "a list"  # of lists or mappings: too long for a line, and it may hold itself
     else:
         shown = json.dumps(value, ensure_ascii=False, default=str)
     return shown if len(shown) <= 60 else f"{shown[:59]}…"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.config.distributions import Json
-from raysweep.config.explain import Loc, found
+from raysweep.config.explain import Loc, found, one_line
 from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config, parse
 from raysweep.config.targets import target
@@ -49,10 +49,8 @@ def load_config(
         document = {**document, "sweep": read_mapping(sweep_file)}
     changes = [_parse_override(text) for text in overrides]
     if changes and "sweep" not in document:
-        document = {
-            **document,
-            "sweep": Config().to_dict()["sweep"],
-        }  # to change keys of the default
+        default_sweep = Config().to_dict()["sweep"]  # so that its keys can be changed one by one
+        document = {**document, "sweep": default_sweep}
     for change in changes:
         document = _set(document, change.path, change)
 
@@ -70,10 +68,10 @@ def load_config(
 
 def _parse_override(text: str) -> _Override:
     key, equals, value = text.partition("=")
-    parts = tuple(key.strip().split("."))
+    parts, shown = tuple(key.strip().split(".")), one_line(text)
     if not equals or not all(parts):
-        raise ConfigError(f"--set {text}: expected KEY=VALUE, such as train.epochs=3")
-    return _Override(text, _parameter_path(parts), parse_yaml(value, f"--set {text}"))
+        raise ConfigError(f"--set {shown}: expected KEY=VALUE, such as train.epochs=3")
+    return _Override(shown, _parameter_path(parts), parse_yaml(value, f"--set {shown}"))
 
 
 def _parameter_path(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -104,5 +102,5 @@ def _refuse_overrides_without_effect(config: Config, changes: Sequence[_Override
         if name := swept.get(".".join(change.path)):
             raise ConfigError(
                 f"{change.label}: has no effect, since the sweep sets it; "
-                f"use --set 'sweep.parameters.{name}={{value: {change.value}}}'"
+                f"use --set 'sweep.parameters.{name}={{value: {change.text.partition('=')[2]}}}'"
             )

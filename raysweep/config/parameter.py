@@ -20,7 +20,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from raysweep.config.distributions import (
     Categorical,
@@ -59,9 +58,7 @@ def _number(value: Any) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and abs(value) <= sys.float_info.max:
         return value if isinstance(value, int) else float(value)
-    raise PydanticCustomError(
-        "explained", "expected a finite number, got {found}", {"found": found(value)}
-    )
+    raise mistake((), f"expected a finite number, got {found(value)}")
 
 
 Number = Annotated[int | float, PlainValidator(_number)]
@@ -111,17 +108,15 @@ class Parameter(Section):
 
     def build(self) -> Distribution:
         """The distribution. Raises pydantic's ValidationError where the keys do not fit."""
-        given = {
-            key for key in self.model_fields_set if key == "value" or getattr(self, key) is not None
-        }
-        given.discard("distribution")
+        keys = self.model_fields_set - {"distribution"}
+        given = {key for key in keys if key == "value" or getattr(self, key) is not None}
         kind = self.distribution or self._infer(given)
         allowed, needed, make = _KINDS[kind]
-        for key in sorted(given - set(allowed)):
-            raise mistake((key,), f"distribution {kind} takes {' and '.join(allowed)}, not {key}")
-        for key in needed:
-            if key not in given:
-                raise mistake((key,), f"missing; distribution {kind} needs it")
+        if extra := sorted(given - set(allowed)):
+            text = f"distribution {kind} takes {' and '.join(allowed)}, not {extra[0]}"
+            raise mistake((extra[0],), text)
+        if missing := [key for key in needed if key not in given]:
+            raise mistake((missing[0],), f"missing; distribution {kind} needs it")
         return make(self)
 
     def _infer(self, given: set[str]) -> Kind:

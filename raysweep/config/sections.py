@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
-from raysweep.config.explain import found, nearest
+from raysweep.config.explain import found, mistake, nearest
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 
-
 MAX_DEVICES = 1_000_000
-"""CPU cores or GPUs a trial: beyond any machine, and far below where a double loses whole numbers."""
+"""CPU cores or GPUs a trial: beyond any machine, and a double still counts them exactly."""
 
 
 class Section(BaseModel):
@@ -34,26 +32,17 @@ class Section(BaseModel):
 
 
 def _optimizer(name: str) -> str:
-    return _one_of(name, "optimizer", OPTIMIZERS)
+    if name in OPTIMIZERS:
+        return name
+    hint = nearest(name, OPTIMIZERS)
+    raise mistake((), f'unknown optimizer "{name}"{hint} (all: raysweep.config.OPTIMIZERS)')
 
 
 def _activation(name: str) -> str:
-    return _one_of(name, "activation", ACTIVATIONS)
-
-
-def _one_of(name: str, kind: str, names: tuple[str, ...]) -> str:
-    if name in names:
+    if name in ACTIVATIONS:
         return name
-    raise PydanticCustomError(
-        "explained",
-        "unknown {kind} {name}{hint} (raysweep.config.{list} has all of them)",
-        {
-            "kind": kind,
-            "name": found(name).removeprefix("the text "),
-            "hint": nearest(name, names),
-            "list": "OPTIMIZERS" if kind == "optimizer" else "ACTIVATIONS",
-        },
-    )
+    hint = nearest(name, ACTIVATIONS)
+    raise mistake((), f'unknown activation "{name}"{hint} (all: raysweep.config.ACTIVATIONS)')
 
 
 def _cpu_share(value: Any) -> Any:
@@ -69,22 +58,15 @@ def _share(value: Any, *, least: int) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and (0 < value < 1 or (least <= value <= MAX_DEVICES and value % 1 == 0)):
         return float(value)
-    raise PydanticCustomError(
-        "explained",
-        "expected auto, a fraction between 0 and 1, or a whole number from {least}, got {found}",
-        {"least": least, "found": found(value)},
-    )
+    choices = f"auto, a fraction between 0 and 1, or a whole number from {least}"
+    raise mistake((), f"expected {choices}, got {found(value)}")
 
 
 def _trials(value: Any) -> Any:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value == "auto" or (whole and value >= 1):
         return value
-    raise PydanticCustomError(
-        "explained",
-        "expected auto or a whole number of at least 1, got {found}",
-        {"found": found(value)},
-    )
+    raise mistake((), f"expected auto or a whole number from 1, got {found(value)}")
 
 
 def _null_is_none(value: Any) -> Any:
@@ -95,6 +77,10 @@ Sizes = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1, max_length=2)
 ]
 """One or two positive numbers; the first is the first layer's, the last is the second layer's."""
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What `torch.Generator.manual_seed` takes, without the negative half."""
 
 
 class DataConfig(Section):
@@ -109,8 +95,8 @@ class DataConfig(Section):
     into. Null: the environment's RAYSWEEP_DATA, else `./data`."""
 
     train_size: Annotated[int, Field(ge=1)] = 50_000
-    """How many of the training pictures train; the rest of them validate. Of digits, which has 1,500
-    for both, at most 1,200 train."""
+    """How many of the training pictures train; the rest of them validate. Of digits, which has
+    1,500 for both, at most 1,200 train."""
 
     fallback: Literal["digits"] | None = "digits"
     """What stands in, with a warning and under its own artifact names, where the files are neither
@@ -152,7 +138,7 @@ class ModelConfig(Section):
     num_classes: Annotated[int, Field(ge=2)] = 10
     """Number of labels."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Draws the initial weights."""
 
 
@@ -191,7 +177,7 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the forward pass; auto takes bf16 where the hardware is fast at it."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seeds the search, and, hashed with each trial's own values, each trial."""
 
     batch_log_interval: Annotated[int, Field(ge=1)] = 25

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from raysweep.config.distributions import Distribution, Json
-from raysweep.config.explain import place, problem
+from raysweep.config.explain import one_line, place, problem
 from raysweep.config.schema import Config
 from raysweep.config.targets import SWEEPABLE, name_problem, target
 from raysweep.errors import ConfigError
@@ -30,7 +30,7 @@ def apply(config: Config, values: Mapping[str, Json]) -> Config:
     names = {target(name): name for name in values}
     for name, value in values.items():
         if text := name_problem(name):
-            raise ConfigError(f"sweep.parameters.{name}: {text}")
+            raise ConfigError(one_line(f"sweep.parameters.{name}: {text}"))
         section, _, field = target(name).partition(".")
         changes.setdefault(section, {})[field] = value
     sections = {
@@ -75,6 +75,7 @@ def _changed(current: Any, section: str, fields: dict[str, Json], names: dict[st
 
 
 def _size(space: Mapping[str, Distribution]) -> int:
+    """Number of combinations, where every value can be listed."""
     return math.prod(each.size or 0 for each in space.values())
 
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from raysweep.config.distributions import Categorical, Distribution, Normal, Rounded
 from raysweep.config.explain import Loc, found, mistake, nearest
@@ -33,15 +32,8 @@ Count = Annotated[int, Field(ge=1)]
 def _reported(name: str) -> str:
     if name in GOALS:
         return name
-    raise PydanticCustomError(
-        "explained",
-        "no trial reports {name}{hint} (trials report {known})",
-        {
-            "name": found(name).removeprefix("the text "),
-            "hint": nearest(name, GOALS),
-            "known": ", ".join(GOALS),
-        },
-    )
+    hint, known = nearest(name, GOALS), ", ".join(GOALS)
+    raise mistake((), f'no trial reports "{name}"{hint} (trials report {known})')
 
 
 class Metric(Section):
@@ -58,6 +50,13 @@ class Metric(Section):
     def _goal_of_name(cls, given: Any) -> Any:
         name = given.get("name") if isinstance(given, dict) else None
         return {"goal": GOALS[name], **given} if isinstance(name, str) and name in GOALS else given
+
+    @model_validator(mode="after")
+    def _goal_fits_name(self) -> Metric:
+        if self.goal != (better := GOALS[self.name]):
+            text = f"{self.name} is better the other way; expected {better}, got {self.goal}"
+            raise mistake(("goal",), text)
+        return self
 
 
 class EarlyTerminate(Section):

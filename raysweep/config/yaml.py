@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from raysweep.config.distributions import Json
-from raysweep.config.explain import found
+from raysweep.config.explain import found, one_line
 from raysweep.errors import ConfigError
 
 
@@ -20,10 +20,15 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue  # `<<` brings in keys that the mapping's own may replace
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
+            if not isinstance(key, Hashable):
+                continue  # a list as a key: PyYAML's own error, below
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key} is given twice", problem_mark=key_node.start_mark
+                    problem=f"the key {one_line(str(key))} is given twice",
+                    problem_mark=key_node.start_mark,
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -69,5 +74,7 @@ def parse_yaml(text: str, source: str) -> Json:
         raise ConfigError(f"{source}{where}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
-    except ValueError as error:  # a date such as 2024-13-45
+    except RecursionError:
+        raise ConfigError(f"{source}: nested too deeply for a config") from None
+    except ValueError as error:  # a date such as 2024-13-45, an integer of 5,000 digits
         raise ConfigError(f"{source}: not YAML: {error}") from None

@@ -21,9 +21,12 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def use_threads(count: int) -> None:
-    """Let this process compute on `count` CPU threads from now on."""
-    if torch.get_num_threads() != count:
-        torch.set_num_threads(count)
+    """Let this process compute on `count` CPU threads from now on.
+
+    Part of what a training computes: sums are split between threads, so that one and two threads
+    give weights that differ in their last bits. The same count gives the same bits.
+    """
+    torch.set_num_threads(count)
 
 
 def default_device() -> torch.device:
@@ -34,9 +37,11 @@ def default_device() -> torch.device:
 def number_format(precision: str, device: torch.device) -> torch.dtype:
     """The format that convolutions and products are computed in; weights stay float32.
 
-    `auto` is bf16 where the hardware multiplies it: on CUDA, or a CPU with AMX or AVX512-BF16
-    (3.5 times as fast as fp32 on one core; without the instructions it is slower). The CPU says so
-    in Linux's /proc/cpuinfo; elsewhere `auto` is fp32. Raises ConfigError for another name.
+    `auto` is bf16 where the hardware multiplies it: on CUDA, or a CPU with AMX or AVX512-BF16,
+    where a step takes a third to two thirds as long as in fp32 (without the instructions, longer).
+    The CPU says so in Linux's /proc/cpuinfo; elsewhere `auto` is fp32.
+
+    Raises ConfigError for another name.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"train.precision: {precision!r}; one of {', '.join(PRECISIONS)}")

@@ -84,10 +84,14 @@ def _layer(channels_in: int, channels_out: int, kernel: int, name: str, pool: in
 
 
 def _activation(name: str) -> nn.Module:
-    module = getattr(nn, name, None)
-    if not (isinstance(module, type) and issubclass(module, nn.Module)):
-        raise ConfigError(f"model.activation: torch.nn has no {name!r}; take one such as 'ReLU'")
-    return module()
+    kind = getattr(nn, name, None)
+    if name != "RReLU" and isinstance(kind, type) and issubclass(kind, nn.Module):
+        return kind()
+    # RReLU draws its slopes from the global random state: no trial could be repeated.
+    raise ConfigError(
+        f"model.activation: {name!r} is no activation of torch.nn that can be used here; "
+        "take one such as 'ReLU'"
+    )
 
 
 def _dropout_mask(

@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 
+from raysweep.pipeline.remote import get
 from raysweep.pipeline.stages import StageOutcome, SweepIdentity, initialize
 from raysweep.tracking import ArtifactVersion, Tracker
 
@@ -50,9 +51,9 @@ class SweptArchitectures:
         self._actor = actor.remote(tracker, sweep)
 
     def __call__(self, model: Mapping[str, Any]) -> ArtifactVersion:
-        version: ArtifactVersion = ray.get(self._actor.version.remote(dict(model)))
+        version: ArtifactVersion = get(self._actor.version.remote(dict(model)))
         return version
 
     def outcomes(self) -> list[StageOutcome]:
-        outcomes: list[StageOutcome] = ray.get(self._actor.outcomes.remote())
+        outcomes: list[StageOutcome] = get(self._actor.outcomes.remote())
         return outcomes

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 
 from raysweep.config import Config
 from raysweep.errors import UserError
+from raysweep.pipeline import quiet
 
 
 @dataclass(frozen=True)
@@ -33,33 +34,43 @@ class Resources:
 def connect(address: str | None, *, local_mode: bool, verbose: bool) -> Iterator[None]:
     """Join the cluster at `address`, or start one on this machine and shut it down afterwards.
 
+    A process that has initialised Ray already keeps its own, as it is.
     Raises UserError where there is no such cluster, or local mode is asked of a Ray without it.
     """
-    if ray.is_initialized():
-        yield  # a notebook's or a test's own Ray: theirs to shut down
-        return
-    _quieten(verbose)
+    with quiet.hushed(verbose):
+        if ray.is_initialized():
+            yield
+            return
+        quiet.apply_settings()
+        _initialise(address, local_mode, verbose)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _initialise(address: str | None, local_mode: bool, verbose: bool) -> None:
+    options: dict[str, Any] = {"local_mode": True} if local_mode else {}
+    if address is None:
+        # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
+        options |= {"address": "local", "include_dashboard": False}
+    else:
+        options["address"] = address
     try:
         ray.init(
-            address=address,
-            local_mode=local_mode,
-            include_dashboard=None if address else False,
             log_to_driver=verbose,
             logging_level=logging.INFO if verbose else logging.ERROR,
+            **options,
         )
     except (ConnectionError, ValueError) as error:
         raise UserError(f"--address {address}: no Ray cluster answers there: {error}") from error
     except RuntimeError as error:
-        if local_mode and "local_mode" in str(error):
-            raise UserError(
-                f"--local-mode: Ray {ray.__version__} no longer has it; "
-                "install ray 2.54.1, or leave the option out"
-            ) from error
-        raise
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        if "local_mode" not in str(error):
+            raise
+        raise UserError(
+            f"--local-mode: Ray {ray.__version__} no longer has it; "
+            "install ray 2.54.1, or leave the option out"
+        ) from error
 
 
 def resources(config: Config, trials: int | None) -> Resources:
@@ -89,21 +100,3 @@ def _require(name: str, wanted: float, total: float) -> None:
             f"resources.{name}: a trial needs {wanted:g}, and there are {total:g}; "
             f"lower resources.{name} or use a larger cluster"
         )
-
-
-def _quieten(verbose: bool) -> None:
-    """Settings that Ray reads from the environment, unless the user has set them."""
-    settings = {
-        "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
-        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would upload the working tree
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker records; no CSV, JSON, TBX beside
-        "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    }
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
-    if not verbose:
-        for name in ("ray", "ray.tune", "ray.train", "ray.rllib"):
-            logging.getLogger(name).setLevel(logging.ERROR)

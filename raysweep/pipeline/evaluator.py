@@ -1,26 +1,28 @@
-"""The last stage: score the winner on the test split, record it, and tag it `best`."""
+"""The last stage: score the winner on the test split, record it, and tag it `best`.
+
+torch is imported by the method that scores: the driver needs the class alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from raysweep.errors import ArtifactNotFound
-from raysweep.ml import datasets
-from raysweep.ml.convnet import ConvNet
-from raysweep.ml.evaluation import Evaluation, Hardest, evaluate
-from raysweep.ml.training import use_threads
-from raysweep.ml.weights import load_weights
+from raysweep.pipeline.context import TRAINED_MODEL
 from raysweep.pipeline.inputs import fetch
 from raysweep.pipeline.selection import Goal, beats
 from raysweep.pipeline.stages import SweepIdentity
-from raysweep.pipeline.trial import TRAINED_MODEL
 from raysweep.tracking import ArtifactVersion, Image, Run, Tracker
+
+if TYPE_CHECKING:
+    import torch
+
+    from raysweep.ml.evaluation import Evaluation, Hardest
 
 Promote = Literal["always", "if_better"]
 
@@ -66,6 +68,12 @@ class Evaluator:
         return Report(evaluation.loss, evaluation.accuracy, run.id, promoted, reason)
 
     def _evaluate(self, run: Run, data_ref: str, model_ref: str) -> Evaluation:
+        from raysweep.ml import datasets
+        from raysweep.ml.compute import use_threads
+        from raysweep.ml.convnet import ConvNet
+        from raysweep.ml.evaluation import evaluate
+        from raysweep.ml.weights import load_weights
+
         data = run.use_artifact(data_ref)
         model = run.use_artifact(model_ref)
         architecture = {k: v for k, v in model.metadata["model"].items() if k != "seed"}
@@ -144,7 +152,7 @@ def _pixels(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     plane = image.squeeze()
     if plane.is_floating_point():
         plane = (plane * 255).round()
-    return plane.to(torch.uint8).cpu().numpy()
+    return plane.cpu().numpy().astype(np.uint8)
 
 
 def _confusion_table(confusion: torch.Tensor) -> tuple[list[str], list[list[int]]]:

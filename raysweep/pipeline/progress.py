@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from ray import tune
+from ray import cloudpickle, tune
+from ray.exceptions import RayTaskError
 
 from raysweep.config import Config, apply
-from raysweep.pipeline.events import Observer, TrialState, TrialUpdated
-from raysweep.pipeline.trainable import overrides_of, trial_index, trial_name
+from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
+from raysweep.pipeline.trainable import TrialSpec
 
 
 class Progress(tune.Callback):  # type: ignore[misc]  # Ray's class carries no types
@@ -20,6 +22,10 @@ class Progress(tune.Callback):  # type: ignore[misc]  # Ray's class carries no t
         self._config = config
         self._observer = observer
         self._trials: dict[int, TrialUpdated] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune saves its callbacks with its state; whoever watches stays in this process."""
+        return {**self.__dict__, "_observer": silent}
 
     @property
     def trials(self) -> list[TrialUpdated]:
@@ -46,12 +52,11 @@ class Progress(tune.Callback):  # type: ignore[misc]  # Ray's class carries no t
         self._tell(replace(self._row(trial), state="failed", error=_cause(trial)))
 
     def _row(self, trial: Any) -> TrialUpdated:
-        index = trial_index(trial.trial_id)
-        if index not in self._trials:
-            overrides = overrides_of(trial.config)
-            epochs = apply(self._config, overrides).train.epochs
-            return TrialUpdated(index, trial_name(index), "running", overrides, 0, epochs)
-        return self._trials[index]
+        spec = TrialSpec.from_config(trial.config)
+        if spec.index not in self._trials:
+            epochs = apply(self._config, spec.overrides).train.epochs
+            return TrialUpdated(spec.index, spec.name, "running", spec.overrides, 0, epochs)
+        return self._trials[spec.index]
 
     def _tell(self, row: TrialUpdated) -> None:
         self._trials[row.index] = row
@@ -59,9 +64,14 @@ class Progress(tune.Callback):  # type: ignore[misc]  # Ray's class carries no t
 
 
 def _cause(trial: Any) -> str:
-    """The exception that ended the trial, in one line, without Ray's wrapping."""
-    error = trial.get_pickled_error() or trial.get_error()
-    while getattr(error, "cause", None) is not None:
+    """The exception that ended the trial, in one line, without Ray's wrapping.
+
+    Tune's own getters look in the storage, where the file is not yet.
+    """
+    if trial.pickled_error_file is None:
+        return "ended without a word"
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[-1]}".rstrip(": ")
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")

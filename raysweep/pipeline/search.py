@@ -20,6 +20,7 @@ from raysweep.config import (
     enumerate_trials,
 )
 from raysweep.pipeline.space import longest_epochs
+from raysweep.pipeline.trainable import TrialSpec
 
 MODES = {"minimize": "min", "maximize": "max"}
 
@@ -28,7 +29,8 @@ def param_space(config: Config) -> dict[str, Any]:
     """Grid and random: the very list of trials. Bayes: nothing, the algorithm suggests."""
     if config.sweep.method == "bayes":
         return {}
-    return {"overrides": tune.grid_search(enumerate_trials(config))}
+    trials = [TrialSpec(i, values) for i, values in enumerate(enumerate_trials(config))]
+    return {"trial": tune.grid_search([trial.to_config()["trial"] for trial in trials])}
 
 
 def algorithm(config: Config) -> OptunaSearch | None:
@@ -65,8 +67,9 @@ def scheduler(config: Config) -> AsyncHyperBandScheduler | None:
 
 
 def _suggest(space: dict[str, Distribution], trial: optuna.Trial) -> dict[str, Any]:
-    """Ask Optuna for one value of each parameter; the config gets them under `overrides`."""
-    return {"overrides": {name: _ask(trial, name, space[name]) for name in space}}
+    """Ask Optuna for one value of each parameter."""
+    values = {name: _ask(trial, name, space[name]) for name in space}
+    return TrialSpec(trial.number, values).to_config()
 
 
 def _ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:

@@ -27,10 +27,10 @@ def sweeps_the_model(config: Config) -> bool:
 def architectures(config: Config) -> list[dict[str, Any]]:
     """The distinct model configurations that trials may start from, as far as they can be listed.
 
-    Of a range (only the dropout can be one) its edges stand for all of it.
+    Of a range (of the dropout, say) its edges stand for all of it.
     """
     swept = {
-        name: [value for _, value in distribution.edges()]
+        name: distribution.values or [value for _, value in distribution.edges()]
         for name, distribution in config.sweep.space().items()
         if target(name).startswith("model.")
     }
@@ -44,7 +44,10 @@ def architectures(config: Config) -> list[dict[str, Any]]:
 
 def longest_epochs(config: Config) -> int:
     """The most epochs that any trial trains."""
-    distribution = config.sweep.space().get("epochs")
-    if distribution is None:
-        return config.train.epochs
-    return max(int(value) for _, value in distribution.edges())
+    swept = [
+        int(value)
+        for name, distribution in config.sweep.space().items()
+        if target(name) == "train.epochs"
+        for _, value in distribution.edges()
+    ]
+    return max(swept, default=config.train.epochs)

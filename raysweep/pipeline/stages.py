@@ -57,10 +57,14 @@ class SweepIdentity:
     id: str
     tags: tuple[str, ...] = ()
 
+    def run_id(self, name: str) -> str:
+        """The id of this sweep's run `name`, the same in every process."""
+        return f"{self.id}-{name}"
+
     def run(self, name: str, job_type: str, config: Mapping[str, Any]) -> RunSpec:
         """The spec of this sweep's run `name`; the same name is the same run."""
         return RunSpec(
-            id=f"{self.id}-{name}",
+            id=self.run_id(name),
             name=f"{self.name}-{name}",
             job_type=job_type,
             group=self.name,

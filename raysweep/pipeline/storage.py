@@ -27,6 +27,7 @@ import yaml
 from raysweep.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
 TRACKER_FOLDER = "tracker"
 
 
@@ -66,7 +67,12 @@ class SweepFolder:
         return self.path / "best"
 
     def record(self) -> SweepRecord:
-        return SweepRecord(**_read_json(self.path / "sweep.json"))
+        """Raises UserError where the file does not hold one."""
+        path = self.path / "sweep.json"
+        try:
+            return SweepRecord(**_read_json(path))
+        except TypeError as error:  # keys of another raysweep
+            raise UserError(f"{path}: not a record of a sweep ({error})") from error
 
     def result(self) -> dict[str, Any] | None:
         """The design's `result.json`, or None for a sweep that has not ended."""
@@ -91,21 +97,23 @@ class Storage:
         """Raise UserError unless a sweep of that name could be made; nothing is left behind."""
         if name is not None:
             _check_name(name)
-            if (self.root / name).exists():
-                raise UserError(f"--name {name}: {self.root / name} exists; choose another name")
         parent = self.root
-        while not parent.exists():
-            parent = parent.parent
-        if not parent.is_dir():
-            raise UserError(f"--storage {self.root}: {parent} is a file, not a folder")
         try:
+            while not parent.exists():
+                parent = parent.parent
             with tempfile.TemporaryFile(dir=parent):
                 pass
-        except OSError as error:
+        except NotADirectoryError as error:
+            raise UserError(
+                f"--storage {self.root}: {parent} is a file, not a folder; choose another folder"
+            ) from error
+        except OSError as error:  # not to be written, not to be entered, a name too long
             raise UserError(
                 f"--storage {self.root}: cannot write in {parent} ({error.strerror}); "
                 "choose another folder"
             ) from error
+        if name is not None and (self.root / name).exists():
+            raise UserError(f"--name {name}: {self.root / name} exists; choose another name")
 
     def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
         """Make the sweep's folder, with its configuration and its record."""
@@ -135,20 +143,28 @@ class Storage:
         )
 
 
-def new_sweep_name(dataset: str) -> str:
-    """`mnist-20261123-0915-3fa2`: says what and when, sorts by time, does not collide."""
+def new_sweep_name(what: str) -> str:
+    """`mnist-20261123-0915-3fa2`: says what and when, sorts by time, does not collide.
+
+    `what` may be any text, such as the `sweep.name` of a W&B sweep; what a folder and an alias
+    cannot be called becomes a dash.
+    """
+    slug = re.sub(r"[^a-z0-9._-]+", "-", what.lower())[:_MOST_OF_NAME].strip("._-")
     now = datetime.now().strftime("%Y%m%d-%H%M")
-    return f"{dataset.lower()}-{now}-{secrets.token_hex(2)}"
+    return f"{slug or 'sweep'}-{now}-{secrets.token_hex(2)}"
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write beside, flush to disk, rename: a reader sees all of it or none of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # there only if something above failed
 
 
 def _check_name(name: str) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +20,12 @@ from raysweep.ml.convnet import ConvNet
 from raysweep.ml.seeds import derive_seed
 from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer, TrainSettings, use_threads
 from raysweep.ml.weights import load_weights, save_weights
+from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
-from raysweep.pipeline.selection import Goal, beats
-from raysweep.pipeline.stages import INITIALIZED_MODEL, SweepIdentity
-from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState, Tracker
+from raysweep.pipeline.selection import beats
+from raysweep.pipeline.stages import INITIALIZED_MODEL
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState
 from raysweep.version import __version__
-
-TRAINED_MODEL = "trained_model.pth"
-
-
-@dataclass(frozen=True)
-class TrialContext:
-    """What all trials of a sweep share. `model` resolves a model configuration to its `convnet`."""
-
-    sweep: SweepIdentity
-    tracker: Tracker
-    config: Config
-    data: ArtifactVersion
-    model: Callable[[Mapping[str, Any]], ArtifactVersion]
-    inputs: Path
-    metric: str
-    goal: Goal
-    threads: int
-
 
 class TrialSession:
     """A trial in progress: `step` trains an epoch, `close` logs the model and ends the run.

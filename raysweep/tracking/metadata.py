@@ -35,6 +35,11 @@ def plain(value: Json, where: str = "metadata", *, strict: bool = True) -> Json:
     )
 
 
+def number(value: Json) -> Json:
+    """The value itself; NaN and the infinities, which trackers keep as strings, as floats."""
+    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+
+
 def metadata_bytes(metadata: Mapping[str, Json]) -> bytes:
     """What METADATA_FILE holds: UTF-8 JSON with sorted keys, so that equal means the same bytes."""
     text = json.dumps(plain(metadata), sort_keys=True, indent=2, ensure_ascii=False)

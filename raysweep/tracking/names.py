@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from raysweep.errors import ArtifactNotFound, ConfigError, TrackingError
 
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_VERSION = re.compile(r"v(0|[1-9][0-9]*)")
+_VERSION = re.compile(r"v[0-9]+")
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 _RESERVED_PREFIX = "registry-"
@@ -34,12 +34,6 @@ class Reference:
 
     name: str
     spec: str
-
-    @property
-    def version(self) -> int | None:
-        """The version's number, where `spec` is one."""
-        match = _VERSION.fullmatch(self.spec)
-        return int(match[1]) if match else None
 
     def __str__(self) -> str:
         return f"{self.name}:{self.spec}"
@@ -70,7 +64,7 @@ def check_artifact_name(name: str) -> str:
 
 def check_alias(alias: str) -> str:
     """The alias itself. Raises TrackingError for one that a tracker refuses."""
-    if not _WORD.fullmatch(alias) or re.fullmatch(r"v[0-9]+", alias):
+    if not _WORD.fullmatch(alias) or _VERSION.fullmatch(alias):
         raise TrackingError(
             f"alias {alias!r}: use 1 to 128 letters, digits, dots, underscores and hyphens, "
             "and not v and a number, which is a version"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,12 @@ import numpy.typing as npt
 from raysweep.errors import TrackingError
 from raysweep.tracking.port import Image
 
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
-def to_png(image: Image) -> bytes:
-    """The picture's pixels as a PNG file. Raises TrackingError unless (H, W[, 3]) uint8."""
+
+def to_pillow(image: Image) -> Pillow.Image:
+    """The picture as Pillow has it. Raises TrackingError unless (H, W[, 3]) uint8."""
     from PIL import Image as Pillow  # 40 ms to import, and few runs log pictures
 
     pixels = image.pixels
@@ -21,8 +25,13 @@ def to_png(image: Image) -> bytes:
             f"image {image.caption!r}: pixels must be (H, W) or (H, W, 3) of uint8, "
             f"got {pixels.shape} of {pixels.dtype}; scale to 0..255 and convert first"
         )
+    return Pillow.fromarray(np.ascontiguousarray(pixels))
+
+
+def to_png(image: Image) -> bytes:
+    """The picture as a PNG file. Raises TrackingError unless (H, W[, 3]) uint8."""
     buffer = io.BytesIO()
-    Pillow.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
+    to_pillow(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

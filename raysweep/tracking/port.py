@@ -14,6 +14,8 @@ The contract, which `tests/contract` holds for every adapter:
   as `METADATA_FILE`. NaN and the infinities in it become the strings "NaN", "Infinity" and
   "-Infinity".
 - A new version takes the alias `latest`. Any alias, `latest` included, can be moved to any version.
+  Whether `latest` moves to a version that is logged again is the tracker's (W&B: yes; Trackio: no);
+  who cares says so with `set_alias`.
 - History has a row a step: what is logged twice for one step is one row, the later value winning.
 - Artifacts are named by a reference, `name:vK` or `name:alias`; a bare `name` means `name:latest`.
 - A run that is never finished becomes `crashed` when `Tracker.close_stale` names its group.

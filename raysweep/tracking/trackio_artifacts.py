@@ -25,7 +25,8 @@ Found = Mapping[str, Any]
 
 def find(db: sqlite3.Connection, ref: str) -> Found:
     """The version that the reference names. Raises ArtifactNotFound, listing what there is."""
-    name, spec = (reference := parse_reference(ref)).name, reference.spec
+    reference = parse_reference(ref)
+    name, spec = reference.name, reference.spec
     found: Found | None = SQLiteStorage._get_artifact_manifest_cursor(db, name, spec)
     if found is not None:
         return found
@@ -86,9 +87,7 @@ def commit(
     return find(db, f"{name}:v{number}")
 
 
-def _number_of(
-    db: sqlite3.Connection, name: str, type_: str, manifest: Manifest
-) -> int | None:
+def _number_of(db: sqlite3.Connection, name: str, type_: str, manifest: Manifest) -> int | None:
     """The number of the version with these very files; they include its metadata."""
     _, digest, _ = SQLiteStorage._canonical_manifest(manifest)
     row = db.execute(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
 from raysweep.errors import TrackingError
+from raysweep.tracking.metadata import number
 from raysweep.tracking.port import Json, RunRecord
 from raysweep.tracking.trackio_artifacts import Links
 from raysweep.tracking.trackio_rows import RunEntry, is_media
@@ -75,16 +76,11 @@ def history_of(db: sqlite3.Connection, run_id: str) -> list[dict[str, Json]]:
     query = "SELECT step, metrics FROM metrics WHERE run_id = ? ORDER BY step, id"
     rows: dict[int, dict[str, Json]] = {}
     for step, text in db.execute(query, (run_id,)):
-        values = {key: _number(value) for key, value in json.loads(text).items()}
+        values = {key: number(value) for key, value in json.loads(text).items()}
         numbers = {key: value for key, value in values.items() if not is_media(value)}
         if numbers:
             rows.setdefault(step, {"step": step}).update(numbers)
     return list(rows.values())
-
-
-def _number(value: Json) -> Json:
-    """The value; NaN and the infinities, which Trackio keeps as strings, as floats."""
-    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
 
 
 def media_payload(db: sqlite3.Connection, run_id: str, key: str) -> dict[str, Json] | None:

@@ -18,7 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")  # what HELD has wheels for
 
 # Not the newest that pyproject.toml allows, and why.
-HELD = ("ray==2.54.1",)  # the last release with ray.init(local_mode=True)
+HELD = (
+    "ray==2.54.1",  # the last release with ray.init(local_mode=True)
+    # Python 3.10 ends at torch 2.14.1, built for CUDA 13.0; torchvision 0.29.2 is built for 13.2.
+    "torchvision==0.29.1 ; python_version < '3.11'",
+)
 
 HEADER = f"""\
 # Every version that raysweep[test] installs, on Python {PYTHONS[0]} to {PYTHONS[-1]} and Linux.

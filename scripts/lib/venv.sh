@@ -18,13 +18,15 @@ sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 # Prints the interpreter that .venv is made from: $PYTHON where it is set, else the first that suits.
 find_python() {
   local candidate
-  for candidate in "${PYTHON:-python3}" ${PYTHON:-python3.13 python3.12 python3.11 python3.10}; do
+  local -a candidates=(python3 python3.13 python3.12 python3.11 python3.10)
+  [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
     if suits "$candidate"; then
       printf '%s\n' "$candidate"
       return
     fi
   done
-  say "no Python 3.10 to 3.13 with its venv module found (${PYTHON:+PYTHON=$PYTHON; }PATH=$PATH);" \
+  say "none of ${candidates[*]} is Python 3.10 to 3.13 with its venv module;" \
     "install one (Debian: apt install python3-venv) or name it: PYTHON=/path/to/python3 $0"
   return 2
 }
@@ -54,7 +56,7 @@ install() {
     extra='[test]'
     profiles=(run test)
   fi
-  say "installing into $venv: about 3 minutes, 6.6 GB"
+  say "installing into $venv: 2 to 5 minutes, 6.6 GB"
   rm -f "$venv"/installed.* || return
   # An interrupted venv has an interpreter and no pip.
   "$python" -m pip --version >/dev/null 2>&1 || "$base" -m venv --clear "$venv" >&2 || return

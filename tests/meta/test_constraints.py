@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+import torchvision
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -68,6 +70,12 @@ def test_every_dependency_is_pinned_within_its_range(python: str) -> None:
 @pytest.mark.parametrize("python", LOCK.PYTHONS)
 def test_ray_is_the_last_one_with_local_mode(python: str) -> None:
     assert pins_for(python)["ray"] == "2.54.1"
+
+
+def test_torch_and_torchvision_are_one_build() -> None:
+    """Both end in `+cu132`, say, or `+cpu`; a mixed pair fails at import or on a GPU."""
+    builds = {module.__version__.partition("+")[2] for module in (torch, torchvision)}
+    assert len(builds) == 1, builds
 
 
 def test_supported_pythons_are_the_same_everywhere() -> None:

@@ -1,0 +1,30 @@
+"""What all trials of a sweep share. Without torch: the driver makes it, and trains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raysweep.config import Config
+from raysweep.pipeline.selection import Goal
+from raysweep.pipeline.stages import SweepIdentity
+from raysweep.tracking import ArtifactVersion, Tracker
+
+TRAINED_MODEL = "trained_model.pth"
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What all trials of a sweep share. `model` resolves a model configuration to its `convnet`."""
+
+    sweep: SweepIdentity
+    tracker: Tracker
+    config: Config
+    data: ArtifactVersion
+    model: Callable[[Mapping[str, Any]], ArtifactVersion]
+    inputs: Path
+    metric: str
+    goal: Goal
+    threads: int

@@ -1,0 +1,70 @@
+"""Keeping Ray's own chatter out of sight, and its habits out of the way."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would upload the working tree
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker records; no CSV, JSON, TBX beside it
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+"""What Ray reads from the environment. A variable that the user has set stays as it is."""
+
+MARKERS = (":job_id:", ":actor_name:", ":task_name:")
+"""Lines that a Ray worker prints for Ray's log monitor. In local mode we are the worker."""
+
+
+def apply_settings() -> None:
+    """Set `SETTINGS`. To be called before Ray starts."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def hushed(verbose: bool) -> Iterator[None]:
+    """Within it, Ray logs nothing but what is fatal, and no marker reaches the screen.
+
+    A trial's failure is ours to tell, once and in one line; Tune would log its traceback twice.
+    """
+    if verbose:
+        yield
+        return
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.train")]
+    levels = [logger.level for logger in loggers]
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _WithoutMarkers(sys.stdout), _WithoutMarkers(sys.stderr)
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, message=".*local_mode")
+            yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class _WithoutMarkers:
+    """A text stream that drops the markers and is the stream it wraps in all else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if text.startswith(MARKERS):
+            return len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,104 @@
+"""A W&B project as the client reaches it: names, one connection, and errors in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import wandb
+from wandb.errors import CommError
+
+from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
+from raysweep.tracking.names import parse_reference, validate_project
+
+_TIMEOUT_S = 20
+
+
+class Project:
+    """The project's name and, when first asked for, its connection; a pickled copy has none yet."""
+
+    def __init__(self, project: str, entity: str | None) -> None:
+        self.name = validate_project(project)
+        self._entity = entity
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Project, (self.name, self._entity)
+
+    @cached_property
+    def api(self) -> Any:
+        """The client's `Api`, for reading. Raises TrackingError where the server refuses it."""
+        with self.explained("connect"):
+            return wandb.Api(timeout=_TIMEOUT_S)
+
+    @cached_property
+    def entity(self) -> str:
+        """The team or user that holds the project: the one configured, else the key's default."""
+        with self.explained("find the default entity"):
+            entity = self._entity or os.environ.get("WANDB_ENTITY") or self.api.default_entity
+        if not entity:
+            raise TrackingError(
+                f"W&B project {self.name}: the key has no default entity; set tracking.entity"
+            )
+        return entity
+
+    def path(self, name: str) -> str:
+        """`entity/project/name`: how the client names a run or an artifact."""
+        return f"{self.entity}/{self.name}/{name}"
+
+    def artifact(self, ref: str) -> wandb.Artifact:
+        """The version that the reference names. Raises ArtifactNotFound."""
+        path = self.path(str(parse_reference(ref)))
+        with self.explained(f"read artifact {ref}"):
+            try:
+                artifact: wandb.Artifact = self.api.artifact(path)
+                return artifact
+            except CommError as error:
+                if self.api.artifact_exists(path):  # so it was something else
+                    raise
+                raise ArtifactNotFound(
+                    f"artifact {ref!r}: not in W&B project {self.entity}/{self.name}; "
+                    "see its Artifacts page for what is"
+                ) from error
+
+    def run(self, run_id: str) -> Any:
+        """The run as the server knows it now."""
+        with self.explained(f"read run {run_id}"):
+            self.api.flush()  # the client caches runs for as long as the process lives
+            return self.api.run(self.path(run_id))
+
+    def runs(self, group: str | None) -> list[Any]:
+        """The runs of a group, or of the project, oldest first."""
+        with self.explained("read runs"):
+            self.api.flush()
+            try:
+                return list(
+                    self.api.runs(
+                        f"{self.entity}/{self.name}",
+                        filters={"group": group} if group is not None else {},
+                        order="+created_at",
+                        lazy=False,
+                    )
+                )
+            except ValueError as error:
+                if "Could not find project" in str(error):  # W&B makes it with its first run
+                    return []
+                raise
+
+    @contextmanager
+    def explained(self, what: str) -> Iterator[None]:
+        """Turn what the client raises into a TrackingError of one line, without the key."""
+        try:
+            yield
+        except RaysweepError:
+            raise
+        except (wandb.Error, ValueError, TypeError, RuntimeError, OSError) as error:
+            line = " ".join(str(error).split()) or type(error).__name__
+            if key := os.environ.get("WANDB_API_KEY"):
+                line = line.replace(key, "***")
+            raise TrackingError(
+                f"W&B project {self.name}: cannot {what}: {line}; check the connection, "
+                "WANDB_BASE_URL and the key, or use --tracker trackio"
+            ) from error

@@ -1,0 +1,277 @@
+"""The Tracker port on the unmodified W&B client, online.
+
+W&B has most of what the port asks for. Bridged are: metadata as a part of the version
+(METADATA_FILE), a run's error, and `crashed`, which W&B's server alone may say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from raysweep.errors import TrackingError
+from raysweep.tracking import lineage, wandb_read
+from raysweep.tracking.folder import fresh_folder
+from raysweep.tracking.metadata import metadata_bytes, plain
+from raysweep.tracking.names import check_alias, check_artifact_name, check_run_id
+from raysweep.tracking.pictures import to_pillow
+from raysweep.tracking.port import (
+    METADATA_FILE,
+    STALE_ERROR,
+    ArtifactDraft,
+    ArtifactVersion,
+    Image,
+    Json,
+    Lineage,
+    Run,
+    RunRecord,
+    RunSpec,
+    RunState,
+)
+from raysweep.tracking.wandb_project import Project
+
+_FINISH_TIMEOUT_S = 60.0
+_UPLOAD_TIMEOUT_S = 1800
+
+_QUICK: dict[str, Any] = {
+    # A first init takes 0.5 s, a later one 0.02 s, without these collectors (FACTS).
+    "console": "off",
+    "silent": True,
+    "disable_git": True,
+    "save_code": False,
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_save_requirements": False,
+}
+_BOUNDED: dict[str, Any] = {
+    # With the client's own 20 to 200 retries, finish() outlives a lost server by many minutes.
+    "init_timeout": 30,
+    "finish_timeout": _FINISH_TIMEOUT_S,
+    "finish_timeout_raises": True,
+    "x_graphql_retry_max": 5,
+    "x_graphql_timeout_seconds": 30,
+    "x_file_stream_retry_max": 5,
+    "x_file_stream_timeout_seconds": 30,
+    "x_file_transfer_retry_max": 5,
+}
+
+
+class WandbTracker:
+    """The project in W&B, of `entity` or the key's default. Connects when first used.
+
+    Pickles as its two names: the key stays in each machine's environment or netrc.
+    """
+
+    backend = "wandb"
+
+    def __init__(self, project: str, entity: str | None = None) -> None:
+        self._project = Project(project, entity)
+        self.project = project
+
+    def start_run(self, spec: RunSpec) -> Run:
+        """See Tracker."""
+        check_run_id(spec.id)
+        with self._project.explained(f"start run {spec.id}"):
+            run = wandb.init(
+                entity=self._project.entity,
+                project=self.project,
+                id=spec.id,
+                resume="allow",
+                reinit="create_new",  # else it returns the run that is active in this process
+                name=spec.name,
+                group=spec.group,
+                job_type=spec.job_type,
+                tags=list(spec.tags),
+                config=plain(spec.config, "config", strict=False),
+                allow_val_change=True,
+                settings=wandb.Settings(**_QUICK, **_BOUNDED),
+            )
+            if run.resumed:
+                run.summary[wandb_read.ERROR_KEY] = None
+        return WandbRun(self._project, run)
+
+    def artifact(self, ref: str) -> ArtifactVersion:
+        """See Tracker."""
+        with self._project.explained(f"read artifact {ref}"):
+            return wandb_read.version_of(self._project.artifact(ref))
+
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        """See Tracker."""
+        api, path = self._project.api, self._project.path(check_artifact_name(name))
+        with self._project.explained(f"look through artifact {name}"):
+            if not api.artifact_exists(f"{path}:latest"):
+                return None
+            type_ = api.artifact(f"{path}:latest").type
+            found = [
+                artifact
+                for artifact in api.artifacts(type_, path)
+                if artifact.metadata.get("fingerprint") == fingerprint
+            ]
+            newest = max(found, key=lambda a: int(a.version.removeprefix("v")), default=None)
+            return wandb_read.version_of(newest) if newest else None
+
+    def download(self, ref: str, folder: Path) -> ArtifactVersion:
+        """See Tracker."""
+        artifact = self._project.artifact(ref)
+        with fresh_folder(folder) as fresh, self._project.explained(f"download {ref}"):
+            artifact.download(root=str(fresh))
+            wandb_read.check_files(artifact, fresh)
+            return wandb_read.version_of(artifact)
+
+    def set_alias(self, ref: str, alias: str) -> None:
+        """See Tracker."""
+        artifact = self._project.artifact(ref)
+        if check_alias(alias) not in artifact.aliases:
+            with self._project.explained(f"set alias {alias}"):
+                artifact.aliases = [*artifact.aliases, alias]
+                artifact.save()
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        """See Tracker."""
+        artifact = self._project.artifact(ref)
+        if alias in artifact.aliases:
+            with self._project.explained(f"remove alias {alias}"):
+                artifact.aliases = [a for a in artifact.aliases if a != alias]
+                artifact.save()
+
+    def run(self, run_id: str) -> RunRecord:
+        """See Tracker."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read run {run_id}"):
+            return wandb_read.record_of(run)
+
+    def runs(self, group: str | None = None) -> list[RunRecord]:
+        """See Tracker. Two requests a run, for its artifacts."""
+        runs = self._project.runs(group)
+        with self._project.explained("read runs"):
+            return [wandb_read.record_of(run) for run in runs]
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        """See Tracker."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read history of run {run_id}"):
+            return wandb_read.history_of(run)
+
+    def images(self, run_id: str, key: str) -> list[Image]:
+        """See Tracker."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read images of run {run_id}"):
+            return wandb_read.images_of(run, key)
+
+    def table(self, run_id: str, key: str) -> tuple[list[str], list[list[Json]]]:
+        """See Tracker."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read table of run {run_id}"):
+            return wandb_read.table_of(run, key)
+
+    def lineage(self, ref: str) -> Lineage:
+        """See Tracker."""
+        focus = self._project.artifact(ref).name
+        with self._project.explained(f"read lineage of {ref}"):
+            return lineage.walk(wandb_read.WandbGraph(self._project), focus)
+
+    def close_stale(self, group: str) -> list[str]:
+        """See Tracker."""
+        stale = [run for run in self._project.runs(group) if run.state == "running"]
+        with self._project.explained("close stale runs"):
+            for run in stale:
+                run.summary.update({wandb_read.ERROR_KEY: STALE_ERROR})
+                run.update_state("failed")
+        return [run.id for run in stale]
+
+    def close(self) -> None:
+        """See Tracker. The connection is the client's own, shared by the process."""
+
+
+class WandbRun:
+    """A run in progress. Rows are with the client's own process when `log` returns.
+
+    That process sends them on by itself, also after this one was killed; the client has no call
+    that waits for the server to have them, other than to finish the run.
+    """
+
+    def __init__(self, project: Project, run: wandb.Run) -> None:
+        self.id: str = run.id
+        self.url: str | None = run.url
+        self._project = project
+        self._run = run
+        self._finished = False
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """See Run."""
+        self._log(dict(metrics), step)
+
+    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
+        """See Run."""
+        with self._project.explained(f"log images {key}"):
+            pictures = [
+                # As Pillow's: of an array the client guesses the range, and may scale it.
+                wandb.Image(to_pillow(image), caption=image.caption, file_type="png")
+                for image in images
+            ]
+        self._log({key: pictures}, step)
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
+    ) -> None:
+        """See Run."""
+        with self._project.explained(f"log table {key}"):
+            table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+        self._log({key: table}, step)
+
+    def use_artifact(self, ref: str) -> ArtifactVersion:
+        """See Run."""
+        self._must_be_open()
+        artifact = self._project.artifact(ref)
+        with self._project.explained(f"use artifact {ref}"):
+            self._run.use_artifact(artifact)
+            return wandb_read.version_of(artifact)
+
+    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
+        """See Run."""
+        self._must_be_open()
+        assert METADATA_FILE not in draft.files, f"{METADATA_FILE} is the tracker's to write"
+        with self._project.explained(f"log artifact {draft.name}"):
+            artifact = wandb.Artifact(
+                check_artifact_name(draft.name),
+                type=draft.type,
+                description=draft.description,
+                metadata=plain(draft.metadata),
+            )
+            for name, path in draft.files.items():
+                artifact.add_file(str(path), name=name)
+            with artifact.new_file(METADATA_FILE, mode="wb") as file:
+                file.write(metadata_bytes(draft.metadata))
+            self._run.log_artifact(artifact).wait(timeout=_UPLOAD_TIMEOUT_S)
+            return wandb_read.version_of(artifact)
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """See Run."""
+        self._must_be_open()
+        with self._project.explained("write the summary"):
+            self._run.summary.update(plain(values, "summary", strict=False))
+
+    def flush(self) -> None:
+        """See Run, and the class."""
+
+    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
+        """See Run. Raises TrackingError if the server has not all of it within 60 s."""
+        if self._finished:
+            return
+        self._finished = True
+        with self._project.explained(f"finish run {self.id}"):
+            if state == "crashed" or error is not None:
+                self._run.summary[wandb_read.ERROR_KEY] = error or STALE_ERROR
+            self._run.finish(exit_code=0 if state == "finished" else 1)
+
+    def _log(self, values: dict[str, Any], step: int) -> None:
+        self._must_be_open()
+        with self._project.explained("log"):
+            self._run.log(values, step=step)
+
+    def _must_be_open(self) -> None:
+        if self._finished:
+            raise TrackingError(f"run {self.id!r}: is finished; start it again to log more")

@@ -1,0 +1,28 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def no_one_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own W&B key, data folder or Ray cluster must not steer a test."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "RAYSWEEP_DATA", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", os.devnull)
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """The folder with the real MNIST files, as torchvision means it; skips where there is none."""
+    beside = REPOSITORY.parent / "shared" / "data"
+    root = Path(os.environ.get("RAYSWEEP_TEST_DATA", beside))
+    if not (root / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+        pytest.skip("the real MNIST is not here; RAYSWEEP_TEST_DATA names its folder")
+    return root

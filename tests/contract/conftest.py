@@ -1,0 +1,142 @@
+"""The trackers under contract. To put another one under it, add a line to BACKENDS."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from multiprocessing.managers import BaseManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep.tracking import ArtifactDraft, Run, RunSpec, Tracker, choose
+from raysweep.tracking.embedded import TrackioTracker
+from raysweep.tracking.trackio_store import TrackioStore
+
+PROJECT = "artifacts-example"
+
+
+@contextmanager
+def trackio(root: Path) -> Iterator[Tracker]:
+    """The store in this process."""
+    yield TrackioTracker(TrackioStore(root, PROJECT))
+
+
+@contextmanager
+def trackio_process(root: Path) -> Iterator[Tracker]:
+    """The store in another process, and files sent to it as bytes."""
+    proxy = _store_process().TrackioStore(root, PROJECT)  # type: ignore[attr-defined]
+    yield TrackioTracker(ForwardingStore(proxy))
+
+
+@contextmanager
+def wandb(root: Path) -> Iterator[Tracker]:
+    """A real W&B server, in a project of the test's own."""
+    if os.environ.get("RAYSWEEP_TEST_WANDB") != "1" or choose("auto").backend != "wandb":
+        pytest.skip("needs a W&B server: set RAYSWEEP_TEST_WANDB=1 and configure a key")
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    os.environ.setdefault("WANDB_DIR", str(root.parent))
+    yield WandbTracker(f"raysweep-contract-{uuid.uuid4().hex[:8]}")
+
+
+BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
+    "trackio": trackio,
+    "trackio-process": trackio_process,
+    "wandb": wandb,
+}
+"""How to get a tracker that is empty, given a folder for it that does not exist yet."""
+
+
+class ForwardingStore:
+    """A Store elsewhere: every call goes through a pipe, as it would through a Ray actor."""
+
+    project = PROJECT
+    shares_files = False
+
+    def __init__(self, proxy: Any) -> None:
+        self._proxy = proxy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._proxy, name)
+
+
+class _StoreManager(BaseManager):
+    pass
+
+
+_StoreManager.register("TrackioStore", TrackioStore)
+
+
+@cache
+def _store_process() -> BaseManager:
+    """One process for the whole session: starting it imports Trackio, which takes a second."""
+    manager = _StoreManager(ctx=multiprocessing.get_context("spawn"))
+    manager.start()
+    return manager
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_store_process() -> Iterator[None]:
+    yield
+    if _store_process.cache_info().currsize:
+        _store_process().shutdown()  # type: ignore[attr-defined]
+        _store_process.cache_clear()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder for a store, with a name that is awkward to shells, URLs and SQL."""
+    return tmp_path / 'it\'s a "store" of 100%'
+
+
+@pytest.fixture(params=BACKENDS)
+def tracker(request: pytest.FixtureRequest, root: Path) -> Iterator[Tracker]:
+    """An empty tracker of each kind."""
+    with BACKENDS[request.param](root) as made:
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def store(root: Path) -> TrackioStore:
+    """The embedded store itself, in this process."""
+    return TrackioStore(root, PROJECT)
+
+
+@pytest.fixture
+def start(tracker: Tracker) -> Callable[..., Run]:
+    """Start a run: `start("id")`, and any field of RunSpec by name."""
+
+    def start_run(run_id: str, **fields: Any) -> Run:
+        spec = {"name": run_id, "job_type": "train", "group": "sweep", **fields}
+        return tracker.start_run(RunSpec(id=run_id, **spec))
+
+    return start_run
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Callable[..., ArtifactDraft]:
+    """Draft an artifact: `draft("name", {"file": b"bytes"}, {"metadata": 1})`."""
+    sources = tmp_path / "sources"
+
+    def make(
+        name: str = "mnist-raw",
+        files: Mapping[str, bytes] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        type: str = "dataset",
+    ) -> ArtifactDraft:
+        folder = sources / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        paths = {}
+        for number, (path, data) in enumerate((files or {"training.pt": b"bytes"}).items()):
+            paths[path] = folder / str(number)
+            paths[path].write_bytes(data)
+        return ArtifactDraft(name, type, "Raw MNIST dataset", metadata or {}, paths)
+
+    return make

@@ -1,0 +1,172 @@
+"""Trials: the grid's product, random draws without repeats, values put in place."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raysweep.config import Config, EarlyTerminate, apply, enumerate_trials, target
+from raysweep.errors import ConfigError
+
+quick = settings(deadline=None, max_examples=60)
+
+FIELDS = ["epochs", "batch_size", "seed", "model.seed"]
+SPACES = st.lists(st.integers(1, 4), max_size=4).map(
+    lambda sizes: {
+        name: {"values": list(range(10, 10 + size))}
+        for name, size in zip(FIELDS, sizes, strict=False)
+    }
+)
+
+
+def config(
+    method: str, parameters: dict[str, Any], run_cap: int | None = None, seed: int = 0
+) -> Config:
+    sweep = {"method": method, "parameters": parameters, "run_cap": run_cap}
+    return Config.from_dict({"sweep": sweep, "train": {"seed": seed}})
+
+
+def product(parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    lists = [each["values"] for each in parameters.values()]
+    return [dict(zip(parameters, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def unique(trials: list[dict[str, Any]]) -> int:
+    return len({tuple(trial.items()) for trial in trials})
+
+
+@quick
+@given(SPACES, st.none() | st.integers(1, 20))
+def test_a_grid_is_the_product_in_order_up_to_run_cap(
+    parameters: dict[str, Any], run_cap: int | None
+) -> None:
+    assert enumerate_trials(config("grid", parameters, run_cap)) == product(parameters)[:run_cap]
+
+
+def test_a_grid_keeps_the_files_order_and_goes_through_steps_and_constants() -> None:
+    parameters = {
+        "optimizer": {"value": "SGD"},
+        "model.dropout": {"min": 0.1, "max": 0.2, "q": 0.1},
+        "epochs": {"min": 1, "max": 2},
+    }
+    assert enumerate_trials(config("grid", parameters)) == [
+        {"optimizer": "SGD", "model.dropout": 0.1, "epochs": 1},
+        {"optimizer": "SGD", "model.dropout": 0.1, "epochs": 2},
+        {"optimizer": "SGD", "model.dropout": 0.2, "epochs": 1},
+        {"optimizer": "SGD", "model.dropout": 0.2, "epochs": 2},
+    ]
+    assert list(enumerate_trials(config("grid", parameters))[0]) == list(parameters)
+
+
+@quick
+@given(SPACES, st.integers(1, 300), st.integers(0, 9))
+def test_random_draws_a_discrete_space_without_repeats_until_it_is_exhausted(
+    parameters: dict[str, Any], run_cap: int, seed: int
+) -> None:
+    trials = enumerate_trials(config("random", parameters, run_cap, seed))
+    everything = product(parameters)
+    assert all(trial in everything for trial in trials)
+    assert unique(trials) == len(trials) == min(run_cap, len(everything))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"learning_rate": {"min": 0.1, "max": 0.2}, "epochs": {"values": [1, 2]}},
+        {"epochs": {"values": [1, 2, 3]}, "batch_size": {"min": 1, "max": 10**9}},
+        {"batch_size": {"min": 1, "max": 10**30}},
+        {"epochs": {"values": [1, 2, 3], "probabilities": [0.6, 0.3, 0.1]}},
+    ],
+    ids=["mixed", "discrete", "huge", "weighted"],
+)
+def test_random_is_reproducible_and_a_larger_cap_only_adds(parameters: dict[str, Any]) -> None:
+    few = enumerate_trials(config("random", parameters, 2))
+    more = enumerate_trials(config("random", parameters, 3))
+    assert len(more) == unique(more) == 3
+    assert more[:2] == few
+    assert more == enumerate_trials(config("random", parameters, 3))
+    assert more != enumerate_trials(config("random", parameters, 3, seed=1))
+
+
+def test_random_goes_first_where_the_probability_is() -> None:
+    parameters = {"epochs": {"values": [1, 2, 3], "probabilities": [0.98, 0.02, 0.0]}}
+    trials = enumerate_trials(config("random", parameters, 5))
+    assert trials == [{"epochs": 1}, {"epochs": 2}]  # and 3, of no probability, never
+
+
+def test_a_space_of_few_rounded_values_ends() -> None:
+    parameters = {"epochs": {"min": 1, "max": 3, "distribution": "q_log_uniform_values"}}
+    trials = enumerate_trials(config("random", parameters, 50))
+    assert sorted(trial["epochs"] for trial in trials) == [1, 2, 3]
+
+
+def test_a_sweep_without_parameters_is_one_trial() -> None:
+    assert enumerate_trials(config("grid", {})) == [{}]
+    assert enumerate_trials(config("random", {}, 5)) == [{}]
+
+
+def test_a_draw_that_its_field_refuses_is_told_before_any_trial_starts() -> None:
+    parameters = {"learning_rate": {"distribution": "normal", "mu": 0.1, "sigma": 1.0}}
+    with pytest.raises(
+        ConfigError, match=r"^sweep\.parameters\.learning_rate: expected more than 0, got -"
+    ):
+        enumerate_trials(config("random", parameters, 20))
+
+
+def test_apply_puts_values_in_place_and_leaves_the_config_alone() -> None:
+    before = Config()
+    values = {"learning_rate": 0.1, "train.epochs": 7, "model.hidden_layer_sizes": [16, 32]}
+    after = apply(before, values)
+    assert after.train == before.train.model_copy(update={"learning_rate": 0.1, "epochs": 7})
+    assert after.model.hidden_layer_sizes == (16, 32)
+    assert after.sweep == before.sweep
+    assert before == Config()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rte": 1}, "sweep.parameters.learning_rte: unknown parameter; did you mean"),
+        ({"data.root": "x"}, "sweep.parameters.data.root: only fields of train and model"),
+        ({"epochs": 1.5}, "sweep.parameters.epochs: expected a whole number, got 1.5"),
+        (
+            {"model.kernel_sizes": [3, 0]},
+            "sweep.parameters.model.kernel_sizes[1]: expected at least 1, got 0",
+        ),
+    ],
+)
+def test_apply_refuses_what_the_schema_refuses(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        apply(Config(), values)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_bare_name_is_a_field_of_train() -> None:
+    assert target("learning_rate") == "train.learning_rate"
+    assert target("model.dropout") == "model.dropout"
+
+
+@pytest.mark.parametrize(
+    ("keys", "grace", "factor"),
+    [
+        ({"min_iter": 2, "eta": 4}, 2, 4),
+        ({"max_iter": 27, "s": 2}, 3, 3),
+        ({"max_iter": 2, "s": 3}, 1, 3),
+    ],
+)
+def test_hyperband_gives_ashas_numbers(keys: dict[str, int], grace: int, factor: int) -> None:
+    halving = EarlyTerminate.model_validate({"type": "hyperband", **keys})
+    assert (halving.grace_period, halving.reduction_factor) == (grace, factor)
+
+
+def test_the_goal_follows_from_the_metrics_name() -> None:
+    def goal(name: str) -> str:
+        sweep = {"method": "grid", "parameters": {}, "metric": {"name": name}}
+        return Config.from_dict({"sweep": sweep}).sweep.metric.goal
+
+    assert goal("validation/loss") == goal("train/loss") == "minimize"
+    assert goal("validation/accuracy") == "maximize"

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ml_tutorial
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from raysweep.errors import ConfigError
+from raysweep.ml.convnet import POOLED_FIRST, ConvNet, initialize
+
+ARCHITECTURES: list[dict[str, Any]] = [
+    {"hidden_layer_sizes": [32, 64], "kernel_sizes": [3], "activation": "ReLU", "pool_sizes": [2]},
+    {"hidden_layer_sizes": [4], "kernel_sizes": [5, 2], "activation": "Tanh", "pool_sizes": [3, 1]},
+    {"hidden_layer_sizes": [4, 8], "kernel_sizes": [3], "activation": "GELU", "pool_sizes": [2]},
+    {"hidden_layer_sizes": [6], "kernel_sizes": [3], "activation": "ReLU6", "pool_sizes": [2, 3]},
+]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_network_is_the_tutorials(architecture: dict[str, Any]) -> None:
+    """Same parameters under the same names; same logits and gradients bit for bit."""
+    reference = ml_tutorial.Network(**architecture)
+    model = ConvNet(**architecture, dropout=0.0, num_classes=10)
+    model.load_state_dict(reference.state_dict())
+    x, y = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.arange(8)
+    for network in (reference, model):
+        F.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(model(x), reference(x))
+    for (name, ours), (_, theirs) in zip(
+        model.named_parameters(), reference.named_parameters(), strict=True
+    ):
+        assert ours.grad is not None and theirs.grad is not None
+        assert torch.equal(ours.grad, theirs.grad), name
+
+
+def every_bf16() -> torch.Tensor:
+    """All 65,536 numbers of 16 bits without NaN, in rising order, as float32."""
+    numbers = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
+    values = numbers.view(torch.bfloat16).float()
+    return values[~values.isnan()].sort().values
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", sorted(POOLED_FIRST))
+def test_what_is_pooled_first_commutes_with_the_maximum(name: str, dtype: torch.dtype) -> None:
+    """Non-decreasing, and of slope 1 or 0: then no two numbers above the flat part become one,
+    and the pixel that wins, and the gradient that it gets, are the same either way."""
+    x = every_bf16().to(dtype).requires_grad_()
+    y = getattr(nn, name)()(x)
+    y.backward(torch.ones_like(y))
+    assert x.grad is not None
+    assert (y[1:] >= y[:-1]).all()
+    assert set(x.grad.unique().tolist()) <= {0.0, 1.0}
+    assert torch.equal(y[x.grad == 1], x[x.grad == 1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", sorted(POOLED_FIRST))
+def test_pooling_first_changes_no_bit(name: str, dtype: torch.dtype) -> None:
+    activation, pool = getattr(nn, name)(), nn.MaxPool2d(2)
+    # Few distinct values, so that windows are full of ties, on both sides of every kink.
+    x = torch.randint(-20, 20, (16, 4, 26, 26), generator=torch.Generator().manual_seed(0)) / 4
+    outputs, gradients = [], []
+    for layers in ((activation, pool), (pool, activation)):
+        leaf = x.to(dtype).requires_grad_()
+        output = nn.Sequential(*layers)(leaf)
+        output.backward(torch.ones_like(output))
+        assert leaf.grad is not None
+        outputs.append(output)
+        gradients.append(leaf.grad)
+    assert torch.equal(*outputs)
+    assert torch.equal(*gradients)
+
+
+def test_the_activation_comes_after_pooling_only_where_that_is_exact() -> None:
+    for architecture in ARCHITECTURES:
+        layer = list(ConvNet(**architecture, dropout=0.5, num_classes=10).layer1)
+        pooled_first = isinstance(layer[1], nn.MaxPool2d)
+        assert pooled_first == (architecture["activation"] in POOLED_FIRST)
+
+
+def test_dropout_keeps_the_mean_and_follows_its_generator(
+    make_model: Callable[..., ConvNet],
+) -> None:
+    model = make_model(dropout=0.3)
+    seen: list[torch.Tensor] = []
+    model.fc.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach()))
+    x = torch.rand(200, 1, 28, 28)
+    model.eval()(x)
+    model.train()
+    for seed in (0, 0, 1):
+        model(x, torch.Generator().manual_seed(seed))
+    kept, again, other = (values != 0 for values in seen[1:])
+    alive = seen[0] != 0
+    assert torch.equal(kept, again) and not torch.equal(kept, other)
+    assert float(kept[alive].float().mean()) == pytest.approx(0.7, abs=0.01)
+    assert torch.allclose(seen[1][kept], seen[0][kept] / 0.7)
+
+
+def test_evaluation_drops_nothing(make_model: Callable[..., ConvNet]) -> None:
+    model, x = make_model(dropout=0.9).eval(), torch.rand(4, 1, 28, 28)
+    assert torch.equal(model(x), model(x))
+
+
+def test_initialization_is_the_seeds_alone(make_model: Callable[..., ConvNet]) -> None:
+    """PyTorch's default initialization; the global random state is neither used nor moved."""
+    settings: dict[str, Any] = ARCHITECTURES[0] | {"dropout": 0.5, "num_classes": 10}
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    model = initialize(settings, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(3)
+    reference = ConvNet(**settings)
+    other = initialize(settings, seed=4)
+    assert torch.equal(model.fc.weight, reference.fc.weight)
+    assert not torch.equal(model.fc.weight, other.fc.weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activation": "Relu"}, "model.activation: 'Relu' is no activation of torch.nn"),
+        ({"activation": "RReLU"}, "model.activation: 'RReLU'"),
+        ({"activation": "functional"}, "model.activation"),
+        ({"kernel_sizes": [27]}, "leave no pixels"),
+        ({"dropout": 1.0}, "model.dropout: 1.0; it must be at least 0 and below 1"),
+        ({"dropout": -0.1}, "model.dropout"),
+    ],
+)
+def test_impossible_models_are_refused(
+    change: dict[str, Any], message: str, make_model: Callable[..., ConvNet]
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_model(**change)

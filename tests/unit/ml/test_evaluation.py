@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ml_tutorial
+import pytest
+import torch
+
+from raysweep.ml.convnet import ConvNet
+from raysweep.ml.datasets import Split, Splits
+from raysweep.ml.evaluation import evaluate
+from raysweep.ml.training import Trainer, TrainSettings
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def tested(digits: Splits) -> Split:
+    """All of the test split, whose 297 fill no whole number of batches."""
+    return digits.test
+
+
+@pytest.fixture
+def model(
+    digits: Splits,
+    make_model: Callable[..., ConvNet],
+    make_settings: Callable[..., TrainSettings],
+) -> ConvNet:
+    """Trained a little, so that its losses differ."""
+    settings = make_settings(epochs=1)
+    trainer = Trainer(make_model(), digits.training, digits.validation, settings, seed=0)
+    list(trainer.epoch())
+    return trainer.model.to(CPU)
+
+
+def test_the_scores_are_the_tutorials(model: ConvNet, tested: Split) -> None:
+    loss, accuracy = ml_tutorial.score(model, tested.x, tested.y)
+    found = evaluate(model, tested, batch_size=50, device=CPU)
+    assert found.loss == pytest.approx(loss, rel=1e-5)
+    assert found.accuracy == pytest.approx(accuracy)
+
+
+def test_the_hardest_are_the_tutorials(model: ConvNet, tested: Split) -> None:
+    losses, places, predictions = ml_tutorial.hardest(model, tested.x, tested.y, k=32)
+    found = evaluate(model, tested, device=CPU).hardest
+    assert torch.equal(found.indices, places)
+    assert torch.allclose(found.losses, losses, rtol=1e-4)
+    assert torch.equal(found.predictions, predictions)
+    assert torch.equal(found.images, tested.x[places]) and torch.equal(
+        found.labels, tested.y[places]
+    )
+    assert torch.equal(found.losses, found.losses.sort().values)
+
+
+def test_the_confusion_matrix_counts_every_picture(model: ConvNet, tested: Split) -> None:
+    found = evaluate(model, tested, device=CPU)
+    assert found.confusion.shape == (10, 10) and found.confusion.dtype == torch.int64
+    assert torch.equal(found.confusion.sum(dim=1), torch.bincount(tested.y, minlength=10))
+    assert 100 * float(found.confusion.trace()) / len(tested) == pytest.approx(found.accuracy)
+    wrong = found.hardest
+    label, predicted = int(wrong.labels[-1]), int(wrong.predictions[-1])
+    assert label != predicted and found.confusion[label, predicted] > 0
+
+
+def test_fewer_pictures_than_asked_for(model: ConvNet, tested: Split) -> None:
+    few = Split(tested.x[:5], tested.y[:5])
+    found = evaluate(model, few, device=CPU)
+    assert sorted(found.hardest.indices.tolist()) == [0, 1, 2, 3, 4]
+    assert len(evaluate(model, few, k=2, device=CPU).hardest.losses) == 2
+    assert len(evaluate(model, few, k=0, device=CPU).hardest.losses) == 0
+
+
+def test_a_diverged_model_has_a_score_too(model: ConvNet, tested: Split) -> None:
+    model.fc.weight.data.fill_(float("nan"))
+    found = evaluate(model, tested, device=CPU)
+    assert found.loss != found.loss
+    assert int(found.confusion.sum()) == len(tested)
