@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raysweep.version import __version__
-
 if TYPE_CHECKING:
     from raysweep.pipeline.result import SweepResult
     from raysweep.pipeline.sweep import run_sweep
+    from raysweep.version import __version__
 
 __all__ = ["SweepResult", "__version__", "run_sweep"]
 
@@ -26,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from raysweep.pipeline.result import SweepResult
 
         return SweepResult
+    if name == "__version__":
+        from raysweep.version import __version__
+
+        return __version__
     raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

@@ -37,7 +37,6 @@ ACTIVATIONS = (
     "LogSigmoid",
     "Mish",
     "PReLU",
-    "RReLU",
     "ReLU",
     "ReLU6",
     "SELU",
@@ -52,5 +51,5 @@ ACTIVATIONS = (
 """Classes of `torch.nn` that need no argument and map each element by itself.
 
 Left out: GLU (halves a dimension), the softmaxes (mix the elements of a dimension), Threshold and
-MultiheadAttention (need arguments).
+MultiheadAttention (need arguments), RReLU (draws from the global random state).
 """

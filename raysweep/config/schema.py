@@ -27,12 +27,12 @@ from raysweep.errors import ConfigError
 MNIST_SWEEP = SweepConfig(
     method="random",
     metric=Metric(name="validation/accuracy", goal="maximize"),
-    run_cap=8,
+    run_cap=4,
     parameters={
-        "learning_rate": Parameter(distribution="log_uniform_values", min=0.003, max=0.03),
-        "model.dropout": Parameter(values=(0.3, 0.5)),
+        "learning_rate": Parameter(distribution="log_uniform_values", min=0.005, max=0.02),
+        "label_smoothing": Parameter(values=(0.0, 0.05, 0.1)),
     },
-    early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=2),
+    early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=3),
 )
 """The default sweep. A config that gives `sweep` replaces it whole; no key of it shines through."""
 

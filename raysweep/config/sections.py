@@ -132,7 +132,7 @@ class ModelConfig(Section):
     pool_sizes: Sizes = (2,)
     """Pixels along the side of the first and the second max-pooling window."""
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Probability with which a feature is zeroed in training, before the linear layer."""
 
     num_classes: Annotated[int, Field(ge=2)] = 10
@@ -160,7 +160,7 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Pictures a step."""
 
-    epochs: Annotated[int, Field(ge=1)] = 4
+    epochs: Annotated[int, Field(ge=1)] = 3
     """Passes over the training pictures."""
 
     shuffle: bool = True

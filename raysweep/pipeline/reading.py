@@ -9,6 +9,7 @@ from typing import Any
 from raysweep.errors import UserError
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
+from raysweep.tracking.folder import detach
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class StoredSweep:
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
         tracker = self.tracker()
         try:
-            return tracker.download(ref, folder).ref
+            version = tracker.download(ref, folder)
+            detach(folder)
+            return version.ref
         finally:
             tracker.close()
 

@@ -26,6 +26,7 @@ from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
 from raysweep.pipeline.tuning import run_trials
 from raysweep.tracking import Choice, choose
+from raysweep.tracking.folder import detach
 
 
 def run_sweep(
@@ -124,6 +125,7 @@ def _run(
     observer(Evaluating(best.trial, best.artifact))
     report = _evaluate(job, config, resources, preprocessed.artifact.ref, best.artifact)
     model = job.tracker.download(best.artifact, job.folder.best)
+    detach(job.folder.best)
     return SweepResult(
         sweep=job.identity.name,
         project=config.tracking.project,

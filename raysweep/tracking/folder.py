@@ -56,6 +56,14 @@ def take_file(store: Store, ref: str, file: ArtifactFile, target: Path) -> None:
     target.chmod(0o444)
 
 
+def detach(folder: Path) -> None:
+    """Make the folder's files its own, and writable: no change to them reaches a blob."""
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        copy = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+        shutil.copyfile(path, copy)
+        copy.replace(path)
+
+
 def _link_or_copy(blob: Path, target: Path) -> None:
     """Share the blob's bytes where the file system can (a link: 30 µs; a copy of 200 MB: 54 ms)."""
     try:

@@ -46,11 +46,21 @@ def run_node_id(run_id: str) -> str:
 
 
 def walk(graph: Graph, focus: str) -> Lineage:
-    """The lineage of `focus`, a reference `name:vK`: nodes from the oldest ancestor down."""
-    up = _reach(focus, graph.producers, graph.inputs)
-    down = _reach(focus, graph.consumers, graph.outputs)
-    edges = [(target, source) for source, target in reversed(up)] + down
-    ids = dict.fromkeys([node for edge in edges for node in edge] or [artifact_node_id(focus)])
+    """The lineage of `focus`, a reference `name:vK`: nodes from the oldest ancestor down.
+
+    The edges are all that run between those nodes: the report used the data, too, that its model
+    was trained on.
+    """
+    up_artifacts, up_runs = _reach(focus, graph.producers, graph.inputs)
+    down_artifacts, down_runs = _reach(focus, graph.consumers, graph.outputs)
+    artifacts = dict.fromkeys([*reversed(up_artifacts), *down_artifacts])
+    runs = dict.fromkeys([*reversed(up_runs), *down_runs])
+    edges = []
+    for run_id in runs:
+        node = run_node_id(run_id)
+        edges += [(artifact_node_id(r), node) for r in graph.inputs(run_id) if r in artifacts]
+        edges += [(node, artifact_node_id(r)) for r in graph.outputs(run_id) if r in artifacts]
+    ids = dict.fromkeys([end for edge in edges for end in edge] or [artifact_node_id(focus)])
     return Lineage(
         focus=artifact_node_id(focus),
         nodes=tuple(_node(graph, node) for node in ids),
@@ -62,22 +72,18 @@ def _reach(
     focus: str,
     runs_of: Callable[[str], Iterable[str]],
     artifacts_of: Callable[[str], Iterable[str]],
-) -> list[tuple[str, str]]:
-    """Every edge met on the way out from `focus` in one direction, breadth first."""
-    edges: list[tuple[str, str]] = []
-    artifacts, seen_artifacts, seen_runs = [focus], {focus}, set()
-    for ref in artifacts:  # grows as it is walked
+) -> tuple[list[str], list[str]]:
+    """Every version and every run met on the way out from `focus` in one direction, breadth first."""
+    artifacts, runs = {focus: None}, dict[str, None]()
+    queue = [focus]
+    for ref in queue:  # grows as it is walked
         for run_id in runs_of(ref):
-            edges.append((artifact_node_id(ref), run_node_id(run_id)))
-            if run_id in seen_runs:
-                continue
-            seen_runs.add(run_id)
-            for other in artifacts_of(run_id):
-                edges.append((run_node_id(run_id), artifact_node_id(other)))
-                if other not in seen_artifacts:
-                    seen_artifacts.add(other)
-                    artifacts.append(other)
-    return edges
+            if run_id not in runs:
+                runs[run_id] = None
+                new = [other for other in artifacts_of(run_id) if other not in artifacts]
+                artifacts |= dict.fromkeys(new)
+                queue += new
+    return list(artifacts), list(runs)
 
 
 def _node(graph: Graph, node: str) -> LineageNode:

@@ -35,6 +35,7 @@ TO_V1 = {
     ("artifact:convnet:v0", "run:train-two"),
     ("run:train-two", "artifact:trained-model:v1"),
     ("artifact:trained-model:v1", "run:report"),
+    ("artifact:mnist-preprocess:v0", "run:report"),
 }
 
 

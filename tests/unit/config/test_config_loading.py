@@ -109,15 +109,17 @@ def test_overrides_reach_into_the_default_sweep() -> None:
     config = load_config(
         overrides=[
             "sweep.run_cap=2",
-            "sweep.parameters.learning_rate.max=0.02",
+            "sweep.parameters.learning_rate.max=0.015",
             "sweep.parameters.model.dropout={value: 0.1}",
+            "sweep.parameters.label_smoothing={value: 0.2}",
             "sweep.early_terminate=null",
         ]
     )
     assert config.sweep.run_cap == 2
     assert config.sweep.early_terminate is None
     assert config.sweep.space() == {
-        "learning_rate": Uniform(0.003, 0.02, log=True),
+        "learning_rate": Uniform(0.005, 0.015, log=True),
+        "label_smoothing": Constant(0.2),
         "model.dropout": Constant(0.1),
     }
 

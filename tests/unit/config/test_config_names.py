@@ -32,7 +32,7 @@ def _maps_each_element(activation: type[nn.Module]) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # softmaxes warn about the dimension they guess
-            layer = activation().eval()
+            layer = activation()  # in training, where RReLU draws from the global random state
             whole = layer(x.reshape(1, 2, 2, 4))
             each = torch.stack([layer(element.reshape(1, 1)).reshape(()) for element in x])
     except (TypeError, RuntimeError, ValueError, IndexError):

@@ -26,7 +26,10 @@ print(fingerprint("load", 1, {CONFIG!r}, {{"b": "2", "a": "1"}}))
 
 @pytest.mark.parametrize("hash_seed", ["0", "4242"])
 def test_every_process_gives_the_same(hash_seed: str, tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {
+        "PYTHONHASHSEED": hash_seed,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     elsewhere = subprocess.run(
         [sys.executable, "-c", SHOW],
         cwd=tmp_path,

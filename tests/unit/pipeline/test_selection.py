@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -43,7 +44,13 @@ def candidates_of(sweep: Sequence[tuple[TrialState, list[Metrics]]], goal: Goal)
     """The trials as a sweep hands them to selection."""
     return [
         TrialUpdated(
-            index, f"trial-{index:04d}", state, {}, len(history), 5, best=best_epoch(history, METRIC, goal)
+            index,
+            f"trial-{index:04d}",
+            state,
+            {},
+            len(history),
+            5,
+            best=best_epoch(history, METRIC, goal),
         ).candidate()
         for index, (state, history) in enumerate(sweep)
     ]
@@ -66,7 +73,9 @@ def test_the_best_epoch_is_the_first_that_no_other_beats(
         epoch
         for epoch in history
         if finite(epoch)
-        and not any(better(other[METRIC], epoch[METRIC], goal) for other in history if finite(other))
+        and not any(
+            better(other[METRIC], epoch[METRIC], goal) for other in history if finite(other)
+        )
     ]
     assert best_epoch(history, METRIC, goal) is (oracle[0] if oracle else None)
 
@@ -105,7 +114,7 @@ def test_rank_is_a_permutation_with_what_cannot_win_at_the_end(
     assert ranked[: len(scored)] == scored
     rest = [c.index for c in ranked[len(scored) :]]
     assert rest == sorted(rest)
-    for first, second in zip(scored, scored[1:], strict=False):
+    for first, second in itertools.pairwise(scored):
         assert first.best is not None
         assert second.best is not None
         one, other = first.best[METRIC], second.best[METRIC]

@@ -6,15 +6,22 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from raysweep.config import Config
+from raysweep.config import Config, load_config
 from raysweep.errors import UserError
-from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord, new_sweep_name
+from raysweep.pipeline.storage import (
+    Storage,
+    SweepFolder,
+    SweepRecord,
+    new_sweep_name,
+    write_atomically,
+)
 from raysweep.tracking.names import check_alias
 
 
@@ -55,9 +62,9 @@ def test_a_sweep_is_read_back_as_it_was_made(storage: Storage) -> None:
 
 
 def test_the_stored_config_runs_the_same_sweep(storage: Storage) -> None:
-    from raysweep.config import load_config
-
-    config = Config.from_dict({"train": {"learning_rate": 1e-5}, "sweep": {"method": "grid", "parameters": {}}})
+    config = Config.from_dict(
+        {"train": {"learning_rate": 1e-5}, "sweep": {"method": "grid", "parameters": {}}}
+    )
     record = SweepRecord.new("one", "artifacts-example", None, "trackio")
     folder = storage.create(record, config.to_dict())
     assert load_config(folder.path / "config.yaml") == config
@@ -67,8 +74,6 @@ def test_a_write_that_fails_leaves_the_old_record(storage: Storage) -> None:
     folder = make(storage, "one")
     folder.write_result({"sweep": "one"})
     path = folder.path / "result.json"
-    from raysweep.pipeline.storage import write_atomically
-
     with pytest.raises(UnicodeEncodeError):
         write_atomically(path, "half of it, then \ud800")
     assert json.loads(path.read_text()) == {"sweep": "one"}
@@ -124,11 +129,20 @@ def test_a_name_that_is_taken_is_refused(storage: Storage) -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["MNIST", "digits", "My first sweep", "a/b", "../up", "Größe: 3", "…", "x" * 300, "--", "tracker"],
+    [
+        "MNIST",
+        "digits",
+        "My first sweep",
+        "a/b",
+        "../up",
+        "Größe: 3",
+        "…",
+        "x" * 300,
+        "--",
+        "tracker",
+    ],
 )
-def test_a_made_up_name_is_a_name_whatever_the_sweep_is_called(
-    storage: Storage, what: str
-) -> None:
+def test_a_made_up_name_is_a_name_whatever_the_sweep_is_called(storage: Storage, what: str) -> None:
     name = new_sweep_name(what)
     storage.check(name)
     make(storage, name)
@@ -163,12 +177,12 @@ def test_a_name_too_long_for_the_file_system_is_refused(tmp_path: Path) -> None:
 
 CHECK = """
 import os, sys
-if os.getuid() == 0:  # root may write everywhere
-    os.setgid(65534)
-    os.setuid(65534)
 from pathlib import Path
 from raysweep.errors import UserError
 from raysweep.pipeline.storage import Storage
+if os.getuid() == 0:  # root may write everywhere; imported before, since others may not read it all
+    os.setgid(65534)
+    os.setuid(65534)
 try:
     Storage(Path(sys.argv[1])).check("one")
 except UserError as error:
@@ -176,15 +190,14 @@ except UserError as error:
 """
 
 
-@pytest.mark.parametrize("mode", [0o555, 0o000])
+@pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only", "closed"])
 @pytest.mark.parametrize("below", ["", "deeper"])
-def test_a_folder_without_permission_is_named(tmp_path: Path, mode: int, below: str) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o111)
-    locked.chmod(mode)
-    try:
+def test_a_folder_without_permission_is_named(mode: int, below: str) -> None:
+    with tempfile.TemporaryDirectory() as home:  # pytest's own folders are closed to others
+        Path(home).chmod(0o755)
+        locked = Path(home) / "locked"
+        locked.mkdir()
+        locked.chmod(mode)
         answer = subprocess.run(
             [sys.executable, "-c", CHECK, locked / below],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -193,9 +206,8 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, mode: int, below: 
             capture_output=True,
             text=True,
         ).stdout
-    finally:
         locked.chmod(0o755)
+        assert everything_in(locked) == []
     assert answer.startswith(f"--storage {locked}")
     assert "Permission denied" in answer
     assert answer.count("\n") == 1
-    assert everything_in(locked) == []

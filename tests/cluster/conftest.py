@@ -1,0 +1,24 @@
+"""Real Ray, with real processes: two CPUs on this machine, one cluster for the whole folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import ray
+
+from raysweep.pipeline import quiet
+
+
+@pytest.fixture(scope="package")
+def two_cpus() -> Iterator[None]:
+    quiet.apply_settings()
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="CRITICAL",
+    )
+    yield
+    ray.shutdown()

@@ -1,0 +1,39 @@
+"""Running raysweep as a user does: another process, its two streams, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def start(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
+    """`python -m raysweep ARGUMENTS`, still running."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "raysweep", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "RAYSWEEP_DATA": os.devnull + "/none", **env},
+    )
+
+
+def call(
+    *arguments: object, cwd: Path | None = None, timeout_s: float = 240, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """The command, run to its end."""
+    with start(*arguments, cwd=cwd, **env) as process:
+        out, err = process.communicate(timeout=timeout_s)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def raysweep(*arguments: object, cwd: Path | None = None, **env: str) -> dict[str, Any]:
+    """The JSON object that a successful command printed, the only thing on its stdout."""
+    done = call(*arguments, cwd=cwd, **env)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer

@@ -1,0 +1,36 @@
+"""A version on this node: fetched once, whole or not at all."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pipeline_workshop import Workshop
+
+from raysweep.errors import ArtifactNotFound
+from raysweep.pipeline.inputs import fetch
+
+
+def test_many_ask_and_one_downloads(workshop: Workshop) -> None:
+    def get(_: int) -> tuple[str, int]:
+        folder = fetch(workshop.tracker, workshop.data.ref, workshop.inputs)
+        return str(folder), (folder / "training.pt").stat().st_ino
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(get, range(16)))) == 1
+
+
+def test_what_a_dead_process_left_half_done_is_no_version(workshop: Workshop) -> None:
+    partial = workshop.inputs / "convnet-v0.partial"
+    partial.mkdir(parents=True)
+    (partial / "initialized_model.pth").write_bytes(b"half")
+    folder = fetch(workshop.tracker, workshop.model.ref, workshop.inputs)
+    assert not partial.exists()
+    size = next(file.size_bytes for file in workshop.model.files if file.path.endswith(".pth"))
+    assert (folder / "initialized_model.pth").stat().st_size == size
+
+
+def test_a_failed_download_leaves_no_folder(workshop: Workshop) -> None:
+    with pytest.raises(ArtifactNotFound):
+        fetch(workshop.tracker, "convnet:v7", workshop.inputs)
+    assert not (workshop.inputs / "convnet-v7").exists()

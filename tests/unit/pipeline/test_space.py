@@ -1,0 +1,109 @@
+"""What a configuration says about its trials before any of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from raysweep.config import Config
+from raysweep.pipeline import space
+
+Make = Callable[..., Config]
+
+
+def grid(**parameters: Any) -> dict[str, Any]:
+    """A grid; `__` in a name stands for a dot."""
+    named = {name.replace("__", "."): value for name, value in parameters.items()}
+    return {"method": "grid", "parameters": named}
+
+
+RATES = {"distribution": "uniform", "min": 0.001, "max": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("sweep", "count"),
+    [
+        (grid(learning_rate={"values": [1e-3, 1e-2]}, batch_size={"values": [32, 64, 128]}), 6),
+        (grid(learning_rate={"values": [1e-3, 1e-2, 1e-1]}) | {"run_cap": 2}, 2),
+        (grid(learning_rate={"value": 0.01}), 1),
+        (grid(), 1),
+        ({"method": "random", "run_cap": 7, "parameters": {"learning_rate": RATES}}, 7),
+        (
+            {
+                "method": "random",
+                "run_cap": 9,
+                "parameters": {"shuffle": {"values": [True, False]}},
+            },
+            2,
+        ),
+        ({"method": "bayes", "run_cap": 5, "parameters": {"learning_rate": RATES}}, 5),
+    ],
+    ids=["product", "capped", "one value", "nothing swept", "random", "exhausted", "bayes"],
+)
+def test_trials_are_counted(make_config: Make, sweep: dict[str, Any], count: int) -> None:
+    assert space.trial_count(make_config(sweep=sweep)) == count
+
+
+def test_only_a_swept_field_of_the_model_makes_trials_start_differently(make_config: Make) -> None:
+    rate = make_config(sweep=grid(learning_rate={"values": [1e-3, 1e-2]}))
+    dropout = make_config(sweep=grid(model__dropout={"values": [0.3, 0.5]}))
+    assert not space.sweeps_the_model(rate)
+    assert space.sweeps_the_model(dropout)
+    assert space.architectures(rate) == [rate.model.model_dump(mode="json")]
+
+
+def test_architectures_are_the_distinct_ones(make_config: Make) -> None:
+    config = make_config(
+        sweep=grid(
+            learning_rate={"values": [1e-3, 1e-2]},
+            model__kernel_sizes={"values": [[3], [5]]},
+            model__hidden_layer_sizes={"values": [[4, 8], [8, 4], [2]]},
+        )
+    )
+    found = [
+        (tuple(model["kernel_sizes"]), tuple(model["hidden_layer_sizes"]))
+        for model in space.architectures(config)
+    ]
+    assert len(found) == len(set(found)) == 6
+    seeds = make_config(sweep=grid(model__seed={"value": 3}, model__dropout={"value": 0.5}))
+    assert [model["seed"] for model in space.architectures(seeds)] == [3]
+
+
+def test_a_swept_number_of_classes_is_listed_whole_and_a_range_by_its_edges(
+    make_config: Make,
+) -> None:
+    """A size between the edges may be the one that leaves no pixels or too few classes."""
+    config = make_config(sweep=grid(model__num_classes={"min": 9, "max": 12}))
+    assert [model["num_classes"] for model in space.architectures(config)] == [9, 10, 11, 12]
+    sweep = {
+        "method": "random",
+        "run_cap": 3,
+        "parameters": {"model.dropout": {"min": 0.1, "max": 0.4}},
+    }
+    dropouts = [model["dropout"] for model in space.architectures(make_config(sweep=sweep))]
+    assert dropouts == [0.1, 0.4]
+
+
+def test_a_vast_space_is_looked_at_in_part(make_config: Make) -> None:
+    sweep = {
+        "method": "random",
+        "run_cap": 2,
+        "parameters": {"model.seed": {"min": 0, "max": 10**6}, "learning_rate": RATES},
+    }
+    assert len(space.architectures(make_config(sweep=sweep))) <= space.MOST_ARCHITECTURES
+
+
+@pytest.mark.parametrize(
+    ("parameters", "longest"),
+    [
+        ({"learning_rate": {"value": 0.1}}, 3),
+        ({"epochs": {"values": [2, 9, 4]}}, 9),
+        ({"train.epochs": {"min": 2, "max": 7}}, 7),
+        ({"epochs": {"value": 1}}, 1),
+    ],
+)
+def test_the_longest_trial(make_config: Make, parameters: dict[str, Any], longest: int) -> None:
+    sweep = {"method": "grid", "parameters": parameters}
+    assert space.longest_epochs(make_config(sweep=sweep)) == longest

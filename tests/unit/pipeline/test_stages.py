@@ -1,0 +1,221 @@
+"""The three stages on real data, in a real tracker: what they log, and that they run once."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from pipeline_workshop import Workshop, run_stages
+
+from raysweep.config import Config
+from raysweep.errors import ArtifactCorrupt, ConfigError, DataError
+from raysweep.ml import files
+from raysweep.ml.weights import load_weights
+from raysweep.pipeline import stages
+from raysweep.pipeline.stages import SPLITS, SweepIdentity
+from raysweep.tracking import Tracker
+
+SPLIT_FILES = ["metadata.json", "test.pt", "training.pt", "validation.pt"]
+
+
+@pytest.fixture
+def no_mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A network in which torchvision's mirrors do not answer."""
+    import torchvision
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [f"http://127.0.0.1:{port}/"])
+    yield
+    gc.collect()  # torchvision leaves the sockets of failed requests to the garbage collector
+
+
+def test_the_raw_data_is_logged_as_the_design_says(workshop: Workshop, tmp_path: Path) -> None:
+    raw = workshop.tracker.download("digits-raw:v0", tmp_path / "raw")
+    assert (raw.name, raw.type, raw.ref) == ("digits-raw", "dataset", "digits-raw:v0")
+    assert raw.description == "Raw digits dataset, split into train/val/test"
+    assert raw.metadata["source"] == "sklearn.datasets.load_digits"
+    assert raw.metadata["sizes"] == [1200, 300, 297]
+    assert len(raw.metadata["fingerprint"]) == 64
+    assert sorted(file.path for file in raw.files) == SPLIT_FILES
+    for name, size in zip(SPLITS, (1200, 300, 297), strict=True):
+        x, y = torch.load(tmp_path / "raw" / f"{name}.pt", weights_only=True)
+        assert (x.shape, x.dtype) == ((size, 28, 28), torch.uint8)
+        assert (y.shape, y.dtype) == ((size,), torch.int64)
+
+
+def test_the_preprocessed_data_is_the_raw_data_scaled(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.tracker.download("digits-raw:v0", tmp_path / "raw")
+    data = workshop.tracker.download(workshop.data.ref, tmp_path / "data")
+    assert (data.name, data.type) == ("digits-preprocess", "dataset")
+    assert data.description == "Preprocessed digits dataset"
+    assert data.metadata["normalize"] is data.metadata["expand_dims"] is True
+    assert data.metadata["raw"] == "digits-raw:v0"
+    assert len(data.metadata["fingerprint"]) == 64
+    assert sorted(file.path for file in data.files) == SPLIT_FILES
+    for name in SPLITS:
+        raw_x, raw_y = torch.load(tmp_path / "raw" / f"{name}.pt", weights_only=True)
+        x, y = torch.load(tmp_path / "data" / f"{name}.pt", weights_only=True)
+        assert torch.equal(x, raw_x.unsqueeze(1) / 255)
+        assert torch.equal(y, raw_y)
+
+
+def test_the_untrained_model_carries_its_whole_configuration(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    model = workshop.tracker.download(workshop.model.ref, tmp_path / "model")
+    assert (model.name, model.type, model.ref) == ("convnet", "model", "convnet:v0")
+    assert model.description == "Simple AlexNet style CNN"
+    assert sorted(file.path for file in model.files) == ["initialized_model.pth", "metadata.json"]
+    settings = config.model.model_dump(mode="json")
+    assert {key: model.metadata[key] for key in settings} == settings
+    assert model.metadata["input_shape"] == [1, 28, 28]
+    weights = load_weights(tmp_path / "model" / "initialized_model.pth")
+    assert weights["layer1.0.weight"].shape == (4, 1, 3, 3)
+    assert weights["fc.weight"].shape == (10, 8 * 5 * 5)
+
+
+def test_each_stage_is_a_run_that_says_what_it_did(workshop: Workshop) -> None:
+    load, preprocess, initialize = workshop.tracker.runs("first")
+    assert [run.job_type for run in (load, preprocess, initialize)] == [
+        "load-data",
+        "preprocess-data",
+        "initialize",
+    ]
+    assert {run.state for run in (load, preprocess, initialize)} == {"finished"}
+    assert load.name == "first-load-data"
+    assert load.config == {"data": {"dataset": "digits", "train_size": 1200}}
+    assert preprocess.config == {"preprocess": {"normalize": True, "expand_dims": True}}
+    assert initialize.config["model"]["hidden_layer_sizes"] == [4, 8]
+    assert (load.used, load.logged) == ((), ("digits-raw:v0",))
+    assert (preprocess.used, preprocess.logged) == (("digits-raw:v0",), ("digits-preprocess:v0",))
+    assert (initialize.used, initialize.logged) == ((), ("convnet:v0",))
+    assert load.summary["artifact"] == "digits-raw:v0"
+    assert load.summary["size_bytes"] > 1797 * 28 * 28
+
+
+def test_a_second_sweep_reuses_every_stage(workshop: Workshop, config: Config) -> None:
+    before = len(workshop.tracker.runs())
+    outcomes = run_stages(workshop.tracker, workshop.sweep, config)
+    assert all(outcome.cached for outcome in outcomes)
+    assert [outcome.artifact.ref for outcome in outcomes] == [
+        "digits-raw:v0",
+        "digits-preprocess:v0",
+        "convnet:v0",
+    ]
+    assert len(workshop.tracker.runs()) == before
+    for outcome in outcomes:
+        assert workshop.tracker.artifact(outcome.artifact.name).version == "v0"
+
+
+def test_what_a_stage_gave_last_is_latest(
+    workshop: Workshop, make_config: Callable[..., Config]
+) -> None:
+    tracker, sweep = workshop.tracker, workshop.sweep
+    other = run_stages(tracker, sweep, make_config(data={"train_size": 600}))
+    assert [outcome.cached for outcome in other] == [False, False, True]
+    assert tracker.artifact("digits-raw").ref == "digits-raw:v1"
+    again = run_stages(tracker, sweep, make_config())
+    assert all(outcome.cached for outcome in again)
+    assert tracker.artifact("digits-raw:latest").ref == "digits-raw:v0"
+    assert tracker.artifact("digits-preprocess:latest").ref == "digits-preprocess:v0"
+
+
+def test_each_architecture_is_a_version_and_a_run(workshop: Workshop, config: Config) -> None:
+    model = config.model.model_dump(mode="json")
+    for hidden in ([4, 8], [8, 4], [2], [8, 4]):
+        stages.initialize(workshop.tracker, workshop.sweep, model | {"hidden_layer_sizes": hidden})
+    assert workshop.tracker.artifact("convnet:latest").ref == "convnet:v1"
+    assert len(workshop.tracker.runs(workshop.sweep.name)) == 2
+    with pytest.raises(Exception, match="none of them is v3"):
+        workshop.tracker.artifact("convnet:v3")
+
+
+def test_a_stage_that_fails_says_why_in_its_run(
+    tracker: Tracker, sweep: SweepIdentity, config: Config
+) -> None:
+    model = config.model.model_dump(mode="json") | {"kernel_sizes": [27]}
+    with pytest.raises(ConfigError, match="leave no pixels"):
+        stages.initialize(tracker, sweep, model)
+    (run,) = tracker.runs(sweep.name)
+    assert run.state == "failed"
+    assert run.error is not None
+    assert run.error.startswith("ConfigError: model: kernel_sizes [27]")
+    assert run.logged == ()
+
+
+def test_a_blob_changed_on_disk_stops_the_stage_that_reads_it(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, tmp_path: Path
+) -> None:
+    raw = stages.load(tracker, sweep, config).artifact
+    digest = next(file.digest for file in raw.files if file.path == "validation.pt")
+    (blob,) = (tmp_path / "tracker").rglob(digest)
+    blob.chmod(0o644)
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    with pytest.raises(ArtifactCorrupt, match=r"validation\.pt"):
+        stages.preprocess(tracker, sweep, config, raw)
+    assert tracker.runs(sweep.name)[-1].state == "failed"
+
+
+def test_mnist_is_called_mnist(
+    tracker: Tracker, sweep: SweepIdentity, mini_mnist: Path, make_config: Callable[..., Config]
+) -> None:
+    data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 50}
+    raw, preprocessed, _ = run_stages(tracker, sweep, make_config(data=data))
+    assert raw.artifact.ref == "mnist-raw:v0"
+    assert raw.artifact.description == "Raw MNIST dataset, split into train/val/test"
+    assert raw.artifact.metadata["source"] == "torchvision.datasets.MNIST"
+    assert raw.artifact.metadata["sizes"] == [50, 10, 20]
+    assert preprocessed.artifact.ref == "mnist-preprocess:v0"
+    assert preprocessed.artifact.description == "Preprocessed MNIST dataset"
+    assert raw.warning is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_where_mnist_cannot_be_had_the_digits_stand_in_under_their_own_name(
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    tmp_path: Path,
+    make_config: Callable[..., Config],
+    no_mirror: None,
+) -> None:
+    data = {"dataset": "MNIST", "root": str(tmp_path / "nothing"), "fallback": "digits"}
+    raw, preprocessed, _ = run_stages(tracker, sweep, make_config(data=data))
+    assert raw.artifact.name == "digits-raw"
+    assert preprocessed.artifact.name == "digits-preprocess"
+    assert raw.warning is not None
+    assert "no MNIST there" in raw.warning
+    assert raw.warning.endswith("Using the embedded digits instead.")
+    again = stages.load(tracker, sweep, make_config(data=data))
+    assert again.cached  # and still said: the data is not what was asked for
+    assert again.warning == raw.warning
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_without_a_fallback_the_error_says_what_to_put_where(
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    tmp_path: Path,
+    make_config: Callable[..., Config],
+    no_mirror: None,
+) -> None:
+    data = {"dataset": "MNIST", "root": str(tmp_path / "nothing"), "fallback": None}
+    with pytest.raises(DataError, match="put train-images-idx3-ubyte"):
+        stages.load(tracker, sweep, make_config(data=data))
+    assert tracker.runs() == []
+
+
+def test_a_truncated_file_is_no_reason_to_fall_back(
+    tracker: Tracker, sweep: SweepIdentity, mini_mnist: Path, make_config: Callable[..., Config]
+) -> None:
+    path = files.raw_folder("MNIST", mini_mnist) / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-100])
+    data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 50, "fallback": "digits"}
+    with pytest.raises(DataError, match="truncated"):
+        stages.load(tracker, sweep, make_config(data=data))
+    assert tracker.runs() == []
