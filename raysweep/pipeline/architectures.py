@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-
-from raysweep.pipeline.remote import get
+from raysweep.pipeline.remote import as_actor, get
 from raysweep.pipeline.stages import StageOutcome, SweepIdentity, initialize
 from raysweep.tracking import ArtifactVersion, Tracker
 
@@ -47,8 +45,7 @@ class SweptArchitectures:
     """The trials' side of an `Initializer` actor: one actor, so that nothing is made twice."""
 
     def __init__(self, tracker: Tracker, sweep: SweepIdentity) -> None:
-        actor = ray.remote(Initializer).options(num_cpus=0)
-        self._actor = actor.remote(tracker, sweep)
+        self._actor = as_actor(Initializer, num_cpus=0).remote(tracker, sweep)
 
     def __call__(self, model: Mapping[str, Any]) -> ArtifactVersion:
         version: ArtifactVersion = get(self._actor.version.remote(dict(model)))

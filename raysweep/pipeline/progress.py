@@ -15,7 +15,7 @@ from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.pipeline.trainable import TrialSpec
 
 
-class Progress(tune.Callback):  # type: ignore[misc]  # Ray's class carries no types
+class Progress(tune.Callback):
     """The latest word on every trial, told to the observer as it comes."""
 
     def __init__(self, config: Config, observer: Observer) -> None:

@@ -6,7 +6,7 @@ reach it through Ray itself: no port is opened, no token handed round, no SQLite
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +42,16 @@ def get(ref: Any) -> Any:
         raise TrackingError(f"an actor of the sweep died: {error}") from error
 
 
+def as_actor(cls: type, **options: Any) -> Any:
+    """A plain class as a Ray actor's, ready for `.remote(…)`; Ray's own types lose the way."""
+    return ray.remote(cls).options(**options)
+
+
+def as_task(function: Callable[..., Any], **options: Any) -> Any:
+    """A plain function as a Ray task, ready for `.remote(…)`."""
+    return ray.remote(function).options(**options)
+
+
 def open_tracker(backend: str, root: Path, project: str, entity: str | None) -> Tracker:
     """The sweep's tracker, ready to be handed to tasks, trials and actors."""
     if backend == "wandb":
@@ -71,7 +81,7 @@ class RemoteStore:
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         if not _local_mode():
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
-        actor = ray.remote(TrackioStore).options(**options).remote(root, project)
+        actor = as_actor(TrackioStore, **options).remote(root, project)
         return RemoteStore(actor, project, node)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -37,7 +37,7 @@ def best_epoch(history: Sequence[Metrics], metric: str, goal: Goal) -> Metrics |
     """The epoch with the best finite value of `metric`, or None where there is none."""
     best: Metrics | None = None
     for metrics in history:
-        if beats(metrics.get(metric), best and best.get(metric), goal):
+        if beats(metrics.get(metric), best.get(metric) if best else None, goal):
             best = metrics
     return best
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
-from raysweep.config import Config, apply, enumerate_trials, target
+from raysweep.config import Config, Distribution, apply, enumerate_trials, target
 
 MOST_ARCHITECTURES = 1000
-"""How many combinations are looked at one by one before a sweep starts."""
+"""How many combinations are looked at one by one before a bayes sweep starts."""
 
 
 def trial_count(config: Config) -> int:
@@ -25,21 +26,32 @@ def sweeps_the_model(config: Config) -> bool:
 
 
 def architectures(config: Config) -> list[dict[str, Any]]:
-    """The distinct model configurations that trials may start from, as far as they can be listed.
+    """The distinct model configurations that trials start from, in the order of the trials.
 
-    Of a range (of the dropout, say) its edges stand for all of it.
+    For bayes, which chooses as it goes, those it may choose: at most MOST_ARCHITECTURES, and of a
+    continuous range (of the dropout, say) its edges stand for all of it.
     """
+    trials = _possible(config) if config.sweep.method == "bayes" else enumerate_trials(config)
+    models = [apply(config, values).model.model_dump(mode="json") for values in trials]
+    return list({json.dumps(model, sort_keys=True): model for model in models}.values())
+
+
+def _possible(config: Config) -> list[dict[str, Any]]:
+    """Combinations of the model's swept fields."""
     swept = {
-        name: distribution.values or [value for _, value in distribution.edges()]
+        name: _listed(distribution)
         for name, distribution in config.sweep.space().items()
         if target(name).startswith("model.")
     }
-    combinations = itertools.product(*swept.values())
-    models = [
-        apply(config, dict(zip(swept, values, strict=True))).model.model_dump(mode="json")
-        for values in itertools.islice(combinations, MOST_ARCHITECTURES)
-    ]
-    return [model for i, model in enumerate(models) if model not in models[:i]]
+    combinations = itertools.islice(itertools.product(*swept.values()), MOST_ARCHITECTURES)
+    return [dict(zip(swept, values, strict=True)) for values in combinations]
+
+
+def _listed(distribution: Distribution) -> list[Any]:
+    """The values, the first MOST_ARCHITECTURES of them: a seed may have 2^63."""
+    if distribution.size is None:
+        return [value for _, value in distribution.edges()]
+    return [distribution.at(i) for i in range(min(distribution.size, MOST_ARCHITECTURES))]
 
 
 def longest_epochs(config: Config) -> int:

@@ -1,13 +1,13 @@
 """The folders of a storage: one a sweep, and beside them the tracker's store, which all share.
 
-    <storage>/
-      tracker/            the embedded tracker's store
-      <sweep>/
-        sweep.json        what it is: written when the sweep starts
-        config.yaml       its whole configuration
-        result.json       what came of it: written last
-        best/             the winner's files
-        inputs/, tune/    while it runs
+<storage>/
+  tracker/            the embedded tracker's store
+  <sweep>/
+    sweep.json        what it is: written when the sweep starts
+    config.yaml       its whole configuration
+    result.json       what came of it: written last
+    best/             the winner's files
+    inputs/, tune/    while it runs
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""A sweep from end to end: stages, trials, selection, report. The only file that knows the order."""
+"""A sweep from end to end: stages, trials, selection, report. Only here is the order known."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import ray
 
 from raysweep.config import Config, load_config
 from raysweep.errors import Interrupted, SweepFailed
@@ -19,7 +17,7 @@ from raysweep.pipeline.evaluator import Evaluator, Report
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepStarted, silent
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.progress import Progress
-from raysweep.pipeline.remote import get
+from raysweep.pipeline.remote import as_actor, as_task, get
 from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.pipeline.selection import best_trial
 from raysweep.pipeline.stages import StageOutcome
@@ -168,9 +166,9 @@ def _run_stages(
     return outcomes, OneArchitecture(outcomes[-1].artifact)
 
 
-def _task(function: Any) -> Any:
-    """A stage as a Ray task. It is not retried: a stage that failed once says why."""
-    return ray.remote(function).options(num_cpus=1, max_retries=0)
+def _task(stage: Callable[..., StageOutcome]) -> Any:
+    """It is not retried: a stage that failed once says why."""
+    return as_task(stage, num_cpus=1, max_retries=0)
 
 
 def _with_dataset(config: Config, loaded: StageOutcome) -> Config:
@@ -202,7 +200,7 @@ def _select(job: Job, config: Config, progress: Progress) -> Best:
 
 def _evaluate(job: Job, config: Config, resources: Resources, data: str, model: str) -> Report:
     metric = config.sweep.metric
-    actor = ray.remote(Evaluator).options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+    actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
     evaluator = actor.remote(job.tracker, job.identity, job.folder.inputs, resources.threads)
     report: Report = get(
         evaluator.report.remote(data, model, metric.name, metric.goal, config.tracking.promote)

@@ -52,7 +52,8 @@ class TrialTrainable(tune.Trainable):
     exception in `setup` ends the whole process in local mode.
     """
 
-    def setup(self, config: dict[str, Any], context: TrialContext) -> None:
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """`context` comes from `tune.with_parameters`."""
         self._context = context
         self._spec = TrialSpec.from_config(config)
         self._session: TrialSession | None = None
@@ -82,7 +83,7 @@ class TrialTrainable(tune.Trainable):
 
         torch.save(self._open().state(), Path(checkpoint_dir) / CHECKPOINT)
 
-    def load_checkpoint(self, checkpoint_dir: str) -> None:
+    def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
         import torch
 
         state = torch.load(Path(checkpoint_dir) / CHECKPOINT, weights_only=True)

@@ -27,6 +27,7 @@ from raysweep.pipeline.stages import INITIALIZED_MODEL
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState
 from raysweep.version import __version__
 
+
 class TrialSession:
     """A trial in progress: `step` trains an epoch, `close` logs the model and ends the run.
 
@@ -165,8 +166,8 @@ class TrialSession:
         assert self._run is not None
         if self._best is not None:
             artifact = self._log_model(self._run, self._best, stopped=stopped)
-            summary = {**_finite(self._best.as_metrics()), "model": artifact.ref, "stopped": stopped}
-            self._run.summarize(summary)
+            metrics = _finite(self._best.as_metrics())
+            self._run.summarize({**metrics, "model": artifact.ref, "stopped": stopped})
         self._end("finished")
 
     def _log_model(self, run: Run, best: EpochMetrics, *, stopped: bool) -> ArtifactVersion:

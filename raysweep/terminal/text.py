@@ -44,8 +44,8 @@ def plural(count: int, noun: str) -> str:
 
 def headline(start: SweepStarted) -> str:
     """What is about to run, and who records it."""
-    trials = "trials as they are suggested" if start.trials is None else plural(
-        start.trials, "trial"
+    trials = (
+        "trials as they are suggested" if start.trials is None else plural(start.trials, "trial")
     )
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     return (

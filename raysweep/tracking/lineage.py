@@ -73,7 +73,7 @@ def _reach(
     runs_of: Callable[[str], Iterable[str]],
     artifacts_of: Callable[[str], Iterable[str]],
 ) -> tuple[list[str], list[str]]:
-    """Every version and every run met on the way out from `focus` in one direction, breadth first."""
+    """Versions and runs met on the way out from `focus` in one direction, breadth first."""
     artifacts, runs = {focus: None}, dict[str, None]()
     queue = [focus]
     for ref in queue:  # grows as it is walked

@@ -3,7 +3,8 @@
 # constraints.txt (`test` adds the [test] extra) and returns at once where it already does.
 # Afterwards $root is the checkout and $python the interpreter of .venv.
 
-root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+# -P: a linked scripts/ folder still means the checkout that it is in.
+root=$(CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" && cd -P ../.. && pwd -P)
 venv=$root/.venv
 python=$venv/bin/python
 

@@ -1,4 +1,4 @@
-"""Same sweep, same digests: whichever worker ran a trial, in whatever order, in local mode or not."""
+"""Same sweep, same digests: whichever worker ran a trial, in whatever order or mode."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 import ray
 import yaml
-from commands import raysweep
-from sweeps import assert_same_models, digits, grid, models, stored
 
 from raysweep import SweepResult, run_sweep
 
-GRID = digits(grid(learning_rate=[0.01, 0.003], model__dropout=[0.3, 0.5], optimizer=["Adam", "SGD"]))
+from commands import raysweep
+from sweeps import assert_same_models, digits, grid, models, stored
+
+GRID = digits(
+    grid(learning_rate=[0.01, 0.003], model__dropout=[0.3, 0.5], optimizer=["Adam", "SGD"])
+)
 
 
 def with_workers(config: dict[str, Any], count: int) -> dict[str, Any]:

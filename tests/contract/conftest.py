@@ -35,6 +35,16 @@ def trackio_process(root: Path) -> Iterator[Tracker]:
 
 
 @contextmanager
+def trackio_actor(root: Path) -> Iterator[Tracker]:
+    """The store as a sweep has it: behind a Ray actor, here in Ray's local mode."""
+    import ray
+
+    if not hasattr(ray, "LOCAL_MODE"):
+        pytest.skip("this Ray has no local mode; tests/cluster has the actor in its own process")
+    yield TrackioTracker(_ray_in_this_process().start(root, PROJECT))
+
+
+@contextmanager
 def wandb(root: Path) -> Iterator[Tracker]:
     """A real W&B server, in a project of the test's own."""
     if os.environ.get("RAYSWEEP_TEST_WANDB") != "1" or choose("auto").backend != "wandb":
@@ -48,6 +58,7 @@ def wandb(root: Path) -> Iterator[Tracker]:
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
     "trackio": trackio,
     "trackio-process": trackio_process,
+    "trackio-actor": trackio_actor,
     "wandb": wandb,
 }
 """How to get a tracker that is empty, given a folder for it that does not exist yet."""
@@ -81,9 +92,27 @@ def _store_process() -> BaseManager:
     return manager
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _end_store_process() -> Iterator[None]:
+@cache
+def _ray_in_this_process() -> Any:
+    import ray
+
+    from raysweep.pipeline import quiet
+    from raysweep.pipeline.remote import RemoteStore
+
+    quiet.apply_settings()
+    with quiet.hushed(verbose=False):
+        ray.init(local_mode=True, include_dashboard=False, log_to_driver=False)
+    return RemoteStore
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _end_store_processes() -> Iterator[None]:
     yield
+    if _ray_in_this_process.cache_info().currsize:
+        import ray
+
+        ray.shutdown()
+        _ray_in_this_process.cache_clear()
     if _store_process.cache_info().currsize:
         _store_process().shutdown()  # type: ignore[attr-defined]
         _store_process.cache_clear()

@@ -1,4 +1,4 @@
-"""The whole pipeline in one process, with `ray.init(local_mode=True)`: set a breakpoint anywhere."""
+"""The whole pipeline in one process, with `ray.init(local_mode=True)`: break anywhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from raysweep.ml.convnet import ConvNet
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.tracking import Tracker
+
 from sweeps import IMPOSSIBLE, digits, grid, runs_by_job, stored
 
 pytestmark = pytest.mark.skipif(
@@ -29,7 +30,7 @@ CONFIG = digits(grid(learning_rate=[0.01, 0.003], model__dropout=[0.3, 0.5]))
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("it's a \"storage\"")
+    return tmp_path_factory.mktemp('it\'s a "storage"')
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +184,7 @@ def test_a_trial_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path) ->
 
 def test_all_trials_failed(tmp_path: Path) -> None:
     config = digits(grid(model__hidden_layer_sizes=[IMPOSSIBLE]))
-    with pytest.raises(SweepFailed, match="1 of 1 failed.*RuntimeError"):
+    with pytest.raises(SweepFailed, match=r"1 of 1 failed.*RuntimeError"):
         run_sweep(config, name="doomed", storage=tmp_path, local_mode=True)
     assert not (tmp_path / "doomed" / "result.json").exists()
     assert all(run.state == "failed" for run in stored(tmp_path).tracker().runs("doomed")[2:])
@@ -208,5 +209,7 @@ def test_bayes_with_early_stopping(tmp_path: Path) -> None:
     stopped = [row.name for row in result.rows if row.state == "stopped"]
     for run in runs_by_job(tracker, "tpe")["train"]:
         assert run.state == "finished"
-        assert tracker.artifact(run.logged[0]).metadata["stopped"] is (run.config["trial"] in stopped)
+        assert tracker.artifact(run.logged[0]).metadata["stopped"] is (
+            run.config["trial"] in stopped
+        )
     assert all(1e-4 <= row.overrides["learning_rate"] <= 1e-2 for row in result.rows)

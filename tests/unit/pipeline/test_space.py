@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from raysweep.config import Config
+from raysweep.config import Config, enumerate_trials
 from raysweep.pipeline import space
 
 Make = Callable[..., Config]
@@ -71,28 +71,31 @@ def test_architectures_are_the_distinct_ones(make_config: Make) -> None:
     assert [model["seed"] for model in space.architectures(seeds)] == [3]
 
 
-def test_a_swept_number_of_classes_is_listed_whole_and_a_range_by_its_edges(
-    make_config: Make,
-) -> None:
+def test_a_draw_decides_its_architecture(make_config: Make) -> None:
+    """Of a continuum, the very values that trials get: not its edges, which no trial has."""
+    parameters = {"model.dropout": {"min": 0.1, "max": 0.4}, "learning_rate": RATES}
+    config = make_config(sweep={"method": "random", "run_cap": 3, "parameters": parameters})
+    dropouts = [model["dropout"] for model in space.architectures(config)]
+    assert dropouts == [trial["model.dropout"] for trial in enumerate_trials(config)]
+
+
+def test_what_bayes_may_choose_is_listed_whole_and_a_range_by_its_edges(make_config: Make) -> None:
     """A size between the edges may be the one that leaves no pixels or too few classes."""
-    config = make_config(sweep=grid(model__num_classes={"min": 9, "max": 12}))
-    assert [model["num_classes"] for model in space.architectures(config)] == [9, 10, 11, 12]
-    sweep = {
-        "method": "random",
-        "run_cap": 3,
-        "parameters": {"model.dropout": {"min": 0.1, "max": 0.4}},
-    }
-    dropouts = [model["dropout"] for model in space.architectures(make_config(sweep=sweep))]
-    assert dropouts == [0.1, 0.4]
+
+    def listed(field: str, low: float, high: float) -> list[Any]:
+        parameters = {f"model.{field}": {"min": low, "max": high}, "learning_rate": RATES}
+        config = make_config(sweep={"method": "bayes", "run_cap": 3, "parameters": parameters})
+        return [model[field] for model in space.architectures(config)]
+
+    assert listed("num_classes", 9, 12) == [9, 10, 11, 12]
+    assert listed("dropout", 0.1, 0.4) == [0.1, 0.4]
+    assert len(listed("seed", 0, 2**62)) == space.MOST_ARCHITECTURES
 
 
-def test_a_vast_space_is_looked_at_in_part(make_config: Make) -> None:
-    sweep = {
-        "method": "random",
-        "run_cap": 2,
-        "parameters": {"model.seed": {"min": 0, "max": 10**6}, "learning_rate": RATES},
-    }
-    assert len(space.architectures(make_config(sweep=sweep))) <= space.MOST_ARCHITECTURES
+def test_a_vast_random_space_costs_only_its_draws(make_config: Make) -> None:
+    parameters = {"model.seed": {"min": 0, "max": 2**62}}
+    config = make_config(sweep={"method": "random", "run_cap": 2, "parameters": parameters})
+    assert len(space.architectures(config)) == 2
 
 
 @pytest.mark.parametrize(
