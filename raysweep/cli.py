@@ -138,14 +138,13 @@ def _config(args: argparse.Namespace) -> Config:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
-    from rich.console import Console
-
     from raysweep.pipeline.sweep import run_sweep
+    from raysweep.terminal.console import open_console
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
     from raysweep.terminal.summary import show_result
 
-    console = Console(stderr=True)
+    console = open_console(sys.stderr)
     live = console.is_terminal and not args.verbose
     with LiveTable(console) if live else PlainLines(sys.stderr) as observer:
         result = run_sweep(
@@ -156,27 +155,26 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             verbose=args.verbose,
             observer=observer,
         )
-    show_result(console, result, args.storage)
+    usual = config.storage == type(config)().storage
+    show_result(console, result, None if usual else Path(config.storage))
     return result.to_json()
 
 
 def _plan(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
-    from rich.console import Console
-
     from raysweep.pipeline.plan import make_plan
+    from raysweep.terminal.console import open_console
     from raysweep.terminal.plan import show_plan
 
     plan = make_plan(config, args.name)
     if not args.json:
-        show_plan(Console(stderr=True), plan)
+        show_plan(open_console(sys.stderr), plan)
     return plan.to_json()
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
-    from rich.console import Console
-
     from raysweep.pipeline.storage import Storage
+    from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
     sweeps = [
@@ -190,13 +188,12 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
         for folder in Storage(_storage(args)).sweeps()
     ]
     if not args.json:
-        show_sweeps(Console(stderr=True), sweeps)
+        show_sweeps(open_console(sys.stderr), sweeps)
     return {"sweeps": sweeps}
 
 
 def _best(args: argparse.Namespace) -> dict[str, Any]:
-    from rich.console import Console
-
+    from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_best
 
     stored = _stored(args)
@@ -204,7 +201,7 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
     if args.download:
         stored.download_best(args.download)
     if not args.json:
-        show_best(Console(stderr=True), stored.record.name, result, args.download)
+        show_best(open_console(sys.stderr), stored.record.name, result, args.download)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
     return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
 

@@ -93,10 +93,10 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
 
 def _absent(config: Config) -> str:
     data = config.data
-    instead = f"; {data.fallback} would stand in" if data.fallback else ""
+    otherwise = f"{data.fallback} would stand in" if data.fallback else "stop"
     return (
-        f"{data.dataset} is not in {data.resolved_root()}: run would download it, and where that "
-        f"fails, {f'{data.fallback} would stand in' if instead else 'stop'}"
+        f"{data.dataset} is not in {data.resolved_root()}: run would download it, "
+        f"and where that fails, {otherwise}"
     )
 
 

@@ -25,7 +25,8 @@ class Board:
         elif isinstance(event, StageFinished):
             self.stages.append(event)
         elif isinstance(event, TrialUpdated):
-            self._training_since = self._training_since or self._clock()
+            if self._training_since is None:
+                self._training_since = self._clock()
             self._trials[event.index] = event
 
     @property

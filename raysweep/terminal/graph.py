@@ -14,14 +14,14 @@ def lineage_lines(lineage: Lineage) -> list[str]:
         logged = [label(nodes[b]) for a, b in lineage.edges if a == run.id]
         arrow = f"{', '.join(used)} ─▶ " if used else ""
         out = f" ─▶ {', '.join(logged)}" if logged else ""
-        lines.append(f"{arrow}[{run.job_type} {run.name}]{out}")
+        lines.append(f"{arrow}{label(run)}{out}")
     return lines or [label(node) for node in lineage.nodes]
 
 
 def label(node: LineageNode) -> str:
-    """`trained-model:v5 (best, latest)`."""
-    if node.kind == "run":
-        return f"[{node.job_type} {node.name}]"
+    """`trained-model:v5 (best, latest)`, or `[train mnist-trial-0003]`."""
+    if node.kind == "run":  # one that raysweep did not log has no job type
+        return f"[{node.job_type} {node.name}]" if node.job_type else f"[{node.name}]"
     aliases = f" ({', '.join(node.aliases)})" if node.aliases else ""
     return f"{node.name}:{node.version}{aliases}"
 

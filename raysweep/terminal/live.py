@@ -37,7 +37,7 @@ class LiveTable:
     def __call__(self, event: Event) -> None:
         self._board(event)
         if isinstance(event, SweepStarted):
-            self._console.print(text.headline(event), highlight=False)
+            self._console.print(text.headline(event), soft_wrap=True)
         elif isinstance(event, StageFinished):
             self._show_stage(event)
         elif isinstance(event, Evaluating):
@@ -46,7 +46,7 @@ class LiveTable:
     def _show_stage(self, stage: StageFinished) -> None:
         if stage.warning:
             self._console.print(Text(f"WARNING: {stage.warning}", style="bold black on yellow"))
-        self._console.print(text.stage_line(stage), highlight=False)
+        self._console.print(text.stage_line(stage))
 
     def _render(self) -> RenderableType:
         start = self._board.start
@@ -58,8 +58,9 @@ class LiveTable:
 
     def _table(self, start: SweepStarted) -> Table:
         table = Table(box=None, pad_edge=False)
-        for column in ("trial", "state", "epoch", start.metric, "best", "values"):
-            table.add_column(column, justify="right" if column == "epoch" else "left")
+        for column in ("trial", "state", "epoch", start.metric, "best"):
+            table.add_column(column, justify="right" if column == "epoch" else "left", no_wrap=True)
+        table.add_column("values")
         best = self._board.best()
         for trial in self._visible():
             style = "bold" if best and trial.index == best.index else ""
@@ -83,7 +84,8 @@ class LiveTable:
             f"{trial.epoch}/{trial.epochs}",
             last,
             text.metric(metric, (trial.best or {}).get(metric)),
-            trial.error or text.values(trial.overrides),
+            # A line a trial, or the table outgrows the terminal; the summary has errors whole.
+            Text(trial.error or text.values(trial.overrides), no_wrap=True, overflow="ellipsis"),
         ]
 
     def _footer(self, start: SweepStarted) -> Text:

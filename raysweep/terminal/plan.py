@@ -11,18 +11,18 @@ from raysweep.terminal import text
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Stages, search space, trials, tracker and storage, in a screenful."""
-    console.print(f"tracker  {plan.tracker} ({plan.reason})", highlight=False)
-    console.print(f"storage  {plan.storage}", highlight=False, soft_wrap=True)
+    console.print(f"tracker  {plan.tracker} ({plan.reason})", soft_wrap=True)
+    console.print(f"storage  {plan.storage}", soft_wrap=True)
     if plan.warning:
-        console.print(f"data     {plan.warning}", style="yellow", highlight=False, soft_wrap=True)
+        console.print(f"data     {plan.warning}", style="yellow", soft_wrap=True)
     console.print()
-    stages = Table("stage", "artifact", "", box=None, pad_edge=False)
+    stages = _table("stage", "artifact", "")
     for stage in plan.stages:
         found = f"reused: {stage.ref}" if stage.ref else "would run"
         stages.add_row(stage.name, stage.artifact, found)
     console.print(stages)
     console.print()
-    space = Table("parameter", "distribution", "sets", box=None, pad_edge=False)
+    space = _table("parameter", "distribution", "sets")
     for parameter in plan.space:
         space.add_row(parameter.name, parameter.distribution, parameter.target)
     console.print(space)
@@ -30,5 +30,12 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(
         f"\n{plan.method}: {trials} of up to {text.plural(plan.epochs, 'epoch')}"
         f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
-        highlight=False,
     )
+
+
+def _table(*columns: str) -> Table:
+    """What has no room in its column is folded, never cut."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -14,51 +14,57 @@ from raysweep.pipeline.result import SweepResult
 from raysweep.terminal import text
 
 SHOWN = 10
+"""Rows of the leaderboard."""
+
+USUAL_NAME = len("fashionmnist-20261123-0915-3fa2")
+"""Characters of the longest name that a data set gives its sweeps."""
 
 
 def show_result(console: Console, result: SweepResult, storage: Path | None) -> None:
-    """Leaderboard, test score, where the model is, and the next command to type."""
+    """Leaderboard, test score, where the model is, and the next command to type.
+
+    `storage` is what that command must name; None where it is the default.
+    """
     console.print(_leaderboard(result))
     counts = result.trials
     console.print(
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
         f"{counts.stopped} stopped early, {counts.failed} failed; "
         f"{text.duration(result.wall_s)} in all",
-        highlight=False,
     )
     for row in result.rows:
         if row.error:
-            console.print(f"  {row.name} failed: {row.error}", style="red", highlight=False)
+            console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
     best = result.best
     console.print(
         f"\nbest: {best.artifact} of {best.trial} ({text.values(best.config)})\n"
         f"test accuracy {result.test.accuracy:.2f} %, test loss {result.test.loss:.4f}\n"
         f"{result.promotion}\n"
         f"model: {result.model_path}",
-        highlight=False,
         soft_wrap=True,
     )
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
     if result.tracker == "trackio":
-        console.print(f"\nsee it: python -m raysweep dashboard{where}", highlight=False)
+        command = f"see it: python -m raysweep dashboard{where}"
     else:
-        console.print(f"\nnext: python -m raysweep lineage {best.artifact}{where}", highlight=False)
+        command = f"next: python -m raysweep lineage {best.artifact}{where}"
+    console.print(f"\n{command}", soft_wrap=True)
 
 
 def _leaderboard(result: SweepResult) -> Table:
+    metrics = dict.fromkeys([result.metric, "validation/accuracy", "validation/loss"])
+    names = [name.replace("validation/", "val. ").replace("/", " ") for name in metrics]
     title = f"leaderboard by {result.metric} ({result.goal})"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in ("", "trial", "state", "epochs", "val. accuracy", "val. loss", "values"):
-        table.add_column(column)
+    for column in ("", "trial", "state", "epochs", *names, "values"):
+        table.add_column(column, overflow="fold")
     for place, row in enumerate(result.ranked()[:SHOWN], start=1):
-        metrics = row.best or {}
         table.add_row(
             str(place),
             row.name,
             row.state,
             f"{row.epoch}/{row.epochs}",
-            text.metric("accuracy", metrics.get("validation/accuracy")),
-            text.metric("loss", metrics.get("validation/loss")),
+            *(text.metric(name, (row.best or {}).get(name)) for name in metrics),
             text.values(row.overrides),
             style="bold" if row.name == result.best.trial else "",
         )
@@ -70,24 +76,25 @@ def _leaderboard(result: SweepResult) -> Table:
 def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
     """The winner of a stored sweep."""
     best, test = result["best"], result["test"]
-    console.print(
-        f"{sweep}: {best['artifact']} of {best['trial']} ({text.values(best['config'])})",
-        highlight=False,
-    )
+    values = text.values(best["config"])
+    console.print(f"{sweep}: {best['artifact']} of {best['trial']} ({values})", soft_wrap=True)
     for name, value in best["metrics"].items():
         if name.startswith("validation/"):
-            console.print(f"  {name:<20} {text.metric(name, value)}", highlight=False)
-    console.print(f"  {'test/loss':<20} {test['loss']:.4f}", highlight=False)
-    console.print(f"  {'test/accuracy':<20} {test['accuracy']:.2f} %", highlight=False)
+            console.print(f"  {name:<20} {text.metric(name, value)}")
+    console.print(f"  {'test/loss':<20} {test['loss']:.4f}")
+    console.print(f"  {'test/accuracy':<20} {test['accuracy']:.2f} %")
     if path is not None:
-        console.print(f"  downloaded to {path}", highlight=False, soft_wrap=True)
+        console.print(f"  downloaded to {path}", soft_wrap=True)
 
 
 def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
     """A row a sweep, oldest first."""
     table = Table(box=None, pad_edge=False)
-    for column in ("sweep", "started (UTC)", "tracker", "trials", "best", "test accuracy"):
-        table.add_column(column)
+    # A name is for copying: the other columns make room for one of the usual length.
+    longest = max((len(sweep["sweep"]) for sweep in sweeps), default=0)
+    table.add_column("sweep", no_wrap=longest <= USUAL_NAME, overflow="fold")
+    for column in ("started (UTC)", "tracker", "trials", "best", "test accuracy"):
+        table.add_column(column, overflow="fold")
     for sweep in sweeps:
         result = sweep["result"]
         started = sweep["created"][:16].replace("T", " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,11 @@ def number(value: Any) -> str:
 
 
 def metric(name: str, value: float | None) -> str:
-    """A metric with its unit: accuracies are percent, losses nats."""
+    """A metric with its unit: accuracies are percent, losses nats; NaN once diverged."""
     if value is None:
         return "–"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else str(value)
     return f"{value:.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
 
 

@@ -1,0 +1,65 @@
+"""The lines of a sweep that nobody watches on a terminal."""
+
+from __future__ import annotations
+
+import io
+
+from terminal_sweep import SWEEP, started, trial
+
+from raysweep.terminal.plain import PlainLines
+
+EXPECTED = """\
+sweep digits-20261123-0915-3fa2: 3 trials of up to 2 epochs, 2 at once with 1 CPU each; tracker: \
+trackio (no W&B key is configured)
+WARNING: no MNIST there. Using the embedded digits.
+load        digits-raw:v0            made
+preprocess  digits-preprocess:v0     reused
+initialize  convnet:v0               reused
+trial-0000  running   epoch 0/2  learning_rate=0.001 epochs=2
+trial-0001  running   epoch 0/2  learning_rate=0.002 epochs=2
+trial-0000  running   epoch 1/2  validation/accuracy 80.00 %
+trial-0001  running   epoch 1/2  validation/accuracy NaN
+trial-0000  running   epoch 2/2  validation/accuracy 75.00 %
+trial-0000  completed epoch 2/2  validation/accuracy 80.00 %  (2 trials left, about 0 s)
+trial-0001  failed    epoch 1/2  OSError: [/x] is a [red]x
+trial-0002  running   epoch 0/2  learning_rate=0.003 epochs=2
+trial-0002  running   epoch 1/2  validation/accuracy 90.50 %
+trial-0002  stopped   epoch 1/2  validation/accuracy 90.50 %
+evaluating  trained-model:v1 of trial-0002 on the test split
+"""
+
+
+def test_a_sweep_as_lines() -> None:
+    stream = io.StringIO()
+    with PlainLines(stream) as lines:
+        for event in SWEEP:
+            lines(event)
+    assert stream.getvalue() == EXPECTED
+
+
+def test_each_line_is_there_when_its_event_was_told() -> None:
+    stream = io.StringIO()
+    with PlainLines(stream) as lines:
+        for event in SWEEP:
+            before = stream.getvalue()
+            lines(event)
+            assert len(stream.getvalue()) > len(before)
+
+
+def test_a_share_of_a_gpu_and_an_unknown_number_of_trials_are_said() -> None:
+    stream = io.StringIO()
+    PlainLines(stream)(started(trials=None, gpus=0.25, cpus=0.5, epochs=1))
+    assert "trials as they are suggested of up to 1 epoch, " in stream.getvalue()
+    assert "with 0.5 CPU and 0.25 GPU each" in stream.getvalue()
+
+
+def test_without_a_count_no_outlook_is_made_up() -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    for event in (
+        started(trials=None),
+        trial(0, epoch=1, accuracy=1.0),
+        trial(0, "completed", 2, 1.0),
+    ):
+        lines(event)
+    assert stream.getvalue().endswith("completed epoch 2/2  validation/accuracy 1.00 %\n")

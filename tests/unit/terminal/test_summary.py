@@ -1,0 +1,208 @@
+"""The end of a sweep, the winner, the list: nothing important is cut off."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from terminal_sweep import METRIC, trial
+
+from raysweep.pipeline.plan import Plan, PlannedParameter, PlannedStage
+from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
+from raysweep.terminal.console import open_console
+from raysweep.terminal.plan import show_plan
+from raysweep.terminal.summary import show_best, show_result, show_sweeps
+
+LONG_ERROR = "RuntimeError: [/tmp/x] " + "a long story " * 20 + "with an end"
+LONG_PATH = Path("/a folder") / ("x" * 120) / "trained_model.pth"
+
+
+@pytest.fixture
+def narrow() -> Console:
+    """80 columns, as a terminal has them."""
+    console = open_console(io.StringIO())
+    console.width = 80
+    return console
+
+
+@pytest.fixture
+def pipe() -> Console:
+    return open_console(io.StringIO())
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def result() -> SweepResult:
+    rows = (
+        trial(0, "completed", 2, 80.0),
+        trial(1, "failed", 1, error=LONG_ERROR),
+        trial(2, "stopped", 1, 90.5),
+        *(trial(i, "completed", 2, float(i)) for i in range(3, 14)),
+    )
+    return SweepResult(
+        sweep="digits-20261123-0915-3fa2",
+        project="artifacts-example",
+        tracker="trackio",
+        artifacts={},
+        cached_stages=(),
+        trials=TrialCounts.of(list(rows)),
+        best=Best("trial-0002", "trained-model:v2", rows[2].overrides, rows[2].best or {}),
+        test=Scores(0.123456, 91.2345),
+        wall_s=75.0,
+        folder=LONG_PATH.parents[1],
+        model_path=LONG_PATH,
+        promotion="best is trained-model:v2, was trained-model:v0",
+        metric=METRIC,
+        goal="maximize",
+        rows=rows,
+    )
+
+
+def test_the_summary_of_a_sweep(pipe: Console, result: SweepResult) -> None:
+    rows = result.rows[:1] + result.rows[2:3]
+    show_result(pipe, replace(result, rows=rows, trials=TrialCounts.of(list(rows))), None)
+    lines = [line.rstrip() for line in text_of(pipe).splitlines()]
+    assert lines == [
+        "leaderboard by validation/accuracy (maximize)",
+        "   trial       state      epochs  val. accuracy  val. loss  values",
+        "1  trial-0002  stopped    1/2     90.50 %        1.0000     learning_rate=0.003 epochs=2",
+        "2  trial-0000  completed  2/2     80.00 %        1.0000     learning_rate=0.001 epochs=2",
+        "2 trials: 1 completed, 1 stopped early, 0 failed; 1 min 15 s in all",
+        "",
+        "best: trained-model:v2 of trial-0002 (learning_rate=0.003 epochs=2)",
+        "test accuracy 91.23 %, test loss 0.1235",
+        "best is trained-model:v2, was trained-model:v0",
+        f"model: {LONG_PATH}",
+        "",
+        "see it: python -m raysweep dashboard",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, None])
+def test_what_is_for_copying_is_on_one_line(result: SweepResult, width: int | None) -> None:
+    console = open_console(io.StringIO())
+    console.width = width or console.width
+    storage = Path("/a folder") / ("y" * 100)
+    show_result(console, result, storage)
+    lines = text_of(console).splitlines()
+    assert f"model: {LONG_PATH}" in lines
+    assert f"see it: python -m raysweep dashboard --storage '{storage}'" in lines
+    assert f"  trial-0001 failed: {LONG_ERROR}" in lines
+
+
+def test_the_leaderboard_stops_and_says_so(narrow: Console, result: SweepResult) -> None:
+    show_result(narrow, result, None)
+    text = text_of(narrow)
+    assert "… 4 more" in text
+    assert "trial-0002" in text
+    assert "14 trials: 12 completed, 1 stopped early, 1 failed" in text
+    for word in ("learning_rate=0.003", "epochs=2", "90.50 %", "completed"):
+        assert word in text
+
+
+def test_another_metric_has_its_own_column_and_w_and_b_its_own_next_step(
+    pipe: Console, result: SweepResult
+) -> None:
+    show_result(pipe, replace(result, metric="train/loss", goal="minimize", tracker="wandb"), None)
+    assert "train loss  val. accuracy  val. loss" in text_of(pipe)
+    assert "next: python -m raysweep lineage trained-model:v2" in text_of(pipe)
+
+
+def sweep_row(name: str, *, ended: bool = True) -> dict[str, Any]:
+    result = {
+        "trials": {"total": 8},
+        "best": {"artifact": "trained-model:v12"},
+        "test": {"accuracy": 98.7654},
+    }
+    return {
+        "sweep": name,
+        "created": "2026-11-23T09:15:42+00:00",
+        "tracker": "trackio",
+        "result": result if ended else None,
+    }
+
+
+NAMES = ["mnist-20261123-0915-3fa2", "fashionmnist-20261123-0916-12ab"]
+
+
+def test_piped_every_sweep_is_one_line(pipe: Console) -> None:
+    name = "a-name-of-the-greatest-length-" + "x" * 34
+    show_sweeps(pipe, [*map(sweep_row, NAMES), sweep_row(name, ended=False)])
+    header, *lines = text_of(pipe).splitlines()
+    assert header.split("  ")[0] == "sweep"
+    assert [line.split()[0] for line in lines] == [*NAMES, name]
+    assert lines[0].split() == [
+        NAMES[0], "2026-11-23", "09:15", "trackio", "8", "trained-model:v12", "98.77", "%",
+    ]  # fmt: skip
+    assert lines[2].split()[-3:] == ["–", "none", "–"]
+
+
+def test_on_80_columns_no_name_is_cut(narrow: Console) -> None:
+    show_sweeps(narrow, [*map(sweep_row, NAMES)])
+    text = text_of(narrow)
+    assert [name for name in NAMES if name in text] == NAMES
+    assert "…" not in text
+    assert "98.77" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_on_80_columns_a_long_name_is_folded_whole(narrow: Console) -> None:
+    name = "abcdefgh" * 8
+    show_sweeps(narrow, [sweep_row(name)])
+    first_column = "".join(line.split(" ")[0] for line in text_of(narrow).splitlines()[1:])
+    assert name in first_column
+
+
+def test_no_sweeps_is_an_empty_table(pipe: Console) -> None:
+    show_sweeps(pipe, [])
+    assert text_of(pipe).split()[0] == "sweep"
+
+
+def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> None:
+    show_best(narrow, result.sweep, result.to_json(), LONG_PATH.parent)
+    assert text_of(narrow).splitlines() == [
+        "digits-20261123-0915-3fa2: trained-model:v2 of trial-0002 (learning_rate=0.003 epochs=2)",
+        "  validation/accuracy  90.50 %",
+        "  validation/loss      1.0000",
+        "  test/loss            0.1235",
+        "  test/accuracy        91.23 %",
+        f"  downloaded to {LONG_PATH.parent}",
+    ]
+
+
+def test_the_plan_in_a_screenful(narrow: Console) -> None:
+    plan = Plan(
+        tracker="trackio",
+        reason="no W&B key is configured, so runs are kept in Trackio here",
+        storage=str(LONG_PATH.parent),
+        warning="MNIST is not in [/data]: run would download it",
+        stages=(
+            PlannedStage("load", "mnist-raw", "mnist-raw:v0"),
+            PlannedStage("initialize", "convnet", None),
+        ),
+        space=(PlannedParameter("learning_rate", "0.1 | " * 30 + "0.7", "train.learning_rate"),),
+        method="random",
+        trials=8,
+        epochs=1,
+        early_terminate="",
+        metric=METRIC,
+        goal="maximize",
+    )
+    show_plan(narrow, plan)
+    text = text_of(narrow)
+    assert f"storage  {LONG_PATH.parent}" in text.splitlines()
+    assert "MNIST is not in [/data]" in text
+    assert "reused: mnist-raw:v0" in text
+    assert "would run" in text
+    assert text.count("0.1") == 30
+    assert "0.7" in text
+    assert "train.learning_rate" in text
+    assert "random: 8 trials of up to 1 epoch; best by validation/accuracy (maximize)" in text
