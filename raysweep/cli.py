@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m raysweep",
         description="From raw data to a model tagged `best`, in one command, on Ray.",
     )
-    parser.add_argument("--version", action="version", version=_Version())
+    parser.add_argument(
+        "--version", action=_ShowVersion, nargs=0, help="show the version number and exit"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     common = argparse.ArgumentParser(add_help=False)
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         help="override one key, e.g. train.epochs=3; may be repeated",
     )
     sweep.add_argument("--sweep", type=Path, metavar="FILE", help="a W&B sweep YAML")
-    sweep.add_argument("--name", help="the sweep's name (default: data set and time)")
+    sweep.add_argument("--name", help="the sweep's name (default: its name in the file, or sweep, and the time)")
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
 
     run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")
@@ -116,13 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Version(str):
+class _ShowVersion(argparse.Action):
     """Reads the package's metadata only when `--version` asks (30 ms)."""
 
-    def __mod__(self, _: Any) -> str:
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from raysweep.version import __version__
 
-        return f"raysweep {__version__}"
+        print(f"raysweep {__version__}")
+        parser.exit()
 
 
 def _config(args: argparse.Namespace) -> Config:

@@ -199,10 +199,14 @@ def _obtain(data: DataConfig, root: Path) -> tuple[str, str | None]:
 
     try:
         datasets.download(data.dataset, root)
-    except DataError as error:
+    except DataError:
         if data.fallback is None:
             raise
-        return data.fallback, f"{error} Using the embedded {data.fallback} instead."
+        return data.fallback, (
+            f"{data.dataset} is not in {root} and could not be downloaded: the embedded "
+            f"{data.fallback} stand in. To train on {data.dataset}, put its files into "
+            f"{files.raw_folder(data.dataset, root)}."
+        )
     return data.dataset, None
 
 

@@ -144,7 +144,7 @@ class Storage:
 
 
 def new_sweep_name(what: str) -> str:
-    """`mnist-20261123-0915-3fa2`: says what and when, sorts by time, does not collide.
+    """`sweep-20261123-0915-3fa2`: says what and when, sorts by time, does not collide.
 
     `what` may be any text, such as the `sweep.name` of a W&B sweep; what a folder and an alias
     cannot be called becomes a dash.

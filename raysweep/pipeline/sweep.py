@@ -52,7 +52,7 @@ def run_sweep(
     place = Storage(Path(storage or config.storage))
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name, choice.backend)
-    name = name or new_sweep_name(config.sweep.name or config.data.dataset)
+    name = name or new_sweep_name(config.sweep.name or "sweep")
     try:
         with cluster.connect(address, local_mode=local_mode, verbose=verbose):
             resources = cluster.resources(config, space.trial_count(config))

@@ -189,8 +189,9 @@ def test_where_mnist_cannot_be_had_the_digits_stand_in_under_their_own_name(
     assert raw.artifact.name == "digits-raw"
     assert preprocessed.artifact.name == "digits-preprocess"
     assert raw.warning is not None
-    assert "no MNIST there" in raw.warning
-    assert raw.warning.endswith("Using the embedded digits instead.")
+    assert "MNIST is not in" in raw.warning
+    assert "the embedded digits stand in" in raw.warning
+    assert raw.warning.endswith(f"{tmp_path / 'nothing' / 'MNIST' / 'raw'}.")
     again = stages.load(tracker, sweep, make_config(data=data))
     assert again.cached  # and still said: the data is not what was asked for
     assert again.warning == raw.warning

@@ -1,0 +1,39 @@
+"""A Ray head node of a test's own, as `ray start` makes it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def ray_head(log: Path) -> Iterator[str]:
+    """Its `HOST:PORT`. It has two CPUs, and is ended afterwards with all its processes."""
+    ray = Path(sys.executable).with_name("ray")
+    with log.open("w") as out, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
+        head = [
+            *(ray, "start", "--head", "--block", "--port=0", "--num-cpus=2"),
+            *("--include-dashboard=false", f"--temp-dir={temp}"),
+        ]
+        with subprocess.Popen(head, stdout=out, stderr=out) as process:
+            try:
+                yield _address(process, log)
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    while process.poll() is None:
+        if found := re.search(r"address='([\d.:]+)'", log.read_text()):
+            return found[1]
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError(f"ray start ended: {log.read_text()}")
