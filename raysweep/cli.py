@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         help="override one key, e.g. train.epochs=3; may be repeated",
     )
     sweep.add_argument("--sweep", type=Path, metavar="FILE", help="a W&B sweep YAML")
-    sweep.add_argument("--name", help="the sweep's name (default: its name in the file, or sweep, and the time)")
+    sweep.add_argument(
+        "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
+    )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
 
     run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")

@@ -108,13 +108,14 @@ class Evaluator:
 def _refusal(
     winner: ArtifactVersion, holder: ArtifactVersion, metric: str, goal: Goal
 ) -> str | None:
-    """Why `best` stays with its holder, or None where the winner beats it."""
+    """Why `best` stays with its holder, or None where the winner beats it.
+
+    Every model records every metric of its epoch, whichever it was chosen on; a diverged one has
+    null, which any number beats.
+    """
     mine, theirs = _score(winner, metric), _score(holder, metric)
-    if _data(winner) != _data(holder) or theirs is None:
-        return (
-            f"best stays {holder.ref}: it was chosen on other data or another metric, "
-            "so the two cannot be compared"
-        )
+    if _data(winner) != _data(holder):
+        return f"best stays {holder.ref}: it was chosen on other data and cannot be compared"
     if beats(mine, theirs, goal):
         return None
     return f"best stays {holder.ref}: {metric} {theirs:.6g} is not beaten by {mine:.6g}"

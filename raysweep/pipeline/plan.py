@@ -116,6 +116,9 @@ def _stages(config: Config, tracker: Tracker | None, absent: bool) -> list[Plann
     else:
         stage = stages.preprocess_stage(raw, config.preprocess.model_dump(mode="json"))
         planned.append(_planned(stage, _find(tracker, stage)))
+    if config.sweep.method == "bayes" and space.sweeps_the_model(config):
+        planned.append(PlannedStage("initialize", "convnet, one for each architecture", None))
+        return planned
     for model in space.architectures(config):
         stage = stages.initialize_stage(model)
         planned.append(_planned(stage, _find(tracker, stage)))

@@ -21,11 +21,6 @@ def check(config: Config, storage: Storage, name: str | None, backend: str) -> N
         validate_project(config.tracking.project)
     storage.check(name)
     files.dataset_state(config.data.dataset, config.data.resolved_root())
-    if not config.preprocess.expand_dims:
-        raise ConfigError(
-            "preprocess.expand_dims: false leaves images of (28, 28), and the ConvNet takes "
-            "(1, 28, 28); set it to true"
-        )
     for model in space.architectures(config):
         shapes.feature_map(INPUT_HW, model["kernel_sizes"], model["pool_sizes"])
         if model["num_classes"] < CLASSES:

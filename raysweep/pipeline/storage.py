@@ -28,6 +28,7 @@ from raysweep.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 TRACKER_FOLDER = "tracker"
 
 
@@ -87,6 +88,11 @@ class Storage:
     """A storage folder: makes, lists and finds sweeps."""
 
     def __init__(self, root: Path) -> None:
+        if _URI.match(str(root)):  # a Path has made one slash of two
+            raise UserError(
+                f"--storage {root}: a URI, where a folder is needed (on a shared file system, if "
+                "the cluster has several machines)"
+            )
         self.root = root.expanduser().resolve()
 
     @property
@@ -113,12 +119,15 @@ class Storage:
                 "choose another folder"
             ) from error
         if name is not None and (self.root / name).exists():
-            raise UserError(f"--name {name}: {self.root / name} exists; choose another name")
+            raise _taken(self.root / name)
 
     def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
         """Make the sweep's folder, with its configuration and its record."""
         folder = SweepFolder(self.root / record.name)
-        folder.path.mkdir(parents=True)
+        try:
+            folder.path.mkdir(parents=True)
+        except FileExistsError:  # another sweep took the name since `check`
+            raise _taken(folder.path) from None
         write_atomically(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_atomically(folder.path / "sweep.json", json.dumps(asdict(record), indent=2) + "\n")
         return folder
@@ -165,6 +174,10 @@ def write_atomically(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)  # there only if something above failed
+
+
+def _taken(folder: Path) -> UserError:
+    return UserError(f"--name {folder.name}: {folder} exists; choose another name")
 
 
 def _check_name(name: str) -> None:

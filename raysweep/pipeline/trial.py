@@ -22,7 +22,8 @@ from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer, TrainSettings
 from raysweep.ml.weights import load_weights, save_weights
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
-from raysweep.pipeline.selection import beats
+from raysweep.pipeline.selection import best_epoch
+from raysweep.pipeline.space import sweeps_the_model
 from raysweep.pipeline.stages import INITIALIZED_MODEL
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState
 from raysweep.version import __version__
@@ -91,11 +92,15 @@ class TrialSession:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`, as the same run."""
-        _, trainer = self._open()
-        trainer.load_state_dict(state["trainer"])
-        self._best = EpochMetrics(**state["best"]) if state["best"] else None
-        self._best_weights = dict(state["best_weights"])
+        """Continue from `state`, as the same run. A state that does not fit ends it as failed."""
+        try:
+            _, trainer = self._open()
+            trainer.load_state_dict(state["trainer"])
+            self._best = EpochMetrics(**state["best"]) if state["best"] else None
+            self._best_weights = dict(state["best_weights"])
+        except BaseException as error:
+            self._end("failed", f"{type(error).__name__}: {error}")
+            raise
 
     def _open(self) -> tuple[Run, Trainer]:
         if self._run is None or self._trainer is None:
@@ -152,10 +157,9 @@ class TrialSession:
 
     def _keep_if_best(self, event: EpochMetrics, trainer: Trainer) -> None:
         """A trial whose metric was never finite keeps its last epoch: lineage needs a model."""
-        metric, goal = self._context.metric, self._context.goal
-        holder = self._best.as_metrics()[metric] if self._best else None
-        challenger = event.as_metrics()[metric]
-        if beats(challenger, holder, goal) or not beats(holder, None, goal):
+        history = [epoch.as_metrics() for epoch in (self._best, event) if epoch]
+        best = best_epoch(history, self._context.metric, self._context.goal)
+        if best is None or best is history[-1]:
             self._best = event
             self._best_weights = {
                 name: tensor.detach().cpu().clone()
@@ -183,7 +187,7 @@ class TrialSession:
             "metric": {"name": context.metric, "goal": context.goal},
             "stopped": stopped,
             "used": {name: version.version for name, version in self._used.items()},
-            "requested": [f"{name}:latest" for name in self._used],
+            "requested": self._requested(),
             "code_version": {"raysweep": __version__, "torch": torch.__version__},
         }
         with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
@@ -197,6 +201,11 @@ class TrialSession:
                 files={TRAINED_MODEL: path},
             )
             return run.log_artifact(draft)
+
+    def _requested(self) -> list[str]:
+        """What the exact versions were resolved from; a swept model is asked for by its config."""
+        swept = sweeps_the_model(self._context.config)
+        return [f"{name}:latest" for name in self._used if not (swept and name == "convnet")]
 
     def _end(self, state: RunState, error: str | None = None) -> None:
         self._closed = True

@@ -135,7 +135,6 @@ def test_a_plan_refuses_what_a_run_would(plan_of: Callable[..., Plan], storage: 
     for section, change, words in [
         ("model", {"kernel_sizes": [27]}, "leave no pixels"),
         ("model", {"num_classes": 9}, "too few"),
-        ("preprocess", {"expand_dims": False}, "set it to true"),
         ("tracking", {"project": "a b"}, "no project name"),
         ("data", {"dataset": "CIFAR10"}, "unknown data set"),
     ]:

@@ -211,3 +211,9 @@ def test_a_folder_without_permission_is_named(mode: int, below: str) -> None:
     assert answer.startswith(f"--storage {locked}")
     assert "Permission denied" in answer
     assert answer.count("\n") == 1
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/prefix", "gs://bucket"])
+def test_a_uri_is_not_taken_for_a_folder(uri: str) -> None:
+    with pytest.raises(UserError, match="a folder is needed"):
+        Storage(Path(uri))

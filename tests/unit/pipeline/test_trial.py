@@ -233,14 +233,19 @@ def test_a_checkpoint_continues_bit_for_bit_as_the_same_run(
     assert len(workshop.tracker.runs(workshop.sweep.name)) == 2
 
 
-def test_the_best_epoch_survives_a_checkpoint(workshop: Workshop, config: Config) -> None:
+def test_the_best_epoch_survives_a_checkpoint(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
     first = workshop.session(config, metric="validation/loss", goal="maximize")
     first.step()
+    weights = weights_of(first)
     second = workshop.session(config, metric="validation/loss", goal="maximize")
     second.restore(first.state())
     while not second.done:
         second.step()
-    assert the_model(workshop).metadata["metrics"]["epoch"] == 0
+    model = the_model(workshop)
+    assert model.metadata["metrics"]["epoch"] == 0
+    assert same(logged_weights(workshop, model, tmp_path / "model"), weights)
 
 
 def test_what_changes_no_arithmetic_changes_no_weight(
