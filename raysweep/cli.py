@@ -143,7 +143,6 @@ def _config(args: argparse.Namespace) -> Config:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
-    from raysweep.pipeline.sweep import run_sweep
     from raysweep.terminal.console import open_console
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
@@ -152,6 +151,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     console = open_console(sys.stderr)
     live = console.is_terminal and not args.verbose
     with LiveTable(console) if live else PlainLines(sys.stderr) as observer:
+        from raysweep.pipeline.sweep import run_sweep  # Ray: over a second, not to be spent unseen
+
         result = run_sweep(
             config,
             name=args.name,
@@ -182,6 +183,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
+    storage = Storage(_storage(args))
     sweeps = [
         {
             "sweep": folder.path.name,
@@ -190,10 +192,12 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
             "tracker": folder.record().tracker,
             "result": folder.result(),
         }
-        for folder in Storage(_storage(args)).sweeps()
+        for folder in storage.sweeps()
     ]
-    if not args.json:
+    if not args.json and sweeps:
         show_sweeps(open_console(sys.stderr), sweeps)
+    elif not args.json:
+        print(f"no sweep in {storage.root}: `python -m raysweep run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
 
 
@@ -275,7 +279,7 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM ends a command as Ctrl-C does: with its runs closed and its children gone."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:

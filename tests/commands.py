@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 
-def start(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
-    """`python -m raysweep ARGUMENTS`, still running."""
+def start(
+    *arguments: object, cwd: Path | None = None, new_session: bool = False, **env: str
+) -> subprocess.Popen[str]:
+    """`python -m raysweep ARGUMENTS`, still running; in a process group of its own if asked."""
     return subprocess.Popen(
         [sys.executable, "-m", "raysweep", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
+        start_new_session=new_session,
         env={**os.environ, "RAYSWEEP_DATA": os.devnull + "/none", **env},
     )
 
@@ -37,3 +41,14 @@ def raysweep(*arguments: object, cwd: Path | None = None, **env: str) -> dict[st
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def processes(marker: str) -> dict[int, str]:
+    """Process id → title of every process that `marker` was handed down to in the environment."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or is another user's
+            if marker.encode() in (folder / "environ").read_bytes():
+                title = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(folder.name)] = title.decode(errors="replace").strip()
+    return found

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.services import canonicalize_bootstrap_address_or_die
 
 from raysweep.config import Config
 from raysweep.errors import UserError
-from raysweep.pipeline import quiet
+from raysweep.pipeline import quiet, signals
+
+KNOCK_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,47 @@ def _initialise(address: str | None, local_mode: bool, verbose: bool) -> None:
         options |= {"address": "local", "include_dashboard": False}
     else:
         options["address"] = address
+        _knock(address)
     try:
-        ray.init(
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            **options,
-        )
-    except (ConnectionError, ValueError) as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there: {error}") from error
-    except RuntimeError as error:
-        if "local_mode" not in str(error):
+        with signals.given_back():
+            ray.init(
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                **options,
+            )
+    except SystemExit:
+        raise KeyboardInterrupt from None  # what Ray's own handler makes of a SIGTERM meanwhile
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if "local_mode" in str(error):
+            raise UserError(
+                f"--local-mode: Ray {ray.__version__} no longer has it; "
+                "install ray 2.54.1, or leave the option out"
+            ) from error
+        if address is None:
             raise
-        raise UserError(
-            f"--local-mode: Ray {ray.__version__} no longer has it; "
-            "install ray 2.54.1, or leave the option out"
-        ) from error
+        raise _not_joined(address, error) from error
+
+
+def _knock(address: str) -> None:
+    """Raise UserError where nobody answers: Ray itself would ask for over three minutes, aloud."""
+    try:
+        if address.startswith("ray://"):
+            where = address.removeprefix("ray://")
+        else:
+            where = canonicalize_bootstrap_address_or_die(address)
+        host, _, port = where.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:  # ConnectionError is an OSError
+        raise _not_joined(address, error) from error
+
+
+def _not_joined(address: str, error: Exception) -> UserError:
+    """Ray's reasons (another version, a missing package) take several lines, some of them."""
+    why = " ".join(str(error).split()).rstrip(".")
+    return UserError(
+        f"--address {address}: cannot join a Ray cluster there ({why}); "
+        "check it with `ray status`, or leave the option out to start Ray here"
+    )
 
 
 def resources(config: Config, trials: int | None) -> Resources:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle, tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 
 from raysweep.config import Config, apply
 from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
@@ -73,5 +73,7 @@ def _cause(trial: Any) -> str:
     error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
+    if isinstance(error, RayActorError):
+        return "the trial's process died: killed, or out of memory"
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")

@@ -65,7 +65,7 @@ class SweepIdentity:
         """The spec of this sweep's run `name`; the same name is the same run."""
         return RunSpec(
             id=self.run_id(name),
-            name=f"{self.name}-{name}",
+            name=f"{name}-{self.name}",  # a graph's boxes cut the end off
             job_type=job_type,
             group=self.name,
             config=config,

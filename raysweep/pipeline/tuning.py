@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ray import tune
 
-from raysweep.pipeline import search
+from raysweep.pipeline import search, signals
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TrialContext
 from raysweep.pipeline.progress import Progress
+from raysweep.pipeline.space import trial_count
 from raysweep.pipeline.trainable import TrialTrainable
 
 
@@ -44,6 +45,8 @@ def run_trials(
             verbose=1 if verbose else 0,
         ),
     )
-    tuner.fit()
-    if any(trial.state == "running" for trial in progress.trials):
+    with signals.given_back():
+        tuner.fit()
+    ended = [trial for trial in progress.trials if trial.state != "running"]
+    if len(ended) < trial_count(config):
         raise KeyboardInterrupt  # Tune takes Ctrl-C itself, and returns

@@ -19,9 +19,10 @@ def lineage_lines(lineage: Lineage) -> list[str]:
 
 
 def label(node: LineageNode) -> str:
-    """`trained-model:v5 (best, latest)`, or `[train mnist-trial-0003]`."""
+    """`trained-model:v5 (best, latest)`, `[report-mnist]` or `[train trial-0003-mnist]`."""
     if node.kind == "run":  # one that raysweep did not log has no job type
-        return f"[{node.job_type} {node.name}]" if node.job_type else f"[{node.name}]"
+        said = not node.job_type or node.name.startswith(node.job_type)
+        return f"[{node.name}]" if said else f"[{node.job_type} {node.name}]"
     aliases = f" ({', '.join(node.aliases)})" if node.aliases else ""
     return f"{node.name}:{node.version}{aliases}"
 

@@ -37,7 +37,8 @@ class LiveTable:
     def __call__(self, event: Event) -> None:
         self._board(event)
         if isinstance(event, SweepStarted):
-            self._console.print(text.headline(event), soft_wrap=True)
+            self._console.print(text.headline(event))
+            self._console.print(text.recorder(event))
         elif isinstance(event, StageFinished):
             self._show_stage(event)
         elif isinstance(event, Evaluating):
@@ -53,7 +54,9 @@ class LiveTable:
         if start is None:
             return Text("starting Ray …", style="dim")
         if not self._board.trials:
-            return Text("preparing the data and the model …", style="dim")
+            prepared = any(stage.stage == "preprocess" for stage in self._board.stages)
+            what = "starting the trials" if prepared else "preparing the data and the model"
+            return Text(f"{what} …", style="dim")
         return Group(self._table(start), self._footer(start))
 
     def _table(self, start: SweepStarted) -> Table:

@@ -31,7 +31,7 @@ class PlainLines:
 
     def _line(self, event: Event) -> str | None:
         if isinstance(event, SweepStarted):
-            return text.headline(event)
+            return f"{text.headline(event)}; {text.recorder(event)}"
         if isinstance(event, StageFinished):
             warning = f"WARNING: {event.warning}\n" if event.warning else ""
             return warning + text.stage_line(event)

@@ -46,15 +46,20 @@ def plural(count: int, noun: str) -> str:
 
 
 def headline(start: SweepStarted) -> str:
-    """What is about to run, and who records it."""
+    """What is about to run."""
     trials = (
         "trials as they are suggested" if start.trials is None else plural(start.trials, "trial")
     )
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     return (
         f"sweep {start.sweep}: {trials} of up to {plural(start.epochs, 'epoch')}, "
-        f"{start.concurrent} at once with {share} each; tracker: {start.tracker} ({start.reason})"
+        f"{start.concurrent} at once with {share} each"
     )
+
+
+def recorder(start: SweepStarted) -> str:
+    """Who records the sweep, and why."""
+    return f"tracker: {start.tracker} ({start.reason})"
 
 
 def stage_line(stage: StageFinished) -> str:

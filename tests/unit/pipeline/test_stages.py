@@ -88,7 +88,7 @@ def test_each_stage_is_a_run_that_says_what_it_did(workshop: Workshop) -> None:
         "initialize",
     ]
     assert {run.state for run in (load, preprocess, initialize)} == {"finished"}
-    assert load.name == "first-load-data"
+    assert load.name == "load-data-first"
     assert load.config == {"data": {"dataset": "digits", "train_size": 1200}}
     assert preprocess.config == {"preprocess": {"normalize": True, "expand_dims": True}}
     assert initialize.config["model"]["hidden_layer_sizes"] == [4, 8]

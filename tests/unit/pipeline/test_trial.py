@@ -102,7 +102,7 @@ def test_the_model_says_what_made_it(workshop: Workshop, config: Config) -> None
 def test_the_run_says_what_it_did(workshop: Workshop, config: Config) -> None:
     model = workshop.trained(config)
     run = the_run(workshop)
-    assert (run.name, run.job_type, run.group) == ("digits-test-trial-0000", "train", "digits-test")
+    assert (run.name, run.job_type, run.group) == ("trial-0000-digits-test", "train", "digits-test")
     assert run.tags == ("a tag",)
     assert (run.state, run.error) == ("finished", None)
     assert run.used == ("digits-preprocess:v0", "convnet:v0")

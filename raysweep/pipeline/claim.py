@@ -1,0 +1,53 @@
+"""Whether a sweep's driver is alive: it holds a lock in the sweep's folder, which death lets go of.
+
+A driver that is killed outright cannot close its runs. The next sweep of the storage does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
+
+LOCK = "running.lock"
+
+
+def claim(folder: SweepFolder) -> FileLock:
+    """Say that this process drives the sweep, until `release`."""
+    lock = FileLock(folder.path / LOCK)
+    lock.acquire()
+    return lock
+
+
+def release(lock: FileLock) -> None:
+    """Say that the sweep has ended. The file goes first: who sees it can tell that it is held."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:
+    """The sweeps of `like`'s tracker and project, itself left out, that ended without a word.
+
+    Each is claimed while its turn lasts, and told once.
+    """
+    for path in storage.root.glob(f"*/{LOCK}"):
+        folder = SweepFolder(path.parent)
+        record = folder.record()
+        if record.name == like.name or not _same_project(record, like):
+            continue
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:  # under way, or another sweep is looking after it
+            continue
+        try:
+            yield folder
+        finally:
+            release(lock)
+
+
+def _same_project(one: SweepRecord, other: SweepRecord) -> bool:
+    return (one.tracker, one.project, one.entity) == (other.tracker, other.project, other.entity)
