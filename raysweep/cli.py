@@ -27,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = _parser().parse_args(argv)
     try:
-        with _stdout_for_json(args.json) as out, _terminable():
+        with _stdout_for_json(args.json) as args.out, _terminable():
             answer = args.command(args)
             if args.json and answer is not None:
-                print(json.dumps(answer), file=out, flush=True)
+                print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
@@ -238,7 +238,7 @@ def _dashboard(args: argparse.Namespace) -> None:
     served = dashboard.serve(stored.storage.tracker, stored.record.project, ref, args.port)
     print(f"{served.url}\nCtrl-C stops it", file=sys.stderr, flush=True)
     if args.json:
-        print(json.dumps({"url": served.url}), flush=True)
+        print(json.dumps({"url": served.url}), file=args.out, flush=True)
     if not args.no_browser:
         webbrowser.open(served.url)
     try:
@@ -278,9 +278,15 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: with its runs closed and its children gone."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {
+        number: signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN  # `nohup` means to go on
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

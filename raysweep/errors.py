@@ -7,6 +7,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 ├── TrackingError          the tracker could not do what was asked
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
+├── WorkerDied             a process of the sweep is gone: killed, or out of memory
 ├── SweepFailed            the sweep ran and there is no best
 └── Interrupted            the user stopped the sweep; exit code 130
 
@@ -48,6 +49,10 @@ class ArtifactNotFound(TrackingError):
 
 class ArtifactCorrupt(TrackingError):
     """Bytes on disk differ from the digest that they were logged with."""
+
+
+class WorkerDied(RaysweepError):
+    """A process of the sweep is gone: killed, or out of memory."""
 
 
 class SweepFailed(RaysweepError):

@@ -48,7 +48,7 @@ class Config(Section):
     tracking: TrackingConfig = TrackingConfig()
 
     storage: Annotated[str, Field(min_length=1)] = "./runs"
-    """Where sweeps are kept: a folder, or a URI that Ray's storage understands (`s3://…`)."""
+    """Folder of all sweeps; on a shared file system, where the cluster has several machines."""
 
     sweep: SweepConfig = MNIST_SWEEP
 

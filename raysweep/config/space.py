@@ -17,6 +17,9 @@ from raysweep.config.schema import Config
 from raysweep.config.targets import SWEEPABLE, name_problem, target
 from raysweep.errors import ConfigError
 
+MAX_GRID = 10_000
+"""Trials of one grid: more would take weeks, and each is checked before the first one starts."""
+
 MAX_REPEATS = 1000
 """Draws in a row that give nothing new before random search takes its space for exhausted."""
 
@@ -53,6 +56,7 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
     assert sweep.method != "bayes", "bayes has no trials before the first one ends"
     space = sweep.space()
     if sweep.method == "grid":
+        _check_size(_size(space), sweep.run_cap)
         trials = _product(space, range(_size(space)))
     elif all(each.even for each in space.values()):
         trials = _product(space, _shuffled(_size(space), Random(config.train.seed)))
@@ -62,6 +66,14 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
     for trial in listed:
         apply(config, trial)
     return listed
+
+
+def _check_size(size: int, run_cap: int | None) -> None:
+    if min(size, run_cap or size) > MAX_GRID:
+        raise ConfigError(
+            f"sweep.parameters: the grid has {size:,} combinations, at most {MAX_GRID:,} can run; "
+            "list fewer values, set run_cap, or use method random"
+        )
 
 
 def _changed(current: Any, section: str, fields: dict[str, Json], names: dict[str, str]) -> Any:

@@ -71,6 +71,17 @@ def dataset_state(dataset: str, root: Path) -> Literal["present", "absent"]:
     return "present" if len(found) == len(RAW_FILES) else "absent"
 
 
+def training_size(dataset: str, root: Path) -> int:
+    """How many pictures there are to train and validate. Raises DataError where a file is missing.
+
+    Of the embedded digits, all 1,797, the test split among them.
+    """
+    if dataset == DIGITS:
+        return 1797
+    name = "train-images-idx3-ubyte"
+    return idx.check(require_present(dataset, root)[name], RAW_FILES[name])[0]
+
+
 def digests(dataset: str, root: Path) -> dict[str, str]:
     """The SHA-256, in hex, of each file's content: what identifies the data, wherever it lies.
 

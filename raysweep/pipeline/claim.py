@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from raysweep.errors import UserError
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
 
 LOCK = "running.lock"
@@ -35,7 +36,10 @@ def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:
     """
     for path in storage.root.glob(f"*/{LOCK}"):
         folder = SweepFolder(path.parent)
-        record = folder.record()
+        try:
+            record = folder.record()
+        except UserError:  # damaged, or removed meanwhile: not ours to tell
+            continue
         if record.name == like.name or not _same_project(record, like):
             continue
         lock = FileLock(path)

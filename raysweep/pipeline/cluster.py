@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray._private.services import canonicalize_bootstrap_address_or_die
 
-from raysweep.config import Config
+from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.pipeline import quiet, signals
 
@@ -39,13 +39,19 @@ def connect(address: str | None, *, local_mode: bool, verbose: bool) -> Iterator
     """Join the cluster at `address`, or start one on this machine and shut it down afterwards.
 
     A process that has initialised Ray already keeps its own, as it is.
-    Raises UserError where there is no such cluster, or local mode is asked of a Ray without it.
+    Raises UserError where there is no such cluster, local mode is asked of a Ray without it, or
+    either of them of a process with a Ray of its own.
     """
     with quiet.hushed(verbose):
+        quiet.apply_settings()
         if ray.is_initialized():
+            if address or local_mode:
+                raise UserError(
+                    "this process has initialised Ray already, so address and local_mode come too "
+                    "late; call ray.shutdown() first, or leave them out"
+                )
             yield
             return
-        quiet.apply_settings()
         _initialise(address, local_mode, verbose)
         try:
             yield
@@ -103,30 +109,62 @@ def _not_joined(address: str, error: Exception) -> UserError:
     )
 
 
-def resources(config: Config, trials: int | None) -> Resources:
+def resources(config: Config, trials: int) -> Resources:
     """Fill the machine, or the cluster, with what the config leaves on `auto`.
 
-    A trial's CPUs depend on how many trials there are, never on `max_concurrent`: threads change
-    the order of a sum, and running fewer trials at once must not change a result.
-    Raises UserError when a trial needs more than there is.
+    Raises UserError when no machine of the cluster has what a trial needs.
     """
-    have = ray.cluster_resources()
-    total_cpus, total_gpus = have.get("CPU", 0.0), have.get("GPU", 0.0)
-    wanted = config.resources
-    gpus = wanted.gpus if wanted.gpus != "auto" else (1.0 if total_gpus else 0.0)
-    _require("gpus", gpus, total_gpus)
-    slots = total_gpus / gpus if gpus else total_cpus
-    parallel = max(1, math.floor(min(slots, trials or slots)))
-    cpus = wanted.cpus if wanted.cpus != "auto" else float(max(1, total_cpus // parallel))
-    _require("cpus", cpus, total_cpus)
-    fitting = max(1, math.floor(min(total_cpus / cpus, total_gpus / gpus if gpus else math.inf)))
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return share(
+        [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in nodes],
+        config.resources,
+        trials,
+    )
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one machine of the cluster has."""
+
+    cpus: float
+    gpus: float
+
+    def slots(self, cpus: float, gpus: float) -> int:
+        """How many trials of that size fit. A fraction is of one GPU: 0.3 fits thrice, not 3.3."""
+        fitting = math.floor(self.cpus / cpus + 1e-9)
+        if 0 < gpus < 1:
+            return min(fitting, math.floor(self.gpus) * math.floor(1 / gpus + 1e-9))
+        return min(fitting, math.floor(self.gpus / gpus)) if gpus else fitting
+
+
+def share(nodes: Sequence[Node], wanted: ResourcesConfig, trials: int) -> Resources:
+    """A trial's share of these machines.
+
+    Its CPUs, on `auto`, are as many as leave room for all trials (or for as many as there are CPUs
+    or GPUs) at once. They never depend on `max_concurrent`: threads change the order of a sum, and
+    running fewer trials at once must not change a result.
+    """
+    any_gpu = any(node.gpus for node in nodes)
+    gpus = wanted.gpus if wanted.gpus != "auto" else float(any_gpu)
+    _require("gpus", gpus, max(node.gpus for node in nodes))
+    largest = max(node.cpus for node in nodes)
+    if wanted.cpus != "auto":
+        cpus = wanted.cpus
+        _require("cpus", cpus, largest)
+    else:
+        parallel = min(trials, sum(node.slots(1, gpus) for node in nodes))
+        sizes = range(max(1, math.floor(largest)), 0, -1)
+        cpus = float(
+            next((c for c in sizes if sum(n.slots(c, gpus) for n in nodes) >= parallel), 1)
+        )
+    fitting = max(1, sum(node.slots(cpus, gpus) for node in nodes))
     limit = fitting if wanted.max_concurrent == "auto" else wanted.max_concurrent
-    return Resources(cpus=cpus, gpus=gpus, concurrent=min(fitting, limit))
+    return Resources(cpus=cpus, gpus=gpus, concurrent=min(fitting, limit, trials))
 
 
-def _require(name: str, wanted: float, total: float) -> None:
-    if wanted > total:
+def _require(name: str, wanted: float, largest: float) -> None:
+    if wanted > largest:
         raise UserError(
-            f"resources.{name}: a trial needs {wanted:g}, and there are {total:g}; "
-            f"lower resources.{name} or use a larger cluster"
+            f"resources.{name}: a trial needs {wanted:g}, and the largest machine has {largest:g}; "
+            f"lower resources.{name} or use a larger machine"
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.tracking import ArtifactVersion, Tracker
+
+if TYPE_CHECKING:
+    import torch
 
 TRAINED_MODEL = "trained_model.pth"
 
@@ -28,3 +31,10 @@ class TrialContext:
     metric: str
     goal: Goal
     threads: int
+    gpus: float
+
+    def device(self) -> torch.device | None:
+        """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""
+        import torch
+
+        return torch.device("cpu") if self.gpus == 0 else None

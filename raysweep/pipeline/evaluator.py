@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from raysweep.errors import ArtifactNotFound
-from raysweep.pipeline.context import TRAINED_MODEL
+from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
 from raysweep.pipeline.selection import Goal, beats
-from raysweep.pipeline.stages import SweepIdentity
-from raysweep.tracking import ArtifactVersion, Image, Run, Tracker
+from raysweep.tracking import ArtifactVersion, Image, Run
 
 if TYPE_CHECKING:
     import torch
@@ -41,25 +39,25 @@ class Report:
 class Evaluator:
     """Scores a trained model on data that no choice has seen, once."""
 
-    def __init__(self, tracker: Tracker, sweep: SweepIdentity, inputs: Path, threads: int) -> None:
-        self._tracker = tracker
-        self._sweep = sweep
-        self._inputs = inputs
-        self._threads = threads
+    def __init__(self, context: TrialContext) -> None:
+        self._context = context
+        self._tracker = context.tracker
+        self._sweep = context.sweep
 
-    def report(
-        self, data_ref: str, model_ref: str, metric: str, goal: Goal, promote: Promote
-    ) -> Report:
-        """Evaluate `model_ref` on the test split of `data_ref`, log the report, move the aliases.
+    def report(self, model_ref: str) -> Report:
+        """Evaluate `model_ref` on the test split, log the report, move the aliases.
 
-        `best-<sweep>` is set for good. `best` moves too, unless `promote` is `if_better` and its
-        present holder is not beaten on the same metric and data version.
+        `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` is `if_better`
+        and its present holder is not beaten on the same metric and data version.
         """
+        context = self._context
+        data_ref, metric, goal = context.data.ref, context.metric, context.goal
         config = {"data": data_ref, "model": model_ref, "metric": metric, "goal": goal}
         run = self._tracker.start_run(self._sweep.run("report", "report", config))
         try:
             evaluation = self._evaluate(run, data_ref, model_ref)
             _record(run, evaluation)
+            promote = context.config.tracking.promote
             promoted, reason = self._promote(model_ref, metric, goal, promote)
         except BaseException as error:
             run.finish("failed", f"{type(error).__name__}: {error}")
@@ -74,15 +72,16 @@ class Evaluator:
         from raysweep.ml.evaluation import evaluate
         from raysweep.ml.weights import load_weights
 
+        context = self._context
         data = run.use_artifact(data_ref)
         model = run.use_artifact(model_ref)
         architecture = {k: v for k, v in model.metadata["model"].items() if k != "seed"}
         network = ConvNet(**architecture)
-        model_folder = fetch(self._tracker, model.ref, self._inputs)
+        model_folder = fetch(self._tracker, model.ref, context.inputs)
         network.load_state_dict(load_weights(model_folder / TRAINED_MODEL))
-        test = datasets.read_split(fetch(self._tracker, data.ref, self._inputs) / "test.pt")
-        use_threads(self._threads)
-        return evaluate(network, test)
+        test = datasets.read_split(fetch(self._tracker, data.ref, context.inputs) / "test.pt")
+        use_threads(context.threads)
+        return evaluate(network, test, device=context.device())
 
     def _promote(
         self, model_ref: str, metric: str, goal: Goal, promote: Promote

@@ -14,19 +14,20 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """Ray is up. `trials` is None where only the search algorithm knows how many will run."""
+    """Ray is up and the data is at hand; `warning` says so where it is not what was asked for."""
 
     sweep: str
     folder: Path
     tracker: str
     reason: str
-    trials: int | None
+    trials: int
     epochs: int
     concurrent: int
     cpus: float
     gpus: float
     metric: str
     goal: Goal
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class StageFinished:
     stage: str
     ref: str
     cached: bool
-    warning: str | None
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-
-from filelock import FileLock
 
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.pipeline.claim import abandoned, claim, release
-from raysweep.pipeline.remote import open_tracker
+from raysweep.pipeline.remote import close_tracker, open_tracker
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Tracker
@@ -20,55 +21,50 @@ from raysweep.tracking import Tracker
 
 @dataclass(frozen=True)
 class Job:
-    """Entered when the input has been checked and Ray is up; leaving it closes everything.
-
-    Runs that nobody finished are marked as crashed, those of killed sweeps before it included.
-    Where the input turned out to be wrong after all (UserError), nothing is left behind.
-    """
+    """What a sweep under way is made of."""
 
     identity: SweepIdentity
     folder: SweepFolder
     tracker: Tracker
-    made_storage: Path | None
-    lock: FileLock
 
-    @staticmethod
-    def start(config: Config, storage: Storage, backend: str, name: str) -> Job:
-        """Make the sweep's folder and open its tracker."""
-        tracking = config.tracking
-        made = None if storage.root.exists() else storage.root
-        record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+
+@contextmanager
+def job(config: Config, storage: Storage, backend: str, name: str) -> Iterator[Job]:
+    """A sweep's folder and tracker, made when the input has been checked and Ray is up.
+
+    However it is left, everything is closed: runs that nobody finished are marked as crashed, those
+    of sweeps whose driver was killed before it included. Where the input turned out to be wrong
+    after all (UserError), the folder goes again.
+    """
+    tracking = config.tracking
+    record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+    made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
+    with ExitStack() as stack:
         folder = storage.create(record, config.to_dict())
-        lock = claim(folder)
+        stack.push(partial(_remove_after_wrong_input, folder, made))
+        stack.callback(release, claim(folder))
+        stack.callback(_remove_scratch, folder)
         tracker = open_tracker(backend, storage.tracker, tracking.project, tracking.entity)
-        identity = SweepIdentity(name, record.id, tuple(tracking.tags))
-        job = Job(identity, folder, tracker, made, lock)
-        job._close_abandoned(storage, record)
-        return job
+        stack.callback(close_tracker, tracker)
+        stack.callback(tracker.close_stale, name)
+        for dead in abandoned(storage, record):
+            tracker.close_stale(dead.record().name)
+            _remove_scratch(dead)
+        yield Job(SweepIdentity(name, record.id, tuple(tracking.tags)), folder, tracker)
 
-    def __enter__(self) -> Job:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        wrong_input = isinstance(error, UserError)
-        if not wrong_input:
-            self.tracker.close_stale(self.identity.name)
-        self.tracker.close()
-        _remove_scratch(self.folder)
-        if wrong_input:
-            shutil.rmtree(self.made_storage or self.folder.path, ignore_errors=True)
-        release(self.lock)
-
-    def _close_abandoned(self, storage: Storage, mine: SweepRecord) -> None:
-        """Do for the sweeps whose driver was killed what it could not; in this tracker alone."""
-        for folder in abandoned(storage, mine):
-            self.tracker.close_stale(folder.record().name)
-            _remove_scratch(folder)
+def _remove_after_wrong_input(
+    folder: SweepFolder,
+    made: Sequence[Path],
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    if isinstance(error, UserError):
+        shutil.rmtree(folder.path, ignore_errors=True)
+        with suppress(OSError):  # a folder that another sweep uses meanwhile is not empty
+            for path in made:
+                path.rmdir()
 
 
 def _remove_scratch(folder: SweepFolder) -> None:

@@ -7,6 +7,7 @@ from raysweep.errors import ConfigError
 from raysweep.ml import files, shapes
 from raysweep.ml.shapes import INPUT_SHAPE
 from raysweep.pipeline import space
+from raysweep.pipeline.stages import check_train_size
 from raysweep.pipeline.storage import Storage
 from raysweep.tracking import validate_project
 
@@ -20,7 +21,8 @@ def check(config: Config, storage: Storage, name: str | None, backend: str) -> N
     if backend == "trackio":
         validate_project(config.tracking.project)
     storage.check(name)
-    files.dataset_state(config.data.dataset, config.data.resolved_root())
+    if files.dataset_state(config.data.dataset, config.data.resolved_root()) == "present":
+        check_train_size(config.data)
     for model in space.architectures(config):
         shapes.feature_map(INPUT_HW, model["kernel_sizes"], model["pool_sizes"])
         if model["num_classes"] < CLASSES:

@@ -32,6 +32,10 @@ class Progress(tune.Callback):
         """In the order of the sweep."""
         return [self._trials[index] for index in sorted(self._trials)]
 
+    def fail(self, index: int, error: str) -> None:
+        """Take back that a trial finished."""
+        self._tell(replace(self._trials[index], state="failed", error=error))
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._tell(self._row(trial))
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raysweep.errors import TrackingError
+from raysweep.errors import WorkerDied
 from raysweep.tracking import (
     ArtifactFile,
     ArtifactVersion,
@@ -31,15 +31,37 @@ T = TypeVar("T")
 
 
 def get(ref: Any) -> Any:
-    """`ray.get`, raising what the task itself raised instead of Ray's wrapping of it."""
+    """`ray.get`, raising what the task itself raised instead of Ray's wrapping of it.
+
+    Raises WorkerDied, in one line, where the process of a task or an actor is gone.
+    """
     try:
         return ray.get(ref)
     except RayTaskError as error:
-        if isinstance(error.cause, Exception):
-            raise error.cause from None
-        raise
+        raise _cause(error) from None
     except RayActorError as error:
-        raise TrackingError(f"an actor of the sweep died: {error}") from error
+        raise WorkerDied(_why(error)) from error
+    except (WorkerCrashedError, OutOfMemoryError) as error:
+        raise WorkerDied(DIED) from error
+
+
+DIED = "a process of the sweep died: killed, or out of memory"
+
+
+def _cause(error: RayTaskError) -> Exception:
+    """What was raised at the bottom of a task that called a task that called …"""
+    cause: Exception = error
+    while isinstance(cause, RayTaskError) and isinstance(cause.cause, Exception):
+        cause = cause.cause
+    return cause
+
+
+def _why(error: RayActorError) -> str:
+    """An actor that could not even be made leaves its exception, as the last line of Ray's text."""
+    lines = str(error).strip().splitlines()
+    if not error.actor_init_failed or not lines:
+        return DIED
+    return lines[-1].partition(": ")[2] or lines[-1]
 
 
 def as_actor(cls: type, **options: Any) -> Any:
@@ -52,6 +74,15 @@ def as_task(function: Callable[..., Any], **options: Any) -> Any:
     return ray.remote(function).options(**options)
 
 
+def on_this_node() -> dict[str, Any]:
+    """Options that keep an actor or a task on the driver's machine, beside the user's files."""
+    context = ray.get_runtime_context()
+    if context.worker.mode == getattr(ray, "LOCAL_MODE", None):
+        return {}  # one process: Ray refuses to place anything
+    node = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
+    return {"scheduling_strategy": node}
+
+
 def open_tracker(backend: str, root: Path, project: str, entity: str | None) -> Tracker:
     """The sweep's tracker, ready to be handed to tasks, trials and actors."""
     if backend == "wandb":
@@ -61,6 +92,14 @@ def open_tracker(backend: str, root: Path, project: str, entity: str | None) -> 
     from raysweep.tracking.embedded import TrackioTracker
 
     return TrackioTracker(RemoteStore.start(root, project))
+
+
+def close_tracker(tracker: Tracker) -> None:
+    """Let go of the tracker, and end the writer that `open_tracker` started."""
+    tracker.close()
+    store = getattr(tracker, "store", None)
+    if isinstance(store, RemoteStore):
+        store.stop()
 
 
 class RemoteStore:
@@ -77,12 +116,13 @@ class RemoteStore:
         """Start the writer on this node. A call that its death cut short is sent again."""
         from raysweep.tracking.trackio_store import TrackioStore
 
-        node = ray.get_runtime_context().get_node_id()
-        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        if not _local_mode():
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
-        actor = as_actor(TrackioStore, **options).remote(root, project)
-        return RemoteStore(actor, project, node)
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        actor = as_actor(TrackioStore, **lasting, **on_this_node()).remote(root, project)
+        return RemoteStore(actor, project, ray.get_runtime_context().get_node_id())
+
+    def stop(self) -> None:
+        """End the writer. Every call that returned is on disk."""
+        ray.kill(self._actor)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RemoteStore, (self._actor, self.project, self._node)
@@ -183,9 +223,3 @@ class RemoteStore:
 
     def _call(self, method: str, *arguments: Any) -> Any:
         return get(getattr(self._actor, method).remote(*arguments))
-
-
-def _local_mode() -> bool:
-    """In local mode everything is one process, and Ray refuses to place an actor."""
-    worker = ray._private.worker.global_worker
-    return bool(getattr(worker, "mode", None) == getattr(ray, "LOCAL_MODE", object()))

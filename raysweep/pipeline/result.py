@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.pipeline.events import TrialUpdated
-from raysweep.pipeline.selection import Goal, rank
+from raysweep.pipeline.selection import Goal, rank, without_nan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,8 @@ class SweepResult:
 
     @property
     def leaderboard(self) -> pd.DataFrame:
-        """A row a trial, best first: trial, state, epochs, the best epoch's metrics, the values."""
+        """A row a trial, best first: its name, state, trained epochs, its best epoch's metrics, its
+        swept values, and why it failed."""
         import pandas as pd
 
         return pd.DataFrame([leaderboard_row(row) for row in self.ranked()])
@@ -96,9 +97,9 @@ class SweepResult:
                 "trial": self.best.trial,
                 "artifact": self.best.artifact,
                 "config": dict(self.best.config),
-                "metrics": dict(self.best.metrics),
+                "metrics": without_nan(self.best.metrics),
             },
-            "test": vars(self.test).copy(),
+            "test": without_nan(vars(self.test)),
             "wall_s": round(self.wall_s, 3),
         }
 
@@ -108,7 +109,7 @@ def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:
     return {
         "trial": trial.name,
         "state": trial.state,
-        "epochs": trial.epoch,
+        "trained_epochs": trial.epoch,
         **(trial.best or {}),
         **trial.overrides,
         "error": trial.error,

@@ -62,6 +62,11 @@ def rank(candidates: Iterable[Candidate], metric: str, goal: Goal) -> list[Candi
     return sorted(candidates, key=key)
 
 
+def without_nan(metrics: Metrics) -> dict[str, float | None]:
+    """For a record: JSON has no NaN, so a diverged value is null."""
+    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
+
+
 def has_score(candidate: Candidate, metric: str) -> bool:
     """Whether the trial finished and reported a finite value of `metric`."""
     if not candidate.finished or candidate.best is None:

@@ -30,12 +30,11 @@ INITIALIZE_VERSION = 1
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What a stage gave: its version, whether it was there already, and a word to the user."""
+    """What a stage gave, and whether it was there already."""
 
     stage: str
     artifact: ArtifactVersion
     cached: bool
-    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,51 @@ def initialize_stage(model: Mapping[str, Any]) -> Stage:
     )
 
 
+def obtain(data: DataConfig) -> tuple[DataConfig, str | None]:
+    """The data set that is there, or was downloaded, or stands in; and a warning if one does.
+
+    Raises DataError where the files are damaged (a fault to mend, whatever the fallback), where
+    they cannot be had and nothing stands in, or where `train_size` leaves nothing to validate.
+    """
+    data, warning = _present(data)
+    check_train_size(data)
+    return data, warning
+
+
+def check_train_size(data: DataConfig) -> None:
+    """Raise DataError where `train_size` leaves nothing to validate; the digits take any."""
+    available = files.training_size(data.dataset, data.resolved_root())
+    if data.dataset != files.DIGITS and data.train_size >= available:
+        raise DataError(
+            f"data.train_size: {data.train_size}, but {data.dataset} has {available} pictures to "
+            f"train and validate; at most {available - 1} leave one to validate"
+        )
+
+
+def _present(data: DataConfig) -> tuple[DataConfig, str | None]:
+    root = data.resolved_root()
+    if files.dataset_state(data.dataset, root) == "present":
+        return data, None
+    from raysweep.ml import datasets
+
+    try:
+        datasets.download(data.dataset, root)
+    except DataError as error:
+        if data.fallback is None:
+            raise
+        reason = str(error.__cause__ or error).strip().splitlines()[-1].strip()
+        return data.model_copy(update={"dataset": data.fallback}), (
+            f"{data.dataset} is not in {root} and could not be downloaded ({reason}): the embedded "
+            f"{data.fallback} stand in. To train on {data.dataset}, put its files into "
+            f"{files.raw_folder(data.dataset, root)}."
+        )
+    return data, None
+
+
 def load(tracker: Tracker, sweep: SweepIdentity, config: Config) -> StageOutcome:
-    """Raw data to `<dataset>-raw`, with the embedded digits where the config allows them."""
+    """Raw data, which must be there (see `obtain`), to `<dataset>-raw`."""
     data, root = config.data, config.data.resolved_root()
-    dataset, warning = _obtain(data, root)
+    dataset = data.dataset
     stage = load_stage(dataset, root, data.train_size)
 
     def build(run: Run, folder: Path) -> ArtifactDraft:
@@ -134,7 +174,7 @@ def load(tracker: Tracker, sweep: SweepIdentity, config: Config) -> StageOutcome
             files={f"{name}.pt": folder / f"{name}.pt" for name in SPLITS},
         )
 
-    return _run_once(tracker, sweep, stage, build, warning)
+    return _run_once(tracker, sweep, stage, build)
 
 
 def preprocess(
@@ -188,34 +228,11 @@ def initialize(tracker: Tracker, sweep: SweepIdentity, model: Mapping[str, Any])
     return _run_once(tracker, sweep, stage, build)
 
 
-def _obtain(data: DataConfig, root: Path) -> tuple[str, str | None]:
-    """The data set that is there, or could be downloaded, or may stand in; and what to say of it.
-
-    Truncated files raise DataError whatever the fallback: they are a fault to mend, not an absence.
-    """
-    if files.dataset_state(data.dataset, root) == "present":
-        return data.dataset, None
-    from raysweep.ml import datasets
-
-    try:
-        datasets.download(data.dataset, root)
-    except DataError:
-        if data.fallback is None:
-            raise
-        return data.fallback, (
-            f"{data.dataset} is not in {root} and could not be downloaded: the embedded "
-            f"{data.fallback} stand in. To train on {data.dataset}, put its files into "
-            f"{files.raw_folder(data.dataset, root)}."
-        )
-    return data.dataset, None
-
-
 def _run_once(
     tracker: Tracker,
     sweep: SweepIdentity,
     stage: Stage,
     build: Callable[[Run, Path], ArtifactDraft],
-    warning: str | None = None,
 ) -> StageOutcome:
     """Reuse the version that carries the stage's fingerprint, or build and log it in a run.
 
@@ -225,7 +242,7 @@ def _run_once(
     if found is not None:
         if "latest" not in found.aliases:
             tracker.set_alias(found.ref, "latest")
-        return StageOutcome(stage.name, found, cached=True, warning=warning)
+        return StageOutcome(stage.name, found, cached=True)
     spec = sweep.run(_run_name(stage), stage.job_type, stage.config)
     run = tracker.start_run(spec)
     try:
@@ -236,7 +253,7 @@ def _run_once(
         run.finish("failed", f"{type(error).__name__}: {error}")
         raise
     run.finish()
-    return StageOutcome(stage.name, artifact, cached=False, warning=warning)
+    return StageOutcome(stage.name, artifact, cached=False)
 
 
 def _run_name(stage: Stage) -> str:

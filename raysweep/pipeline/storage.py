@@ -81,7 +81,8 @@ class SweepFolder:
         return _read_json(path) if path.exists() else None
 
     def write_result(self, result: dict[str, Any]) -> None:
-        write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        text = json.dumps(result, indent=2, allow_nan=False)
+        write_atomically(self.path / "result.json", text + "\n")
 
 
 class Storage:

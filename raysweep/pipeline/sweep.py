@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config, load_config
-from raysweep.errors import Interrupted, SweepFailed
+from raysweep.errors import Interrupted
+from raysweep.ml import files
 from raysweep.pipeline import cluster, preflight, space, stages
 from raysweep.pipeline.architectures import OneArchitecture, SweptArchitectures
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.evaluator import Evaluator, Report
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepStarted, silent
-from raysweep.pipeline.job import Job
+from raysweep.pipeline.job import Job, job
 from raysweep.pipeline.progress import Progress
-from raysweep.pipeline.remote import as_actor, as_task, get
-from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
-from raysweep.pipeline.selection import best_trial
+from raysweep.pipeline.remote import as_actor, as_task, get, on_this_node
+from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
 from raysweep.pipeline.tuning import run_trials
+from raysweep.pipeline.winner import choose_winner
 from raysweep.tracking import Choice, choose
 from raysweep.tracking.folder import detach
 
@@ -56,10 +57,11 @@ def run_sweep(
     try:
         with cluster.connect(address, local_mode=local_mode, verbose=verbose):
             resources = cluster.resources(config, space.trial_count(config))
-            with Job.start(config, place, choice.backend, name) as job:
-                observer(_announcement(job, config, choice, resources))
-                result = _run(job, config, resources, verbose, observer, started)
-                job.folder.write_result(result.to_json())
+            config, warning = _with_data(config)
+            with job(config, place, choice.backend, name) as this:
+                observer(_announcement(this, config, choice, resources, warning))
+                result = _run(this, config, resources, verbose, observer, started)
+                this.folder.write_result(result.to_json())
                 return result
     except KeyboardInterrupt:
         raise Interrupted(
@@ -76,7 +78,22 @@ def _as_config(config: Config | Mapping[str, Any] | str | Path | None) -> Config
     return load_config(None if config is None else Path(config))
 
 
-def _announcement(job: Job, config: Config, choice: Choice, resources: Resources) -> SweepStarted:
+def _with_data(config: Config) -> tuple[Config, str | None]:
+    """The config with the data set that is really there, at a root that every process understands.
+
+    A download, if need be, is a task beside the driver: the files are the user's, and theirs.
+    """
+    root = str(config.data.resolved_root().absolute())
+    data = config.data.model_copy(update={"root": root})
+    warning = None
+    if files.dataset_state(data.dataset, data.resolved_root()) == "absent":
+        data, warning = get(_task(stages.obtain, **on_this_node()).remote(data))
+    return config.model_copy(update={"data": data}), warning
+
+
+def _announcement(
+    job: Job, config: Config, choice: Choice, resources: Resources, warning: str | None
+) -> SweepStarted:
     return SweepStarted(
         sweep=job.identity.name,
         folder=job.folder.path,
@@ -89,6 +106,7 @@ def _announcement(job: Job, config: Config, choice: Choice, resources: Resources
         gpus=resources.gpus,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
+        warning=warning,
     )
 
 
@@ -102,7 +120,6 @@ def _run(
 ) -> SweepResult:
     outcomes, architectures = _run_stages(job, config, observer)
     loaded, preprocessed = outcomes[0], outcomes[1]
-    config = _with_dataset(config, loaded)
     metric = config.sweep.metric
     context = TrialContext(
         sweep=job.identity,
@@ -114,14 +131,15 @@ def _run(
         metric=metric.name,
         goal=metric.goal,
         threads=resources.threads,
+        gpus=resources.gpus,
     )
     progress = Progress(config, observer)
     run_trials(context, resources, progress, job.folder.tune, verbose)
     if isinstance(architectures, SweptArchitectures):
         outcomes += architectures.outcomes()
-    best = _select(job, config, progress)
+    best = choose_winner(job.tracker, job.identity, config, progress)
     observer(Evaluating(best.trial, best.artifact))
-    report = _evaluate(job, config, resources, preprocessed.artifact.ref, best.artifact)
+    report = _evaluate(context, resources, best.artifact)
     model = job.tracker.download(best.artifact, job.folder.best)
     detach(job.folder.best)
     return SweepResult(
@@ -150,14 +168,15 @@ def _run_stages(
 
     def told(outcome: StageOutcome) -> StageOutcome:
         ref = outcome.artifact.ref
-        observer(StageFinished(outcome.stage, ref, outcome.cached, outcome.warning))
+        observer(StageFinished(outcome.stage, ref, outcome.cached))
         return outcome
 
     tracker, sweep = job.tracker, job.identity
     model = config.model.model_dump(mode="json")
     swept = space.sweeps_the_model(config)
     initializing = None if swept else _task(stages.initialize).remote(tracker, sweep, model)
-    raw = told(get(_task(stages.load).remote(tracker, sweep, config)))
+    loading = _task(stages.load, **on_this_node())
+    raw = told(get(loading.remote(tracker, sweep, config)))
     preprocessing = _task(stages.preprocess).remote(tracker, sweep, config, raw.artifact)
     outcomes = [raw, told(get(preprocessing))]
     if initializing is None:
@@ -166,45 +185,14 @@ def _run_stages(
     return outcomes, OneArchitecture(outcomes[-1].artifact)
 
 
-def _task(stage: Callable[..., StageOutcome]) -> Any:
+def _task(stage: Callable[..., Any], **options: Any) -> Any:
     """It is not retried: a stage that failed once says why."""
-    return as_task(stage, num_cpus=1, max_retries=0)
+    return as_task(stage, num_cpus=1, max_retries=0, **options)
 
 
-def _with_dataset(config: Config, loaded: StageOutcome) -> Config:
-    """The config with the data set that was really loaded: the fallback may stand in."""
-    if loaded.warning is None:
-        return config
-    data = config.data.model_copy(update={"dataset": config.data.fallback})
-    return config.model_copy(update={"data": data})
-
-
-def _select(job: Job, config: Config, progress: Progress) -> Best:
-    """The winner and its model. Raises SweepFailed, with a cause, where there is none."""
-    metric = config.sweep.metric
-    rows = {row.index: row for row in progress.trials}
-    candidates = [row.candidate() for row in rows.values()]
-    winner = best_trial(candidates, metric.name, metric.goal)
-    if winner is None or winner.best is None:
-        counts = TrialCounts.of(progress.trials)
-        causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
-        raise SweepFailed(
-            f"no trial of {job.identity.name} finished with a finite {metric.name} "
-            f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
-        )
-    row = rows[winner.index]
-    run = job.tracker.run(job.identity.run_id(row.name))
-    model = next(ref for ref in reversed(run.logged) if ref.startswith("trained-model:"))
-    return Best(row.name, model, dict(row.overrides), dict(winner.best))
-
-
-def _evaluate(job: Job, config: Config, resources: Resources, data: str, model: str) -> Report:
-    metric = config.sweep.metric
+def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:
     actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
-    evaluator = actor.remote(job.tracker, job.identity, job.folder.inputs, resources.threads)
-    report: Report = get(
-        evaluator.report.remote(data, model, metric.name, metric.goal, config.tracking.promote)
-    )
+    report: Report = get(actor.remote(context).report.remote(model))
     return report
 
 

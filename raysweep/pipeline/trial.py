@@ -5,7 +5,6 @@ Plain Python: `trainable` wraps it for Ray Tune, and a test can step it by hand.
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +21,7 @@ from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer, TrainSettings
 from raysweep.ml.weights import load_weights, save_weights
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
-from raysweep.pipeline.selection import best_epoch
+from raysweep.pipeline.selection import best_epoch, without_nan
 from raysweep.pipeline.space import sweeps_the_model
 from raysweep.pipeline.stages import INITIALIZED_MODEL
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState
@@ -135,10 +134,11 @@ class TrialSession:
             datasets.read_split(data_folder / "validation.pt"),
             TrainSettings(**config.train.model_dump(exclude={"seed"})),
             seed=self._seed(),
+            device=context.device(),
         )
 
     def _seed(self) -> int:
-        """From the sweep's seed and the trial's config; not from what changes no arithmetic."""
+        """From the sweep's seed and the trial's config; not from what changes no random draw."""
         config = self._config
         train = config.train.model_dump(exclude={"precision", "batch_log_interval"})
         return derive_seed("trial", train, config.model.model_dump(mode="json"))
@@ -170,7 +170,7 @@ class TrialSession:
         assert self._run is not None
         if self._best is not None:
             artifact = self._log_model(self._run, self._best, stopped=stopped)
-            metrics = _finite(self._best.as_metrics())
+            metrics = without_nan(self._best.as_metrics())
             self._run.summarize({**metrics, "model": artifact.ref, "stopped": stopped})
         self._end("finished")
 
@@ -183,7 +183,7 @@ class TrialSession:
             "sweep": context.sweep.name,
             "trial": self._name,
             "run": run.id,
-            "metrics": _finite(best.as_metrics()),
+            "metrics": without_nan(best.as_metrics()),
             "metric": {"name": context.metric, "goal": context.goal},
             "stopped": stopped,
             "used": {name: version.version for name, version in self._used.items()},
@@ -214,8 +214,3 @@ class TrialSession:
 
 
 _RECORDED_SECTIONS = ("data", "preprocess", "model", "train")
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN: a diverged value is recorded as null."""
-    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}

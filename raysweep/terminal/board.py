@@ -39,11 +39,9 @@ class Board:
         return [trial for trial in self.trials if trial.state != "running"]
 
     @property
-    def left(self) -> int | None:
-        """Trials that have not ended, or None where only the search algorithm knows."""
-        if self.start is None or self.start.trials is None:
-            return None
-        return self.start.trials - len(self.ended)
+    def left(self) -> int:
+        """Trials that have not ended."""
+        return self.start.trials - len(self.ended) if self.start else 0
 
     def best(self) -> TrialUpdated | None:
         """The best trial so far, running ones included."""
@@ -61,7 +59,7 @@ class Board:
         stopping shortens most of them.
         """
         done = sum(trial.epoch for trial in self.trials)
-        if self.start is None or self.left is None or not done or self._training_since is None:
+        if self.start is None or not done or self._training_since is None:
             return None
         lengths = [trial.epoch for trial in self.ended if trial.state != "failed"]
         typical = sum(lengths) / len(lengths) if lengths else float(self.start.epochs)

@@ -39,15 +39,12 @@ class LiveTable:
         if isinstance(event, SweepStarted):
             self._console.print(text.headline(event))
             self._console.print(text.recorder(event))
+            if event.warning:
+                self._console.print(Text(f"WARNING: {event.warning}", style="bold black on yellow"))
         elif isinstance(event, StageFinished):
-            self._show_stage(event)
+            self._console.print(text.stage_line(event))
         elif isinstance(event, Evaluating):
             self._evaluating = event
-
-    def _show_stage(self, stage: StageFinished) -> None:
-        if stage.warning:
-            self._console.print(Text(f"WARNING: {stage.warning}", style="bold black on yellow"))
-        self._console.print(text.stage_line(stage))
 
     def _render(self) -> RenderableType:
         start = self._board.start
@@ -95,9 +92,7 @@ class LiveTable:
         if self._evaluating:
             return Text(f"evaluating {self._evaluating.ref} on the test split …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended"]
-        if left is not None:
-            parts.append(f"{left} left")
+        parts = [f"{len(self._board.ended)} ended", f"{left} left"]
         if seconds is not None and left:
             parts.append(f"about {text.duration(seconds)} to go")
         if best and best.best:

@@ -31,10 +31,10 @@ class PlainLines:
 
     def _line(self, event: Event) -> str | None:
         if isinstance(event, SweepStarted):
-            return f"{text.headline(event)}; {text.recorder(event)}"
+            warning = f"\nWARNING: {event.warning}" if event.warning else ""
+            return f"{text.headline(event)}; {text.recorder(event)}{warning}"
         if isinstance(event, StageFinished):
-            warning = f"WARNING: {event.warning}\n" if event.warning else ""
-            return warning + text.stage_line(event)
+            return text.stage_line(event)
         if isinstance(event, Evaluating):
             return f"evaluating  {event.ref} of {event.trial} on the test split"
         return self._trial_line(event)

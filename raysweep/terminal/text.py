@@ -47,12 +47,10 @@ def plural(count: int, noun: str) -> str:
 
 def headline(start: SweepStarted) -> str:
     """What is about to run."""
-    trials = (
-        "trials as they are suggested" if start.trials is None else plural(start.trials, "trial")
-    )
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     return (
-        f"sweep {start.sweep}: {trials} of up to {plural(start.epochs, 'epoch')}, "
+        f"sweep {start.sweep}: {plural(start.trials, 'trial')} of up to "
+        f"{plural(start.epochs, 'epoch')}, "
         f"{start.concurrent} at once with {share} each"
     )
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import wandb
 from wandb.errors import CommError
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # some calls let it out
 
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
 from raysweep.tracking.names import parse_reference, validate_project
 
 _TIMEOUT_S = 20
+_FAILURES = (wandb.Error, WandbApiFailedError, ValueError, TypeError, RuntimeError, OSError)
 
 
 class Project:
@@ -94,7 +96,7 @@ class Project:
             yield
         except RaysweepError:
             raise
-        except (wandb.Error, ValueError, TypeError, RuntimeError, OSError) as error:
+        except _FAILURES as error:
             line = " ".join(str(error).split()) or type(error).__name__
             if key := os.environ.get("WANDB_API_KEY"):
                 line = line.replace(key, "***")

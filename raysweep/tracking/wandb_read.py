@@ -43,7 +43,7 @@ _STATES: dict[str, RunState] = {
 
 def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
     """The version; asks the server for its files and its producer."""
-    name, _, version = artifact.name.partition(":")
+    name, _, version = reference_of(artifact).partition(":")
     producer = artifact.logged_by()
     return ArtifactVersion(
         name=name,
@@ -59,6 +59,11 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
         digest=artifact.digest,
         producer=producer.id if producer else None,
     )
+
+
+def reference_of(artifact: wandb.Artifact) -> str:
+    """`name:vK`. The client's own `name` ends with the alias that the version was asked for by."""
+    return f"{artifact.name.partition(':')[0]}:{artifact.version}"
 
 
 def record_of(run: Any) -> RunRecord:
@@ -91,7 +96,7 @@ def state_of(run: Any) -> RunState:
 def refs(artifacts: Iterable[wandb.Artifact]) -> list[str]:
     """References `name:vK`, in order, without what the client logs for itself, such as tables."""
     return [
-        a.name
+        reference_of(a)
         for a in artifacts
         if a.type not in ("run_table", "job") and not a.type.startswith("wandb-")
     ]

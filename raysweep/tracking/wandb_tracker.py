@@ -58,6 +58,9 @@ _BOUNDED: dict[str, Any] = {
     "x_file_transfer_retry_max": 5,
 }
 
+_open_runs: dict[str, wandb.Run] = {}
+"""This process's open runs by id: the client refuses a second `init` of one it has open."""
+
 
 class WandbTracker:
     """The project in W&B, of `entity` or the key's default. Connects when first used.
@@ -75,6 +78,8 @@ class WandbTracker:
         """See Tracker."""
         check_run_id(spec.id)
         with self._project.explained(f"start run {spec.id}"):
+            if left_open := _open_runs.pop(spec.id, None):
+                left_open.finish(exit_code=1)
             run = wandb.init(
                 entity=self._project.entity,
                 project=self.project,
@@ -89,8 +94,10 @@ class WandbTracker:
                 allow_val_change=True,
                 settings=wandb.Settings(**_QUICK, **_BOUNDED),
             )
+            _open_runs[spec.id] = run
             if run.resumed:
                 run.summary[wandb_read.ERROR_KEY] = None
+                self._project.run(spec.id).summary.update({wandb_read.ERROR_KEY: None})  # at once
         return WandbRun(self._project, run)
 
     def artifact(self, ref: str) -> ArtifactVersion:
@@ -169,7 +176,7 @@ class WandbTracker:
 
     def lineage(self, ref: str) -> Lineage:
         """See Tracker."""
-        focus = self._project.artifact(ref).name
+        focus = wandb_read.reference_of(self._project.artifact(ref))
         with self._project.explained(f"read lineage of {ref}"):
             return lineage.walk(wandb_read.WandbGraph(self._project), focus)
 
@@ -265,6 +272,7 @@ class WandbRun:
         with self._project.explained(f"finish run {self.id}"):
             if state == "crashed" or error is not None:
                 self._run.summary[wandb_read.ERROR_KEY] = error or STALE_ERROR
+            _open_runs.pop(self.id, None)
             self._run.finish(exit_code=0 if state == "finished" else 1)
 
     def _log(self, values: dict[str, Any], step: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb_server
 
 from raysweep.tracking import ArtifactDraft, Run, RunSpec, Tracker, choose
 from raysweep.tracking.embedded import TrackioTracker
@@ -46,6 +47,15 @@ def trackio_actor(root: Path) -> Iterator[Tracker]:
 
 @contextmanager
 def wandb(root: Path) -> Iterator[Tracker]:
+    """The unmodified client against the server of the tests, in a project of the test's own."""
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    with wandb_server.lent():
+        yield WandbTracker(f"contract-{uuid.uuid4().hex[:8]}")
+
+
+@contextmanager
+def wandb_real(root: Path) -> Iterator[Tracker]:
     """A real W&B server, in a project of the test's own."""
     if os.environ.get("RAYSWEEP_TEST_WANDB") != "1" or choose("auto").backend != "wandb":
         pytest.skip("needs a W&B server: set RAYSWEEP_TEST_WANDB=1 and configure a key")
@@ -60,6 +70,7 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
     "trackio-process": trackio_process,
     "trackio-actor": trackio_actor,
     "wandb": wandb,
+    "wandb-real": wandb_real,
 }
 """How to get a tracker that is empty, given a folder for it that does not exist yet."""
 
@@ -113,6 +124,7 @@ def _end_store_processes() -> Iterator[None]:
 
         ray.shutdown()
         _ray_in_this_process.cache_clear()
+    wandb_server.end()
     if _store_process.cache_info().currsize:
         _store_process().shutdown()  # type: ignore[attr-defined]
         _store_process.cache_clear()

@@ -64,6 +64,7 @@ class Workshop:
             metric=metric.name,
             goal=metric.goal,
             threads=1,
+            gpus=0,
         )
         return replace(context, **changes)
 

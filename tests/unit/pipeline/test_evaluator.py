@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pipeline_workshop import Workshop, run_stages
+from pipeline_workshop import Workshop, digits_config, run_stages
 
 from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound
@@ -52,10 +53,14 @@ def report_on(
     sweep: str = "digits-test",
     metric: str = LOSS,
 ) -> Report:
-    identity = SweepIdentity(sweep, sweep)
-    evaluator = Evaluator(workshop.tracker, identity, workshop.inputs, 1)
     goal = "maximize" if metric.endswith("accuracy") else "minimize"
-    return evaluator.report(workshop.data.ref, model.ref, metric, goal, promote)
+    context = workshop.context(
+        digits_config(tracking={"promote": promote}),
+        sweep=SweepIdentity(sweep, sweep),
+        metric=metric,
+        goal=goal,
+    )
+    return Evaluator(context).report(model.ref)
 
 
 def holder(workshop: Workshop, alias: str = "best") -> str:
@@ -176,9 +181,9 @@ def test_other_data_cannot_be_compared(
 
 def test_a_failed_report_says_why_and_moves_nothing(workshop: Workshop, train: OneEpoch) -> None:
     model = train("trial-0000")
-    evaluator = Evaluator(workshop.tracker, workshop.sweep, workshop.inputs, 1)
+    gone = replace(workshop.data, version="v9")
     with pytest.raises(ArtifactNotFound):
-        evaluator.report("digits-preprocess:v9", model.ref, LOSS, "minimize", "always")
+        Evaluator(workshop.context(digits_config(), data=gone)).report(model.ref)
     run = workshop.tracker.run(workshop.sweep.run_id("report"))
     assert run.state == "failed"
     assert run.error is not None

@@ -76,7 +76,7 @@ def test_the_leaderboard_is_a_frame_best_first(result: SweepResult) -> None:
     assert frame["learning_rate"].tolist() == [0.01, 0.02, 1e-6, 9.0, 9.9]
     assert frame["validation/accuracy"].tolist()[:3] == [97.5, 97.5, 20.0]
     assert frame["error"].tolist()[3] == "Boom"
-    assert frame["epochs"].tolist() == [3, 3, 1, 1, 3]
+    assert frame["trained_epochs"].tolist() == [3, 3, 1, 1, 3]
     by_loss = replace(result, metric="validation/loss", goal="minimize").leaderboard
     assert by_loss["trial"].tolist() == frame["trial"].tolist()
 

@@ -173,7 +173,7 @@ def test_mnist_is_called_mnist(
     assert raw.artifact.metadata["sizes"] == [50, 10, 20]
     assert preprocessed.artifact.ref == "mnist-preprocess:v0"
     assert preprocessed.artifact.description == "Preprocessed MNIST dataset"
-    assert raw.warning is None
+    assert stages.obtain(make_config(data=data).data) == (make_config(data=data).data, None)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -185,16 +185,16 @@ def test_where_mnist_cannot_be_had_the_digits_stand_in_under_their_own_name(
     no_mirror: None,
 ) -> None:
     data = {"dataset": "MNIST", "root": str(tmp_path / "nothing"), "fallback": "digits"}
-    raw, preprocessed, _ = run_stages(tracker, sweep, make_config(data=data))
+    config = make_config(data=data)
+    obtained, warning = stages.obtain(config.data)
+    assert warning is not None
+    assert "MNIST is not in" in warning
+    assert "the embedded digits stand in" in warning
+    assert warning.endswith(f"{tmp_path / 'nothing' / 'MNIST' / 'raw'}.")
+    config = config.model_copy(update={"data": obtained})
+    raw, preprocessed, _ = run_stages(tracker, sweep, config)
     assert raw.artifact.name == "digits-raw"
     assert preprocessed.artifact.name == "digits-preprocess"
-    assert raw.warning is not None
-    assert "MNIST is not in" in raw.warning
-    assert "the embedded digits stand in" in raw.warning
-    assert raw.warning.endswith(f"{tmp_path / 'nothing' / 'MNIST' / 'raw'}.")
-    again = stages.load(tracker, sweep, make_config(data=data))
-    assert again.cached  # and still said: the data is not what was asked for
-    assert again.warning == raw.warning
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -207,8 +207,7 @@ def test_without_a_fallback_the_error_says_what_to_put_where(
 ) -> None:
     data = {"dataset": "MNIST", "root": str(tmp_path / "nothing"), "fallback": None}
     with pytest.raises(DataError, match="put train-images-idx3-ubyte"):
-        stages.load(tracker, sweep, make_config(data=data))
-    assert tracker.runs() == []
+        stages.obtain(make_config(data=data).data)
 
 
 def test_a_truncated_file_is_no_reason_to_fall_back(
@@ -218,5 +217,12 @@ def test_a_truncated_file_is_no_reason_to_fall_back(
     path.write_bytes(path.read_bytes()[:-100])
     data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 50, "fallback": "digits"}
     with pytest.raises(DataError, match="truncated"):
-        stages.load(tracker, sweep, make_config(data=data))
-    assert tracker.runs() == []
+        stages.obtain(make_config(data=data).data)
+
+
+def test_a_training_split_that_leaves_nothing_to_validate_is_refused(
+    mini_mnist: Path, make_config: Callable[..., Config]
+) -> None:
+    data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 60}
+    with pytest.raises(DataError, match="at most 59 leave one to validate"):
+        stages.obtain(make_config(data=data).data)

@@ -10,7 +10,7 @@ from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStar
 METRIC = "validation/accuracy"
 
 
-def started(trials: int | None = 3, **changes: Any) -> SweepStarted:
+def started(trials: int = 3, **changes: Any) -> SweepStarted:
     fields: dict[str, Any] = {
         "sweep": "digits-20261123-0915-3fa2",
         "folder": Path("/runs/digits-20261123-0915-3fa2"),
@@ -54,10 +54,10 @@ def trial(
 NAN = float("nan")
 
 SWEEP: list[Event] = [
-    started(),
-    StageFinished("load", "digits-raw:v0", False, "no MNIST there. Using the embedded digits."),
-    StageFinished("preprocess", "digits-preprocess:v0", True, None),
-    StageFinished("initialize", "convnet:v0", True, None),
+    started(warning="MNIST is not in data: the embedded digits stand in."),
+    StageFinished("load", "digits-raw:v0", False),
+    StageFinished("preprocess", "digits-preprocess:v0", True),
+    StageFinished("initialize", "convnet:v0", True),
     trial(0),
     trial(1),
     trial(0, "running", 1, 80.0),

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from terminal_sweep import NAN, SWEEP, started, trial
 
-from raysweep.pipeline.events import Event, StageFinished
+from raysweep.pipeline.events import Event
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
 
@@ -107,7 +107,7 @@ def test_what_scrolls_away_stays_readable(terminal: Terminal) -> None:
             live(event)
     sent = terminal.getvalue()
     assert "tracker: trackio (no W&B key is configured)" in sent
-    assert "WARNING: no MNIST there. Using the embedded digits." in sent
+    assert "WARNING: MNIST is not in data: the embedded digits stand in." in sent
     assert "preprocess  digits-preprocess:v0     reused" in sent
     assert sent.count("load        digits-raw:v0") == 1
 
@@ -116,8 +116,7 @@ def test_a_warning_is_printed_to_the_letter(terminal: Terminal) -> None:
     console = open_console(terminal)
     console.size = (200, 30)  # type: ignore[assignment]
     with LiveTable(console) as live:
-        live(started())
-        live(StageFinished("load", "digits-raw:v0", False, "nothing in [/data] :smile: [bold]"))
+        live(started(warning="nothing in [/data] :smile: [bold]"))
     assert "nothing in [/data] :smile: [bold]" in terminal.getvalue()
 
 

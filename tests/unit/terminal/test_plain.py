@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import re
 
-from terminal_sweep import SWEEP, started, trial
+from terminal_sweep import SWEEP, started
 
 from raysweep.terminal.plain import PlainLines
 
 EXPECTED = """\
 sweep digits-20261123-0915-3fa2: 3 trials of up to 2 epochs, 2 at once with 1 CPU each; tracker: \
 trackio (no W&B key is configured)
-WARNING: no MNIST there. Using the embedded digits.
+WARNING: MNIST is not in data: the embedded digits stand in.
 load        digits-raw:v0            made
 preprocess  digits-preprocess:v0     reused
 initialize  convnet:v0               reused
@@ -47,20 +47,8 @@ def test_each_line_is_there_when_its_event_was_told() -> None:
             assert len(stream.getvalue()) > len(before)
 
 
-def test_a_share_of_a_gpu_and_an_unknown_number_of_trials_are_said() -> None:
+def test_a_share_of_a_gpu_is_said() -> None:
     stream = io.StringIO()
-    PlainLines(stream)(started(trials=None, gpus=0.25, cpus=0.5, epochs=1))
-    assert "trials as they are suggested of up to 1 epoch, " in stream.getvalue()
+    PlainLines(stream)(started(trials=1, gpus=0.25, cpus=0.5, epochs=1))
+    assert "1 trial of up to 1 epoch, " in stream.getvalue()
     assert "with 0.5 CPU and 0.25 GPU each" in stream.getvalue()
-
-
-def test_without_a_count_no_outlook_is_made_up() -> None:
-    stream = io.StringIO()
-    lines = PlainLines(stream)
-    for event in (
-        started(trials=None),
-        trial(0, epoch=1, accuracy=1.0),
-        trial(0, "completed", 2, 1.0),
-    ):
-        lines(event)
-    assert stream.getvalue().endswith("completed epoch 2/2  validation/accuracy 1.00 %\n")

@@ -1,0 +1,51 @@
+"""From the trials that ended to the one that won, with the model that it logged."""
+
+from __future__ import annotations
+
+from raysweep.config import Config
+from raysweep.errors import SweepFailed
+from raysweep.pipeline.progress import Progress
+from raysweep.pipeline.result import Best, TrialCounts
+from raysweep.pipeline.selection import best_trial
+from raysweep.pipeline.stages import SweepIdentity
+from raysweep.tracking import Tracker
+
+
+def choose_winner(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, progress: Progress
+) -> Best:
+    """The best trial that finished and has its model in the tracker.
+
+    Raises SweepFailed, with a cause, where there is none.
+    """
+    models = _logged_models(tracker, sweep, progress)
+    metric = config.sweep.metric
+    rows = {row.index: row for row in progress.trials}
+    candidates = [row.candidate() for row in rows.values()]
+    winner = best_trial(candidates, metric.name, metric.goal)
+    if winner is None or winner.best is None:
+        counts = TrialCounts.of(progress.trials)
+        causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
+        raise SweepFailed(
+            f"no trial of {sweep.name} finished with a finite {metric.name} "
+            f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
+        )
+    row = rows[winner.index]
+    return Best(row.name, models[winner.index], dict(row.overrides), dict(winner.best))
+
+
+def _logged_models(tracker: Tracker, sweep: SweepIdentity, progress: Progress) -> dict[int, str]:
+    """Trial → `trained-model:vK`. A trial that ended without one is told as failed.
+
+    Tune gives a trial that is stopped at the very end 10 s to log its model, and kills it then.
+    """
+    runs = {run.id: run for run in tracker.runs(sweep.name)}
+    models = {}
+    for row in progress.trials:
+        run = runs.get(sweep.run_id(row.name))
+        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
+        if logged:
+            models[row.index] = logged[-1]
+        elif row.state in ("completed", "stopped"):
+            progress.fail(row.index, "its process ended before its model was logged")
+    return models
