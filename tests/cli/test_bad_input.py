@@ -201,7 +201,7 @@ def test_more_training_pictures_than_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["gpus", "cpus"])
 def test_more_resources_a_trial_than_there_are(tmp_path: Path, what: str) -> None:
     line = refused(tmp_path, "run", "--set", f"resources.{what}=5000")
-    assert f"resources.{what}: a trial needs 5000, and there are " in line
+    assert f"resources.{what}: a trial needs 5000, and the largest machine has " in line
 
 
 def test_absent_data_that_nothing_stands_in_for(tmp_path: Path) -> None:
