@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+REPOSITORY = Path(__file__).resolve().parents[1]
+
 
 def start(
     *arguments: object, cwd: Path | None = None, new_session: bool = False, **env: str

@@ -33,6 +33,7 @@ class Project:
     def api(self) -> Any:
         """The client's `Api`, for reading. Raises TrackingError where the server refuses it."""
         with self.explained("connect"):
+            wandb.setup(wandb.Settings(silent=True))  # else it prints each login and download
             return wandb.Api(timeout=_TIMEOUT_S)
 
     @cached_property

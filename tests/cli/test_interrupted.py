@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from signal import SIGINT, SIGTERM
 
@@ -21,27 +22,41 @@ def send(sweep: Sweep, number: signal.Signals) -> None:
         sweep.process.send_signal(number)
 
 
+def assert_ended_well(sweep: Sweep) -> None:
+    """What an interrupted sweep leaves: a word to the user, its record, closed runs, no process."""
+    assert sweep.end() == 130, sweep.lines
+    assert sweep.lines[-1].startswith("raysweep: interrupted: mine has no best; ")
+    assert "the next `python -m raysweep run` reuses the stages" in sweep.lines[-1]
+    assert not any("Traceback" in line or "SIGTERM" in line for line in sweep.lines)
+    assert sweep.leaves_no_process()
+    left = {path.name for path in (sweep.storage / "mine").iterdir()}
+    assert left == {"config.yaml", "sweep.json"}
+    tracker = stored(sweep.storage).tracker()
+    assert all(run.state != "running" for run in tracker.runs())
+    tracker.close()
+
+
 @pytest.mark.parametrize(
     ("number", "at", "epochs"),
-    [
-        (SIGTERM, "sweep ", 200),
-        (SIGINT, "initialize ", 200),
-        (SIGINT, "epoch 2/", 200),
-        (SIGINT, "evaluating ", 1),
-    ],
+    [(SIGTERM, "sweep ", 200), (SIGINT, "epoch 2/", 200), (SIGINT, "evaluating ", 1)],
 )
-def test_the_user_ends_it(
+def test_at_any_time(
     sweep: Callable[..., Sweep], number: signal.Signals, at: str, epochs: int
 ) -> None:
     one = sweep("mine", epochs, rates=(0.01,) if epochs == 1 else (0.01, 0.003))
     one.wait_for(at)
     send(one, number)
-    assert one.end() == 130
-    assert one.lines[-1].startswith("raysweep: interrupted: mine has no best; ")
-    assert "the next `python -m raysweep run` reuses the stages" in one.lines[-1]
-    assert not any("Traceback" in line or "SIGTERM" in line for line in one.lines)
-    assert one.leaves_no_process()
-    assert {path.name for path in (one.storage / "mine").iterdir()} == {"config.yaml", "sweep.json"}
-    tracker = stored(one.storage).tracker()
-    assert all(run.state != "running" for run in tracker.runs())
-    tracker.close()
+    assert_ended_well(one)
+
+
+def test_when_tune_is_up_and_no_trial_has_started(sweep: Callable[..., Sweep]) -> None:
+    """Tune takes the signal and returns as if all were well: there is no trial yet to tell by."""
+    one = sweep("mine", 200)
+    one.wait_for("initialize ")
+    deadline = time.monotonic() + 60
+    while not list((one.storage / "mine" / "tune").glob("experiment_state-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # Tune writes it 0.6 s after the stages, the first trial starts at 6 s
+    send(one, SIGINT)
+    assert_ended_well(one)
+    assert not any("trial-" in line for line in one.lines), "too late to test what it is to test"

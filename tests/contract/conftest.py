@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb_server
 
 from raysweep.tracking import ArtifactDraft, Run, RunSpec, Tracker, choose
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.trackio_store import TrackioStore
+
+import wandb_server
 
 PROJECT = "artifacts-example"
 

@@ -12,7 +12,7 @@ import pytest
 
 from raysweep.cli import _parser
 
-from conftest import REPOSITORY
+from commands import REPOSITORY
 from ray_head import ray_head
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Faults to inject: what a server or a network does on a bad day, at a chosen operation."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+EVERY = "*"
+"""Stands for any operation."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens instead of, or after, the operation."""
+
+    kind: Literal["status", "hang", "cut"]
+    status: int = 500
+    retry_after_s: int | None = None
+    hang_s: float = 0
+    after: bool = False  # the operation is done, and only its answer is lost
+
+
+def status(code: int, retry_after_s: int | None = None) -> Fault:
+    """The server answers with that status, and `Retry-After` where seconds are given."""
+    return Fault("status", status=code, retry_after_s=retry_after_s)
+
+
+def hang(seconds: float) -> Fault:
+    """The server does not answer for so long, and then closes the connection."""
+    return Fault("hang", hang_s=seconds)
+
+
+def cut(after: bool = False) -> Fault:
+    """The connection is closed without an answer; `after`: when the operation is done."""
+    return Fault("cut", after=after)
+
+
+class Faults:
+    """Faults that are due. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._due: list[list[object]] = []
+
+    def add(self, operation: str, fault: Fault, times: int) -> None:
+        """The next `times` requests of that operation (EVERY: of any) get the fault."""
+        with self._lock:
+            self._due += [[operation, fault] for _ in range(times)]
+
+    def take(self, operation: str) -> Fault | None:
+        """The fault of this request, if one is due; it is due no more."""
+        with self._lock:
+            for number, (wanted, fault) in enumerate(self._due):
+                if wanted in (operation, EVERY):
+                    del self._due[number]
+                    assert isinstance(fault, Fault)
+                    return fault
+        return None
+
+    def left(self) -> list[str]:
+        """The operations whose faults did not come up yet."""
+        with self._lock:
+            return [str(operation) for operation, _ in self._due]
+
+    def clear(self) -> None:
+        """None is due any more."""
+        with self._lock:
+            self._due.clear()
