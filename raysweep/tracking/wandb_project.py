@@ -15,7 +15,8 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # some
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
 from raysweep.tracking.names import parse_reference, validate_project
 
-_TIMEOUT_S = 20
+_CONNECT_TIMEOUT_S = 10
+_TIMEOUT_S = 20  # of a call later on, in which the client may ask up to four times
 _FAILURES = (wandb.Error, WandbApiFailedError, ValueError, TypeError, RuntimeError, OSError)
 
 
@@ -34,6 +35,7 @@ class Project:
         """The client's `Api`, for reading. Raises TrackingError where the server refuses it."""
         with self.explained("connect"):
             wandb.setup(wandb.Settings(silent=True))  # else it prints each login and download
+            wandb.Api(timeout=_CONNECT_TIMEOUT_S)  # verifies the key, or says that nobody is there
             return wandb.Api(timeout=_TIMEOUT_S)
 
     @cached_property

@@ -33,7 +33,6 @@ from wandb_server.queries import Query
 from wandb_server.run_mutations import RunMutations
 from wandb_server.state import State
 
-
 _SCHEMA = build_schema((Path(__file__).parent / "schema.graphql").read_text("utf-8"))
 _MODELS: tuple[ModuleType, ...] = (artifact_models, api_models, internal_models)
 
