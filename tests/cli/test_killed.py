@@ -18,7 +18,7 @@ from sweeps import runs_by_job, stored
 def test_a_killed_trial_is_one_failed_trial(sweep: Callable[..., Sweep]) -> None:
     one = sweep("mine", 25)
     one.wait_for("epoch 2/25")
-    trials = [pid for pid, title in one.processes().items() if "TrialTrainable" in title]
+    trials = [pid for pid, title in one.processes().items() if "Trainable" in title]
     os.kill(trials[0], SIGKILL)
     assert one.end() == 0
     said = "\n".join(one.lines)

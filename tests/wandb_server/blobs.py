@@ -80,6 +80,10 @@ class BlobStore:
         blob = self._blobs.get(key)
         if blob is None:
             raise Violation(f"download of {key}: no such URL was handed out")
+        return self.read(blob)
+
+    def read(self, blob: Blob) -> bytes:
+        """The blob's bytes. Raises Refusal (404) where they are gone."""
         if not blob.path.exists():
-            raise Refusal(f"NoSuchKey: {key}", status=404)
+            raise Refusal(f"NoSuchKey: {blob.path.name}", status=404)
         return blob.read()

@@ -93,7 +93,7 @@ def _raise(name: str, error: GraphQLError) -> None:
     raise Violation(f"{name} {at}: {error.original_error or error!r}") from error.original_error
 
 
-def _resolve(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def _resolve(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
     name = _snake(info.field_name)
     value = source[name] if isinstance(source, dict) else getattr(source, name)
     return value(**_snake_keys(arguments)) if callable(value) else value

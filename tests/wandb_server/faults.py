@@ -41,12 +41,12 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._due: list[list[object]] = []
+        self._due: list[tuple[str, Fault]] = []
 
     def add(self, operation: str, fault: Fault, times: int) -> None:
         """The next `times` requests of that operation (EVERY: of any) get the fault."""
         with self._lock:
-            self._due += [[operation, fault] for _ in range(times)]
+            self._due += [(operation, fault)] * times
 
     def take(self, operation: str) -> Fault | None:
         """The fault of this request, if one is due; it is due no more."""
@@ -54,16 +54,11 @@ class Faults:
             for number, (wanted, fault) in enumerate(self._due):
                 if wanted in (operation, EVERY):
                     del self._due[number]
-                    assert isinstance(fault, Fault)
                     return fault
         return None
 
-    def left(self) -> list[str]:
-        """The operations whose faults did not come up yet."""
+    def take_left(self) -> list[str]:
+        """The operations whose faults never came up; none is due any more."""
         with self._lock:
-            return [str(operation) for operation, _ in self._due]
-
-    def clear(self) -> None:
-        """None is due any more."""
-        with self._lock:
-            self._due.clear()
+            left, self._due = self._due, []
+        return [operation for operation, _ in left]

@@ -29,7 +29,8 @@ def _holds(run: Run, key: str, value: Any) -> bool:
         return all(matches(run, part) for part in value)
     if key == "$or":
         return any(matches(run, part) for part in value)
-    wanted = value.get("$in") if isinstance(value, dict) and value.keys() == {"$in"} else [value]
+    one_of = isinstance(value, dict) and value.keys() == {"$in"}
+    wanted: list[Any] = value["$in"] if one_of else [value]
     if any(isinstance(one, dict) for one in wanted):
         raise Violation(f"runs: filter {key}: {value} is not known")
     got = _value(run, key)

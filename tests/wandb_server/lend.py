@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,19 +26,20 @@ def lent() -> Iterator[WandbServer]:
     """
     server = _shared()
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
         for name, value in server.environ().items():
             patch.setenv(name, value)
         try:
             yield server
         finally:
-            faults = server.faults.left()
-            server.faults.clear()
+            left = server.faults.take_left()
             # A run left open keeps threads that outlive the client's process, and then raise.
             wandb_setup.singleton().finish_all_active_runs()
             violations = server.take_violations()
             server.requests.clear()
     assert not violations, "the client sent what the server does not know: " + "; ".join(violations)
-    assert not faults, f"faults injected and never met: {', '.join(faults)}"
+    assert not left, f"faults injected and never met: {', '.join(left)}"
 
 
 def end() -> None:

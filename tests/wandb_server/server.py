@@ -5,14 +5,17 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from wandb_server.blobs import BlobStore
 from wandb_server.faults import Fault, Faults
+from wandb_server.routes import Request, Router
 from wandb_server.state import State
-from wandb_server.web import Handler, Request
+from wandb_server.web import Handler
 
 API_KEY = "5ec2e7" * 7  # 42 characters: the client takes no fewer than 40
 USERNAME = "tester"
@@ -33,6 +36,7 @@ class WandbServer:
         self.requests: list[Request] = []
         (folder / "blobs").mkdir(parents=True)
         self.state = State(BlobStore(folder / "blobs"), USERNAME)
+        self.router = Router(self.state, API_KEY)
 
     def start(self) -> None:
         """Begin, or come back with all that was known, on the same port."""
@@ -49,6 +53,15 @@ class WandbServer:
         self._listener.server_close()
         self._listener.cut_connections()
         self._listener = None
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Inside the block nobody is there."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     @property
     def url(self) -> str:

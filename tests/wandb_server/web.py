@@ -1,38 +1,22 @@
-"""HTTP: one request at a time a connection, routed to what answers it."""
+"""HTTP: reads a request, lets the due fault or the routed operation happen, and answers."""
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from wandb_server import execution, file_stream
 from wandb_server.errors import Refusal, Violation
 from wandb_server.faults import Fault
+from wandb_server.routes import Request
 
 if TYPE_CHECKING:
     from wandb_server.server import WandbServer
-
-_FILE_STREAM = re.compile(r"/files/([^/]+)/([^/]+)/([^/]+)/file_stream")
-_STORAGE = "/storage/"
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it was recorded: a GraphQL operation's name, or file_stream, upload, download.
-
-    `detail` is the operation's variables, the stream's message, or the path.
-    """
-
-    operation: str
-    detail: Any
 
 
 @dataclass(frozen=True)
@@ -70,8 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         try:
-            request, act = self._route(urlsplit(self.path).path, body)
-            answer = self._perform(request, act)
+            path = urlsplit(self.path).path
+            answer = self._perform(*self.wandb.router.route(self.command, path, self.headers, body))
         except Refusal as refusal:
             answer = _error(str(refusal), refusal.status)
         except Violation as violation:
@@ -91,47 +75,6 @@ class Handler(BaseHTTPRequestHandler):
         if fault.after:
             act()
         return _failed(fault)
-
-    def _route(self, path: str, body: bytes) -> tuple[Request, Callable[[], bytes]]:
-        if path.startswith(_STORAGE):  # its URLs are secret, so that they need no key
-            return self._route_storage(path.removeprefix(_STORAGE), body)
-        self._authorize()
-        state = self.wandb.state
-        if self.command == "POST" and path == "/graphql":
-            asked = json.loads(body)
-            query, variables = asked["query"], asked.get("variables") or {}
-            return (
-                Request(execution.operation_name(query), variables),
-                lambda: _json({"data": execution.execute(state, query, variables)}),
-            )
-        if self.command == "POST" and (match := _FILE_STREAM.fullmatch(path)):
-            message = json.loads(body)
-
-            def stream() -> bytes:
-                with state.lock:
-                    file_stream.apply(state.run(*match.groups()), message, state.now())
-                return _json({"exitcode": None, "limits": {}})
-
-            return Request("file_stream", message), stream
-        raise Violation(f"{self.command} {path}: no such route")
-
-    def _route_storage(self, key: str, body: bytes) -> tuple[Request, Callable[[], bytes]]:
-        store, lock = self.wandb.state.store, self.wandb.state.lock
-
-        def upload() -> bytes:
-            with lock:
-                store.put(key, body, self.headers.get("Content-MD5"))
-            return b""
-
-        if self.command == "PUT":
-            return Request("upload", key), upload
-        return Request("download", key), lambda: store.get(key)
-
-    def _authorize(self) -> None:
-        """Raises Refusal (401) for any but the one key."""
-        wanted = base64.b64encode(f"api:{self.wandb.api_key}".encode()).decode()
-        if self.headers.get("Authorization") != f"Basic {wanted}":
-            raise Refusal("invalid API key", status=401)
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -153,8 +96,5 @@ def _failed(fault: Fault) -> Answer | None:
 
 
 def _error(message: str, status: int) -> Answer:
-    return Answer(_json({"errors": [{"message": message}], "data": None}), status)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value).encode()
+    body = {"errors": [{"message": message}], "data": None}
+    return Answer(json.dumps(body).encode(), status)
