@@ -1,4 +1,4 @@
-"""Real Ray, with real processes: two CPUs on this machine, one cluster for the whole folder."""
+"""Real Ray, with real processes: two CPUs on this machine, a cluster for each module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ray
 from raysweep.pipeline import quiet
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
     quiet.apply_settings()
     ray.init(
