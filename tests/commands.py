@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -43,14 +42,3 @@ def raysweep(*arguments: object, cwd: Path | None = None, **env: str) -> dict[st
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def processes(marker: str) -> dict[int, str]:
-    """Process id → title of every process that `marker` was handed down to in the environment."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile, or is another user's
-            if marker.encode() in (folder / "environ").read_bytes():
-                title = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(folder.name)] = title.decode(errors="replace").strip()
-    return found

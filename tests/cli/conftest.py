@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,14 +23,12 @@ def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
         config.write_text(
             yaml.safe_dump(digits(grid(learning_rate=list(rates)), train={"epochs": epochs}))
         )
-        storage, marker = tmp_path / "runs", uuid.uuid4().hex
+        storage = tmp_path / "runs"
         arguments = ("run", config, "--name", name, "--storage", storage)
-        process = start(*arguments, new_session=True, MARKER=marker)
-        started.append(Sweep(name, storage, process, marker))
+        process = start(*arguments, cwd=tmp_path, new_session=True)
+        started.append(Sweep(name, storage, process))
         return started[-1]
 
     yield begin
     for one in started:
-        with one.process as process:
-            process.kill()
-        assert one.leaves_no_process()
+        one.clear_away()

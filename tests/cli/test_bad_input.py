@@ -9,15 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from family import in_folder, still_alive
 
 from raysweep.cli import main
 
-from commands import call, processes
+from commands import call
 
 AS_NOBODY = """
 import os, sys
@@ -33,10 +33,10 @@ sys.exit(raysweep.cli.main())
 
 def refused(cwd: Path, *arguments: object, **env: str) -> str:
     """The line with which the command refuses; asserts that nothing is left behind."""
-    before, marker = set(cwd.rglob("*")), uuid.uuid4().hex
-    done = call(*arguments, cwd=cwd, MARKER=marker, **env)
+    before = set(cwd.rglob("*"))
+    done = call(*arguments, cwd=cwd, **env)
     assert set(cwd.rglob("*")) == before
-    assert processes(marker) == {}
+    assert still_alive(in_folder(cwd)) == []
     return reason(done)
 
 

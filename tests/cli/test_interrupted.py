@@ -16,6 +16,7 @@ from sweeps import stored
 
 def send(sweep: Sweep, number: signal.Signals) -> None:
     """A terminal sends Ctrl-C to all of its foreground processes; `kill` sends to one."""
+    assert len(sweep.look()) > 5, "Ray's processes are seen"
     if number is SIGINT:
         os.killpg(sweep.process.pid, number)
     else:
@@ -28,7 +29,7 @@ def assert_ended_well(sweep: Sweep) -> None:
     assert sweep.lines[-1].startswith("raysweep: interrupted: mine has no best; ")
     assert "the next `python -m raysweep run` reuses the stages" in sweep.lines[-1]
     assert not any("Traceback" in line or "SIGTERM" in line for line in sweep.lines)
-    assert sweep.leaves_no_process()
+    assert sweep.leaves() == []
     left = {path.name for path in (sweep.storage / "mine").iterdir()}
     assert left == {"config.yaml", "sweep.json"}
     tracker = stored(sweep.storage).tracker()

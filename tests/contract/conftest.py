@@ -21,6 +21,11 @@ from raysweep.tracking.trackio_store import TrackioStore
 import wandb_server
 
 PROJECT = "artifacts-example"
+REAL_SETTINGS = {  # as they are before any test: each runs without them
+    name: value
+    for name, value in os.environ.items()
+    if name.startswith("WANDB_") or name == "NETRC"
+}
 
 
 @contextmanager
@@ -57,13 +62,17 @@ def wandb(root: Path) -> Iterator[Tracker]:
 
 @contextmanager
 def wandb_real(root: Path) -> Iterator[Tracker]:
-    """A real W&B server, in a project of the test's own."""
-    if os.environ.get("RAYSWEEP_TEST_WANDB") != "1" or choose("auto").backend != "wandb":
-        pytest.skip("needs a W&B server: set RAYSWEEP_TEST_WANDB=1 and configure a key")
+    """A real W&B server, in a project of the test's own, with the key that the tests began with."""
     from raysweep.tracking.wandb_tracker import WandbTracker
 
-    os.environ.setdefault("WANDB_DIR", str(root.parent))
-    yield WandbTracker(f"raysweep-contract-{uuid.uuid4().hex[:8]}")
+    wandb_server.end()  # the client of this process keeps the server that it began with
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NETRC", raising=False)
+        for name, value in REAL_SETTINGS.items():
+            patch.setenv(name, value)
+        patch.setenv("WANDB_DIR", str(root.parent))
+        assert choose("auto").backend == "wandb", "RAYSWEEP_TEST_WANDB=1 needs a W&B key"
+        yield WandbTracker(f"raysweep-contract-{uuid.uuid4().hex[:8]}")
 
 
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
@@ -71,8 +80,7 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
     "trackio-process": trackio_process,
     "trackio-actor": trackio_actor,
     "wandb": wandb,
-    "wandb-real": wandb_real,
-}
+} | ({"wandb-real": wandb_real} if os.environ.get("RAYSWEEP_TEST_WANDB") == "1" else {})
 """How to get a tracker that is empty, given a folder for it that does not exist yet."""
 
 
@@ -113,7 +121,8 @@ def _ray_in_this_process() -> Any:
 
     quiet.apply_settings()
     with quiet.hushed(verbose=False):
-        ray.init(local_mode=True, include_dashboard=False, log_to_driver=False)
+        # "local": without it, Ray would join whatever cluster this machine last ran.
+        ray.init("local", local_mode=True, include_dashboard=False, log_to_driver=False)
     return RemoteStore
 
 
