@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_process import StoreManager
 
 from raysweep.tracking import ArtifactDraft, Run, RunSpec, Tracker, choose
 from raysweep.tracking.embedded import TrackioTracker
@@ -97,17 +98,10 @@ class ForwardingStore:
         return getattr(self._proxy, name)
 
 
-class _StoreManager(BaseManager):
-    pass
-
-
-_StoreManager.register("TrackioStore", TrackioStore)
-
-
 @cache
 def _store_process() -> BaseManager:
     """One process for the whole session: starting it imports Trackio, which takes a second."""
-    manager = _StoreManager(ctx=multiprocessing.get_context("spawn"))
+    manager = StoreManager(ctx=multiprocessing.get_context("spawn"))
     manager.start()
     return manager
 

@@ -14,10 +14,10 @@ import pytest
 from raysweep.errors import TrackingError
 from raysweep.tracking.wandb_tracker import WandbTracker
 
-from wandb_server.faults import EVERY, cut, hang, status
+from wandb_server.faults import EVERY, Faults, cut, hang, status
 from wandb_server.raw import UPSERT
 
-VIEWER = "query Viewer { viewer { id } }"
+PROBE = "query Probe { viewer { id } }"  # a name that the real client does not use meanwhile
 
 SOON = {
     # By default the client waits for 2 s before it asks again; it takes whole seconds alone.
@@ -43,14 +43,14 @@ run.finish()
 
 
 def test_a_status_and_when_to_come_again(raw, server):
-    server.inject("Viewer", status(500))
-    server.inject("Viewer", status(429, retry_after_s=7))
+    server.inject("Probe", status(500))
+    server.inject("Probe", status(429, retry_after_s=7))
     for code, retry_after in ((500, None), (429, "7")):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            raw.ask(VIEWER)
+            raw.ask(PROBE)
         assert (caught.value.code, caught.value.headers["Retry-After"]) == (code, retry_after)
         caught.value.close()
-    assert raw.ask(VIEWER)["viewer"]["id"]
+    assert raw.ask(PROBE)["viewer"]["id"]
 
 
 def test_a_connection_that_is_cut_before_or_after(raw, server, project):
@@ -65,18 +65,27 @@ def test_a_connection_that_is_cut_before_or_after(raw, server, project):
     assert list(server.state.projects[project].runs_by_name) == ["run", "after"]
 
 
-def test_a_hang_and_any_operation(raw, server):
-    server.inject(EVERY, hang(0.3))
+def test_a_hang(raw, server):
+    server.inject("Probe", hang(0.3))
     started = time.monotonic()
     with pytest.raises(http.client.RemoteDisconnected):
-        raw.ask(VIEWER)
+        raw.ask(PROBE)
     assert time.monotonic() - started >= 0.3
+
+
+def test_a_fault_is_for_its_operation_or_for_any_as_often_as_asked():
+    faults = Faults()
+    faults.add("upload", cut(), times=2)
+    faults.add(EVERY, status(500), times=1)
+    taken = [faults.take(name) for name in ("download", "upload", "download", "upload", "upload")]
+    assert taken == [status(500), cut(), None, cut(), None]
+    assert faults.take_left() == []
 
 
 def test_a_server_that_goes_and_comes_back_knows_all_it_knew(raw, server, project):
     raw.log("a", b"data")
     with server.away(), pytest.raises(urllib.error.URLError):
-        raw.ask(VIEWER)
+        raw.ask(PROBE)
     assert raw.log("a", b"more") == 1
 
 
