@@ -20,8 +20,9 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")  # what HELD has wheels for
 # Not the newest that pyproject.toml allows, and why.
 HELD = (
     "ray==2.54.1",  # the last release with ray.init(local_mode=True)
-    # Python 3.10 ends at torch 2.14.1, built for CUDA 13.0; torchvision 0.29.2 is built for 13.2.
-    "torchvision==0.29.1 ; python_version < '3.11'",
+    # The last pair for Python 3.10 (CUDA 13.0), for all: one set of weights whichever Python.
+    "torch==2.14.1",
+    "torchvision==0.29.1",
 )
 
 HEADER = f"""\
