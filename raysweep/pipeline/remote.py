@@ -7,14 +7,22 @@ reach it through Ray itself: no port is opened, no token handed round, no SQLite
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import (
+    GetTimeoutError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.errors import WorkerDied
+from raysweep.pipeline import signals
 from raysweep.tracking import (
     ArtifactFile,
     ArtifactVersion,
@@ -35,8 +43,20 @@ def get(ref: Any) -> Any:
 
     Raises WorkerDied, in one line, where the process of a task or an actor is gone.
     """
+    return _got(ref, timeout_s=None)
+
+
+def wait_for(ref: Any) -> Any:
+    """As `get`, for the driver's long waits: a Ctrl-C ends it even where Python lost it."""
+    while True:
+        signals.raise_if_interrupted()
+        with suppress(GetTimeoutError):
+            return _got(ref, timeout_s=1)
+
+
+def _got(ref: Any, timeout_s: float | None) -> Any:
     try:
-        return ray.get(ref)
+        return ray.get(ref, timeout=timeout_s)
     except RayTaskError as error:
         raise _cause(error) from None
     except RayActorError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from raysweep.config import Config, load_config
 from raysweep.errors import Interrupted
 from raysweep.ml import files
-from raysweep.pipeline import cluster, preflight, space, stages
+from raysweep.pipeline import cluster, preflight, signals, space, stages
 from raysweep.pipeline.architectures import OneArchitecture, SweptArchitectures
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
@@ -18,7 +18,7 @@ from raysweep.pipeline.evaluator import Evaluator, Report
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepStarted, silent
 from raysweep.pipeline.job import Job, job
 from raysweep.pipeline.progress import Progress
-from raysweep.pipeline.remote import as_actor, as_task, get, on_this_node
+from raysweep.pipeline.remote import as_actor, as_task, on_this_node, wait_for
 from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
@@ -55,7 +55,9 @@ def run_sweep(
     preflight.check(config, place, name, choice.backend)
     name = name or new_sweep_name(config.sweep.name or "sweep")
     try:
-        with cluster.connect(address, local_mode=local_mode, verbose=verbose):
+        with signals.watched(), cluster.connect(
+            address, local_mode=local_mode, verbose=verbose
+        ):
             resources = cluster.resources(config, space.trial_count(config))
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:
@@ -87,7 +89,7 @@ def _with_data(config: Config) -> tuple[Config, str | None]:
     data = config.data.model_copy(update={"root": root})
     warning = None
     if files.dataset_state(data.dataset, data.resolved_root()) == "absent":
-        data, warning = get(_task(stages.obtain, **on_this_node()).remote(data))
+        data, warning = wait_for(_task(stages.obtain, **on_this_node()).remote(data))
     return config.model_copy(update={"data": data}), warning
 
 
@@ -176,12 +178,12 @@ def _run_stages(
     swept = space.sweeps_the_model(config)
     initializing = None if swept else _task(stages.initialize).remote(tracker, sweep, model)
     loading = _task(stages.load, **on_this_node())
-    raw = told(get(loading.remote(tracker, sweep, config)))
+    raw = told(wait_for(loading.remote(tracker, sweep, config)))
     preprocessing = _task(stages.preprocess).remote(tracker, sweep, config, raw.artifact)
-    outcomes = [raw, told(get(preprocessing))]
+    outcomes = [raw, told(wait_for(preprocessing))]
     if initializing is None:
         return outcomes, SweptArchitectures(tracker, sweep)
-    outcomes.append(told(get(initializing)))
+    outcomes.append(told(wait_for(initializing)))
     return outcomes, OneArchitecture(outcomes[-1].artifact)
 
 
@@ -192,7 +194,7 @@ def _task(stage: Callable[..., Any], **options: Any) -> Any:
 
 def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:
     actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
-    report: Report = get(actor.remote(context).report.remote(model))
+    report: Report = wait_for(actor.remote(context).report.remote(model))
     return report
 
 

@@ -47,6 +47,7 @@ def run_trials(
     )
     with signals.given_back():
         tuner.fit()
+    signals.raise_if_interrupted()  # Tune takes Ctrl-C itself, and returns
     ended = [trial for trial in progress.trials if trial.state != "running"]
     if len(ended) < trial_count(config):
-        raise KeyboardInterrupt  # Tune takes Ctrl-C itself, and returns
+        raise KeyboardInterrupt  # it came where it could not be noted: in another thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import ray
 import torch
 
 from raysweep import SweepResult, run_sweep
-from raysweep.errors import SweepFailed
+from raysweep.errors import Interrupted, SweepFailed
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
@@ -179,6 +180,21 @@ def test_a_trial_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path) ->
     assert run.state == "failed"
     assert run.error is not None
     assert "RuntimeError" in run.error
+
+
+def test_an_interrupt_when_the_last_trial_has_ended_is_not_lost(tmp_path: Path) -> None:
+    """Tune swallows it: it has nothing left to stop, and returns as if all were well."""
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, TrialUpdated) and event.state == "completed":
+            signal.raise_signal(signal.SIGINT)
+
+    config = digits(grid(learning_rate=[0.01]), train={"epochs": 1})
+    with pytest.raises(Interrupted, match="mine has no best"):
+        run_sweep(config, name="mine", storage=tmp_path, local_mode=True, observer=interrupt)
+    runs = runs_by_job(stored(tmp_path).tracker(), "mine")
+    assert [run.state for run in runs["train"]] == ["finished"]
+    assert "report" not in runs
 
 
 def test_all_trials_failed(tmp_path: Path) -> None:
