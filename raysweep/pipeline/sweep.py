@@ -55,9 +55,7 @@ def run_sweep(
     preflight.check(config, place, name, choice.backend)
     name = name or new_sweep_name(config.sweep.name or "sweep")
     try:
-        with signals.watched(), cluster.connect(
-            address, local_mode=local_mode, verbose=verbose
-        ):
+        with signals.watched(), cluster.connect(address, local_mode=local_mode, verbose=verbose):
             resources = cluster.resources(config, space.trial_count(config))
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:
