@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         with _stdout_for_json(args.json) as args.out, _terminable():
-            answer = args.command(args)
+            answer = COMMANDS[args.command](args)
             if args.json and answer is not None:
                 print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
         return 0
@@ -41,93 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `raysweep list | head`: nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m raysweep",
-        description="From raw data to a model tagged `best`, in one command, on Ray.",
-    )
-    parser.add_argument(
-        "--version", action=_ShowVersion, nargs=0, help="show the version number and exit"
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--storage", type=Path, metavar="DIR", help="where sweeps are kept (default ./runs)"
-    )
-    common.add_argument("--json", action="store_true", help="one JSON object on stdout")
-
-    sweep = argparse.ArgumentParser(add_help=False)
-    sweep.add_argument(
-        "config", nargs="?", type=Path, help="a YAML file (default: the MNIST sweep)"
-    )
-    sweep.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one key, e.g. train.epochs=3; may be repeated",
-    )
-    sweep.add_argument("--sweep", type=Path, metavar="FILE", help="a W&B sweep YAML")
-    sweep.add_argument(
-        "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
-    )
-    sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
-
-    run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")
-    run.add_argument(
-        "--address", metavar="ADDR", help="join a Ray cluster: auto, HOST:PORT or ray://HOST:PORT"
-    )
-    run.add_argument(
-        "--local-mode", action="store_true", help="everything in one process, for a debugger"
-    )
-    run.add_argument("--verbose", action="store_true", help="show what Ray says")
-    run.set_defaults(command=_run)
-
-    plan = commands.add_parser(
-        "plan", parents=[sweep, common], help="check the input and show what would run"
-    )
-    plan.set_defaults(command=_plan)
-
-    listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
-    listing.set_defaults(command=_list)
-
-    stored = argparse.ArgumentParser(add_help=False, parents=[common])
-    best = commands.add_parser("best", parents=[stored], help="the winner of a sweep")
-    best.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
-    best.add_argument("--download", type=Path, metavar="DIR", help="copy its files to a new folder")
-    best.set_defaults(command=_best)
-
-    lineage = commands.add_parser(
-        "lineage", parents=[stored], help="what an artifact came from, and what came of it"
-    )
-    lineage.add_argument("artifact", help="name:vK or name:alias, e.g. trained-model:best")
-    lineage.add_argument("--sweep", help="whose project to look in (default: the latest sweep's)")
-    lineage.set_defaults(command=_lineage)
-
-    dashboard = commands.add_parser(
-        "dashboard", parents=[stored], help="open the tracker's page on the best's lineage"
-    )
-    dashboard.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
-    dashboard.add_argument("--port", type=int, help="port on 127.0.0.1 (default: a free one)")
-    dashboard.add_argument(
-        "--no-browser", action="store_true", help="print the address and open nothing"
-    )
-    dashboard.set_defaults(command=_dashboard)
-    return parser
-
-
-class _ShowVersion(argparse.Action):
-    """Reads the package's metadata only when `--version` asks (30 ms)."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from raysweep.version import __version__
-
-        print(f"raysweep {__version__}")
-        parser.exit()
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -247,6 +161,29 @@ def _dashboard(args: argparse.Namespace) -> None:
         pass
     finally:
         served.stop()
+
+
+def _sync(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.pipeline.syncing import sync_sweep
+    from raysweep.terminal.console import open_console
+    from raysweep.terminal.syncing import SyncProgress, show_synced
+
+    console = open_console(sys.stderr)
+    with SyncProgress(console) as progress:
+        synced = sync_sweep(_storage(args), args.sweep, progress)
+    show_synced(console, synced)
+    return synced.to_json()
+
+
+COMMANDS = {
+    "run": _run,
+    "plan": _plan,
+    "list": _list,
+    "best": _best,
+    "lineage": _lineage,
+    "dashboard": _dashboard,
+    "sync": _sync,
+}
 
 
 def _stored(args: argparse.Namespace) -> StoredSweep:

@@ -3,7 +3,8 @@
 RaysweepError              any failure raysweep explains in one line; exit code 1
 ├── UserError              the input is wrong and the user can mend it; exit code 2
 │   ├── ConfigError        a key, type, value or file of the configuration
-│   └── DataError          the data set's files: missing, truncated, unreadable
+│   ├── DataError          the data set's files: missing, truncated, unreadable
+│   └── TrackerRefused     the tracker that was chosen cannot be had: its server, its key
 ├── TrackingError          the tracker could not do what was asked
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
@@ -35,6 +36,10 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """The data set's files are missing, truncated or unreadable."""
+
+
+class TrackerRefused(UserError):
+    """The chosen tracker cannot be had: no server answers, or it refuses the key."""
 
 
 class TrackingError(RaysweepError):

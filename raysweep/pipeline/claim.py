@@ -6,6 +6,7 @@ A driver that is killed outright cannot close its runs. The next sweep of the st
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,6 +28,28 @@ def release(lock: FileLock) -> None:
     """Say that the sweep has ended. The file goes first: who sees it can tell that it is held."""
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
+
+
+@contextmanager
+def ended(folder: SweepFolder) -> Iterator[None]:
+    """Keep the sweep from being looked after by others meanwhile.
+
+    Raises UserError where it is under way. One whose driver was killed has ended.
+    """
+    lock = FileLock(folder.path / LOCK)
+    if not Path(lock.lock_file).exists():
+        yield
+        return
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder.path.name}: is still running; wait for its end, or interrupt it first"
+        ) from None
+    try:
+        yield
+    finally:
+        release(lock)
 
 
 def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:

@@ -14,6 +14,7 @@ import numpy as np
 from raysweep.errors import ArtifactNotFound
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
+from raysweep.pipeline.links import REPORT
 from raysweep.pipeline.selection import Goal, beats
 from raysweep.tracking import ArtifactVersion, Image, Run
 
@@ -53,7 +54,7 @@ class Evaluator:
         context = self._context
         data_ref, metric, goal = context.data.ref, context.metric, context.goal
         config = {"data": data_ref, "model": model_ref, "metric": metric, "goal": goal}
-        run = self._tracker.start_run(self._sweep.run("report", "report", config))
+        run = self._tracker.start_run(self._sweep.run(REPORT, REPORT, config))
         try:
             evaluation = self._evaluate(run, data_ref, model_ref)
             _record(run, evaluation)

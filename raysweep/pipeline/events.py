@@ -14,7 +14,10 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """Ray is up and the data is at hand; `warning` says so where it is not what was asked for."""
+    """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
+
+    `url` is where the tracker's own server shows the project.
+    """
 
     sweep: str
     folder: Path
@@ -27,6 +30,7 @@ class SweepStarted:
     gpus: float
     metric: str
     goal: Goal
+    url: str | None = None
     warning: str | None = None
 
 

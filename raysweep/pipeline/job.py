@@ -13,7 +13,7 @@ from types import TracebackType
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.pipeline.claim import abandoned, claim, release
-from raysweep.pipeline.remote import close_tracker, open_tracker
+from raysweep.pipeline.remote import open_tracker
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Tracker
@@ -44,8 +44,11 @@ def job(config: Config, storage: Storage, backend: str, name: str) -> Iterator[J
         stack.push(partial(_remove_after_wrong_input, folder, made))
         stack.callback(release, claim(folder))
         stack.callback(_remove_scratch, folder)
-        tracker = open_tracker(backend, storage.tracker, tracking.project, tracking.entity)
-        stack.callback(close_tracker, tracker)
+        tracker, store = open_tracker(
+            backend, storage.tracker, tracking.project, tracking.entity, folder.path
+        )
+        stack.callback(store.stop)
+        stack.callback(tracker.close)
         stack.callback(tracker.close_stale, name)
         for dead in abandoned(storage, record):
             tracker.close_stale(dead.record().name)

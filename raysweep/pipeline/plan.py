@@ -9,6 +9,7 @@ from typing import Any
 from raysweep.config import Config, target
 from raysweep.ml import files
 from raysweep.pipeline import preflight, space, stages
+from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.reading import tracker_for_reading
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.stages import Stage
@@ -57,9 +58,10 @@ class Plan:
 
 def make_plan(config: Config, name: str | None = None) -> Plan:
     """Check the input as `run` would, and say what `run` would do. Raises UserError as it would."""
+    config = with_project(config)
     storage = Storage(Path(config.storage))
     choice = choose(config.tracking.backend)
-    preflight.check(config, storage, name, choice.backend)
+    preflight.check(config, storage, name)
     tracking = config.tracking
     record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend)
     known = choice.backend != "trackio" or storage.tracker.exists()

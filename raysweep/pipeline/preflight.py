@@ -16,10 +16,9 @@ CLASSES = 10
 """Of every data set that raysweep reads."""
 
 
-def check(config: Config, storage: Storage, name: str | None, backend: str) -> None:
+def check(config: Config, storage: Storage, name: str | None) -> None:
     """Raise a UserError for the first fault. Quick: torch is not imported."""
-    if backend == "trackio":
-        validate_project(config.tracking.project)
+    validate_project(config.tracking.project)
     storage.check(name)
     if files.dataset_state(config.data.dataset, config.data.resolved_root()) == "present":
         check_train_size(config.data)

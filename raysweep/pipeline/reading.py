@@ -64,12 +64,20 @@ class StoredSweep:
 
 
 def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
-    """Without Ray: one process reads, so the embedded store needs no actor before it."""
-    if record.tracker == "wandb":
-        from raysweep.tracking.wandb_tracker import WandbTracker
+    """Without Ray: one process reads, so the embedded store needs no actor before it.
 
-        return WandbTracker(record.project, record.entity)
+    What W&B recorded is kept in the storage, too, and read there; W&B is asked for the rest.
+    """
     from raysweep.tracking.embedded import TrackioTracker
     from raysweep.tracking.trackio_store import TrackioStore
 
-    return TrackioTracker(TrackioStore(storage.tracker, record.project))
+    def here() -> TrackioTracker:
+        return TrackioTracker(TrackioStore(storage.tracker, record.project))
+
+    if record.tracker != "wandb":
+        return here()
+    from raysweep.tracking.mirror import MirroredTracker
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    there = WandbTracker(record.project, record.entity)
+    return MirroredTracker(here(), there) if storage.tracker.exists() else there

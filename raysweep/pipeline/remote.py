@@ -6,6 +6,7 @@ reach it through Ray itself: no port is opened, no token handed round, no SQLite
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -103,23 +104,25 @@ def on_this_node() -> dict[str, Any]:
     return {"scheduling_strategy": node}
 
 
-def open_tracker(backend: str, root: Path, project: str, entity: str | None) -> Tracker:
-    """The sweep's tracker, ready to be handed to tasks, trials and actors."""
-    if backend == "wandb":
-        from raysweep.tracking.wandb_tracker import WandbTracker
+def open_tracker(
+    backend: str, root: Path, project: str, entity: str | None, scratch: Path
+) -> tuple[Tracker, RemoteStore]:
+    """The sweep's tracker, ready to be handed to tasks, trials and actors; and its one writer.
 
-        return WandbTracker(project, entity)
+    `scratch` is where W&B's client keeps its files, unless WANDB_DIR says.
+    """
     from raysweep.tracking.embedded import TrackioTracker
 
-    return TrackioTracker(RemoteStore.start(root, project))
+    store = RemoteStore.start(root, project)
+    here = TrackioTracker(store)
+    if backend != "wandb":
+        return here, store
+    from raysweep.tracking.mirror import MirroredTracker
+    from raysweep.tracking.wandb_settings import Habits
+    from raysweep.tracking.wandb_tracker import WandbTracker
 
-
-def close_tracker(tracker: Tracker) -> None:
-    """Let go of the tracker, and end the writer that `open_tracker` started."""
-    tracker.close()
-    store = getattr(tracker, "store", None)
-    if isinstance(store, RemoteStore):
-        store.stop()
+    habits = Habits.of(os.environ, scratch)
+    return MirroredTracker(here, WandbTracker(project, entity, habits)), store
 
 
 class RemoteStore:
@@ -170,6 +173,9 @@ class RemoteStore:
         error: str | None = None,
     ) -> None:
         self._call("update_run", run_id, dict(summary), state, error)
+
+    def set_url(self, run_id: str, url: str | None) -> None:
+        self._call("set_url", run_id, url)
 
     def close_stale(self, group: str) -> list[str]:
         stale: list[str] = self._call("close_stale", group)

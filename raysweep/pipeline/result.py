@@ -54,7 +54,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep that ended with a best. `artifacts` maps each input's name to the version used."""
+    """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
+
+    `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
+    its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
+    """
 
     sweep: str
     project: str
@@ -71,6 +75,8 @@ class SweepResult:
     metric: str
     goal: Goal
     rows: tuple[TrialUpdated, ...] = field(repr=False)
+    links: Mapping[str, str] = field(default_factory=dict)
+    unsent: tuple[str, ...] = ()
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -100,6 +106,8 @@ class SweepResult:
                 "metrics": without_nan(self.best.metrics),
             },
             "test": without_nan(vars(self.test)),
+            "links": dict(self.links),
+            "unsent": list(self.unsent),
             "wall_s": round(self.wall_s, 3),
         }
 

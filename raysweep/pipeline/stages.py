@@ -86,12 +86,17 @@ def load_stage(dataset: str, root: Path, train_size: int) -> Stage:
 
 
 def preprocess_stage(raw: ArtifactVersion, steps: Mapping[str, Any]) -> Stage:
-    """Identify the preprocessed data by the raw version's content and the steps."""
+    """Identify the preprocessed data by what identifies the raw data, and the steps.
+
+    Not by the raw version's digest, which is each tracker's own (SHA-256 here, MD5 in W&B).
+    """
     return Stage(
         name="preprocess",
         job_type="preprocess-data",
         artifact=raw.name.removesuffix("-raw") + "-preprocess",
-        fingerprint=fingerprint("preprocess", PREPROCESS_VERSION, steps, {raw.name: raw.digest}),
+        fingerprint=fingerprint(
+            "preprocess", PREPROCESS_VERSION, steps, {raw.name: raw.metadata["fingerprint"]}
+        ),
         config={"preprocess": dict(steps)},
     )
 

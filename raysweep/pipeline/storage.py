@@ -7,6 +7,7 @@
     config.yaml       its whole configuration
     result.json       what came of it: written last
     best/             the winner's files
+    wandb/            what W&B's client keeps, where it records the sweep
     inputs/, tune/    while it runs
 """
 

@@ -16,7 +16,9 @@ from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.evaluator import Evaluator, Report
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepStarted, silent
+from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.job import Job, job
+from raysweep.pipeline.links import links, unsent
 from raysweep.pipeline.progress import Progress
 from raysweep.pipeline.remote import as_actor, as_task, on_this_node, wait_for
 from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
@@ -24,7 +26,7 @@ from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
 from raysweep.pipeline.tuning import run_trials
 from raysweep.pipeline.winner import choose_winner
-from raysweep.tracking import Choice, choose
+from raysweep.tracking import Choice, choose, connect
 from raysweep.tracking.folder import detach
 
 
@@ -49,17 +51,19 @@ def run_sweep(
     gave a model, Interrupted where the user stopped it.
     """
     started = time.monotonic()
-    config = _as_config(config)
+    config = with_project(_as_config(config))
     place = Storage(Path(storage or config.storage))
     choice = choose(config.tracking.backend)
-    preflight.check(config, place, name, choice.backend)
+    preflight.check(config, place, name)
+    tracking = config.tracking
+    url = connect(tracking.project, tracking.entity) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
     try:
         with signals.watched(), cluster.connect(address, local_mode=local_mode, verbose=verbose):
             resources = cluster.resources(config, space.trial_count(config))
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:
-                observer(_announcement(this, config, choice, resources, warning))
+                observer(_announcement(this, config, choice, url, resources, warning))
                 result = _run(this, config, resources, verbose, observer, started)
                 this.folder.write_result(result.to_json())
                 return result
@@ -92,7 +96,12 @@ def _with_data(config: Config) -> tuple[Config, str | None]:
 
 
 def _announcement(
-    job: Job, config: Config, choice: Choice, resources: Resources, warning: str | None
+    job: Job,
+    config: Config,
+    choice: Choice,
+    url: str | None,
+    resources: Resources,
+    warning: str | None,
 ) -> SweepStarted:
     return SweepStarted(
         sweep=job.identity.name,
@@ -106,6 +115,7 @@ def _announcement(
         gpus=resources.gpus,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
+        url=url,
         warning=warning,
     )
 
@@ -142,6 +152,7 @@ def _run(
     report = _evaluate(context, resources, best.artifact)
     model = job.tracker.download(best.artifact, job.folder.best)
     detach(job.folder.best)
+    job.tracker.close_stale(job.identity.name)
     return SweepResult(
         sweep=job.identity.name,
         project=config.tracking.project,
@@ -157,6 +168,8 @@ def _run(
         promotion=report.reason,
         metric=metric.name,
         goal=metric.goal,
+        links=links(job.tracker, job.identity, best.trial),
+        unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
     )
 

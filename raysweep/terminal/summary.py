@@ -43,8 +43,14 @@ def show_result(console: Console, result: SweepResult, storage: Path | None) -> 
         f"model: {result.model_path}",
         soft_wrap=True,
     )
+    for what, url in result.links.items():
+        console.print(f"{what} in W&B: {url}", soft_wrap=True)
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
-    if result.tracker == "trackio":
+    if result.unsent:
+        names = ", ".join(result.unsent)
+        console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)
+        command = f"send it: python -m raysweep sync {result.sweep}{where}"
+    elif result.tracker == "trackio":
         command = f"see it: python -m raysweep dashboard{where}"
     else:
         command = f"next: python -m raysweep lineage {best.artifact}{where}"

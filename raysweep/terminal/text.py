@@ -57,7 +57,8 @@ def headline(start: SweepStarted) -> str:
 
 def recorder(start: SweepStarted) -> str:
     """Who records the sweep, and why."""
-    return f"tracker: {start.tracker} ({start.reason})"
+    where = f"; see it at {start.url}" if start.url else ""
+    return f"tracker: {start.tracker} ({start.reason}){where}"
 
 
 def stage_line(stage: StageFinished) -> str:

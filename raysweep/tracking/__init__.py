@@ -22,7 +22,7 @@ from raysweep.tracking.port import (
     RunState,
     Tracker,
 )
-from raysweep.tracking.select import Backend, Choice, choose
+from raysweep.tracking.select import Backend, Choice, choose, connect, where_the_key_is
 
 __all__ = [
     "METADATA_FILE",
@@ -42,6 +42,8 @@ __all__ = [
     "RunState",
     "Tracker",
     "choose",
+    "connect",
     "parse_reference",
     "validate_project",
+    "where_the_key_is",
 ]

@@ -36,6 +36,10 @@ class TrackioTracker:
         self.store = store
         self.project = store.project
 
+    @property
+    def url(self) -> None:
+        """See Tracker. The dashboard's server is only there while somebody looks."""
+
     def start_run(self, spec: RunSpec) -> Run:
         """See Tracker."""
         self.store.start_run(spec)

@@ -81,26 +81,28 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
-def validate_project(project: str) -> str:
+def validate_project(project: str, where: str = "tracking.project") -> str:
     """The project's name itself. Raises ConfigError for one that a tracker refuses.
+
+    `where` is what named it.
 
     Trackio drops other characters from its file names (`my.model` and `mymodel` would share one
     store) and keeps one prefix and some endings for itself; W&B takes at most 128 characters.
     """
     if not _PROJECT.fullmatch(project):
         raise ConfigError(
-            f"tracking.project: {project!r} is no project name; "
+            f"{where}: {project!r} is no project name; "
             "use 1 to 128 letters, digits, underscores and hyphens"
         )
     if project.startswith(_RESERVED_PREFIX):
         raise ConfigError(
-            f"tracking.project: {project!r} begins with {_RESERVED_PREFIX!r}, "
+            f"{where}: {project!r} begins with {_RESERVED_PREFIX!r}, "
             "which Trackio reserves; choose another name"
         )
     for suffix in _RESERVED_SUFFIXES:
         if project.endswith(suffix) and project != suffix:
             raise ConfigError(
-                f"tracking.project: {project!r} ends with {suffix!r}, "
+                f"{where}: {project!r} ends with {suffix!r}, "
                 "which Trackio reserves; choose another name"
             )
     return project

@@ -217,6 +217,11 @@ class Tracker(Protocol):
     backend: str
     project: str
 
+    @property
+    def url(self) -> str | None:
+        """Where a browser shows the project; None where no server does."""
+        ...
+
     def start_run(self, spec: RunSpec) -> Run:
         """Start the run, or continue the one of that id (its state becomes `running` again)."""
         ...

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from raysweep.errors import UserError
+from raysweep.errors import TrackerRefused, TrackingError, UserError
 
 Backend = Literal["trackio", "wandb"]
 
 _CLOUD_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 """Two names of W&B's own service, of which the client takes a key for either (client 0.31)."""
 
-_OFF_MODES = ("offline", "dryrun", "disabled")
+_OFFLINE = ("offline", "dryrun")
+_OFF_MODES = (*_OFFLINE, "disabled")
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,19 @@ def choose(
     """Pick the tracker; `environ` is where the client would look.
 
     `auto` takes W&B where a key is configured (environment or netrc) and WANDB_MODE does not say
-    otherwise. Raises UserError where `wandb` is asked for and cannot be used.
+    otherwise. `wandb` offline is Trackio, too: W&B's artifacts have no versions there, and `sync`
+    brings them later. Raises UserError where `wandb` is asked for and cannot be used.
     """
     if backend == "trackio":
         return Choice("trackio", "tracking.backend is trackio")
     mode = environ.get("WANDB_MODE", "online")
-    key = _where_the_key_is(environ)
+    if mode in _OFFLINE:
+        return Choice(
+            "trackio",
+            f"WANDB_MODE is {mode}, so runs are kept in Trackio here; "
+            "`python -m raysweep sync` brings them to W&B",
+        )
+    key = where_the_key_is(environ)
     if backend == "auto":
         if key and mode not in _OFF_MODES:
             return Choice("wandb", f"{key} holds a W&B key")
@@ -55,13 +63,23 @@ def choose(
         )
     if mode in _OFF_MODES:
         raise UserError(
-            f"tracking.backend: wandb needs its server (artifacts have no versions offline), and "
-            f"WANDB_MODE is {mode}; unset it, or use --tracker trackio"
+            f"tracking.backend: wandb, and WANDB_MODE is {mode}; unset it, set it to offline, "
+            "or use --tracker trackio"
         )
     return Choice("wandb", f"tracking.backend is wandb, and {key} holds a key")
 
 
-def _where_the_key_is(environ: Mapping[str, str]) -> str | None:
+def connect(project: str, entity: str | None) -> str:
+    """Where W&B shows the project. Raises TrackerRefused, within 15 s, where W&B cannot be had."""
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    try:
+        return WandbTracker(project, entity).url
+    except TrackingError as error:
+        raise TrackerRefused(str(error)) from error
+
+
+def where_the_key_is(environ: Mapping[str, str]) -> str | None:
     """What holds the key, for people; None where nothing does. The key itself goes nowhere."""
     if environ.get("WANDB_API_KEY"):
         return "WANDB_API_KEY"

@@ -74,6 +74,10 @@ class Store(Protocol):
         """Set keys of the run's summary, and with `state` its state and error too."""
         ...
 
+    def set_url(self, run_id: str, url: str | None) -> None:
+        """Note where a browser shows the run, all of which is there; None: it is not, any more."""
+        ...
+
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
         """Keep rows of history. A remote stand-in may return at once; `flush` then waits."""
         ...

@@ -36,10 +36,14 @@ class RunEntry:
     summary: Mapping[str, Json]
     error: str | None
     created: str
+    url: str | None = None
 
     @classmethod
     def started(cls, spec: RunSpec, before: RunEntry | None, now: str) -> RunEntry:
-        """The run as it starts, or starts again: name, summary and birth stay as they were."""
+        """The run as it starts, or starts again: name, summary and birth stay as they were.
+
+        Its `url` goes: what shows there is not all of it any more.
+        """
         return cls(
             name=before.name if before else spec.name,
             job_type=spec.job_type,
@@ -67,6 +71,7 @@ class RunEntry:
             "group": self.group,
             "tags": ", ".join(self.tags),
             **({"error": self.error} if self.error else {}),
+            **({"url": self.url} if self.url else {}),
         }
         trackios_own = {"_Username": None, "_Created": self.created, "_Group": self.group}
         exact = json.dumps(dataclasses.asdict(self))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 
 from raysweep.errors import TrackingError
@@ -71,12 +71,19 @@ def put_rows(
     )
 
 
+def rows_of(db: sqlite3.Connection, run_id: str) -> Iterator[tuple[str, int, dict[str, Json]]]:
+    """All that was logged, (id, step, values) in order; media among the values as payloads."""
+    query = "SELECT log_id, step, metrics FROM metrics WHERE run_id = ? ORDER BY step, id"
+    for row_id, step, text in db.execute(query, (run_id,)):
+        values = {key: number(value) for key, value in json.loads(text).items()}
+        if values:
+            yield row_id, step, values
+
+
 def history_of(db: sqlite3.Connection, run_id: str) -> list[dict[str, Json]]:
     """The numbers logged, a row a step: rows of one step become one, the later value winning."""
-    query = "SELECT step, metrics FROM metrics WHERE run_id = ? ORDER BY step, id"
     rows: dict[int, dict[str, Json]] = {}
-    for step, text in db.execute(query, (run_id,)):
-        values = {key: number(value) for key, value in json.loads(text).items()}
+    for _, step, values in rows_of(db, run_id):
         numbers = {key: value for key, value in values.items() if not is_media(value)}
         if numbers:
             rows.setdefault(step, {"step": step}).update(numbers)
@@ -107,4 +114,5 @@ def record(run_id: str, entry: RunEntry, links: Links) -> RunRecord:
         used=tuple(links.inputs(run_id)),
         logged=tuple(links.outputs(run_id)),
         error=entry.error,
+        url=entry.url,
     )

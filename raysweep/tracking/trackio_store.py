@@ -37,7 +37,13 @@ from raysweep.tracking.port import (
 )
 from raysweep.tracking.store import Pictures, Row, Table
 from raysweep.tracking.trackio_database import Database
-from raysweep.tracking.trackio_rows import RunEntry, pictures_payload, read_media, table_payload
+from raysweep.tracking.trackio_rows import (
+    RunEntry,
+    is_media,
+    pictures_payload,
+    read_media,
+    table_payload,
+)
 
 
 class TrackioStore:
@@ -92,6 +98,11 @@ class TrackioStore:
     def flush(self) -> None:
         """See Store. Nothing is ever in flight here."""
 
+    def set_url(self, run_id: str, url: str | None) -> None:
+        """See Store."""
+        with self._database.writing("note where the run is shown") as db:
+            runs.put_entry(db, run_id, replace(runs.entry_of(db, run_id), url=url))
+
     def close_stale(self, group: str) -> list[str]:
         """See Store."""
         with self._database.writing("close stale runs") as db:
@@ -112,6 +123,12 @@ class TrackioStore:
         with self._database.reading("read history") as db:
             runs.entry_of(db, run_id)
             return runs.history_of(db, run_id)
+
+    def rows(self, run_id: str) -> list[Row]:
+        """All that was logged, media included, by rising step. For whoever publishes the run."""
+        with self._database.reading("read rows") as db:
+            runs.entry_of(db, run_id)
+            return [self._row(*row) for row in runs.rows_of(db, run_id)]
 
     def media(self, run_id: str, key: str) -> Pictures | Table | None:
         """See Store."""
@@ -212,6 +229,15 @@ class TrackioStore:
                 folder = f"{self.project}/{run_id}/{row.step}"
                 values[key] = pictures_payload(media, self._database.media, folder)
         return values
+
+    def _row(self, row_id: str, step: int, values: Mapping[str, Json]) -> Row:
+        media = {
+            key: read_media(value, self._database.media)
+            for key, value in values.items()
+            if is_media(value)
+        }
+        metrics = {key: value for key, value in values.items() if key not in media}
+        return Row(row_id, step, metrics, media)
 
     def _must_be_staged(self, name: str, file: ArtifactFile) -> None:
         if not self._blobs.path(file.digest).is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,14 @@ class Project:
             )
         return entity
 
+    @property
+    def url(self) -> str:
+        """Where a browser shows the project."""
+        with self.explained("connect"):
+            assert self.api, "verifies the key, which a configured entity would not ask for"
+            app = wandb.setup().settings.app_url
+        return f"{app.rstrip('/')}/{self.entity}/{self.name}"
+
     def path(self, name: str) -> str:
         """`entity/project/name`: how the client names a run or an artifact."""
         return f"{self.entity}/{self.name}/{name}"
@@ -74,23 +82,27 @@ class Project:
             self.api.flush()  # the client caches runs for as long as the process lives
             return self.api.run(self.path(run_id))
 
+    def find_run(self, run_id: str) -> Any | None:
+        """The run as the server knows it now, or None where it knows none."""
+        with self.explained(f"look for run {run_id}"):
+            return next(iter(self._runs({"name": run_id})), None)
+
     def runs(self, group: str | None) -> list[Any]:
         """The runs of a group, or of the project, oldest first."""
         with self.explained("read runs"):
-            self.api.flush()
-            try:
-                return list(
-                    self.api.runs(
-                        f"{self.entity}/{self.name}",
-                        filters={"group": group} if group is not None else {},
-                        order="+created_at",
-                        lazy=False,
-                    )
-                )
-            except ValueError as error:
-                if "Could not find project" in str(error):  # W&B makes it with its first run
-                    return []
-                raise
+            return self._runs({"group": group} if group is not None else {})
+
+    def _runs(self, filters: Mapping[str, str]) -> list[Any]:
+        self.api.flush()
+        try:
+            place = f"{self.entity}/{self.name}"
+            return list(
+                self.api.runs(place, filters=dict(filters), order="+created_at", lazy=False)
+            )
+        except ValueError as error:
+            if "Could not find project" in str(error):  # W&B makes it with its first run
+                return []
+            raise
 
     @contextmanager
     def explained(self, what: str) -> Iterator[None]:

@@ -116,6 +116,11 @@ def history_of(run: Any) -> list[dict[str, Json]]:
     return rows
 
 
+def last_step_of(run: Any) -> int:
+    """The last step with a row, whatever is in it; -1 where there is none."""
+    return max((row["_step"] for row in run.scan_history(page_size=1_000_000)), default=-1)
+
+
 def images_of(run: Any, key: str) -> list[Image]:
     """The pictures last logged under `key`. Raises TrackingError where none were."""
     value = run.summary_metrics.get(key)

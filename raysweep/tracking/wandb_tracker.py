@@ -7,6 +7,7 @@ W&B has most of what the port asks for. Bridged are: metadata as a part of the v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from raysweep.tracking import lineage, wandb_read
 from raysweep.tracking.folder import fresh_folder
 from raysweep.tracking.metadata import metadata_bytes, plain
 from raysweep.tracking.names import check_alias, check_artifact_name, check_run_id
-from raysweep.tracking.pictures import to_pillow
+from raysweep.tracking.pictures import from_png, to_pillow
 from raysweep.tracking.port import (
     METADATA_FILE,
     STALE_ERROR,
@@ -26,37 +27,13 @@ from raysweep.tracking.port import (
     Image,
     Json,
     Lineage,
-    Run,
     RunRecord,
     RunSpec,
     RunState,
 )
+from raysweep.tracking.store import Row, Table
 from raysweep.tracking.wandb_project import Project
-
-_FINISH_TIMEOUT_S = 60.0
-_UPLOAD_TIMEOUT_S = 1800
-
-_QUICK: dict[str, Any] = {
-    # A first init takes 0.5 s, a later one 0.02 s, without these collectors (FACTS).
-    "console": "off",
-    "silent": True,
-    "disable_git": True,
-    "save_code": False,
-    "x_disable_stats": True,
-    "x_disable_meta": True,
-    "x_save_requirements": False,
-}
-_BOUNDED: dict[str, Any] = {
-    # With the client's own 20 to 200 retries, finish() outlives a lost server by many minutes.
-    "init_timeout": 30,
-    "finish_timeout": _FINISH_TIMEOUT_S,
-    "finish_timeout_raises": True,
-    "x_graphql_retry_max": 5,
-    "x_graphql_timeout_seconds": 30,
-    "x_file_stream_retry_max": 5,
-    "x_file_stream_timeout_seconds": 30,
-    "x_file_transfer_retry_max": 5,
-}
+from raysweep.tracking.wandb_settings import BOUNDED, QUICK, UPLOAD_TIMEOUT_S, Habits
 
 _open_runs: dict[str, wandb.Run] = {}
 """This process's open runs by id: the client refuses a second `init` of one it has open."""
@@ -65,34 +42,48 @@ _open_runs: dict[str, wandb.Run] = {}
 class WandbTracker:
     """The project in W&B, of `entity` or the key's default. Connects when first used.
 
-    Pickles as its two names: the key stays in each machine's environment or netrc.
+    Pickles as its names and habits: the key stays in each machine's environment or netrc.
     """
 
     backend = "wandb"
 
-    def __init__(self, project: str, entity: str | None = None) -> None:
+    def __init__(
+        self, project: str, entity: str | None = None, habits: Habits | None = None
+    ) -> None:
         self._project = Project(project, entity)
+        self._habits = habits or Habits()
         self.project = project
 
-    def start_run(self, spec: RunSpec) -> Run:
+    @property
+    def url(self) -> str:
+        """Where a browser shows the project. Raises TrackingError, within 15 s, for a server that
+        does not answer, and one that refuses the key."""
+        return self._project.url
+
+    def start_run(self, spec: RunSpec) -> WandbRun:
         """See Tracker."""
         check_run_id(spec.id)
         with self._project.explained(f"start run {spec.id}"):
             if left_open := _open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
+            folder = self._habits.folder
+            if folder:
+                with suppress(OSError):  # the client then takes the machine's temporary folder
+                    Path(folder).mkdir(parents=True, exist_ok=True)
             run = wandb.init(
+                dir=folder,
                 entity=self._project.entity,
                 project=self.project,
                 id=spec.id,
                 resume="allow",
                 reinit="create_new",  # else it returns the run that is active in this process
                 name=spec.name,
-                group=spec.group,
+                group=self._habits.group or spec.group,
                 job_type=spec.job_type,
-                tags=list(spec.tags),
+                tags=list(dict.fromkeys([*spec.tags, *self._habits.tags])),
                 config=plain(spec.config, "config", strict=False),
                 allow_val_change=True,
-                settings=wandb.Settings(**_QUICK, **_BOUNDED),
+                settings=wandb.Settings(**QUICK, **BOUNDED),
             )
             _open_runs[spec.id] = run
             if run.resumed:
@@ -183,11 +174,36 @@ class WandbTracker:
     def close_stale(self, group: str) -> list[str]:
         """See Tracker."""
         stale = [run for run in self._project.runs(group) if run.state == "running"]
-        with self._project.explained("close stale runs"):
-            for run in stale:
-                run.summary.update({wandb_read.ERROR_KEY: STALE_ERROR})
-                run.update_state("failed")
+        for run in stale:
+            self._close(run)
         return [run.id for run in stale]
+
+    def find_run(self, run_id: str) -> RunRecord | None:
+        """The run, if W&B has it."""
+        run = self._project.find_run(run_id)
+        with self._project.explained(f"read run {run_id}"):
+            return wandb_read.record_of(run) if run else None
+
+    def last_step(self, run_id: str) -> int:
+        """The last step of which the run has a row, media included; -1 where it has none."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read history of run {run_id}"):
+            return wandb_read.last_step_of(run)
+
+    def close_run(self, run_id: str) -> str | None:
+        """As `close_stale`, of one run: where W&B shows it, or None if it has no such run."""
+        run = self._project.find_run(run_id)
+        if run is None:
+            return None
+        if run.state == "running":
+            self._close(run)
+        url: str = run.url
+        return url
+
+    def _close(self, run: Any) -> None:
+        with self._project.explained(f"close run {run.id}"):
+            run.summary.update({wandb_read.ERROR_KEY: STALE_ERROR})
+            run.update_state("failed")
 
     def close(self) -> None:
         """See Tracker. The connection is the client's own, shared by the process."""
@@ -214,11 +230,7 @@ class WandbRun:
     def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
         """See Run."""
         with self._project.explained(f"log images {key}"):
-            pictures = [
-                # As Pillow's: of an array the client guesses the range, and may scale it.
-                wandb.Image(to_pillow(image), caption=image.caption, file_type="png")
-                for image in images
-            ]
+            pictures = [_picture(image) for image in images]
         self._log({key: pictures}, step)
 
     def log_table(
@@ -226,8 +238,20 @@ class WandbRun:
     ) -> None:
         """See Run."""
         with self._project.explained(f"log table {key}"):
-            table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+            table = _table(columns, rows)
         self._log({key: table}, step)
+
+    def log_row(self, row: Row) -> None:
+        """Log all of a step at once: what this process then leaves is never a part of it."""
+        media: dict[str, Any] = {}
+        with self._project.explained("log"):
+            for key, value in row.media.items():
+                if isinstance(value, Table):
+                    media[key] = _table(value.columns, value.rows)
+                else:
+                    images = [Image(from_png(png), caption) for png, caption in value.items]
+                    media[key] = [_picture(image) for image in images]
+        self._log({**row.metrics, **media}, row.step)
 
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
@@ -252,7 +276,7 @@ class WandbRun:
                 artifact.add_file(str(path), name=name)
             with artifact.new_file(METADATA_FILE, mode="wb") as file:
                 file.write(metadata_bytes(draft.metadata))
-            self._run.log_artifact(artifact).wait(timeout=_UPLOAD_TIMEOUT_S)
+            self._run.log_artifact(artifact).wait(timeout=UPLOAD_TIMEOUT_S)
             return wandb_read.version_of(artifact)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
@@ -265,7 +289,7 @@ class WandbRun:
         """See Run, and the class."""
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. Raises TrackingError if the server has not all of it within 60 s."""
+        """See Run. Raises TrackingError if the server has not all of it in FINISH_TIMEOUT_S."""
         if self._finished:
             return
         self._finished = True
@@ -283,3 +307,12 @@ class WandbRun:
     def _must_be_open(self) -> None:
         if self._finished:
             raise TrackingError(f"run {self.id!r}: is finished; start it again to log more")
+
+
+def _picture(image: Image) -> wandb.Image:
+    """As Pillow's: of an array the client guesses the range, and may scale it."""
+    return wandb.Image(to_pillow(image), caption=image.caption, file_type="png")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> wandb.Table:
+    return wandb.Table(columns=list(columns), data=[list(row) for row in rows])

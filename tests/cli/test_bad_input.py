@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from family import in_folder, still_alive
 
 from raysweep.cli import main
 
 from commands import call
+from family import in_folder, still_alive
 
 AS_NOBODY = """
 import os, sys

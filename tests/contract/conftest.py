@@ -62,6 +62,17 @@ def wandb(root: Path) -> Iterator[Tracker]:
 
 
 @contextmanager
+def mirrored(root: Path) -> Iterator[Tracker]:
+    """W&B as a sweep has it: each call kept in the embedded store, and sent."""
+    from raysweep.tracking.mirror import MirroredTracker
+
+    with wandb(root) as there, trackio(root) as here:
+        tracker = MirroredTracker(here, there)
+        yield tracker
+        assert tracker.connection.lost is None
+
+
+@contextmanager
 def wandb_real(root: Path) -> Iterator[Tracker]:
     """A real W&B server, in a project of the test's own, with the key that the tests began with."""
     from raysweep.tracking.wandb_tracker import WandbTracker
@@ -81,6 +92,7 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
     "trackio-process": trackio_process,
     "trackio-actor": trackio_actor,
     "wandb": wandb,
+    "mirrored": mirrored,
 } | ({"wandb-real": wandb_real} if os.environ.get("RAYSWEEP_TEST_WANDB") == "1" else {})
 """How to get a tracker that is empty, given a folder for it that does not exist yet."""
 

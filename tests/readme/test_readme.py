@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli import _parser
+from raysweep.arguments import parser
 
 from commands import REPOSITORY
 from ray_head import ray_head
@@ -62,4 +62,4 @@ def test_its_commands_parse() -> None:
     commands = re.findall(r"^\$ python -m raysweep (.+)$", README, flags=re.MULTILINE)
     assert commands
     for command in commands:
-        assert _parser().parse_args(shlex.split(command)).command
+        assert parser().parse_args(shlex.split(command)).command

@@ -14,7 +14,7 @@ import pytest
 import wandb
 from wandb.sdk import wandb_setup
 
-from wandb_server.server import WandbServer
+from wandb_server.server import WandbServer, let_pass
 
 
 @contextmanager
@@ -34,6 +34,7 @@ def lent() -> Iterator[WandbServer]:
             yield server
         finally:
             left = server.faults.take_left()
+            server.intercept = let_pass
             # A run left open keeps threads that outlive the client's process, and then raise.
             wandb_setup.singleton().finish_all_active_runs()
             violations = server.take_violations()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,15 @@ API_KEY = "5ec2e7" * 7  # 42 characters: the client takes no fewer than 40
 USERNAME = "tester"
 
 
+Intercept = Callable[[Request, Callable[[], bytes]], bytes | None]
+"""Does the request, or does not; None closes the connection without an answer."""
+
+
+def let_pass(request: Request, act: Callable[[], bytes]) -> bytes | None:
+    """The Intercept of a server that nobody intercepts."""
+    return act()
+
+
 class WandbServer:
     """A server on a free port of loopback; `folder` takes uploads, and the client's own files."""
 
@@ -34,6 +43,7 @@ class WandbServer:
         self._listener: _Listener | None = None
         self.faults = Faults()
         self.requests: list[Request] = []
+        self.intercept: Intercept = let_pass
         (folder / "blobs").mkdir(parents=True)
         self.state = State(BlobStore(folder / "blobs"), USERNAME)
         self.router = Router(self.state, API_KEY)

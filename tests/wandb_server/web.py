@@ -71,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wandb.requests.append(request)
         fault = self.wandb.faults.take(request.operation)
         if fault is None:
-            return Answer(act())
+            body = self.wandb.intercept(request, act)
+            return None if body is None else Answer(body)
         if fault.after:
             act()
         return _failed(fault)

@@ -47,6 +47,8 @@ def result(tmp_path: Path) -> SweepResult:
         metric="validation/accuracy",
         goal="maximize",
         rows=ROWS,
+        links={"project": "https://server/team/artifacts-example"},
+        unsent=("report-one",),
     )
 
 

@@ -1,0 +1,101 @@
+"""The command line: every command, its arguments and their help."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def parser() -> argparse.ArgumentParser:
+    """`python -m raysweep …`; `command` of what it parses is the command's name."""
+    root = argparse.ArgumentParser(
+        prog="python -m raysweep",
+        description="From raw data to a model tagged `best`, in one command, on Ray.",
+    )
+    root.add_argument(
+        "--version", action=_ShowVersion, nargs=0, help="show the version number and exit"
+    )
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--storage", type=Path, metavar="DIR", help="where sweeps are kept (default ./runs)"
+    )
+    common.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+    sweep = argparse.ArgumentParser(add_help=False)
+    sweep.add_argument(
+        "config", nargs="?", type=Path, help="a YAML file (default: the MNIST sweep)"
+    )
+    sweep.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key, e.g. train.epochs=3; may be repeated",
+    )
+    sweep.add_argument("--sweep", type=Path, metavar="FILE", help="a W&B sweep YAML")
+    sweep.add_argument(
+        "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
+    )
+    sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
+
+    run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")
+    run.add_argument(
+        "--address", metavar="ADDR", help="join a Ray cluster: auto, HOST:PORT or ray://HOST:PORT"
+    )
+    run.add_argument(
+        "--local-mode", action="store_true", help="everything in one process, for a debugger"
+    )
+    run.add_argument("--verbose", action="store_true", help="show what Ray says")
+    run.set_defaults(command="run")
+
+    plan = commands.add_parser(
+        "plan", parents=[sweep, common], help="check the input and show what would run"
+    )
+    plan.set_defaults(command="plan")
+
+    listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
+    listing.set_defaults(command="list")
+
+    stored = argparse.ArgumentParser(add_help=False, parents=[common])
+    best = commands.add_parser("best", parents=[stored], help="the winner of a sweep")
+    best.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    best.add_argument("--download", type=Path, metavar="DIR", help="copy its files to a new folder")
+    best.set_defaults(command="best")
+
+    lineage = commands.add_parser(
+        "lineage", parents=[stored], help="what an artifact came from, and what came of it"
+    )
+    lineage.add_argument("artifact", help="name:vK or name:alias, e.g. trained-model:best")
+    lineage.add_argument("--sweep", help="whose project to look in (default: the latest sweep's)")
+    lineage.set_defaults(command="lineage")
+
+    dashboard = commands.add_parser(
+        "dashboard", parents=[stored], help="open the tracker's page on the best's lineage"
+    )
+    dashboard.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    dashboard.add_argument("--port", type=int, help="port on 127.0.0.1 (default: a free one)")
+    dashboard.add_argument(
+        "--no-browser", action="store_true", help="print the address and open nothing"
+    )
+    dashboard.set_defaults(command="dashboard")
+
+    sync = commands.add_parser(
+        "sync", parents=[stored], help="bring a sweep to W&B that is kept here"
+    )
+    sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    sync.set_defaults(command="sync")
+    return root
+
+
+class _ShowVersion(argparse.Action):
+    """Reads the package's metadata only when `--version` asks (30 ms)."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from raysweep.version import __version__
+
+        print(f"raysweep {__version__}")
+        parser.exit()

@@ -1,0 +1,109 @@
+"""`sync`: a sweep that is kept here, brought to W&B. Without Ray or torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from raysweep.errors import UserError
+from raysweep.pipeline.claim import ended
+from raysweep.pipeline.links import links, unsent
+from raysweep.pipeline.reading import StoredSweep
+from raysweep.pipeline.stages import SweepIdentity
+from raysweep.tracking import connect, where_the_key_is
+from raysweep.tracking.publish import Published, Publisher, RunPublished
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What `sync` did: `sent` and `there` are run ids; `versions` maps ours to W&B's."""
+
+    sweep: str
+    url: str
+    published: Published
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.published
+        return {
+            "sweep": self.sweep,
+            "url": self.url,
+            "runs": {"sent": found.sent, "there": found.there},
+            "artifacts": found.versions,
+            "aliases": found.aliases,
+            "lacking": found.lacking,
+        }
+
+
+def sync_sweep(
+    storage: Path,
+    name: str | None = None,
+    tell: Callable[[RunPublished], None] = lambda event: None,
+    environ: Mapping[str, str] = os.environ,
+) -> Synced:
+    """Bring the named sweep, or the latest, to W&B, with all that it came from.
+
+    May be repeated, and goes on where an earlier call was cut short. Raises UserError where there
+    is no such sweep, it is still running, or W&B cannot be had; TrackingError where W&B fails.
+    """
+    from raysweep.tracking.trackio_store import TrackioStore
+    from raysweep.tracking.wandb_settings import Habits
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    stored = StoredSweep.find(storage, name)
+    if where_the_key_is(environ) is None:
+        raise UserError(
+            "sync: needs a W&B key and none is configured; run `wandb login` or set WANDB_API_KEY"
+        )
+    record = stored.record
+    with _alone(stored), ended(stored.folder):
+        url = connect(record.project, record.entity)
+        store = TrackioStore(stored.storage.tracker, record.project)
+        store.close_stale(record.name)
+        habits = Habits.of(environ, stored.folder.path)
+        there = WandbTracker(record.project, record.entity, habits)
+        published = Publisher(store, there).publish(record.name, tell)
+        _note_in_result(stored, url)
+    return Synced(record.name, url, published)
+
+
+@contextmanager
+def _alone(stored: StoredSweep) -> Iterator[None]:
+    """One sync a storage: two that log the same version at once could both make it."""
+    lock = FileLock(stored.storage.tracker / "sync.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"--storage {stored.storage.root}: another sync is running; wait for its end"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _note_in_result(stored: StoredSweep, url: str) -> None:
+    """The sweep's result, with its pages in W&B and the versions that it has there now."""
+    result = stored.folder.result()
+    if result is None:
+        return
+    record, best = stored.record, result["best"]
+    tracker = stored.tracker()
+    try:
+        sweep = SweepIdentity(record.name, record.id)
+        result["links"] = links(tracker, sweep, best["trial"]) | {"project": url}
+        result["unsent"] = list(unsent(tracker, sweep))
+        best["artifact"] = tracker.artifact(best["artifact"]).ref
+        result["artifacts"] = {
+            artifact: tracker.artifact(f"{artifact}:{version}").version
+            for artifact, version in result["artifacts"].items()
+        }
+    finally:
+        tracker.close()
+    stored.folder.write_result(result)

@@ -1,0 +1,65 @@
+"""`sync` as a person sees it: a bar while it goes, and what came of it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from raysweep.pipeline.syncing import Synced
+from raysweep.terminal import text
+from raysweep.tracking.publish import RunPublished
+
+
+class SyncProgress:
+    """A bar of runs in a terminal; elsewhere a line a run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("connecting to W&B", total=None)
+
+    def __enter__(self) -> SyncProgress:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def __call__(self, event: RunPublished) -> None:
+        if self._console.is_terminal:
+            self._bar.update(
+                self._task,
+                description=event.run.name,
+                total=event.total,
+                completed=event.done,
+            )
+            return
+        what = "sent" if event.sent else "there already"
+        self._console.print(f"{event.done}/{event.total}  {event.run.name}  {what}")
+
+
+def show_synced(console: Console, synced: Synced) -> None:
+    """How much was sent, and where it is."""
+    found = synced.published
+    sent, there = len(found.sent), len(found.there)
+    console.print(
+        f"{synced.sweep}: {text.plural(sent, 'run')} sent, {there} there already, "
+        f"{text.plural(len(found.versions), 'version')} verified",
+    )
+    for run_id, steps in found.lacking.items():
+        shown = ", ".join(map(str, steps[:5])) + (" …" if len(steps) > 5 else "")
+        console.print(
+            f"run {run_id}: W&B has rows of steps {shown} in part, and takes no more of them",
+            style="yellow",
+            soft_wrap=True,
+        )
+    console.print(f"see it: {synced.url}", soft_wrap=True)

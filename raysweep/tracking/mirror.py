@@ -1,0 +1,381 @@
+"""W&B with the embedded store beside it: every call is kept here first, and then sent there.
+
+So a server that goes away in mid-sweep costs nothing but the sending: training goes on, and `sync`
+(see `publish`) sends the rest. What is named by a reference has W&B's version where W&B has it,
+`trained-model:v12`, and else one of its own, `trained-model:local-3`, which no version of W&B can
+be taken for. The version here carries W&B's number as its alias `wandb-v12`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.tracking import lineage
+from raysweep.tracking.embedded import TrackioTracker
+from raysweep.tracking.names import parse_reference
+from raysweep.tracking.port import (
+    METADATA_FILE,
+    ArtifactDraft,
+    ArtifactVersion,
+    Image,
+    Json,
+    Lineage,
+    LineageNode,
+    Run,
+    RunRecord,
+    RunSpec,
+    RunState,
+)
+from raysweep.tracking.wandb_tracker import WandbTracker
+
+T = TypeVar("T")
+
+_THERE = "wandb-"  # before W&B's version, in an alias of the version here
+_HERE = "local-"  # before the number of a version that W&B does not have
+
+
+class Connection:
+    """This process's way to W&B. Lost once, it is not tried again: each try would be waited for."""
+
+    def __init__(self) -> None:
+        self.lost: str | None = None
+
+    def attempt(self, call: Callable[[], T]) -> T | None:
+        """What the call gives, or None where W&B cannot be had. ArtifactNotFound is an answer."""
+        if self.lost is not None:
+            return None
+        try:
+            return call()
+        except ArtifactNotFound:
+            raise
+        except TrackingError as error:
+            self.lost = str(error)
+            return None
+
+    def __reduce__(self) -> tuple[type[Connection], tuple[()]]:
+        """Another process has a way of its own."""
+        return Connection, ()
+
+
+class MirroredTracker:
+    """The project in both. Reads come from here, but for what only W&B can know."""
+
+    backend = "wandb"
+
+    def __init__(
+        self, here: TrackioTracker, there: WandbTracker, connection: Connection | None = None
+    ) -> None:
+        self.here = here
+        self.there = there
+        self.project = there.project
+        self.connection = connection or Connection()
+
+    @property
+    def url(self) -> str | None:
+        """See Tracker."""
+        return self.connection.attempt(lambda: self.there.url)
+
+    def start_run(self, spec: RunSpec) -> Run:
+        """See Tracker."""
+        mine = self.here.start_run(spec)
+        return MirroredRun(self, mine, self.connection.attempt(lambda: self.there.start_run(spec)))
+
+    def artifact(self, ref: str) -> ArtifactVersion:
+        """See Tracker. W&B is asked for what is not here, and for whatever an alias means there."""
+        mine = self.kept(ref)
+        if mine is not None:
+            return self.presented(mine)
+        theirs = self.connection.attempt(lambda: self.there.artifact(ref))
+        if theirs is not None:
+            return self._presented_as(theirs)
+        if is_version(parse_reference(ref).spec):  # the same number here is another version
+            raise TrackingError(f"artifact {ref!r}: only W&B has it; {self.connection.lost}")
+        return self.presented(self.here.artifact(ref))
+
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        """See Tracker. One that W&B alone has is brought here, with all that it came from."""
+        theirs = self.connection.attempt(lambda: self.there.find_artifact(name, fingerprint))
+        if theirs is not None:
+            self.bring(theirs)
+            return self._presented_as(theirs)
+        if self.connection.lost is None:
+            return None
+        mine = self.here.find_artifact(name, fingerprint)
+        return self.presented(mine) if mine else None
+
+    def download(self, ref: str, folder: Path) -> ArtifactVersion:
+        """See Tracker. From here, wherever it is here."""
+        mine = self.kept(ref) or self.kept(self.artifact(ref).ref)
+        if mine is None:
+            return self.there.download(ref, folder)
+        return self.presented(self.here.download(mine.ref, folder))
+
+    def set_alias(self, ref: str, alias: str) -> None:
+        """See Tracker."""
+        version = self.artifact(ref)
+        mine = self.kept(version.ref)
+        if mine is not None:
+            self.here.set_alias(mine.ref, alias)
+        if not _is_pending(version):
+            self.connection.attempt(lambda: self.there.set_alias(version.ref, alias))
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        """See Tracker."""
+        version = self.artifact(ref)
+        mine = self.kept(version.ref)
+        if mine is not None:
+            self.here.remove_alias(mine.ref, alias)
+        if not _is_pending(version):
+            self.connection.attempt(lambda: self.there.remove_alias(version.ref, alias))
+
+    def run(self, run_id: str) -> RunRecord:
+        """See Tracker."""
+        return self._presented_run(self.here.run(run_id))
+
+    def runs(self, group: str | None = None) -> list[RunRecord]:
+        """See Tracker."""
+        return [self._presented_run(record) for record in self.here.runs(group)]
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        """See Tracker."""
+        return self.here.history(run_id)
+
+    def images(self, run_id: str, key: str) -> list[Image]:
+        """See Tracker."""
+        return self.here.images(run_id, key)
+
+    def table(self, run_id: str, key: str) -> tuple[list[str], list[list[Json]]]:
+        """See Tracker."""
+        return self.here.table(run_id, key)
+
+    def lineage(self, ref: str) -> Lineage:
+        """See Tracker."""
+        mine = self.kept(self.artifact(ref).ref)
+        if mine is None:
+            return self.there.lineage(ref)
+        found = self.here.lineage(mine.ref)
+        nodes = {node.id: self._presented_node(node) for node in found.nodes}
+        return Lineage(
+            focus=nodes[found.focus].id,
+            nodes=tuple(nodes.values()),
+            edges=tuple((nodes[start].id, nodes[end].id) for start, end in found.edges),
+        )
+
+    def close_stale(self, group: str) -> list[str]:
+        """See Tracker. Only this storage's own runs: another's group in W&B may have the name."""
+        stale = self.here.close_stale(group)
+        for run_id in stale:
+            url = self.connection.attempt(partial(self._close_there, run_id))
+            self.here.store.set_url(run_id, url)
+        return stale
+
+    def close(self) -> None:
+        """See Tracker."""
+        self.there.close()
+        self.here.close()
+
+    def kept(self, ref: str) -> ArtifactVersion | None:
+        """The version here that the reference means there; None for an alias, or one not here."""
+        reference = parse_reference(ref)
+        if reference.spec.startswith(_HERE):
+            return self.here.artifact(f"{reference.name}:v{reference.spec.removeprefix(_HERE)}")
+        if not is_version(reference.spec):
+            return None
+        with suppress(ArtifactNotFound):
+            return self.here.artifact(f"{reference.name}:{_THERE}{reference.spec}")
+        return None
+
+    def presented(self, mine: ArtifactVersion) -> ArtifactVersion:
+        """A version here under the number that W&B gave it, or as one that it does not have."""
+        theirs = version_there(mine)
+        aliases = tuple(alias for alias in mine.aliases if not alias.startswith(_THERE))
+        version = theirs or _HERE + mine.version.removeprefix("v")
+        return replace(mine, version=version, aliases=aliases)
+
+    def note(self, mine: ArtifactVersion, version: str) -> None:
+        """Remember which version of W&B's it is, and no other: the project may be a new one."""
+        for alias in mine.aliases:
+            if alias.startswith(_THERE) and alias != _THERE + version:
+                self.here.remove_alias(mine.ref, alias)
+        self.here.set_alias(mine.ref, _THERE + version)
+
+    def _presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
+        """W&B's version as it is here, where it is; its aliases, which others may have moved."""
+        mine = self._copy(theirs)
+        return replace(self.presented(mine), aliases=theirs.aliases) if mine else theirs
+
+    def _copy(self, theirs: ArtifactVersion) -> ArtifactVersion | None:
+        """The version here that it is; an alias alone may be left of another W&B project."""
+        mine = self.kept(theirs.ref)
+        return mine if mine is not None and mine.metadata == theirs.metadata else None
+
+    def _presented_ref(self, ref: str) -> str:
+        return self.presented(self.here.artifact(ref)).ref
+
+    def _presented_run(self, record: RunRecord) -> RunRecord:
+        used, logged = (
+            tuple(self._presented_ref(ref) for ref in refs) for refs in (record.used, record.logged)
+        )
+        return replace(record, used=used, logged=logged)
+
+    def _presented_node(self, node: LineageNode) -> LineageNode:
+        if node.kind == "run":
+            return node
+        version = self.presented(self.here.artifact(f"{node.name}:{node.version}"))
+        return replace(
+            node,
+            id=lineage.artifact_node_id(version.ref),
+            version=version.version,
+            aliases=version.aliases,
+        )
+
+    def _close_there(self, run_id: str) -> str | None:
+        """Where W&B shows the run that died, if it had sent all that is kept of it."""
+        url = self.there.close_run(run_id)
+        if url is None or len(self.there.history(run_id)) != len(self.here.history(run_id)):
+            return None
+        return url
+
+    def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
+        """The version's copy here, made if need be with its producer and all before it."""
+        if mine := self._copy(theirs):
+            return mine
+        record = self.there.run(theirs.producer) if theirs.producer else None
+        used = [self.bring(self.there.artifact(ref)).ref for ref in record.used] if record else []
+        run = self.here.start_run(_spec_of(record, theirs))
+        with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
+            path = Path(folder) / "files"
+            self.there.download(theirs.ref, path)
+            for ref in used:
+                run.use_artifact(ref)
+            names = [file.path for file in theirs.files if file.path != METADATA_FILE]
+            mine = run.log_artifact(
+                ArtifactDraft(
+                    theirs.name,
+                    theirs.type,
+                    theirs.description,
+                    theirs.metadata,
+                    {name: path / name for name in names},
+                )
+            )
+        if record is not None:
+            run.summarize(record.summary)
+        run.finish()
+        if record is not None:
+            self.here.store.set_url(run.id, record.url)
+        self.note(mine, theirs.version)
+        return mine
+
+
+class MirroredRun:
+    """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
+
+    def __init__(self, tracker: MirroredTracker, mine: Run, theirs: Run | None) -> None:
+        self.id = mine.id
+        self._tracker = tracker
+        self._mine = mine
+        self._theirs = theirs
+        self._finished = False
+
+    @property
+    def url(self) -> str | None:
+        """See Run."""
+        return self._theirs.url if self._theirs else None
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """See Run."""
+        self._mine.log(metrics, step)
+        self._send(lambda run: run.log(metrics, step))
+
+    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
+        """See Run."""
+        self._mine.log_images(key, images, step)
+        self._send(lambda run: run.log_images(key, images, step))
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
+    ) -> None:
+        """See Run."""
+        self._mine.log_table(key, columns, rows, step)
+        self._send(lambda run: run.log_table(key, columns, rows, step))
+
+    def use_artifact(self, ref: str) -> ArtifactVersion:
+        """See Run."""
+        if self._finished:
+            raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
+        tracker = self._tracker
+        version = tracker.artifact(ref)
+        mine = tracker.kept(version.ref) or tracker.bring(version)
+        self._mine.use_artifact(mine.ref)
+        if _is_pending(version):
+            self._theirs = None  # it cannot be told what it used
+        self._send(lambda run: run.use_artifact(version.ref))
+        return version
+
+    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
+        """See Run."""
+        mine = self._mine.log_artifact(draft)
+        theirs = self._send(lambda run: run.log_artifact(draft))
+        if theirs is None:
+            return self._tracker.presented(mine)
+        self._tracker.note(mine, theirs.version)
+        return self._tracker.artifact(theirs.ref)
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """See Run."""
+        self._mine.summarize(values)
+        self._send(lambda run: run.summarize(values))
+
+    def flush(self) -> None:
+        """See Run."""
+        self._mine.flush()
+        self._send(lambda run: run.flush())
+
+    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
+        """See Run. When all of it was sent, the run here knows where W&B shows it."""
+        self._finished = True
+        self._mine.finish(state, error)
+        self._send(lambda run: run.finish(state, error))
+        if self._theirs is not None:
+            self._tracker.here.store.set_url(self.id, self._theirs.url)
+            self._theirs = None
+
+    def _send(self, call: Callable[[Run], T]) -> T | None:
+        theirs = self._theirs
+        if theirs is None:
+            return None
+        answer = self._tracker.connection.attempt(lambda: call(theirs))
+        if self._tracker.connection.lost is not None:
+            self._theirs = None
+        return answer
+
+
+def is_version(spec: str) -> bool:
+    """Whether it is `vK` and no alias."""
+    return spec[:1] == "v" and spec[1:].isdecimal()
+
+
+def version_there(mine: ArtifactVersion) -> str | None:
+    """W&B's number `vK` of a version here; the latest one, where several were noted."""
+    found = [a.removeprefix(_THERE) for a in mine.aliases if a.startswith(_THERE)]
+    return max(found, key=lambda version: int(version[1:]), default=None)
+
+
+def _is_pending(version: ArtifactVersion) -> bool:
+    return version.version.startswith(_HERE)
+
+
+def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:
+    if record is None:  # its run was deleted there
+        run_id = f"wandb-{theirs.name}-{theirs.version}"
+        return RunSpec(run_id, run_id, "unknown", "wandb")
+    return RunSpec(
+        record.id, record.name, record.job_type, record.group, record.config, record.tags
+    )

@@ -1,0 +1,63 @@
+"""What the client is told besides the run: bounds for its waits, and the user's W&B habits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+INIT_TIMEOUT_S = 15.0
+FINISH_TIMEOUT_S = 20.0
+UPLOAD_TIMEOUT_S = 1800  # of an artifact that goes on; one that does not ends with the retries
+
+QUICK: dict[str, Any] = {
+    # A first init takes 0.5 s, a later one 0.02 s, without these collectors (FACTS).
+    "mode": "online",  # offline is `choose`'s to know; `sync` is online whatever WANDB_MODE says
+    "console": "off",
+    "silent": True,
+    "disable_git": True,
+    "save_code": False,
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_save_requirements": False,
+}
+
+_RETRIES = 3  # waits of 2, 4 and 8 s; by default 20 to 200, which outlive a lost server by hours
+BOUNDED: dict[str, Any] = {
+    "init_timeout": INIT_TIMEOUT_S,
+    "finish_timeout": FINISH_TIMEOUT_S,
+    "finish_timeout_raises": True,
+    "x_graphql_retry_max": _RETRIES,
+    "x_graphql_timeout_seconds": 15,
+    "x_file_stream_retry_max": _RETRIES,
+    "x_file_stream_timeout_seconds": 15,
+    "x_file_transfer_retry_max": _RETRIES,
+}
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What a W&B user sets in the environment, read once, where the sweep is started.
+
+    `group` takes the place of the sweep's name, as WANDB_RUN_GROUP does wherever code names none;
+    `tags` come on top of the config's; `folder` is where the client keeps its `wandb` folder.
+    """
+
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    folder: str | None = None
+
+    @staticmethod
+    def of(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Habits:
+        """The habits in `environ`; `folder` is where the client writes if WANDB_DIR does not say.
+
+        In a sweep's processes its own default, the working folder, is one that Ray clears away.
+        """
+        chosen = environ.get("WANDB_DIR") or folder
+        return Habits(
+            group=environ.get("WANDB_RUN_GROUP") or None,
+            tags=tuple(tag for tag in environ.get("WANDB_TAGS", "").split(",") if tag),
+            folder=str(Path(chosen).expanduser().absolute()) if chosen else None,
+        )

@@ -1,0 +1,217 @@
+"""`sync`: what the embedded tracker kept, brought to W&B, whole and once, however it was cut."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import pytest
+import wandb
+from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, small_sweep, whole_sweep
+
+from raysweep.errors import UserError
+from raysweep.pipeline.claim import claim, release
+from raysweep.pipeline.syncing import sync_sweep
+from raysweep.tracking.metadata import plain
+from raysweep.tracking.wandb_tracker import WandbTracker
+
+from commands import call, raysweep
+from family import family
+from wandb_server import WandbServer, faults
+from wandb_server.routes import Request
+
+
+def assert_published(kept: KeptSweep, project: str, api: wandb.Api) -> None:
+    """W&B has every run and version of the store, once, and as they are there."""
+    api.flush()
+    there = WandbTracker(project)
+    mine = {record.id: record for record in kept.tracker.runs()}
+    found = {record.id: record for record in there.runs()}
+    assert found.keys() == mine.keys()
+    for run_id, record in mine.items():
+        other = found[run_id]
+        assert (other.name, other.job_type, other.group) == (
+            (record.name, record.job_type, record.group)
+        )
+        assert (other.config, other.tags) == (record.config, record.tags)
+        assert (other.state, other.error) == (record.state, record.error)
+        assert record.summary.items() <= other.summary.items()
+        assert sorted(other.used) == sorted(record.used)
+        assert other.logged == record.logged
+        assert record.url == other.url
+        assert plain(there.history(run_id)) == plain(kept.tracker.history(run_id))
+    for name in {ref.partition(":")[0] for record in mine.values() for ref in record.logged}:
+        type_ = kept.tracker.artifact(name).type
+        versions = api.artifacts(type_, f"tester/{project}/{name}")
+        for version in versions:
+            ours = kept.tracker.artifact(f"{name}:{version.version}")
+            theirs = there.artifact(ours.ref)
+            assert (theirs.description, theirs.metadata) == (ours.description, ours.metadata)
+            assert theirs.producer == ours.producer
+            aliases = tuple(a for a in ours.aliases if not a.startswith("wandb-"))
+            assert theirs.aliases == aliases
+        assert len(list(versions)) == sum(
+            name == ref.partition(":")[0] for r in mine.values() for ref in r.logged
+        )
+    report = f"{kept.record.id}-report"
+    pictures = there.images(report, "high-loss-examples")
+    assert [p.caption for p in pictures] == [p.caption for p in PICTURES]
+    assert [p.pixels.tolist() for p in pictures] == [p.pixels.tolist() for p in PICTURES]
+    assert there.table(report, "confusion-matrix") == TABLE
+
+
+def test_all_of_it_in_its_order_and_a_second_time_nothing(
+    server: WandbServer, api: wandb.Api, tmp_path: Path
+) -> None:
+    kept = whole_sweep(tmp_path, "sync-whole")
+    begun = len(server.requests)
+    first = raysweep("sync", NAME, "--storage", kept.storage, "--json")
+    made = [r.detail["input"] for r in server.requests[begun:] if r.operation == "CreateArtifact"]
+    names = [one["artifactCollectionName"] for one in made if one["artifactTypeName"] != "run_table"]
+    assert names[3:] == ["trained-model"] * 3
+    assert sorted(names[:3]) == ["convnet", "digits-preprocess", "digits-raw"]
+    assert names.index("digits-raw") < names.index("digits-preprocess")
+    last = [r for r in server.requests[begun:] if r.operation == "AddAliases"][-2:]
+    assert ["best" in str(r.detail) or "latest" in str(r.detail) for r in last] == [True] * len(
+        last
+    )
+    assert len(first["runs"]["sent"]) == 9
+    assert_published(kept, "sync-whole", api)
+    assert kept.tracker.run(f"{kept.record.id}-trial-0004").state == "crashed"
+
+    begun = len(server.requests)
+    second = raysweep("sync", "--storage", kept.storage, "--json")
+    assert (second["runs"]["sent"], second["aliases"]) == ([], [])
+    assert second["runs"]["there"] == first["runs"]["sent"]
+    assert {r.operation for r in server.requests[begun:]} & STEPS == set()
+
+
+STEPS = {
+    *("UpsertBucket", "CreateArtifact", "CreateArtifactManifest", "CreateArtifactFiles"),
+    *("CommitArtifact", "UseArtifact", "AddAliases", "DeleteAliases", "UpdateArtifact"),
+    *("CreateRunFiles", "UpdateRunState", "file_stream", "upload"),
+}
+"""What changes something there; the rest only asks."""
+
+
+class Killer:
+    """Kills the syncing process, its client's own one included, at each step it has not done yet:
+    after the step, and every second time instead of it."""
+
+    def __init__(self) -> None:
+        self.seen: set[object] = set()
+        self.victim: BaseProcess | None = None
+        self._run: str | None = None
+
+    def __call__(self, request: Request, act: Callable[[], bytes]) -> bytes | None:
+        if request.operation not in STEPS:
+            return act()
+        step = self._step(request)
+        if step in self.seen or self.victim is None:
+            return act()
+        self.seen.add(step)
+        if len(self.seen) % 2:
+            act()
+        victim, self.victim = self.victim, None
+        assert victim.pid is not None
+        for process in family(victim.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, SIGKILL)
+        return None
+
+    def _step(self, request: Request) -> object:
+        """The same for the same step of another attempt: ids are drawn anew."""
+        detail = request.detail
+        if request.operation == "UpsertBucket":
+            self._run = detail.get("name", self._run)  # a run that is there is named by its id
+        if request.operation == "file_stream":
+            files = detail.get("files") or {}
+            return self._run, "wandb-history.jsonl" in files, bool(detail.get("complete"))
+        if request.operation == "upload":
+            return self._run, "upload", detail.rpartition("/")[2]
+        given = detail.get("input", detail)
+        names = ("name", "artifactCollectionName", "type", "artifactName")
+        return self._run, request.operation, *(str(given.get(name)) for name in names)
+
+
+def _sync(storage: str) -> None:
+    sync_sweep(Path(storage))
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_every_step_it_goes_on_and_doubles_nothing(
+    server: WandbServer, api: wandb.Api, tmp_path: Path
+) -> None:
+    kept = small_sweep(tmp_path, "sync-killed")
+    killer = server.intercept = Killer()
+    processes = multiprocessing.get_context("forkserver")  # imports once, for all attempts
+    processes.set_forkserver_preload(
+        ["raysweep.pipeline.syncing", "raysweep.tracking.wandb_tracker", "kept_sweep"]
+    )
+    kills = 0
+    while True:
+        process = processes.Process(target=_sync, args=(str(kept.storage),))
+        process.start()
+        killer.victim = process
+        process.join(120)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -SIGKILL
+        kills += 1
+        assert kills < 120
+    assert kills > 20
+    assert_published(kept, "sync-killed", api)
+
+
+def test_a_server_that_fails_in_between_is_one_line_and_the_next_goes_on(
+    server: WandbServer, api: wandb.Api, tmp_path: Path
+) -> None:
+    kept = small_sweep(tmp_path, "sync-refused")
+    server.inject("CommitArtifact", faults.status(403))
+    done = call("sync", "--storage", kept.storage)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("raysweep: W&B project sync-refused: cannot ")
+    raysweep("sync", "--storage", kept.storage, "--json")
+    assert_published(kept, "sync-refused", api)
+
+
+def test_a_blob_changed_on_disk_is_not_published(server: WandbServer, tmp_path: Path) -> None:
+    kept = small_sweep(tmp_path, "sync-corrupt")
+    (file,) = (f for f in kept.tracker.artifact("digits-raw").files if f.path == "sub/data.bin")
+    blob = Path(kept.store.blob_path(file.digest))
+    blob.chmod(0o644)
+    blob.write_text("other")
+    done = call("sync", "--storage", kept.storage)
+    assert done.returncode == 1
+    assert str(blob) in done.stderr.splitlines()[-1]
+    assert WandbTracker("sync-corrupt").find_artifact("digits-raw", "any") is None
+
+
+def test_a_running_sweep_and_a_second_sync_are_refused(server: WandbServer, tmp_path: Path) -> None:
+    kept = small_sweep(tmp_path, "sync-busy")
+    lock = claim(kept.folder)
+    with pytest.raises(UserError, match="mine: is still running"):
+        sync_sweep(kept.storage)
+    release(lock)
+
+
+def test_without_a_key(tmp_path: Path) -> None:
+    kept = small_sweep(tmp_path, "sync-no-key")
+    with pytest.raises(UserError, match="sync: needs a W&B key"):
+        sync_sweep(kept.storage, environ={"NETRC": os.devnull})
+
+
+def test_the_environment_of_an_offline_user(
+    server: WandbServer, api: wandb.Api, tmp_path: Path
+) -> None:
+    """Whoever always works offline may leave the variable set."""
+    kept = small_sweep(tmp_path, "sync-offline")
+    env: dict[str, Any] = {"WANDB_MODE": "offline"}
+    raysweep("sync", "--storage", kept.storage, "--json", **env)
+    assert_published(kept, "sync-offline", api)
