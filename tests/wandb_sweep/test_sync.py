@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
@@ -73,7 +74,9 @@ def test_all_of_it_in_its_order_and_a_second_time_nothing(
     begun = len(server.requests)
     first = raysweep("sync", NAME, "--storage", kept.storage, "--json")
     made = [r.detail["input"] for r in server.requests[begun:] if r.operation == "CreateArtifact"]
-    names = [one["artifactCollectionName"] for one in made if one["artifactTypeName"] != "run_table"]
+    names = [
+        one["artifactCollectionName"] for one in made if one["artifactTypeName"] != "run_table"
+    ]
     assert names[3:] == ["trained-model"] * 3
     assert sorted(names[:3]) == ["convnet", "digits-preprocess", "digits-raw"]
     assert names.index("digits-raw") < names.index("digits-preprocess")
@@ -108,22 +111,24 @@ class Killer:
         self.seen: set[object] = set()
         self.victim: BaseProcess | None = None
         self._run: str | None = None
+        self._one_at_a_time = threading.Lock()
 
     def __call__(self, request: Request, act: Callable[[], bytes]) -> bytes | None:
         if request.operation not in STEPS:
             return act()
-        step = self._step(request)
-        if step in self.seen or self.victim is None:
-            return act()
-        self.seen.add(step)
-        if len(self.seen) % 2:
-            act()
-        victim, self.victim = self.victim, None
-        assert victim.pid is not None
-        for process in family(victim.pid):
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, SIGKILL)
-        return None
+        with self._one_at_a_time:  # the client sends some of its requests side by side
+            step = self._step(request)
+            victim = self.victim
+            if step in self.seen or victim is None or victim.pid is None:
+                return act()
+            self.seen.add(step)
+            self.victim = None
+            if len(self.seen) % 2:
+                act()
+            for process in family(victim.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, SIGKILL)
+            return None
 
     def _step(self, request: Request) -> object:
         """The same for the same step of another attempt: ids are drawn anew."""
