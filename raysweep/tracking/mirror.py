@@ -47,11 +47,16 @@ class Connection:
     def __init__(self) -> None:
         self.lost: str | None = None
 
-    def attempt(self, call: Callable[[], T]) -> T | None:
-        """What the call gives, or None where W&B cannot be had. ArtifactNotFound is an answer."""
+    def attempt(self, call: Callable[[], T], first: Callable[[], None] | None = None) -> T | None:
+        """What the call gives, or None where W&B cannot be had. ArtifactNotFound is an answer.
+
+        `first` is a quick look whether the server is there, before a call that would try for long.
+        """
         if self.lost is not None:
             return None
         try:
+            if first is not None:
+                first()
             return call()
         except ArtifactNotFound:
             raise
@@ -80,19 +85,23 @@ class MirroredTracker:
     @property
     def url(self) -> str | None:
         """See Tracker."""
-        return self.connection.attempt(lambda: self.there.url)
+        return self.ask(lambda: self.there.url)
+
+    def ask(self, call: Callable[[], T]) -> T | None:
+        """What W&B answers, or None where it cannot be had."""
+        return self.connection.attempt(call, first=self.there.knock)
 
     def start_run(self, spec: RunSpec) -> Run:
         """See Tracker."""
         mine = self.here.start_run(spec)
-        return MirroredRun(self, mine, self.connection.attempt(lambda: self.there.start_run(spec)))
+        return MirroredRun(self, mine, self.ask(lambda: self.there.start_run(spec)))
 
     def artifact(self, ref: str) -> ArtifactVersion:
         """See Tracker. W&B is asked for what is not here, and for whatever an alias means there."""
         mine = self.kept(ref)
         if mine is not None:
             return self.presented(mine)
-        theirs = self.connection.attempt(lambda: self.there.artifact(ref))
+        theirs = self.ask(lambda: self.there.artifact(ref))
         if theirs is not None:
             return self._presented_as(theirs)
         if is_version(parse_reference(ref).spec):  # the same number here is another version
@@ -101,7 +110,7 @@ class MirroredTracker:
 
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         """See Tracker. One that W&B alone has is brought here, with all that it came from."""
-        theirs = self.connection.attempt(lambda: self.there.find_artifact(name, fingerprint))
+        theirs = self.ask(lambda: self.there.find_artifact(name, fingerprint))
         if theirs is not None:
             self.bring(theirs)
             return self._presented_as(theirs)
@@ -124,7 +133,7 @@ class MirroredTracker:
         if mine is not None:
             self.here.set_alias(mine.ref, alias)
         if not _is_pending(version):
-            self.connection.attempt(lambda: self.there.set_alias(version.ref, alias))
+            self.ask(lambda: self.there.set_alias(version.ref, alias))
 
     def remove_alias(self, ref: str, alias: str) -> None:
         """See Tracker."""
@@ -133,7 +142,7 @@ class MirroredTracker:
         if mine is not None:
             self.here.remove_alias(mine.ref, alias)
         if not _is_pending(version):
-            self.connection.attempt(lambda: self.there.remove_alias(version.ref, alias))
+            self.ask(lambda: self.there.remove_alias(version.ref, alias))
 
     def run(self, run_id: str) -> RunRecord:
         """See Tracker."""
@@ -172,7 +181,7 @@ class MirroredTracker:
         """See Tracker. Only this storage's own runs: another's group in W&B may have the name."""
         stale = self.here.close_stale(group)
         for run_id in stale:
-            url = self.connection.attempt(partial(self._close_there, run_id))
+            url = self.ask(partial(self._close_there, run_id))
             self.here.store.set_url(run_id, url)
         return stale
 
@@ -316,13 +325,13 @@ class MirroredRun:
         self._mine.use_artifact(mine.ref)
         if _is_pending(version):
             self._theirs = None  # it cannot be told what it used
-        self._send(lambda run: run.use_artifact(version.ref))
+        self._send(lambda run: run.use_artifact(version.ref), asks=True)
         return version
 
     def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
         """See Run."""
         mine = self._mine.log_artifact(draft)
-        theirs = self._send(lambda run: run.log_artifact(draft))
+        theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
         if theirs is None:
             return self._tracker.presented(mine)
         self._tracker.note(mine, theirs.version)
@@ -342,16 +351,18 @@ class MirroredRun:
         """See Run. When all of it was sent, the run here knows where W&B shows it."""
         self._finished = True
         self._mine.finish(state, error)
-        self._send(lambda run: run.finish(state, error))
+        self._send(lambda run: run.finish(state, error), asks=True)
         if self._theirs is not None:
             self._tracker.here.store.set_url(self.id, self._theirs.url)
             self._theirs = None
 
-    def _send(self, call: Callable[[Run], T]) -> T | None:
+    def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
+        """`asks`: the call waits for an answer; the others hand over to the client's own process."""
         theirs = self._theirs
         if theirs is None:
             return None
-        answer = self._tracker.connection.attempt(lambda: call(theirs))
+        attempt = self._tracker.ask if asks else self._tracker.connection.attempt
+        answer = attempt(lambda: call(theirs))
         if self._tracker.connection.lost is not None:
             self._theirs = None
         return answer

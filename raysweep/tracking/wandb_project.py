@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import wandb
 from wandb.errors import CommError
@@ -15,6 +18,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # some
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
 from raysweep.tracking.names import parse_reference, validate_project
 
+_KNOCK_TIMEOUT_S = 5
 _CONNECT_TIMEOUT_S = 10
 _TIMEOUT_S = 20  # of a call later on, in which the client may ask up to four times
 _FAILURES = (wandb.Error, WandbApiFailedError, ValueError, TypeError, RuntimeError, OSError)
@@ -48,6 +52,18 @@ class Project:
                 f"W&B project {self.name}: the key has no default entity; set tracking.entity"
             )
         return entity
+
+    def knock(self) -> None:
+        """Raise TrackingError where nobody listens at the server's address.
+
+        The client itself would try again for a minute. Behind a proxy it alone knows the way.
+        """
+        place = urlsplit(wandb.setup().settings.base_url)
+        if place.scheme in getproxies() and not proxy_bypass(place.hostname or ""):
+            return
+        port = place.port or (443 if place.scheme == "https" else 80)
+        with self.explained("connect"):
+            socket.create_connection((place.hostname or "", port), _KNOCK_TIMEOUT_S).close()
 
     @property
     def url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 INIT_TIMEOUT_S = 15.0
 FINISH_TIMEOUT_S = 20.0
-UPLOAD_TIMEOUT_S = 1800  # of an artifact that goes on; one that does not ends with the retries
+UPLOAD_TIMEOUT_S = 30.0
+_SLOWEST_BYTES_PER_S = 250_000
 
 QUICK: dict[str, Any] = {
     # A first init takes 0.5 s, a later one 0.02 s, without these collectors (FACTS).
@@ -35,6 +37,11 @@ BOUNDED: dict[str, Any] = {
     "x_file_stream_timeout_seconds": 15,
     "x_file_transfer_retry_max": _RETRIES,
 }
+
+
+def upload_timeout_s(size_bytes: int) -> int:
+    """How long an artifact may take to be committed: half a minute, and its way on a slow line."""
+    return math.ceil(UPLOAD_TIMEOUT_S + size_bytes / _SLOWEST_BYTES_PER_S)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from raysweep.tracking.port import (
 )
 from raysweep.tracking.store import Row, Table
 from raysweep.tracking.wandb_project import Project
-from raysweep.tracking.wandb_settings import BOUNDED, QUICK, UPLOAD_TIMEOUT_S, Habits
+from raysweep.tracking.wandb_settings import BOUNDED, QUICK, Habits, upload_timeout_s
 
 _open_runs: dict[str, wandb.Run] = {}
 """This process's open runs by id: the client refuses a second `init` of one it has open."""
@@ -53,6 +53,10 @@ class WandbTracker:
         self._project = Project(project, entity)
         self._habits = habits or Habits()
         self.project = project
+
+    def knock(self) -> None:
+        """Raise TrackingError where nobody listens at the server's address; takes 5 s at most."""
+        self._project.knock()
 
     @property
     def url(self) -> str:
@@ -276,7 +280,7 @@ class WandbRun:
                 artifact.add_file(str(path), name=name)
             with artifact.new_file(METADATA_FILE, mode="wb") as file:
                 file.write(metadata_bytes(draft.metadata))
-            self._run.log_artifact(artifact).wait(timeout=UPLOAD_TIMEOUT_S)
+            self._run.log_artifact(artifact).wait(timeout=upload_timeout_s(artifact.size))
             return wandb_read.version_of(artifact)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
