@@ -20,6 +20,10 @@ Backend = Literal["trackio", "wandb"]
 _CLOUD_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
 """Two names of W&B's own service, of which the client takes a key for either (client 0.31)."""
 
+_SERVICE = "WANDB_SERVICE"
+"""By it the client's helper process is found by processes started later. A sweep's have their own:
+a helper of the driver would keep the run of a killed trial open, and the driver waiting for it."""
+
 _OFFLINE = ("offline", "dryrun")
 _OFF_MODES = (*_OFFLINE, "disabled")
 
@@ -77,6 +81,8 @@ def connect(project: str, entity: str | None) -> str:
         return WandbTracker(project, entity).url
     except TrackingError as error:
         raise TrackerRefused(str(error)) from error
+    finally:
+        os.environ.pop(_SERVICE, None)
 
 
 def where_the_key_is(environ: Mapping[str, str]) -> str | None:
