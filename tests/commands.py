@@ -36,9 +36,11 @@ def call(
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def raysweep(*arguments: object, cwd: Path | None = None, **env: str) -> dict[str, Any]:
+def raysweep(
+    *arguments: object, cwd: Path | None = None, timeout_s: float = 240, **env: str
+) -> dict[str, Any]:
     """The JSON object that a successful command printed, the only thing on its stdout."""
-    done = call(*arguments, cwd=cwd, **env)
+    done = call(*arguments, cwd=cwd, timeout_s=timeout_s, **env)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

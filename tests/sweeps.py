@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.reading import StoredSweep
 from raysweep.tracking import RunRecord, Tracker
+
+HAS_LOCAL_MODE = tuple(map(int, ray.__version__.split(".")[:2])) <= (2, 54)
+"""Whether this Ray still has `ray.init(local_mode=True)`."""
 
 IMPOSSIBLE = [1, 4_000_000_000_000_000_000]
 """`model.hidden_layer_sizes` that the schema takes and no computer does: the trial raises."""

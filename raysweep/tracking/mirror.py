@@ -9,7 +9,7 @@ be taken for. The version here carries W&B's number as its alias `wandb-v12`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,9 @@ from typing import TypeVar
 from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.tracking import lineage
 from raysweep.tracking.embedded import TrackioTracker
+from raysweep.tracking.mirror_connection import Connection
+from raysweep.tracking.mirror_names import HERE, THERE, is_pending, is_version, version_there
+from raysweep.tracking.mirror_run import MirroredRun
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import (
     METADATA_FILE,
@@ -31,42 +34,10 @@ from raysweep.tracking.port import (
     Run,
     RunRecord,
     RunSpec,
-    RunState,
 )
 from raysweep.tracking.wandb_tracker import WandbTracker
 
 T = TypeVar("T")
-
-_THERE = "wandb-"  # before W&B's version, in an alias of the version here
-_HERE = "local-"  # before the number of a version that W&B does not have
-
-
-class Connection:
-    """This process's way to W&B. Lost once, it is not tried again: each try would be waited for."""
-
-    def __init__(self) -> None:
-        self.lost: str | None = None
-
-    def attempt(self, call: Callable[[], T], first: Callable[[], None] | None = None) -> T | None:
-        """What the call gives, or None where W&B cannot be had. ArtifactNotFound is an answer.
-
-        `first` is a quick look whether the server is there, before a call that would try for long.
-        """
-        if self.lost is not None:
-            return None
-        try:
-            if first is not None:
-                first()
-            return call()
-        except ArtifactNotFound:
-            raise
-        except TrackingError as error:
-            self.lost = str(error)
-            return None
-
-    def __reduce__(self) -> tuple[type[Connection], tuple[()]]:
-        """Another process has a way of its own."""
-        return Connection, ()
 
 
 class MirroredTracker:
@@ -132,7 +103,7 @@ class MirroredTracker:
         mine = self.kept(version.ref)
         if mine is not None:
             self.here.set_alias(mine.ref, alias)
-        if not _is_pending(version):
+        if not is_pending(version):
             self.ask(lambda: self.there.set_alias(version.ref, alias))
 
     def remove_alias(self, ref: str, alias: str) -> None:
@@ -141,7 +112,7 @@ class MirroredTracker:
         mine = self.kept(version.ref)
         if mine is not None:
             self.here.remove_alias(mine.ref, alias)
-        if not _is_pending(version):
+        if not is_pending(version):
             self.ask(lambda: self.there.remove_alias(version.ref, alias))
 
     def run(self, run_id: str) -> RunRecord:
@@ -193,27 +164,27 @@ class MirroredTracker:
     def kept(self, ref: str) -> ArtifactVersion | None:
         """The version here that the reference means there; None for an alias, or one not here."""
         reference = parse_reference(ref)
-        if reference.spec.startswith(_HERE):
-            return self.here.artifact(f"{reference.name}:v{reference.spec.removeprefix(_HERE)}")
+        if reference.spec.startswith(HERE):
+            return self.here.artifact(f"{reference.name}:v{reference.spec.removeprefix(HERE)}")
         if not is_version(reference.spec):
             return None
         with suppress(ArtifactNotFound):
-            return self.here.artifact(f"{reference.name}:{_THERE}{reference.spec}")
+            return self.here.artifact(f"{reference.name}:{THERE}{reference.spec}")
         return None
 
     def presented(self, mine: ArtifactVersion) -> ArtifactVersion:
         """A version here under the number that W&B gave it, or as one that it does not have."""
         theirs = version_there(mine)
-        aliases = tuple(alias for alias in mine.aliases if not alias.startswith(_THERE))
-        version = theirs or _HERE + mine.version.removeprefix("v")
+        aliases = tuple(alias for alias in mine.aliases if not alias.startswith(THERE))
+        version = theirs or HERE + mine.version.removeprefix("v")
         return replace(mine, version=version, aliases=aliases)
 
     def note(self, mine: ArtifactVersion, version: str) -> None:
         """Remember which version of W&B's it is, and no other: the project may be a new one."""
         for alias in mine.aliases:
-            if alias.startswith(_THERE) and alias != _THERE + version:
+            if alias.startswith(THERE) and alias != THERE + version:
                 self.here.remove_alias(mine.ref, alias)
-        self.here.set_alias(mine.ref, _THERE + version)
+        self.here.set_alias(mine.ref, THERE + version)
 
     def _presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
         """W&B's version as it is here, where it is; its aliases, which others may have moved."""
@@ -281,106 +252,6 @@ class MirroredTracker:
             self.here.store.set_url(run.id, record.url)
         self.note(mine, theirs.version)
         return mine
-
-
-class MirroredRun:
-    """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
-
-    def __init__(self, tracker: MirroredTracker, mine: Run, theirs: Run | None) -> None:
-        self.id = mine.id
-        self._tracker = tracker
-        self._mine = mine
-        self._theirs = theirs
-        self._finished = False
-
-    @property
-    def url(self) -> str | None:
-        """See Run."""
-        return self._theirs.url if self._theirs else None
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """See Run."""
-        self._mine.log(metrics, step)
-        self._send(lambda run: run.log(metrics, step))
-
-    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
-        """See Run."""
-        self._mine.log_images(key, images, step)
-        self._send(lambda run: run.log_images(key, images, step))
-
-    def log_table(
-        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
-    ) -> None:
-        """See Run."""
-        self._mine.log_table(key, columns, rows, step)
-        self._send(lambda run: run.log_table(key, columns, rows, step))
-
-    def use_artifact(self, ref: str) -> ArtifactVersion:
-        """See Run."""
-        if self._finished:
-            raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
-        tracker = self._tracker
-        version = tracker.artifact(ref)
-        mine = tracker.kept(version.ref) or tracker.bring(version)
-        self._mine.use_artifact(mine.ref)
-        if _is_pending(version):
-            self._theirs = None  # it cannot be told what it used
-        self._send(lambda run: run.use_artifact(version.ref), asks=True)
-        return version
-
-    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
-        """See Run."""
-        mine = self._mine.log_artifact(draft)
-        theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
-        if theirs is None:
-            return self._tracker.presented(mine)
-        self._tracker.note(mine, theirs.version)
-        return self._tracker.artifact(theirs.ref)
-
-    def summarize(self, values: Mapping[str, Json]) -> None:
-        """See Run."""
-        self._mine.summarize(values)
-        self._send(lambda run: run.summarize(values))
-
-    def flush(self) -> None:
-        """See Run."""
-        self._mine.flush()
-        self._send(lambda run: run.flush())
-
-    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. When all of it was sent, the run here knows where W&B shows it."""
-        self._finished = True
-        self._mine.finish(state, error)
-        self._send(lambda run: run.finish(state, error), asks=True)
-        if self._theirs is not None:
-            self._tracker.here.store.set_url(self.id, self._theirs.url)
-            self._theirs = None
-
-    def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
-        """`asks`: the call waits for an answer; the others hand over to the client's own process."""
-        theirs = self._theirs
-        if theirs is None:
-            return None
-        attempt = self._tracker.ask if asks else self._tracker.connection.attempt
-        answer = attempt(lambda: call(theirs))
-        if self._tracker.connection.lost is not None:
-            self._theirs = None
-        return answer
-
-
-def is_version(spec: str) -> bool:
-    """Whether it is `vK` and no alias."""
-    return spec[:1] == "v" and spec[1:].isdecimal()
-
-
-def version_there(mine: ArtifactVersion) -> str | None:
-    """W&B's number `vK` of a version here; the latest one, where several were noted."""
-    found = [a.removeprefix(_THERE) for a in mine.aliases if a.startswith(_THERE)]
-    return max(found, key=lambda version: int(version[1:]), default=None)
-
-
-def _is_pending(version: ArtifactVersion) -> bool:
-    return version.version.startswith(_HERE)
 
 
 def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:

@@ -19,7 +19,8 @@ from raysweep.errors import TrackingError
 from raysweep.tracking.blobs import read_chunks
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.metadata import plain
-from raysweep.tracking.mirror import MirroredTracker, version_there
+from raysweep.tracking.mirror import MirroredTracker
+from raysweep.tracking.mirror_names import version_there
 from raysweep.tracking.port import (
     METADATA_FILE,
     ArtifactDraft,

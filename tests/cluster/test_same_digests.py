@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
-import yaml
 
 from raysweep import SweepResult, run_sweep
 
-from commands import raysweep
-from sweeps import assert_same_models, digits, grid, models, stored
+from sweeps import HAS_LOCAL_MODE, assert_same_models, digits, grid, models, stored
 
 GRID = digits(
     grid(learning_rate=[0.01, 0.003], model__dropout=[0.3, 0.5], optimizer=["Adam", "SGD"])
@@ -24,36 +21,9 @@ def with_workers(config: dict[str, Any], count: int) -> dict[str, Any]:
     return {**config, "resources": {**config["resources"], "max_concurrent": count}}
 
 
-def test_one_worker_two_workers_and_local_mode_give_the_same_weights(
-    two_cpus: None, tmp_path: Path
-) -> None:
-    results = {
-        name: run_sweep(with_workers(GRID, count), name=name, storage=tmp_path / name)
-        for name, count in (("one", 1), ("two", 2))
-    }
-    assert {r.best.trial for r in results.values()} == {results["one"].best.trial}
-    one = models(stored(tmp_path / "one"), tmp_path / "models")
-    two = models(stored(tmp_path / "two"), tmp_path / "models")
-    assert len(one) == 8
-    assert_same_models(one, two)
-
-    if not hasattr(ray, "LOCAL_MODE"):
-        pytest.skip("this Ray has no local mode to compare with")
-    file = tmp_path / "grid.yaml"
-    file.write_text(yaml.safe_dump(GRID))
-    local = raysweep("run", file, "--local-mode", "--storage", tmp_path / "local", "--json")
-    assert local["best"]["trial"] == results["one"].best.trial
-    assert local["best"]["metrics"] == results["one"].best.metrics
-    assert local["test"]["accuracy"] == results["one"].test.accuracy
-    assert_same_models(one, models(stored(tmp_path / "local"), tmp_path / "models"))
-
-
-@pytest.mark.parametrize("method", ["random", "bayes"])
-def test_with_early_stopping_each_configuration_is_the_same_at_each_epoch(
-    two_cpus: None, tmp_path: Path, method: str
-) -> None:
+def early_stopping(method: str) -> dict[str, Any]:
     """Which trials go on depends on what came first; what each of them is does not."""
-    config = digits(
+    return digits(
         {
             "method": method,
             "run_cap": 4,
@@ -63,10 +33,50 @@ def test_with_early_stopping_each_configuration_is_the_same_at_each_epoch(
             "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
         },
     )
-    results = [
-        run_sweep(with_workers(config, n), name=f"w{n}", storage=tmp_path / str(n)) for n in (1, 2)
+
+
+@pytest.fixture(scope="module")
+def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SweepResult]:
+    """The sweeps in local mode. Asked for before `two_cpus`: a process has one Ray at a time.
+
+    None of them where this Ray has no local mode.
+    """
+    if not HAS_LOCAL_MODE:
+        return {}
+    storage = tmp_path_factory.mktemp("local")
+    configs = {"grid": GRID} | {method: early_stopping(method) for method in ("random", "bayes")}
+    return {
+        name: run_sweep(config, name=name, storage=storage / name, local_mode=True)
+        for name, config in configs.items()
+    }
+
+
+def test_one_worker_two_workers_and_local_mode_give_the_same_weights(
+    in_one_process: dict[str, SweepResult], two_cpus: None, tmp_path: Path
+) -> None:
+    one, two = (
+        run_sweep(with_workers(GRID, count), name=str(count), storage=tmp_path / str(count))
+        for count in (1, 2)
+    )
+    weights = models(stored(one.folder.parent), tmp_path / "models")
+    assert len(weights) == 8
+    for result in (two, *(in_one_process[name] for name in in_one_process if name == "grid")):
+        assert (result.best.trial, result.best.metrics) == (one.best.trial, one.best.metrics)
+        assert result.test.accuracy == one.test.accuracy
+        others = models(stored(result.folder.parent), tmp_path / result.sweep)
+        assert_same_models(weights, others)
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_with_early_stopping_each_configuration_is_the_same_at_each_epoch(
+    in_one_process: dict[str, SweepResult], two_cpus: None, tmp_path: Path, method: str
+) -> None:
+    if not in_one_process:
+        pytest.skip("this Ray has no local mode to compare with")
+    two = run_sweep(with_workers(early_stopping(method), 2), name="two", storage=tmp_path / "two")
+    epochs = [
+        by_configuration(result, tmp_path / "models") for result in (in_one_process[method], two)
     ]
-    epochs = [by_configuration(result, tmp_path / "models") for result in results]
     # TPE's first draws are random, the later ones follow from results; random's all agree.
     rates = epochs[0].keys() & epochs[1].keys()
     assert len(rates) >= (4 if method == "random" else 2)

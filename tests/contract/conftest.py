@@ -20,6 +20,7 @@ from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.trackio_store import TrackioStore
 
 import wandb_server
+from sweeps import HAS_LOCAL_MODE
 
 PROJECT = "artifacts-example"
 REAL_SETTINGS = {  # as they are before any test: each runs without them
@@ -45,9 +46,7 @@ def trackio_process(root: Path) -> Iterator[Tracker]:
 @contextmanager
 def trackio_actor(root: Path) -> Iterator[Tracker]:
     """The store as a sweep has it: behind a Ray actor, here in Ray's local mode."""
-    import ray
-
-    if not hasattr(ray, "LOCAL_MODE"):
+    if not HAS_LOCAL_MODE:
         pytest.skip("this Ray has no local mode; tests/cluster has the actor in its own process")
     yield TrackioTracker(_ray_in_this_process().start(root, PROJECT))
 

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
-from commands import raysweep, start
-from sweeps import digits, grid
+from raysweep import run_sweep
+
+from commands import start
+from sweeps import HAS_LOCAL_MODE, digits, grid
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -56,9 +57,9 @@ class Browser:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address that `dashboard` prints for a sweep of two trials; Ctrl-C ends it well."""
     folder = tmp_path_factory.mktemp("dashboard")
-    config, storage = folder / "grid.yaml", folder / "runs"
-    config.write_text(yaml.safe_dump(digits(grid(learning_rate=[0.01, 0.003]))))
-    raysweep("run", config, "--name", "s", "--storage", storage, "--json")
+    storage = folder / "runs"
+    config = digits(grid(learning_rate=[0.01, 0.003]))
+    run_sweep(config, name="s", storage=storage, local_mode=HAS_LOCAL_MODE)  # quicker, where it can
     with start("dashboard", "--no-browser", "--json", "--storage", storage) as process:
         try:
             assert process.stdout is not None

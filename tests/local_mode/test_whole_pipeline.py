@@ -19,12 +19,9 @@ from raysweep.ml.weights import load_weights
 from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.tracking import Tracker
 
-from sweeps import IMPOSSIBLE, digits, grid, runs_by_job, stored
+from sweeps import HAS_LOCAL_MODE, IMPOSSIBLE, digits, grid, runs_by_job, stored
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(ray, "LOCAL_MODE") or tuple(map(int, ray.__version__.split(".")[:2])) > (2, 54),
-    reason="this Ray has no local mode",
-)
+pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 
 CONFIG = digits(grid(learning_rate=[0.01, 0.003], model__dropout=[0.3, 0.5]))
 
@@ -57,10 +54,11 @@ def test_ray_is_shut_down_and_the_result_written(storage: Path, result: SweepRes
     assert written == result.to_json()
     assert list(written) == [
         "sweep", "project", "tracker", "artifacts", "cached_stages", "trials", "best", "test",
-        "wall_s",
+        "links", "unsent", "wall_s",
     ]  # fmt: skip
     assert written["trials"] == {"total": 4, "completed": 4, "stopped": 0, "failed": 0}
-    assert written["cached_stages"] == []
+    assert written["cached_stages"] == written["unsent"] == []
+    assert written["links"] == {}, "no server shows what the embedded tracker keeps"
     assert {path.name for path in (storage / "first").iterdir()} == {
         "best", "config.yaml", "result.json", "sweep.json",
     }  # fmt: skip

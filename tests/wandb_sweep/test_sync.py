@@ -84,7 +84,7 @@ def test_all_of_it_in_its_order_and_a_second_time_nothing(
     assert ["best" in str(r.detail) or "latest" in str(r.detail) for r in last] == [True] * len(
         last
     )
-    assert len(first["runs"]["sent"]) == 9
+    assert len(first["runs"]["sent"]) == 10
     assert_published(kept, "sync-whole", api)
     assert kept.tracker.run(f"{kept.record.id}-trial-0004").state == "crashed"
 

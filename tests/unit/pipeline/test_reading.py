@@ -67,6 +67,8 @@ def test_the_result_is_the_designs_json(result: SweepResult) -> None:
             "metrics": GOOD,
         },
         "test": {"loss": 0.11, "accuracy": 97.0},
+        "links": {"project": "https://server/team/artifacts-example"},
+        "unsent": ["report-one"],
         "wall_s": 12.346,
     }
 

@@ -1,0 +1,100 @@
+"""A run in both: kept in the embedded store, and sent to W&B. See `mirror`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from raysweep.errors import TrackingError
+from raysweep.tracking.mirror_names import is_pending
+from raysweep.tracking.port import ArtifactDraft, ArtifactVersion, Image, Json, Run, RunState
+
+if TYPE_CHECKING:
+    from raysweep.tracking.mirror import MirroredTracker
+
+T = TypeVar("T")
+
+
+class MirroredRun:
+    """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
+
+    def __init__(self, tracker: MirroredTracker, mine: Run, theirs: Run | None) -> None:
+        self.id = mine.id
+        self._tracker = tracker
+        self._mine = mine
+        self._theirs = theirs
+        self._finished = False
+
+    @property
+    def url(self) -> str | None:
+        """See Run."""
+        return self._theirs.url if self._theirs else None
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """See Run."""
+        self._mine.log(metrics, step)
+        self._send(lambda run: run.log(metrics, step))
+
+    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
+        """See Run."""
+        self._mine.log_images(key, images, step)
+        self._send(lambda run: run.log_images(key, images, step))
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
+    ) -> None:
+        """See Run."""
+        self._mine.log_table(key, columns, rows, step)
+        self._send(lambda run: run.log_table(key, columns, rows, step))
+
+    def use_artifact(self, ref: str) -> ArtifactVersion:
+        """See Run."""
+        if self._finished:
+            raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
+        tracker = self._tracker
+        version = tracker.artifact(ref)
+        mine = tracker.kept(version.ref) or tracker.bring(version)
+        self._mine.use_artifact(mine.ref)
+        if is_pending(version):
+            self._theirs = None  # it cannot be told what it used
+        self._send(lambda run: run.use_artifact(version.ref), asks=True)
+        return version
+
+    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
+        """See Run."""
+        mine = self._mine.log_artifact(draft)
+        theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
+        if theirs is None:
+            return self._tracker.presented(mine)
+        self._tracker.note(mine, theirs.version)
+        return self._tracker.artifact(theirs.ref)
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """See Run."""
+        self._mine.summarize(values)
+        self._send(lambda run: run.summarize(values))
+
+    def flush(self) -> None:
+        """See Run."""
+        self._mine.flush()
+        self._send(lambda run: run.flush())
+
+    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
+        """See Run. When all of it was sent, the run here knows where W&B shows it."""
+        self._finished = True
+        self._mine.finish(state, error)
+        self._send(lambda run: run.finish(state, error), asks=True)
+        if self._theirs is not None:
+            self._tracker.here.store.set_url(self.id, self._theirs.url)
+            self._theirs = None
+
+    def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
+        """`asks`: the call waits for an answer; others hand over to the client's own process."""
+        theirs = self._theirs
+        if theirs is None:
+            return None
+        attempt = self._tracker.ask if asks else self._tracker.connection.attempt
+        answer = attempt(lambda: call(theirs))
+        if self._tracker.connection.lost is not None:
+            self._theirs = None
+        return answer
