@@ -6,37 +6,28 @@ W&B has most of what the port asks for. Bridged are: metadata as a part of the v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import wandb
 
-from raysweep.errors import TrackingError
 from raysweep.tracking import lineage, wandb_read
 from raysweep.tracking.folder import fresh_folder
-from raysweep.tracking.metadata import metadata_bytes, plain
+from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_alias, check_artifact_name, check_run_id
-from raysweep.tracking.pictures import from_png, to_pillow
 from raysweep.tracking.port import (
-    METADATA_FILE,
     STALE_ERROR,
-    ArtifactDraft,
     ArtifactVersion,
     Image,
     Json,
     Lineage,
     RunRecord,
     RunSpec,
-    RunState,
 )
-from raysweep.tracking.store import Row, Table
 from raysweep.tracking.wandb_project import Project
-from raysweep.tracking.wandb_settings import BOUNDED, QUICK, Habits, upload_timeout_s
-
-_open_runs: dict[str, wandb.Run] = {}
-"""This process's open runs by id: the client refuses a second `init` of one it has open."""
+from raysweep.tracking.wandb_run import WandbRun, open_runs
+from raysweep.tracking.wandb_settings import BOUNDED, QUICK, Habits
 
 
 class WandbTracker:
@@ -68,7 +59,7 @@ class WandbTracker:
         """See Tracker."""
         check_run_id(spec.id)
         with self._project.explained(f"start run {spec.id}"):
-            if left_open := _open_runs.pop(spec.id, None):
+            if left_open := open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
             folder = self._habits.folder
             if folder:
@@ -89,7 +80,7 @@ class WandbTracker:
                 allow_val_change=True,
                 settings=wandb.Settings(**QUICK, **BOUNDED),
             )
-            _open_runs[spec.id] = run
+            open_runs[spec.id] = run
             if run.resumed:
                 run.summary[wandb_read.ERROR_KEY] = None
                 self._project.run(spec.id).summary.update({wandb_read.ERROR_KEY: None})  # at once
@@ -211,112 +202,3 @@ class WandbTracker:
 
     def close(self) -> None:
         """See Tracker. The connection is the client's own, shared by the process."""
-
-
-class WandbRun:
-    """A run in progress. Rows are with the client's own process when `log` returns.
-
-    That process sends them on by itself, also after this one was killed; the client has no call
-    that waits for the server to have them, other than to finish the run.
-    """
-
-    def __init__(self, project: Project, run: wandb.Run) -> None:
-        self.id: str = run.id
-        self.url: str | None = run.url
-        self._project = project
-        self._run = run
-        self._finished = False
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """See Run."""
-        self._log(dict(metrics), step)
-
-    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
-        """See Run."""
-        with self._project.explained(f"log images {key}"):
-            pictures = [_picture(image) for image in images]
-        self._log({key: pictures}, step)
-
-    def log_table(
-        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
-    ) -> None:
-        """See Run."""
-        with self._project.explained(f"log table {key}"):
-            table = _table(columns, rows)
-        self._log({key: table}, step)
-
-    def log_row(self, row: Row) -> None:
-        """Log all of a step at once: what this process then leaves is never a part of it."""
-        media: dict[str, Any] = {}
-        with self._project.explained("log"):
-            for key, value in row.media.items():
-                if isinstance(value, Table):
-                    media[key] = _table(value.columns, value.rows)
-                else:
-                    images = [Image(from_png(png), caption) for png, caption in value.items]
-                    media[key] = [_picture(image) for image in images]
-        self._log({**row.metrics, **media}, row.step)
-
-    def use_artifact(self, ref: str) -> ArtifactVersion:
-        """See Run."""
-        self._must_be_open()
-        artifact = self._project.artifact(ref)
-        with self._project.explained(f"use artifact {ref}"):
-            self._run.use_artifact(artifact)
-            return wandb_read.version_of(artifact)
-
-    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
-        """See Run."""
-        self._must_be_open()
-        assert METADATA_FILE not in draft.files, f"{METADATA_FILE} is the tracker's to write"
-        with self._project.explained(f"log artifact {draft.name}"):
-            artifact = wandb.Artifact(
-                check_artifact_name(draft.name),
-                type=draft.type,
-                description=draft.description,
-                metadata=plain(draft.metadata),
-            )
-            for name, path in draft.files.items():
-                artifact.add_file(str(path), name=name)
-            with artifact.new_file(METADATA_FILE, mode="wb") as file:
-                file.write(metadata_bytes(draft.metadata))
-            self._run.log_artifact(artifact).wait(timeout=upload_timeout_s(artifact.size))
-            return wandb_read.version_of(artifact)
-
-    def summarize(self, values: Mapping[str, Json]) -> None:
-        """See Run."""
-        self._must_be_open()
-        with self._project.explained("write the summary"):
-            self._run.summary.update(plain(values, "summary", strict=False))
-
-    def flush(self) -> None:
-        """See Run, and the class."""
-
-    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. Raises TrackingError if the server has not all of it in FINISH_TIMEOUT_S."""
-        if self._finished:
-            return
-        self._finished = True
-        with self._project.explained(f"finish run {self.id}"):
-            if state == "crashed" or error is not None:
-                self._run.summary[wandb_read.ERROR_KEY] = error or STALE_ERROR
-            _open_runs.pop(self.id, None)
-            self._run.finish(exit_code=0 if state == "finished" else 1)
-
-    def _log(self, values: dict[str, Any], step: int) -> None:
-        self._must_be_open()
-        with self._project.explained("log"):
-            self._run.log(values, step=step)
-
-    def _must_be_open(self) -> None:
-        if self._finished:
-            raise TrackingError(f"run {self.id!r}: is finished; start it again to log more")
-
-
-def _picture(image: Image) -> wandb.Image:
-    """As Pillow's: of an array the client guesses the range, and may scale it."""
-    return wandb.Image(to_pillow(image), caption=image.caption, file_type="png")
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> wandb.Table:
-    return wandb.Table(columns=list(columns), data=[list(row) for row in rows])
