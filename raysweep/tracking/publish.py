@@ -31,7 +31,8 @@ from raysweep.tracking.port import (
 )
 from raysweep.tracking.store import Row
 from raysweep.tracking.trackio_store import TrackioStore
-from raysweep.tracking.wandb_tracker import WandbRun, WandbTracker
+from raysweep.tracking.wandb_run import WandbRun
+from raysweep.tracking.wandb_tracker import WandbTracker
 
 _LAST = ("best", "latest")
 """Aliases that move when all else is there: whoever follows them sees a whole graph."""
