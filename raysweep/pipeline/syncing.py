@@ -17,6 +17,7 @@ from raysweep.pipeline.links import links, unsent
 from raysweep.pipeline.reading import StoredSweep
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.tracking import connect, where_the_key_is
+from raysweep.tracking.mirror import MirroredTracker
 from raysweep.tracking.publish import Published, Publisher, RunPublished
 
 
@@ -67,14 +68,20 @@ def sync_sweep(
         store.close_stale(record.name)
         habits = Habits.of(environ, stored.folder.path)
         there = WandbTracker(record.project, record.entity, habits)
+        refs = _refs_here(stored)
         published = Publisher(store, there).publish(record.name, tell)
-        _note_in_result(stored, url)
+        _note_in_result(stored, url, refs, published)
     return Synced(record.name, url, published)
 
 
 @contextmanager
 def _alone(stored: StoredSweep) -> Iterator[None]:
     """One sync a storage: two that log the same version at once could both make it."""
+    if not stored.storage.tracker.is_dir():
+        raise UserError(
+            f"--storage {stored.storage.root}: its tracker folder is not there, so nothing is kept "
+            "that could be sent"
+        )
     lock = FileLock(stored.storage.tracker / "sync.lock")
     try:
         lock.acquire(timeout=0)
@@ -82,28 +89,54 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
         raise UserError(
             f"--storage {stored.storage.root}: another sync is running; wait for its end"
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"--storage {stored.storage.root}: cannot be written ({error.strerror}); sync notes "
+            "there what it sent"
+        ) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def _note_in_result(stored: StoredSweep, url: str) -> None:
+def _refs_here(stored: StoredSweep) -> dict[str, str]:
+    """The references in the result of a sweep in W&B → those of the versions here."""
+    result = stored.folder.result()
+    if result is None or stored.record.tracker != "wandb":
+        return {}
+    named = [result["best"]["artifact"], *(f"{n}:{v}" for n, v in result["artifacts"].items())]
+    tracker = stored.tracker()
+    assert isinstance(tracker, MirroredTracker)
+    try:
+        kept = {ref: tracker.kept(ref) for ref in named}
+    finally:
+        tracker.close()
+    return {ref: version.ref for ref, version in kept.items() if version is not None}
+
+
+def _note_in_result(
+    stored: StoredSweep, url: str, refs: Mapping[str, str], published: Published
+) -> None:
     """The sweep's result, with its pages in W&B and the versions that it has there now."""
     result = stored.folder.result()
     if result is None:
         return
+
+    def there(ref: str) -> str:
+        return published.versions.get(refs.get(ref, ""), ref)
+
     record, best = stored.record, result["best"]
     tracker = stored.tracker()
     try:
         sweep = SweepIdentity(record.name, record.id)
         result["links"] = links(tracker, sweep, best["trial"]) | {"project": url}
         result["unsent"] = list(unsent(tracker, sweep))
-        best["artifact"] = tracker.artifact(best["artifact"]).ref
-        result["artifacts"] = {
-            artifact: tracker.artifact(f"{artifact}:{version}").version
-            for artifact, version in result["artifacts"].items()
-        }
     finally:
         tracker.close()
+    best["artifact"] = there(best["artifact"])
+    result["artifacts"] = {
+        name: there(f"{name}:{version}").rpartition(":")[2]
+        for name, version in result["artifacts"].items()
+    }
     stored.folder.write_result(result)

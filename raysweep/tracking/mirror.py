@@ -20,7 +20,14 @@ from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.tracking import lineage
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.mirror_connection import Connection
-from raysweep.tracking.mirror_names import HERE, THERE, is_pending, is_version, version_there
+from raysweep.tracking.mirror_names import (
+    HERE,
+    THERE,
+    alias_of,
+    is_pending,
+    is_version,
+    version_there,
+)
 from raysweep.tracking.mirror_run import MirroredRun
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import (
@@ -52,6 +59,7 @@ class MirroredTracker:
         self.there = there
         self.project = there.project
         self.connection = connection or Connection()
+        self.scope = there.scope
 
     @property
     def url(self) -> str | None:
@@ -68,22 +76,24 @@ class MirroredTracker:
         return MirroredRun(self, mine, self.ask(lambda: self.there.start_run(spec)))
 
     def artifact(self, ref: str) -> ArtifactVersion:
-        """See Tracker. W&B is asked for what is not here, and for whatever an alias means there."""
+        """See Tracker. W&B is asked for what is not here, and for whatever an alias means there.
+
+        An alias that was last given to a version that W&B does not have yet means that one.
+        """
         mine = self.kept(ref)
         if mine is not None:
             return self.presented(mine)
-        theirs = self.ask(lambda: self.there.artifact(ref))
-        if theirs is not None:
-            return self._presented_as(theirs)
         if is_version(parse_reference(ref).spec):  # the same number here is another version
-            raise TrackingError(f"artifact {ref!r}: only W&B has it; {self.connection.lost}")
-        return self.presented(self.here.artifact(ref))
+            theirs = self.ask(lambda: self.there.artifact(ref))
+            if theirs is None:
+                raise TrackingError(f"artifact {ref!r}: only W&B has it; {self.connection.lost}")
+            return self._presented_as(theirs)
+        return self._of_alias(ref)
 
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         """See Tracker. One that W&B alone has is brought here, with all that it came from."""
         theirs = self.ask(lambda: self.there.find_artifact(name, fingerprint))
-        if theirs is not None:
-            self.bring(theirs)
+        if theirs is not None and self.ask(lambda: self.bring(theirs)) is not None:
             return self._presented_as(theirs)
         if self.connection.lost is None:
             return None
@@ -169,12 +179,12 @@ class MirroredTracker:
         if not is_version(reference.spec):
             return None
         with suppress(ArtifactNotFound):
-            return self.here.artifact(f"{reference.name}:{THERE}{reference.spec}")
+            return self.here.artifact(f"{reference.name}:{alias_of(self.scope, reference.spec)}")
         return None
 
     def presented(self, mine: ArtifactVersion) -> ArtifactVersion:
         """A version here under the number that W&B gave it, or as one that it does not have."""
-        theirs = version_there(mine)
+        theirs = version_there(mine, self.scope)
         aliases = tuple(alias for alias in mine.aliases if not alias.startswith(THERE))
         version = theirs or HERE + mine.version.removeprefix("v")
         return replace(mine, version=version, aliases=aliases)
@@ -182,9 +192,25 @@ class MirroredTracker:
     def note(self, mine: ArtifactVersion, version: str) -> None:
         """Remember which version of W&B's it is, and no other: the project may be a new one."""
         for alias in mine.aliases:
-            if alias.startswith(THERE) and alias != THERE + version:
+            if alias.startswith(alias_of(self.scope, "")):
                 self.here.remove_alias(mine.ref, alias)
-        self.here.set_alias(mine.ref, THERE + version)
+        self.here.set_alias(mine.ref, alias_of(self.scope, version))
+
+    def _of_alias(self, ref: str) -> ArtifactVersion:
+        mine: ArtifactVersion | None = None
+        with suppress(ArtifactNotFound):
+            mine = self.presented(self.here.artifact(ref))
+        if mine is not None and is_pending(mine):
+            return mine
+        try:
+            theirs = self.ask(lambda: self.there.artifact(ref))
+        except ArtifactNotFound:
+            if mine is None:
+                raise
+            return mine
+        if theirs is not None:
+            return self._presented_as(theirs)
+        return mine or self.presented(self.here.artifact(ref))
 
     def _presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
         """W&B's version as it is here, where it is; its aliases, which others may have moved."""
@@ -219,9 +245,17 @@ class MirroredTracker:
     def _close_there(self, run_id: str) -> str | None:
         """Where W&B shows the run that died, if it had sent all that is kept of it."""
         url = self.there.close_run(run_id)
-        if url is None or len(self.there.history(run_id)) != len(self.here.history(run_id)):
+        record = self.run(run_id)
+        pending = any(f":{HERE}" in ref for ref in (*record.used, *record.logged))
+        if url is None or pending or not self.is_there(run_id):
             return None
         return url
+
+    def is_there(self, run_id: str) -> bool:
+        """Whether W&B has the last row that is kept here. The client drops rows when it must, and
+        then all that come after."""
+        steps = [row["step"] for row in self.here.history(run_id)]
+        return self.there.last_step(run_id) >= max(steps, default=-1)
 
     def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
         """The version's copy here, made if need be with its producer and all before it."""
@@ -229,10 +263,10 @@ class MirroredTracker:
             return mine
         record = self.there.run(theirs.producer) if theirs.producer else None
         used = [self.bring(self.there.artifact(ref)).ref for ref in record.used] if record else []
-        run = self.here.start_run(_spec_of(record, theirs))
         with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
             path = Path(folder) / "files"
             self.there.download(theirs.ref, path)
+            run = self.here.start_run(_spec_of(record, theirs))
             for ref in used:
                 run.use_artifact(ref)
             names = [file.path for file in theirs.files if file.path != METADATA_FILE]

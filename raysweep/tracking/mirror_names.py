@@ -5,7 +5,7 @@ from __future__ import annotations
 from raysweep.tracking.port import ArtifactVersion
 
 THERE = "wandb-"
-"""Before W&B's version, in an alias of the version here."""
+"""Begins the aliases of versions here that say which version of W&B's they are."""
 
 HERE = "local-"
 """Before the number of a version that W&B does not have."""
@@ -16,9 +16,15 @@ def is_version(spec: str) -> bool:
     return spec[:1] == "v" and spec[1:].isdecimal()
 
 
-def version_there(mine: ArtifactVersion) -> str | None:
+def alias_of(scope: str, version: str) -> str:
+    """The alias, here, of W&B's `version`. `scope` tells servers and entities apart."""
+    return f"{THERE}{scope}-{version}"
+
+
+def version_there(mine: ArtifactVersion, scope: str) -> str | None:
     """W&B's number `vK` of a version here; the latest one, where several were noted."""
-    found = [a.removeprefix(THERE) for a in mine.aliases if a.startswith(THERE)]
+    prefix = alias_of(scope, "")
+    found = [alias.removeprefix(prefix) for alias in mine.aliases if alias.startswith(prefix)]
     return max(found, key=lambda version: int(version[1:]), default=None)
 
 

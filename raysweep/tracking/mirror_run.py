@@ -55,8 +55,9 @@ class MirroredRun:
         version = tracker.artifact(ref)
         mine = tracker.kept(version.ref) or tracker.bring(version)
         self._mine.use_artifact(mine.ref)
-        if is_pending(version):
-            self._theirs = None  # it cannot be told what it used
+        if is_pending(version):  # W&B's run cannot be told what it used
+            self._send(lambda run: run.finish("failed", "kept elsewhere until synced"), asks=True)
+            self._theirs = None
         self._send(lambda run: run.use_artifact(version.ref), asks=True)
         return version
 
@@ -77,16 +78,16 @@ class MirroredRun:
     def flush(self) -> None:
         """See Run."""
         self._mine.flush()
-        self._send(lambda run: run.flush())
+        self._send(lambda run: run.flush(), asks=True)  # an epoch is a good time to look
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
         """See Run. When all of it was sent, the run here knows where W&B shows it."""
         self._finished = True
         self._mine.finish(state, error)
         self._send(lambda run: run.finish(state, error), asks=True)
-        if self._theirs is not None:
-            self._tracker.here.store.set_url(self.id, self._theirs.url)
-            self._theirs = None
+        theirs, self._theirs = self._theirs, None
+        if theirs is not None and self._tracker.ask(lambda: self._tracker.is_there(self.id)):
+            self._tracker.here.store.set_url(self.id, theirs.url)
 
     def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
         """`asks`: the call waits for an answer; others hand over to the client's own process."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysweep.errors import TrackingError
+from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.tracking.blobs import read_chunks
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.metadata import plain
@@ -51,8 +51,9 @@ class RunPublished:
 
 @dataclass
 class Published:
-    """What came of it: run ids, versions here → versions there, and steps that W&B refused."""
+    """What came of a group: run ids, versions here → versions there, steps that W&B has in part."""
 
+    group: str
     sent: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
@@ -107,7 +108,7 @@ class Publisher:
     def publish(self, group: str, tell: Callable[[RunPublished], None]) -> Published:
         """All runs of the group, with what they came from. Raises TrackingError where W&B fails."""
         runs = in_order(self._store.runs(), group)
-        outcome = Published()
+        outcome = Published(group)
         for number, record in enumerate(runs, start=1):
             url, sent = self._publish_run(record, outcome)
             (outcome.sent if sent else outcome.there).append(record.id)
@@ -124,9 +125,14 @@ class Publisher:
         """Where W&B shows the run, and whether anything was sent."""
         rows = _merged(self._store.rows(record.id))
         theirs = self._there.find_run(record.id)
-        last = self._there.last_step(record.id) if theirs else -1
+        found = self._there.keys_by_step(record.id) if theirs else {}
+        last = max(found, default=-1)
         if theirs is not None:
-            lacking = self._lacking(record.id, last)
+            lacking = [
+                row.step
+                for row in rows
+                if row.step <= last and _keys(row) - found.get(row.step, set())
+            ]
             if lacking:
                 outcome.lacking[record.id] = lacking
             if self._is_whole(record, theirs, [row.step for row in rows], last, outcome):
@@ -151,13 +157,19 @@ class Publisher:
         last: int,
         outcome: Published,
     ) -> bool:
-        """Whether W&B has all of the run: its end, its rows, its summary, its edges."""
+        """Whether W&B has all of the run: its end, its rows, its summary, its edges.
+
+        Of another sweep's, what it made is enough: it may be a colleague's, brought here for that,
+        and how it ended is not ours to say.
+        """
         used = {self._version_there(ref, outcome) for ref in mine.used}
         logged = [self._store.artifact(ref) for ref in mine.logged]
         found = [(version, self._same_version(version, theirs.logged)) for version in logged]
         for version, ref in found:
             if ref is not None:
                 self._remember(version, ref, outcome)
+        if mine.group != outcome.group and mine.logged and all(ref is not None for _, ref in found):
+            return True
         return (
             (theirs.state, theirs.error) == (mine.state, mine.error)
             and last >= max(steps, default=-1)
@@ -173,16 +185,6 @@ class Publisher:
             if same_name and _files(self._there.artifact(ref)) == self._md5s_of(mine):
                 return ref
         return None
-
-    def _lacking(self, run_id: str, last: int) -> list[int]:
-        """Steps that W&B has in part: a client that was killed leaves such a row, and no later
-        one can be added to it."""
-        theirs = {row["step"]: row for row in self._there.history(run_id)}
-        return [
-            row["step"]
-            for row in self._store.history(run_id)
-            if row["step"] <= last and row.keys() - theirs.get(row["step"], {}).keys()
-        ]
 
     def _version_there(self, ref: str, outcome: Published) -> str:
         """W&B's reference of a version here, which its producer has published before."""
@@ -210,7 +212,7 @@ class Publisher:
 
     def _remember(self, mine: ArtifactVersion, ref: str, outcome: Published) -> None:
         outcome.versions[mine.ref] = ref
-        if version_there(mine) != ref.rpartition(":")[2]:
+        if version_there(mine, self._mirror.scope) != ref.rpartition(":")[2]:
             self._mirror.note(mine, ref.rpartition(":")[2])
 
     def _publish_aliases(self, outcome: Published) -> None:
@@ -220,9 +222,23 @@ class Publisher:
             version = self._mirror.presented(self._store.artifact(mine))
             wanted += [(alias, theirs) for alias in version.aliases]
         for alias, ref in sorted(wanted, key=lambda pair: (pair[0] in _LAST, pair)):
-            if alias not in self._there.artifact(ref).aliases:
+            if alias not in self._there.artifact(ref).aliases and self._may_take(
+                alias, ref, outcome
+            ):
                 self._there.set_alias(ref, alias)
                 outcome.aliases.append(f"{ref} {alias}")
+
+    def _may_take(self, alias: str, ref: str, outcome: Published) -> bool:
+        """`best` and `latest` are not taken from a newer version: others use the project, too."""
+        name, _, version = ref.partition(":")
+        if alias not in _LAST:
+            return True
+        try:
+            holder = self._there.artifact(f"{name}:{alias}")
+        except ArtifactNotFound:
+            return True
+        ours = holder.ref in outcome.versions.values()
+        return ours or int(holder.version[1:]) < int(version[1:])
 
     def _verify(self, mine: ArtifactVersion, theirs: ArtifactVersion) -> None:
         """Raise TrackingError unless W&B has the very files."""
@@ -252,6 +268,10 @@ def _merged(rows: Sequence[Row]) -> list[Row]:
         metrics, media = {**before.metrics, **row.metrics}, {**before.media, **row.media}
         merged[row.step] = Row(before.id, row.step, metrics, media)
     return list(merged.values())
+
+
+def _keys(row: Row) -> set[str]:
+    return {*row.metrics, *row.media}
 
 
 def _spec(record: RunRecord) -> RunSpec:

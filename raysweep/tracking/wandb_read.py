@@ -116,9 +116,12 @@ def history_of(run: Any) -> list[dict[str, Json]]:
     return rows
 
 
-def last_step_of(run: Any) -> int:
-    """The last step with a row, whatever is in it; -1 where there is none."""
-    return max((row["_step"] for row in run.scan_history(page_size=1_000_000)), default=-1)
+def keys_by_step(run: Any) -> dict[int, set[str]]:
+    """What each row holds, media included, by its step."""
+    return {
+        row["_step"]: {k for k, v in row.items() if not k.startswith("_") and v is not None}
+        for row in run.scan_history(page_size=1_000_000)
+    }
 
 
 def images_of(run: Any, key: str) -> list[Image]:

@@ -26,16 +26,20 @@ QUICK: dict[str, Any] = {
     "x_save_requirements": False,
 }
 
-_RETRIES = 3  # waits of 2, 4 and 8 s; by default 20 to 200, which outlive a lost server by hours
+_RETRIES = 6  # after 2, 4, 8, 10, 10, 10 s; by default 20 to 200, which outlive a server by hours
+_WAIT_MAX_S = 10
 BOUNDED: dict[str, Any] = {
     "init_timeout": INIT_TIMEOUT_S,
     "finish_timeout": FINISH_TIMEOUT_S,
     "finish_timeout_raises": True,
     "x_graphql_retry_max": _RETRIES,
+    "x_graphql_retry_wait_max_seconds": _WAIT_MAX_S,
     "x_graphql_timeout_seconds": 15,
     "x_file_stream_retry_max": _RETRIES,
+    "x_file_stream_retry_wait_max_seconds": _WAIT_MAX_S,
     "x_file_stream_timeout_seconds": 15,
     "x_file_transfer_retry_max": _RETRIES,
+    "x_file_transfer_retry_wait_max_seconds": _WAIT_MAX_S,
 }
 
 

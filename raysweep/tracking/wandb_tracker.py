@@ -45,6 +45,11 @@ class WandbTracker:
         self._habits = habits or Habits()
         self.project = project
 
+    @property
+    def scope(self) -> str:
+        """Six characters that tell this project from those of its name elsewhere. Asks nobody."""
+        return self._project.scope
+
     def knock(self) -> None:
         """Raise TrackingError where nobody listens at the server's address; takes 5 s at most."""
         self._project.knock()
@@ -183,7 +188,13 @@ class WandbTracker:
         """The last step of which the run has a row, media included; -1 where it has none."""
         run = self._project.run(run_id)
         with self._project.explained(f"read history of run {run_id}"):
-            return wandb_read.last_step_of(run)
+            return int(run.lastHistoryStep)
+
+    def keys_by_step(self, run_id: str) -> dict[int, set[str]]:
+        """What the run has for each step, media included."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read history of run {run_id}"):
+            return wandb_read.keys_by_step(run)
 
     def close_run(self, run_id: str) -> str | None:
         """As `close_stale`, of one run: where W&B shows it, or None if it has no such run."""
