@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, small_sweep, whole_swee
 from raysweep.errors import UserError
 from raysweep.pipeline.claim import claim, release
 from raysweep.pipeline.syncing import sync_sweep
+from raysweep.tracking import RunSpec
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.wandb_tracker import WandbTracker
 
@@ -184,6 +186,38 @@ def test_a_server_that_fails_in_between_is_one_line_and_the_next_goes_on(
     assert done.stderr.splitlines()[-1].startswith("raysweep: W&B project sync-refused: cannot ")
     raysweep("sync", "--storage", kept.storage, "--json")
     assert_published(kept, "sync-refused", api)
+
+
+def test_a_newer_version_of_somebody_else_stays_best(server: WandbServer, tmp_path: Path) -> None:
+    kept = small_sweep(tmp_path, "sync-others")
+    sync_sweep(kept.storage)
+    there = WandbTracker("sync-others")
+    others = there.start_run(RunSpec("others", "others", "train", "others"))
+    newer = others.log_artifact(kept.draft("trained-model", "model", "a colleague's"))
+    there.set_alias(newer.ref, "best")
+    others.finish()
+    again = sync_sweep(kept.storage).published
+    assert (again.sent, again.aliases) == ([], [])
+    assert there.artifact("trained-model:best").ref == newer.ref == "trained-model:v1"
+    assert there.artifact("trained-model:latest").ref == newer.ref
+
+
+def test_another_projects_versions_are_not_taken_for_this_ones(
+    server: WandbServer, tmp_path: Path
+) -> None:
+    """The project was deleted there: numbers begin anew, and what is here is sent again."""
+    kept = small_sweep(tmp_path, "sync-deleted")
+    first = sync_sweep(kept.storage).published
+    server.state.projects.clear()
+    assert sync_sweep(kept.storage).published.sent == first.sent
+
+
+def test_a_storage_whose_tracker_is_gone_says_so(server: WandbServer, tmp_path: Path) -> None:
+    kept = small_sweep(tmp_path, "sync-gone")
+    shutil.rmtree(kept.storage / "tracker")
+    with pytest.raises(UserError, match="its tracker folder is not there"):
+        sync_sweep(kept.storage)
+    assert not (kept.storage / "tracker").exists()
 
 
 def test_a_blob_changed_on_disk_is_not_published(server: WandbServer, tmp_path: Path) -> None:
