@@ -24,4 +24,4 @@ def unsent(tracker: Tracker, sweep: SweepIdentity) -> tuple[str, ...]:
     """The names of the runs that W&B does not have whole; none in Trackio: nothing is sent."""
     if tracker.backend != "wandb":
         return ()
-    return tuple(record.name for record in tracker.runs(sweep.name) if record.url is None)
+    return tuple(sorted(run.name for run in tracker.runs(sweep.name) if run.url is None))

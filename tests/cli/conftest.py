@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running_sweep import Sweep
 
 from commands import start
+from running_sweep import Sweep
 from sweeps import digits, grid
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from signal import SIGINT, SIGTERM
 
 import pytest
-from running_sweep import Sweep
 
+from running_sweep import Sweep
 from sweeps import stored
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from signal import SIGKILL
 
 import pytest
-from running_sweep import AGENTS, Sweep
 
 from raysweep.errors import ArtifactNotFound
 from raysweep.tracking import RunRecord, Tracker
 
+from running_sweep import AGENTS, Sweep
 from sweeps import runs_by_job, stored
 
 

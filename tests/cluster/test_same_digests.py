@@ -12,9 +12,7 @@ from raysweep import SweepResult, run_sweep
 
 from sweeps import HAS_LOCAL_MODE, assert_same_models, digits, grid, models, stored
 
-GRID = digits(
-    grid(learning_rate=[0.01, 0.003], model__dropout=[0.3, 0.5], optimizer=["Adam", "SGD"])
-)
+GRID = digits(grid(learning_rate=[0.01], model__dropout=[0.3, 0.5], optimizer=["Adam", "SGD"]))
 
 
 def with_workers(config: dict[str, Any], count: int) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def test_one_worker_two_workers_and_local_mode_give_the_same_weights(
         for count in (1, 2)
     )
     weights = models(stored(one.folder.parent), tmp_path / "models")
-    assert len(weights) == 8
+    assert len(weights) == 4
     for result in (two, *(in_one_process[name] for name in in_one_process if name == "grid")):
         assert (result.best.trial, result.best.metrics) == (one.best.trial, one.best.metrics)
         assert result.test.accuracy == one.test.accuracy

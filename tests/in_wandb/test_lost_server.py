@@ -40,10 +40,10 @@ def test_a_server_that_is_lost_costs_the_sending_and_nothing_else(
     assert process.returncode == 0, rest
     result = json.loads(out)
     assert result["trials"] == {"total": 2, "completed": 2, "stopped": 0, "failed": 0}
-    assert result["unsent"] == ["trial-0000-mine", "trial-0001-mine", "report-mine"]
+    assert result["unsent"] == ["report-mine", "trial-0000-mine", "trial-0001-mine"]
     assert result["best"]["artifact"].startswith("trained-model:local-")
     assert (tmp_path / "runs" / "mine" / "best" / "trained_model.pth").is_file()
-    assert "kept here, and not yet in W&B: trial-0000-mine, trial-0001-mine, report-mine" in rest
+    assert "kept here, and not yet in W&B: report-mine, trial-0000-mine, trial-0001-mine" in rest
     assert "send it: python -m raysweep sync mine --storage " in rest
 
     synced = raysweep("sync", "--storage", tmp_path / "runs", "--json", cwd=tmp_path)

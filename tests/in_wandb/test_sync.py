@@ -116,7 +116,7 @@ class Killer:
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, request: Request, act: Callable[[], bytes]) -> bytes | None:
-        if request.operation not in STEPS:
+        if request.operation not in STEPS or _is_the_clients_own(request):
             return act()
         with self._one_at_a_time:  # the client sends some of its requests side by side
             step = self._step(request)
@@ -145,6 +145,14 @@ class Killer:
         given = detail.get("input", detail)
         names = ("name", "artifactCollectionName", "type", "artifactName")
         return self._run, request.operation, *(str(given.get(name)) for name in names)
+
+
+def _is_the_clients_own(request: Request) -> bool:
+    """Its copies of the config and the summary, of which nothing is read."""
+    own = ("config.yaml", "wandb-summary.json")
+    files = request.detail.get("files", []) if isinstance(request.detail, dict) else []
+    uploaded = request.operation == "upload" and request.detail.endswith(own)
+    return uploaded or (request.operation == "CreateRunFiles" and set(files) <= set(own))
 
 
 def _sync(storage: str) -> None:
