@@ -42,6 +42,8 @@ class WandbRun:
         self._project = project
         self._run = run
         self._finished = False
+        self._row_is_open = False
+        self._summary: dict[str, Json] = {}
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """See Run."""
@@ -103,7 +105,8 @@ class WandbRun:
         """See Run."""
         self._must_be_open()
         with self._project.explained("write the summary"):
-            self._run.summary.update(plain(values, "summary", strict=False))
+            self._summary |= plain(values, "summary", strict=False)
+            self._run.summary.update(self._summary)
 
     def flush(self) -> None:
         """See Run, and the class."""
@@ -114,6 +117,11 @@ class WandbRun:
             return
         self._finished = True
         with self._project.explained(f"finish run {self.id}"):
+            if self._summary and self._row_is_open:
+                # The client keeps the last row open, since more of its step may come, and sets the
+                # summary to its values when it ends: what was summarized comes after that.
+                self._run.log({}, commit=True)
+                self._run.summary.update(self._summary)
             if state == "crashed" or error is not None:
                 self._run.summary[wandb_read.ERROR_KEY] = error or STALE_ERROR
             open_runs.pop(self.id, None)
@@ -123,6 +131,7 @@ class WandbRun:
         self._must_be_open()
         with self._project.explained("log"):
             self._run.log(values, step=step)
+            self._row_is_open = True
 
     def _must_be_open(self) -> None:
         if self._finished:

@@ -97,6 +97,18 @@ def test_summary_keeps_keys_that_are_not_named_again(tracker, start):
     assert (summary["loss"], summary["accuracy"]) == (0.25, 98.0)
 
 
+def test_what_is_summarized_stands_whatever_was_logged_last(tracker, start):
+    """A trial's summary is of its best epoch, which need not be its last."""
+    run = start("t1")
+    run.log({"epoch": 1, "loss": 0.25}, step=1)
+    run.log({"epoch": 2, "loss": 0.5}, step=2)
+    run.summarize({"epoch": 1, "loss": 0.25})
+    run.finish()
+    summary = tracker.run("t1").summary
+    assert (summary["epoch"], summary["loss"]) == (1, 0.25)
+    assert [row["loss"] for row in tracker.history("t1")] == [0.25, 0.5]
+
+
 def test_images_come_back_as_they_were(tracker, start):
     rng = np.random.default_rng(0)
     grey = Image(rng.integers(0, 256, (28, 28), dtype=np.uint8), '7,1 & "quoted"')
