@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +66,10 @@ def _initialise(address: str | None, local_mode: bool, verbose: bool) -> None:
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
         options |= {"address": "local", "include_dashboard": False}
+        python = shlex.quote(sys.executable)
+        if python != sys.executable and not local_mode:
+            # Ray gives it to a shell as it is: with a space in it, no trial's process would start.
+            options["runtime_env"] = {"py_executable": python}
     else:
         options["address"] = address
         _knock(address)
