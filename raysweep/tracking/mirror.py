@@ -41,6 +41,7 @@ from raysweep.tracking.port import (
     Run,
     RunRecord,
     RunSpec,
+    Tracker,
 )
 from raysweep.tracking.wandb_tracker import WandbTracker
 
@@ -109,21 +110,11 @@ class MirroredTracker:
 
     def set_alias(self, ref: str, alias: str) -> None:
         """See Tracker."""
-        version = self.artifact(ref)
-        mine = self.kept(version.ref)
-        if mine is not None:
-            self.here.set_alias(mine.ref, alias)
-        if not is_pending(version):
-            self.ask(lambda: self.there.set_alias(version.ref, alias))
+        self._in_both(ref, lambda tracker, version: tracker.set_alias(version, alias))
 
     def remove_alias(self, ref: str, alias: str) -> None:
         """See Tracker."""
-        version = self.artifact(ref)
-        mine = self.kept(version.ref)
-        if mine is not None:
-            self.here.remove_alias(mine.ref, alias)
-        if not is_pending(version):
-            self.ask(lambda: self.there.remove_alias(version.ref, alias))
+        self._in_both(ref, lambda tracker, version: tracker.remove_alias(version, alias))
 
     def run(self, run_id: str) -> RunRecord:
         """See Tracker."""
@@ -195,6 +186,15 @@ class MirroredTracker:
             if alias.startswith(alias_of(self.scope, "")):
                 self.here.remove_alias(mine.ref, alias)
         self.here.set_alias(mine.ref, alias_of(self.scope, version))
+
+    def _in_both(self, ref: str, change: Callable[[Tracker, str], None]) -> None:
+        """Change the version where it is: here, there, or in both."""
+        version = self.artifact(ref)
+        mine = self.kept(version.ref)
+        if mine is not None:
+            change(self.here, mine.ref)
+        if not is_pending(version):
+            self.ask(lambda: change(self.there, version.ref))
 
     def _of_alias(self, ref: str) -> ArtifactVersion:
         mine: ArtifactVersion | None = None

@@ -30,9 +30,7 @@ def test_a_server_that_is_lost_costs_the_sending_and_nothing_else(
     arguments = ("run", write(config), "--tracker", "wandb", "--name", "mine", "--json")
     process = start(*arguments, "--storage", tmp_path / "runs", cwd=tmp_path)
     assert process.stderr is not None
-    said = []
     for line in process.stderr:
-        said.append(line)
         if "epoch 1/4" in line:
             break
     with server.away():
