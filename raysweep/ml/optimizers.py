@@ -10,6 +10,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from raysweep.errors import ConfigError
+from raysweep.ml.eager import stepping_eagerly, without_compiler
 
 SCHEDULES = ("none", "one-cycle", "cosine")
 
@@ -53,7 +54,9 @@ def make_optimizer(
     options = {key: value for key, value in wanted.items() if key in accepted}
     if name in _FUSED:
         options["fused"] = True
-    optimizer: torch.optim.Optimizer = optimizer_class(parameters, lr=learning_rate, **options)
+    without_compiler()
+    eager = stepping_eagerly(optimizer_class)
+    optimizer: torch.optim.Optimizer = eager(parameters, lr=learning_rate, **options)
     return optimizer
 
 

@@ -34,6 +34,7 @@ from raysweep.tracking import (
     RunState,
     Tracker,
 )
+from raysweep.tracking.metadata import plain
 from raysweep.tracking.store import Pictures, Row, Table
 
 T = TypeVar("T")
@@ -172,7 +173,7 @@ class RemoteStore:
         state: RunState | None = None,
         error: str | None = None,
     ) -> None:
-        self._call("update_run", run_id, dict(summary), state, error)
+        self._call("update_run", run_id, plain(summary, "summary"), state, error)
 
     def set_url(self, run_id: str, url: str | None) -> None:
         self._call("set_url", run_id, url)
@@ -205,7 +206,8 @@ class RemoteStore:
         metadata: Mapping[str, Json],
         files: Sequence[ArtifactFile],
     ) -> ArtifactVersion:
-        arguments = (run_id, name, type, description, dict(metadata), list(files))
+        # Plain, or the writer would import what the values are made of: torch, in one instance.
+        arguments = (run_id, name, type, description, plain(metadata), list(files))
         return self._version("commit_artifact", *arguments)
 
     def artifact(self, ref: str) -> ArtifactVersion:

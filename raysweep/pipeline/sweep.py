@@ -177,7 +177,10 @@ def _run(
 def _run_stages(
     job: Job, config: Config, observer: Observer
 ) -> tuple[list[StageOutcome], OneArchitecture | SweptArchitectures]:
-    """Load, then preprocess, with initialize beside them: Ray tasks, each run once."""
+    """Load, preprocess, initialize: Ray tasks, each run once.
+
+    One after the other they share a process, and `import torch`, which is most of what they take.
+    """
 
     def told(outcome: StageOutcome) -> StageOutcome:
         ref = outcome.artifact.ref
@@ -186,15 +189,13 @@ def _run_stages(
 
     tracker, sweep = job.tracker, job.identity
     model = config.model.model_dump(mode="json")
-    swept = space.sweeps_the_model(config)
-    initializing = None if swept else _task(stages.initialize).remote(tracker, sweep, model)
     loading = _task(stages.load, **on_this_node())
     raw = told(wait_for(loading.remote(tracker, sweep, config)))
     preprocessing = _task(stages.preprocess).remote(tracker, sweep, config, raw.artifact)
     outcomes = [raw, told(wait_for(preprocessing))]
-    if initializing is None:
+    if space.sweeps_the_model(config):
         return outcomes, SweptArchitectures(tracker, sweep)
-    outcomes.append(told(wait_for(initializing)))
+    outcomes.append(told(wait_for(_task(stages.initialize).remote(tracker, sweep, model))))
     return outcomes, OneArchitecture(outcomes[-1].artifact)
 
 

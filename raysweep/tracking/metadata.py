@@ -15,15 +15,18 @@ from raysweep.tracking.port import Json
 def plain(value: Json, where: str = "metadata", *, strict: bool = True) -> Json:
     """A copy of `value` with nothing in it but JSON's own types.
 
-    NumPy scalars become Python's, and tuples lists. NaN and the infinities, which JSON has not,
-    become the strings "NaN", "Infinity" and "-Infinity", or with `strict=False` stay the floats
-    that Python's `json` reads and writes. Raises TrackingError for any other type.
+    NumPy scalars become Python's, a str of a class of its own (torch.__version__ is one) a str, and
+    tuples lists. NaN and the infinities, which JSON has not, become the strings "NaN", "Infinity"
+    and "-Infinity", or with `strict=False` stay the floats that Python's `json` reads and writes.
+    Raises TrackingError for any other type.
     """
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and strict and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
         return {str(k): plain(v, f"{where}.{k}", strict=strict) for k, v in value.items()}
