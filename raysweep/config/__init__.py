@@ -9,6 +9,7 @@ from raysweep.config.distributions import (
     Steps,
     Uniform,
 )
+from raysweep.config.fields import field_of
 from raysweep.config.loading import load_config
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.parameter import Parameter
@@ -23,7 +24,6 @@ from raysweep.config.sections import (
 )
 from raysweep.config.space import apply, enumerate_trials
 from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
-from raysweep.config.targets import target
 
 __all__ = [
     "ACTIVATIONS",
@@ -48,6 +48,6 @@ __all__ = [
     "Uniform",
     "apply",
     "enumerate_trials",
+    "field_of",
     "load_config",
-    "target",
 ]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, one_line
+from raysweep.config.fields import field_of
 from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config, parse
-from raysweep.config.targets import target
 from raysweep.config.yaml import parse_yaml, read_mapping
 from raysweep.errors import ConfigError
 
@@ -97,7 +97,7 @@ def _set(node: Mapping[str, Json], path: tuple[str, ...], change: _Override) -> 
 
 def _refuse_overrides_without_effect(config: Config, changes: Sequence[_Override]) -> None:
     """`--set train.learning_rate=…` would be lost, silently, where each trial sets that field."""
-    swept = {target(name): name for name in config.sweep.parameters}
+    swept = {field_of(name): name for name in config.sweep.parameters}
     for change in changes:
         if name := swept.get(".".join(change.path)):
             raise ConfigError(

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from raysweep.config import fit
 from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, to_config_error
+from raysweep.config.fields import Fields
 from raysweep.config.parameter import Parameter
 from raysweep.config.sections import (
     DataConfig,
@@ -20,7 +22,7 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
+from raysweep.config.sweep import GOALS, EarlyTerminate, Metric, SweepConfig
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ConfigError
 
@@ -51,6 +53,15 @@ class Config(Section):
     """Folder of all sweeps; on a shared file system, where the cluster has several machines."""
 
     sweep: SweepConfig = MNIST_SWEEP
+
+    @model_validator(mode="after")
+    def _sweep_fits(self) -> Config:
+        fit.check(self.sweep, self.fields(), GOALS)
+        return self
+
+    def fields(self) -> Fields:
+        """What may differ from trial to trial; all else is the whole sweep's."""
+        return Fields({"train": type(self.train), "model": type(self.model)})
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Json]) -> Config:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from raysweep.config.distributions import Distribution, Json
 from raysweep.config.explain import one_line, place, problem
+from raysweep.config.fields import field_of
 from raysweep.config.schema import Config
-from raysweep.config.targets import SWEEPABLE, name_problem, target
+from raysweep.config.sections import Section
 from raysweep.errors import ConfigError
 
 MAX_GRID = 10_000
@@ -29,16 +30,17 @@ def apply(config: Config, values: Mapping[str, Json]) -> Config:
 
     Raises ConfigError for a name that cannot be swept and a value that its field does not take.
     """
+    fields = config.fields()
     changes: dict[str, dict[str, Json]] = {}
-    names = {target(name): name for name in values}
+    names = {field_of(name): name for name in values}
     for name, value in values.items():
-        if text := name_problem(name):
+        if text := fields.name_problem(name):
             raise ConfigError(one_line(f"sweep.parameters.{name}: {text}"))
-        section, _, field = target(name).partition(".")
+        section, _, field = field_of(name).partition(".")
         changes.setdefault(section, {})[field] = value
     sections = {
-        section: _changed(getattr(config, section), section, fields, names)
-        for section, fields in changes.items()
+        section: _changed(getattr(config, section), section, change, names)
+        for section, change in changes.items()
     }
     return config.model_copy(update=sections)
 
@@ -76,14 +78,14 @@ def _check_size(size: int, run_cap: int | None) -> None:
         )
 
 
-def _changed(current: Any, section: str, fields: dict[str, Json], names: dict[str, str]) -> Any:
+def _changed(current: Section, section: str, change: dict[str, Json], names: dict[str, str]) -> Any:
     try:
-        return SWEEPABLE[section].model_validate({**dict(current), **fields})
+        return type(current).model_validate({**dict(current), **change})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field, *inside = first["loc"]
         where = place(("sweep", "parameters", names[f"{section}.{field}"], *inside))
-        raise ConfigError(f"{where}: {problem(first, SWEEPABLE[section])}") from None
+        raise ConfigError(f"{where}: {problem(first, type(current))}") from None
 
 
 def _size(space: Mapping[str, Distribution]) -> int:

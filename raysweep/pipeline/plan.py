@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, target
+from raysweep.config import Config, field_of
 from raysweep.ml import files
 from raysweep.pipeline import preflight, space, stages
 from raysweep.pipeline.habits import with_project
@@ -76,7 +76,7 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
         warning=_absent(config) if absent else None,
         stages=tuple(_stages(config, tracker, absent)),
         space=tuple(
-            PlannedParameter(name, distribution.describe(), target(name))
+            PlannedParameter(name, distribution.describe(), field_of(name))
             for name, distribution in sweep.space().items()
         ),
         method=sweep.method,

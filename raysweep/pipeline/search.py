@@ -10,16 +10,9 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from raysweep.config import (
-    Categorical,
-    Config,
-    Constant,
-    Distribution,
-    Steps,
-    Uniform,
-    enumerate_trials,
-)
+from raysweep.config import Config, enumerate_trials
 from raysweep.pipeline.space import longest_epochs
+from raysweep.pipeline.suggest import suggest
 from raysweep.pipeline.trainable import TrialSpec
 
 MODES = {"minimize": "min", "maximize": "max"}
@@ -39,7 +32,7 @@ def algorithm(config: Config) -> OptunaSearch | None:
         return None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return OptunaSearch(
-        space=functools.partial(_suggest, config.sweep.space()),
+        space=functools.partial(suggest, config.sweep.space()),
         metric=config.sweep.metric.name,
         mode=MODES[config.sweep.metric.goal],
         sampler=optuna.samplers.TPESampler(seed=config.train.seed),
@@ -64,23 +57,3 @@ def scheduler(config: Config) -> AsyncHyperBandScheduler | None:
         grace_period=halving.grace_period,
         reduction_factor=halving.reduction_factor,
     )
-
-
-def _suggest(space: dict[str, Distribution], trial: optuna.Trial) -> dict[str, Any]:
-    """Ask Optuna for one value of each parameter."""
-    values = {name: _ask(trial, name, space[name]) for name in space}
-    return TrialSpec(trial.number, values).to_config()
-
-
-def _ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
-    """One value. A choice is asked for by its index: Optuna knows no lists as values."""
-    match distribution:
-        case Constant(value):
-            return value
-        case Categorical(choices):
-            return choices[trial.suggest_categorical(name, range(len(choices)))]
-        case Steps(first, last):
-            return distribution.at(trial.suggest_int(name, first, last) - first)
-        case Uniform(low, high, log):
-            return trial.suggest_float(name, low, high, log=log)
-    raise AssertionError(f"the schema lets bayes search no {type(distribution).__name__}")

@@ -6,7 +6,7 @@ import itertools
 import json
 from typing import Any
 
-from raysweep.config import Config, Distribution, apply, enumerate_trials, target
+from raysweep.config import Config, Distribution, apply, enumerate_trials, field_of
 
 MOST_ARCHITECTURES = 1000
 """How many combinations are looked at one by one before a bayes sweep starts."""
@@ -22,7 +22,7 @@ def trial_count(config: Config) -> int:
 
 def sweeps_the_model(config: Config) -> bool:
     """Whether trials differ in their untrained model."""
-    return any(target(name).startswith("model.") for name in config.sweep.parameters)
+    return any(field_of(name).startswith("model.") for name in config.sweep.parameters)
 
 
 def architectures(config: Config) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def _possible(config: Config) -> list[dict[str, Any]]:
     swept = {
         name: _listed(distribution)
         for name, distribution in config.sweep.space().items()
-        if target(name).startswith("model.")
+        if field_of(name).startswith("model.")
     }
     combinations = itertools.islice(itertools.product(*swept.values()), MOST_ARCHITECTURES)
     return [dict(zip(swept, values, strict=True)) for values in combinations]
@@ -59,7 +59,7 @@ def longest_epochs(config: Config) -> int:
     swept = [
         int(value)
         for name, distribution in config.sweep.space().items()
-        if target(name) == "train.epochs"
+        if field_of(name) == "train.epochs"
         for _, value in distribution.edges()
     ]
     return max(swept, default=config.train.epochs)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.config import Config, EarlyTerminate, apply, enumerate_trials, target
+from raysweep.config import Config, EarlyTerminate, apply, enumerate_trials, field_of
 from raysweep.errors import ConfigError
 
 quick = settings(deadline=None, max_examples=60)
@@ -146,8 +146,8 @@ def test_apply_refuses_what_the_schema_refuses(values: dict[str, Any], message: 
 
 
 def test_a_bare_name_is_a_field_of_train() -> None:
-    assert target("learning_rate") == "train.learning_rate"
-    assert target("model.dropout") == "model.dropout"
+    assert field_of("learning_rate") == "train.learning_rate"
+    assert field_of("model.dropout") == "model.dropout"
 
 
 @pytest.mark.parametrize(

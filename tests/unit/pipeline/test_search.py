@@ -11,6 +11,7 @@ from ray.tune.experiment import Trial
 
 from raysweep.config import Config, apply
 from raysweep.pipeline import search
+from raysweep.pipeline.suggest import suggest
 from raysweep.pipeline.trainable import TrialSpec
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -68,7 +69,7 @@ def test_the_edges_of_a_distribution_can_be_suggested(bayes: Config) -> None:
     ends = {"learning_rate": 1e-4, "label_smoothing": 0.5, "weight_decay": 5, "batch_size": 16}
     choices = {"model.kernel_sizes": 1, "schedule": 1, "shuffle": 1}
     trial = optuna.trial.FixedTrial(ends | choices)
-    assert TrialSpec.from_config(search._suggest(space, trial)).overrides == {
+    assert TrialSpec.from_config(suggest(space, trial)).overrides == {
         "learning_rate": 1e-4,
         "label_smoothing": 0.5,
         "weight_decay": 0.5,

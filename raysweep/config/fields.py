@@ -1,0 +1,71 @@
+"""A swept parameter's name → the field it sets, and whether that field takes a value.
+
+A bare name is a field of `train`; a dotted one is a section and a field: `model.dropout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from raysweep.config.distributions import Json
+from raysweep.config.explain import nearest, problem
+from raysweep.config.sections import Section
+
+
+def field_of(name: str) -> str:
+    """The field that a parameter sets: `learning_rate` → `train.learning_rate`; dotted stay."""
+    return name if "." in name else f"train.{name}"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What may differ from trial to trial: the fields of `sections`, by the sections' names."""
+
+    sections: Mapping[str, type[Section]]
+
+    def name_problem(self, name: str) -> str | None:
+        """What is wrong with a parameter's name, or None if it names a field that may be swept."""
+        section, _, field = field_of(name).partition(".")
+        if section in self.sections and field in self.sections[section].model_fields:
+            return None
+        if "." in name and section not in self.sections:
+            sweepable = " and ".join(self.sections)
+            return f"only fields of {sweepable} can be swept, and {section} is none of them"
+        if "." not in name and (elsewhere := self._elsewhere(name)):
+            return f"unknown parameter; did you mean {elsewhere}?"
+        bare = self.sections["train"].model_fields
+        hint = nearest(name, self._names()) or f"; a bare name is one of {', '.join(bare)}"
+        return f"unknown parameter{hint}"
+
+    def value_problem(self, name: str, value: Json) -> str | None:
+        """Why the field that `name` sets does not take `value`, or None if it does."""
+        section, _, field = field_of(name).partition(".")
+        model = self.sections[section]
+        try:
+            model.model_validate({field: value})
+        except ValidationError as error:
+            return problem(error.errors(include_url=False)[0], model)
+        return None
+
+    def as_held(self, name: str, value: Json) -> Json:
+        """`value` as its field holds it, for comparing: 1 and 1.0 may be the same, or null and
+        "none"."""
+        section, _, field = field_of(name).partition(".")
+        held = self.sections[section].model_validate({field: value})
+        return held.model_dump(mode="json")[field]
+
+    def _elsewhere(self, bare: str) -> str | None:
+        """The dotted name that a bare one was meant as."""
+        found = [name for name in self._names() if name.partition(".")[2] == bare]
+        return found[0] if found else None
+
+    def _names(self) -> list[str]:
+        """Every name that may be swept, those of `train` bare."""
+        return [
+            field if section == "train" else f"{section}.{field}"
+            for section, model in self.sections.items()
+            for field in model.model_fields
+        ]

@@ -1,0 +1,54 @@
+"""Whether a sweep fits what it sweeps: its names name fields, which take its values.
+
+`SweepConfig` by itself is a sweep file, that may have been written for another program; a `Config`
+is one that can run here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from raysweep.config.distributions import Categorical, Distribution
+from raysweep.config.explain import Loc, found, mistake, nearest
+from raysweep.config.fields import Fields, field_of
+from raysweep.config.sweep import Metric, SweepConfig
+
+
+def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
+    """Raise pydantic's ValidationError, with the place in the config, for the first misfit.
+
+    `goals`: each metric that a trial reports → `minimize` or `maximize`, which way is better.
+    """
+    _check_metric(sweep.metric, goals)
+    owner: dict[str, str] = {}
+    for name, parameter in sweep.parameters.items():
+        at = ("sweep", "parameters", name)
+        if problem := fields.name_problem(name):
+            raise mistake(at, problem)
+        if (first := owner.setdefault(field_of(name), name)) != name:
+            raise mistake(at, f"sets {field_of(name)}, which the parameter {first} sets already")
+        _check_values(at, name, parameter.build(), fields)
+
+
+def _check_metric(metric: Metric, goals: Mapping[str, str]) -> None:
+    if metric.name not in goals:
+        hint, known = nearest(metric.name, goals), ", ".join(goals)
+        text = f'no trial reports "{metric.name}"{hint} (trials report {known})'
+        raise mistake(("sweep", "metric", "name"), text)
+    if metric.goal != (better := goals[metric.name]):
+        text = f"{metric.name} is better the other way; expected {better}, got {metric.goal}"
+        raise mistake(("sweep", "metric", "goal"), text)
+
+
+def _check_values(at: Loc, name: str, distribution: Distribution, fields: Fields) -> None:
+    """Raise a mistake where the swept field does not take what the distribution gives it."""
+    seen: set[str] = set()
+    for key, value in distribution.edges():
+        if text := fields.value_problem(name, value):
+            raise mistake((*at, *key), text)
+        held = json.dumps(fields.as_held(name, value), sort_keys=True)
+        if isinstance(distribution, Categorical) and held in seen:
+            text = f"{found(value)} is listed twice; to draw it more often, use probabilities"
+            raise mistake((*at, *key), text)
+        seen.add(held)
