@@ -51,6 +51,11 @@ def runs_by_job(tracker: Tracker, group: str) -> dict[str, list[RunRecord]]:
     return found
 
 
+def epochs_kept(tracker: Tracker, run: RunRecord) -> int:
+    """A row with validation metrics is an epoch. What was told was flushed, so it must be kept."""
+    return sum("validation/accuracy" in row for row in tracker.history(run.id))
+
+
 def models(sweep: StoredSweep, folder: Path) -> dict[str, dict[str, torch.Tensor]]:
     """Trial → the weights that it logged, downloaded below `folder`."""
     tracker = sweep.tracker()

@@ -18,13 +18,18 @@ def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
     """Starts one; whatever is left of it when the test ends is killed."""
     started: list[Sweep] = []
 
-    def begin(name: str, epochs: int, rates: tuple[float, ...] = (0.01, 0.003)) -> Sweep:
+    def begin(
+        name: str,
+        epochs: int,
+        rates: tuple[float, ...] = (0.01, 0.003),
+        options: tuple[str, ...] = (),
+    ) -> Sweep:
         config = tmp_path / f"{name}.yaml"
         config.write_text(
             yaml.safe_dump(digits(grid(learning_rate=list(rates)), train={"epochs": epochs}))
         )
         storage = tmp_path / "runs"
-        arguments = ("run", config, "--name", name, "--storage", storage)
+        arguments = ("run", config, "--name", name, "--storage", storage, *options)
         process = start(*arguments, cwd=tmp_path, new_session=True)
         started.append(Sweep(name, storage, process))
         return started[-1]

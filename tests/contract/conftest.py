@@ -131,7 +131,7 @@ def _ray_in_this_process() -> Any:
     return RemoteStore
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _end_store_processes() -> Iterator[None]:
     yield
     if _ray_in_this_process.cache_info().currsize:

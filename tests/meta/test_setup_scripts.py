@@ -206,9 +206,10 @@ def test_moved_checkout_runs_its_own_code(tmp_path: Path, checkout: Path) -> Non
 def test_test_runs_every_check_then_pytest(checkout: Path) -> None:
     answer = call(checkout / "scripts" / "test")
     assert answer.returncode == 0, answer.stderr
-    *checks, tests = answer.stdout.splitlines()
-    assert checks == ["ruff check", "ruff format --check", "mypy", "lint_imports"]
+    *checks, tests, types = answer.stdout.splitlines()
+    assert checks == ["ruff check", "ruff format --check", "lint_imports"]
     assert tests == "pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder"
+    assert types == "mypy", "it ran beside the tests, and speaks last"
 
 
 def test_test_with_arguments_runs_pytest_alone(checkout: Path) -> None:
@@ -216,12 +217,14 @@ def test_test_with_arguments_runs_pytest_alone(checkout: Path) -> None:
     assert answer.stdout.splitlines() == ["pytest -k a or b"]
 
 
-def test_failed_check_ends_the_tests(checkout: Path) -> None:
-    (checkout / "mypy.py").write_text(TOOL.format(name="mypy", status=1))
+@pytest.mark.parametrize("tool", ["ruff", "mypy", "pytest"])
+def test_a_check_that_fails_fails_it_all(checkout: Path, tool: str) -> None:
+    (checkout / f"{tool}.py").write_text(TOOL.format(name=tool, status=1))
     answer = call(checkout / "scripts" / "test")
-    (checkout / "mypy.py").write_text(TOOL.format(name="mypy", status=0))
+    (checkout / f"{tool}.py").write_text(TOOL.format(name=tool, status=0))
     assert answer.returncode == 1
-    assert answer.stdout.splitlines()[-1] == "mypy"
+    last = {"ruff": "ruff check"}.get(tool, "mypy")
+    assert answer.stdout.splitlines()[-1] == last
 
 
 def test_installation_for_the_tests_serves_the_run(checkout: Path) -> None:

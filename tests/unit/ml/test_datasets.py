@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from sklearn.datasets import load_digits
 
 from raysweep.errors import DataError
-from raysweep.ml import datasets
+from raysweep.ml import datasets, digits
 from raysweep.ml.datasets import Split
 
 
@@ -145,3 +146,13 @@ def test_a_truncated_split_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50_000])
     with pytest.raises(DataError, match=r"x\.pt"):
         datasets.read_split(path)
+
+
+def test_the_embedded_digits_are_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read from its file, since importing it is slow; and through it, where its files moved."""
+    pictures, labels = load_digits(return_X_y=True)
+    read = digits._embedded()
+    monkeypatch.setattr(digits.metadata, "files", lambda _: None)
+    for mine, mine_labels in (read, digits._embedded()):
+        assert np.array_equal(mine, pictures)
+        assert np.array_equal(mine_labels, labels)

@@ -1,0 +1,57 @@
+"""What `remote` promises, with real processes: waits that end, and a writer that stays small."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from raysweep.errors import TrackingError
+from raysweep.pipeline import signals
+from raysweep.pipeline.remote import RemoteStore, as_task, get, wait_for
+from raysweep.tracking import ArtifactDraft, RunSpec
+from raysweep.tracking.embedded import TrackioTracker
+
+from lost_interrupt import dropped, lose_an_interrupt
+
+
+def test_a_wait_gives_the_answer_or_the_tasks_own_error(two_cpus: None) -> None:
+    def nap() -> str:  # not at the module's level: a worker could not import it from there
+        time.sleep(1.5)
+        return "rested"
+
+    def fail() -> None:
+        raise TrackingError("its own words")
+
+    assert wait_for(as_task(nap).remote()) == "rested"
+    with pytest.raises(TrackingError, match="its own words"):
+        wait_for(as_task(fail, max_retries=0).remote())
+
+
+@dropped
+def test_a_lost_interrupt_ends_the_wait(two_cpus: None) -> None:
+    began = time.monotonic()
+    with signals.watched():
+        lose_an_interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            wait_for(as_task(lambda: time.sleep(30)).remote())
+    assert time.monotonic() - began < 10
+
+
+def test_the_writer_never_imports_torch(two_cpus: None, tmp_path: Path) -> None:
+    """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is a class of torch's."""
+    (tmp_path / "a.bin").write_bytes(b"weights")
+    store = RemoteStore.start(tmp_path / "store", "p")
+    run = TrackioTracker(store).start_run(RunSpec("r", "r", "train", "g", {}))
+    metadata = {"torch": torch.__version__}
+    files = {"a.bin": tmp_path / "a.bin"}
+    logged = run.log_artifact(ArtifactDraft("m", "model", "a model", metadata, files))
+    run.summarize({"torch": torch.__version__})
+    run.finish()
+    assert logged.metadata == {"torch": str(torch.__version__)}
+    imported = get(store._actor.__ray_call__.remote(lambda _: set(sys.modules)))
+    assert "trackio" in imported
+    assert "torch" not in imported
