@@ -12,12 +12,13 @@ from raysweep.pipeline import cluster
 from raysweep.pipeline.remote import as_task, get
 
 with cluster.connect(None, local_mode=False, verbose=False):
-    print(get(as_task(lambda: sys.executable).remote()))
+    print(get(as_task(lambda: sys.executable, runtime_env={"env_vars": {"A": "B"}}).remote()))
 """
+"""With an environment of its own, as Tune gives a trial: such a worker is started by a shell."""
 
 
 def test_a_python_whose_path_has_a_space_and_a_quote(tmp_path: Path) -> None:
-    """Ray starts a worker through a shell; it died there, and the sweep waited for ever."""
+    """It died in the shell, and the sweep waited for ever."""
     venv = tmp_path / "it's a venv"
     venv.symlink_to(sys.prefix)
     python = str(venv / "bin" / Path(sys.executable).name)
