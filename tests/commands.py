@@ -12,6 +12,14 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def mnist_folder() -> Path | None:
+    """The folder with the real MNIST files, as torchvision means it, where there is one."""
+    beside = REPOSITORY.parent / "shared" / "data"
+    root = Path(os.environ.get("RAYSWEEP_TEST_DATA", beside))
+    found = (root / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file()
+    return root if found else None
+
+
 def start(
     *arguments: object, cwd: Path | None = None, new_session: bool = False, **env: str
 ) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import REPOSITORY
+from commands import mnist_folder
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +21,7 @@ def no_one_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
     """The folder with the real MNIST files, as torchvision means it; skips where there is none."""
-    beside = REPOSITORY.parent / "shared" / "data"
-    root = Path(os.environ.get("RAYSWEEP_TEST_DATA", beside))
-    if not (root / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+    root = mnist_folder()
+    if root is None:
         pytest.skip("the real MNIST is not here; RAYSWEEP_TEST_DATA names its folder")
     return root

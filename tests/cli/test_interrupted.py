@@ -44,7 +44,7 @@ def assert_ended_well(sweep: Sweep) -> None:
 def test_at_any_time(
     sweep: Callable[..., Sweep], number: signal.Signals, at: str, epochs: int
 ) -> None:
-    one = sweep("mine", epochs, rates=(0.01,) if epochs == 1 else (0.01, 0.003))
+    one = sweep("mine", epochs, rates=(0.01,))
     one.wait_for(at)
     send(one, number)
     assert_ended_well(one)
@@ -52,7 +52,7 @@ def test_at_any_time(
 
 def test_when_tune_is_up_and_no_trial_has_started(sweep: Callable[..., Sweep]) -> None:
     """Tune takes the signal and returns as if all were well: there is no trial yet to tell by."""
-    one = sweep("mine", 200)
+    one = sweep("mine", 200, rates=(0.01,))
     one.wait_for("initialize ")
     deadline = time.monotonic() + 60
     while not list((one.storage / "mine" / "tune").glob("experiment_state-*")):

@@ -10,7 +10,7 @@ import torch
 
 from raysweep import SweepResult, run_sweep
 
-from sweeps import HAS_LOCAL_MODE, assert_same_models, digits, grid, models, stored
+from sweeps import HAS_LOCAL_MODE, assert_same_models, digits, grid, models, one_process, stored
 
 GRID = digits(grid(learning_rate=[0.01], model__dropout=[0.3, 0.5], optimizer=["Adam", "SGD"]))
 
@@ -41,10 +41,11 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SweepR
     if not HAS_LOCAL_MODE:
         return {}
     storage = tmp_path_factory.mktemp("local")
-    return {
-        name: run_sweep(config, name=name, storage=storage / name, local_mode=True)
-        for name, config in (("grid", GRID), ("learning", LEARNING))
-    }
+    with one_process():
+        return {
+            name: run_sweep(config, name=name, storage=storage / name)
+            for name, config in (("grid", GRID), ("learning", LEARNING))
+        }
 
 
 def test_one_worker_two_workers_and_local_mode_give_the_same_weights(

@@ -30,7 +30,7 @@ def test_a_killed_trial_is_one_failed_trial_here_and_there(
 ) -> None:
     config = digits(
         grid(learning_rate=[0.01, 0.003]),
-        train={"epochs": 12},
+        train={"epochs": 30},
         tracking={"project": PROJECT},
     )
     storage = tmp_path / "runs"
@@ -38,7 +38,8 @@ def test_a_killed_trial_is_one_failed_trial_here_and_there(
     process = start(*arguments, "--storage", storage, cwd=tmp_path, new_session=True)
     one = Sweep("mine", storage, process)
     try:
-        one.wait_for("epoch 2/12")
+        while not all(one.epochs_told(trial) for trial in ("trial-0000", "trial-0001")):
+            one.wait_for("  running   epoch ")
         os.kill(one.trials()[0].pid, SIGKILL)
         assert one.end() == 0, one.lines
         assert one.leaves() == []
@@ -65,7 +66,7 @@ def assert_kept(one: Sweep) -> None:
     here = {run.state: run for run in runs_by_job(tracker, "mine")["train"]}
     assert here.keys() == {"finished", "crashed"}
     name = here["crashed"].config["trial"]
-    assert epochs_kept(tracker, here["crashed"]) >= one.epochs_told(name) >= 1
+    assert epochs_kept(tracker, here["crashed"]) >= one.epochs_told(name) >= 1, "and there was one"
 
 
 def embedded(one: Sweep) -> Tracker:

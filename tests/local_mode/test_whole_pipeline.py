@@ -19,7 +19,7 @@ from raysweep.ml.weights import load_weights
 from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.tracking import Tracker
 
-from sweeps import HAS_LOCAL_MODE, IMPOSSIBLE, digits, grid, runs_by_job, stored
+from sweeps import HAS_LOCAL_MODE, IMPOSSIBLE, digits, grid, one_process, runs_by_job, stored
 
 pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 
@@ -39,6 +39,13 @@ def events() -> list[Event]:
 @pytest.fixture(scope="module")
 def result(storage: Path, events: list[Event]) -> SweepResult:
     return run_sweep(CONFIG, name="first", storage=storage, local_mode=True, observer=events.append)
+
+
+@pytest.fixture(scope="module")
+def local_ray(result: SweepResult) -> Iterator[None]:
+    """For the sweeps that need not start it themselves, as that of `result` did."""
+    with one_process():
+        yield
 
 
 @pytest.fixture
@@ -149,10 +156,11 @@ def test_events_tell_the_whole_story(result: SweepResult, events: list[Event]) -
     assert all(event.epoch == event.epochs == 2 for event in last.values())
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_a_second_sweep_reuses_the_stages_and_moves_best(
     storage: Path, result: SweepResult
 ) -> None:
-    again = run_sweep(CONFIG, name="second", storage=storage, local_mode=True)
+    again = run_sweep(CONFIG, name="second", storage=storage)
     assert again.cached_stages == ("load", "preprocess", "initialize")
     assert again.artifacts == result.artifacts
     assert again.best.metrics == result.best.metrics
@@ -166,9 +174,10 @@ def test_a_second_sweep_reuses_the_stages_and_moves_best(
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_a_trial_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     config = digits(grid(model__hidden_layer_sizes=[[8, 8], IMPOSSIBLE]))
-    result = run_sweep(config, name="mixed", storage=tmp_path, local_mode=True)
+    result = run_sweep(config, name="mixed", storage=tmp_path)
     assert (result.trials.completed, result.trials.failed) == (1, 1)
     failed = next(row for row in result.rows if row.state == "failed")
     assert failed.error is not None
@@ -180,6 +189,7 @@ def test_a_trial_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path) ->
     assert "RuntimeError" in run.error
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_an_interrupt_when_the_last_trial_has_ended_is_not_lost(tmp_path: Path) -> None:
     """Tune swallows it: it has nothing left to stop, and returns as if all were well."""
 
@@ -189,22 +199,24 @@ def test_an_interrupt_when_the_last_trial_has_ended_is_not_lost(tmp_path: Path) 
 
     config = digits(grid(learning_rate=[0.01]), train={"epochs": 1})
     with pytest.raises(Interrupted, match="mine has no best"):
-        run_sweep(config, name="mine", storage=tmp_path, local_mode=True, observer=interrupt)
+        run_sweep(config, name="mine", storage=tmp_path, observer=interrupt)
     runs = runs_by_job(stored(tmp_path).tracker(), "mine")
     assert [run.state for run in runs["train"]] == ["finished"]
     assert "report" not in runs
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_all_trials_failed(tmp_path: Path) -> None:
     config = digits(grid(model__hidden_layer_sizes=[IMPOSSIBLE]))
     with pytest.raises(SweepFailed, match=r"1 of 1 failed.*RuntimeError"):
-        run_sweep(config, name="doomed", storage=tmp_path, local_mode=True)
+        run_sweep(config, name="doomed", storage=tmp_path)
     assert not (tmp_path / "doomed" / "result.json").exists()
     runs = runs_by_job(stored(tmp_path).tracker(), "doomed")
     assert [run.state for run in runs["train"]] == ["failed"]
     assert "report" not in runs
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_bayes_with_early_stopping(tmp_path: Path) -> None:
     sweep = {
         "method": "bayes",
@@ -216,7 +228,7 @@ def test_bayes_with_early_stopping(tmp_path: Path) -> None:
         },
         "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
     }
-    result = run_sweep(digits(sweep), name="tpe", storage=tmp_path, local_mode=True)
+    result = run_sweep(digits(sweep), name="tpe", storage=tmp_path)
     assert result.trials.total == 5
     assert result.trials.completed + result.trials.stopped == 5
     assert result.trials.stopped >= 1
