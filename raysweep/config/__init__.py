@@ -9,10 +9,12 @@ from raysweep.config.distributions import (
     Steps,
     Uniform,
 )
+from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.fields import field_of
 from raysweep.config.loading import load_config
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.parameter import Parameter
+from raysweep.config.sampler import SamplerConfig
 from raysweep.config.schema import Config
 from raysweep.config.sections import (
     DataConfig,
@@ -23,7 +25,7 @@ from raysweep.config.sections import (
     TrainConfig,
 )
 from raysweep.config.space import apply, enumerate_trials
-from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
+from raysweep.config.sweep import Metric, SweepConfig
 
 __all__ = [
     "ACTIVATIONS",
@@ -41,6 +43,7 @@ __all__ = [
     "PreprocessConfig",
     "ResourcesConfig",
     "Rounded",
+    "SamplerConfig",
     "Steps",
     "SweepConfig",
     "TrackingConfig",

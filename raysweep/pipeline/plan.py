@@ -84,10 +84,7 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
         epochs=space.longest_epochs(config),
         early_terminate=""
         if halving is None
-        else (
-            f", stopped early by hyperband (from epoch {halving.grace_period}, "
-            f"1 in {halving.reduction_factor:g} goes on)"
-        ),
+        else f", stopped early by {halving.describe(space.longest_epochs(config))}",
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
     )

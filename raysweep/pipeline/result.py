@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.pipeline.budget import EndedBy
 from raysweep.pipeline.events import TrialUpdated
 from raysweep.pipeline.selection import Goal, rank, without_nan
 
@@ -56,6 +57,7 @@ class Scores:
 class SweepResult:
     """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
 
+    `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -77,6 +79,7 @@ class SweepResult:
     rows: tuple[TrialUpdated, ...] = field(repr=False)
     links: Mapping[str, str] = field(default_factory=dict)
     unsent: tuple[str, ...] = ()
+    ended_by: EndedBy = "completed"
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -106,6 +109,7 @@ class SweepResult:
                 "metrics": without_nan(self.best.metrics),
             },
             "test": without_nan(vars(self.test)),
+            "ended_by": self.ended_by,
             "links": dict(self.links),
             "unsent": list(self.unsent),
             "wall_s": round(self.wall_s, 3),

@@ -12,6 +12,7 @@ from raysweep.errors import Interrupted
 from raysweep.ml import files
 from raysweep.pipeline import cluster, preflight, signals, space, stages
 from raysweep.pipeline.architectures import OneArchitecture, SweptArchitectures
+from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.evaluator import Evaluator, Report
@@ -144,7 +145,8 @@ def _run(
         gpus=resources.gpus,
     )
     progress = Progress(config, observer)
-    run_trials(context, resources, progress, job.folder.tune, verbose)
+    budget = Budget(config.sweep, started)
+    run_trials(context, resources, progress, budget, job.folder.tune, verbose)
     if isinstance(architectures, SweptArchitectures):
         outcomes += architectures.outcomes()
     best = choose_winner(job.tracker, job.identity, config, progress)
@@ -171,6 +173,7 @@ def _run(
         links=links(job.tracker, job.identity, best.trial),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
+        ended_by=budget.ended_by,
     )
 
 

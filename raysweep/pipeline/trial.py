@@ -34,11 +34,15 @@ class TrialSession:
     The run starts with the first `step`, not before: Ray Tune prepares actors that it never uses.
     """
 
-    def __init__(self, context: TrialContext, config: Config, name: str) -> None:
-        """`config` is the sweep's with this trial's values put in place."""
+    def __init__(
+        self, context: TrialContext, config: Config, name: str, *, repeat: int = 0
+    ) -> None:
+        """`config` is the sweep's with this trial's values put in place; `repeat` tells apart, from
+        0, the trials of one configuration."""
         self._context = context
         self._config = config
         self._name = name
+        self._repeat = repeat
         self._run: Run | None = None
         self._trainer: Trainer | None = None
         self._used: dict[str, ArtifactVersion] = {}
@@ -112,6 +116,7 @@ class TrialSession:
         recorded = {
             "sweep": self._context.sweep.name,
             "trial": self._name,
+            "repeat": self._repeat,
             **{part: getattr(config, part).model_dump(mode="json") for part in _RECORDED_SECTIONS},
         }
         return self._context.tracker.start_run(
@@ -138,10 +143,12 @@ class TrialSession:
         )
 
     def _seed(self) -> int:
-        """From the sweep's seed and the trial's config; not from what changes no random draw."""
+        """From the sweep's seed, the trial's config and its repeat; not from what changes no random
+        draw. The first repeat has the seed of a trial that is not repeated."""
         config = self._config
         train = config.train.model_dump(exclude={"precision", "batch_log_interval"})
-        return derive_seed("trial", train, config.model.model_dump(mode="json"))
+        model = config.model.model_dump(mode="json")
+        return derive_seed("trial", train, model, *([self._repeat] if self._repeat else []))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
         for event in trainer.epoch():
@@ -182,6 +189,7 @@ class TrialSession:
             "seed": self._seed(),
             "sweep": context.sweep.name,
             "trial": self._name,
+            "repeat": self._repeat,
             "run": run.id,
             "metrics": without_nan(best.as_metrics()),
             "metric": {"name": context.metric, "goal": context.goal},
