@@ -16,7 +16,8 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 class SweepStarted:
     """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
 
-    `url` is where the tracker's own server shows the project.
+    `url` is where the tracker's own server shows the project. `repeats` of the trials each share a
+    configuration.
     """
 
     sweep: str
@@ -32,6 +33,7 @@ class SweepStarted:
     goal: Goal
     url: str | None = None
     warning: str | None = None
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class StageFinished:
 
 @dataclass(frozen=True)
 class TrialUpdated:
-    """A trial started, finished an epoch or ended. `epoch` counts finished epochs."""
+    """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
+    0, the trials of its configuration."""
 
     index: int
     name: str
@@ -56,11 +59,12 @@ class TrialUpdated:
     metrics: Mapping[str, float] = field(default_factory=dict)
     best: Mapping[str, float] | None = None
     error: str | None = None
+    repeat: int = 0
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """The trial as selection sees it; with `so_far`, a running one as if it ended now."""
         finished = self.state in ("completed", "stopped") or (so_far and self.state == "running")
-        return Candidate(self.index, finished, self.best)
+        return Candidate(self.index, finished, self.best, self.repeat)
 
 
 @dataclass(frozen=True)

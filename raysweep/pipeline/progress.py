@@ -59,7 +59,9 @@ class Progress(tune.Callback):
         spec = TrialSpec.from_config(trial.config)
         if spec.index not in self._trials:
             epochs = apply(self._config, spec.overrides).train.epochs
-            return TrialUpdated(spec.index, spec.name, "running", spec.overrides, 0, epochs)
+            return TrialUpdated(
+                spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
+            )
         return self._trials[spec.index]
 
     def _tell(self, row: TrialUpdated) -> None:

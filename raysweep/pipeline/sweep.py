@@ -118,6 +118,7 @@ def _announcement(
         goal=config.sweep.metric.goal,
         url=url,
         warning=warning,
+        repeats=config.sweep.repeats,
     )
 
 
@@ -174,6 +175,7 @@ def _run(
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,
+        repeats=config.sweep.repeats,
     )
 
 

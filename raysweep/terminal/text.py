@@ -25,6 +25,15 @@ def metric(name: str, value: float | None) -> str:
     return f"{value:.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
 
 
+def spread(name: str, mean: float | None, std: float | None) -> str:
+    """`98.12 ± 0.31 %`: a mean and its standard deviation, where there is one."""
+    if mean is None or std is None:
+        return metric(name, mean)
+    if name.endswith("accuracy"):
+        return f"{mean:.2f} ± {std:.2f} %"
+    return f"{mean:.4f} ± {std:.4f}"
+
+
 def values(overrides: Mapping[str, Any]) -> str:
     """`learning_rate=0.01 model.dropout=0.3`."""
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
@@ -47,9 +56,10 @@ def plural(count: int, noun: str) -> str:
 
 def headline(start: SweepStarted) -> str:
     """What is about to run."""
+    each = f" ({start.repeats} a configuration)" if start.repeats > 1 else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     return (
-        f"sweep {start.sweep}: {plural(start.trials, 'trial')} of up to "
+        f"sweep {start.sweep}: {plural(start.trials, 'trial')}{each} of up to "
         f"{plural(start.epochs, 'epoch')}, "
         f"{start.concurrent} at once with {share} each"
     )
