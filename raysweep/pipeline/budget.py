@@ -15,8 +15,8 @@ EndedBy = Literal["completed", "target", "max_time", "max_trials", "max_epochs_t
 class Budget:
     """Asked before each epoch of each trial whether it may be trained.
 
-    The first refusal ends the sweep: from then on none may. A running trial thus ends with the
-    epoch that it is in, and its model is logged. Epochs are counted when they are granted, so that
+    A refusal ends the sweep: from then on none may, but that `max_trials` lets those that run go
+    on. A running trial ends with the epoch that it is in, and its model is logged. Epochs are counted when they are granted, so that
     `max_epochs_total` is never exceeded, however many trials run at once.
     """
 
@@ -30,13 +30,15 @@ class Budget:
         self._trials = 0
         self._epochs = 0  # trained, or being trained
         self._granted: set[str] = set()
+        self._over = False
         self.ended_by: EndedBy = "completed"
 
     def may_start(self, trial: str) -> bool:
         """Whether another trial may start; if so, it and its first epoch are counted."""
         most = self._sweep.max_trials
         if most is not None and self._trials >= most:
-            self._end("max_trials")
+            self._note("max_trials")
+            return False
         if not self.may_go_on(trial):
             return False
         self._trials += 1
@@ -50,7 +52,7 @@ class Budget:
             self._end("max_time")
         elif most is not None and self._epochs >= most:
             self._end("max_epochs_total")
-        if self.ended_by != "completed":
+        if self._over:
             return False
         self._epochs += 1
         self._granted.add(trial)
@@ -76,5 +78,10 @@ class Budget:
             self._end("target")
 
     def _end(self, why: EndedBy) -> None:
+        self._over = True
+        self._note(why)
+
+    def _note(self, why: EndedBy) -> None:
+        """The first reason stays."""
         if self.ended_by == "completed":
             self.ended_by = why
