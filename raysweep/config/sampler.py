@@ -12,7 +12,7 @@ from raysweep.config.sections import Section, Seed
 _OPTIONS: dict[str, set[str]] = {
     "tpe": {"n_startup_trials", "n_ei_candidates"},
     "gp": {"n_startup_trials"},
-    "cmaes": {"n_startup_trials", "sigma0", "popsize"},
+    "cmaes": {"n_startup_trials", "popsize"},
     "qmc": {"qmc_type", "scramble"},
     "random": set(),
 }
@@ -42,10 +42,7 @@ class SamplerConfig(Section):
     n_ei_candidates: Annotated[int, Field(ge=1)] | None = None
     """tpe: candidates that a suggestion is the best of. Null: Optuna's 24."""
 
-    sigma0: Annotated[float, Field(gt=0)] | None = None
-    """cmaes: the initial deviation. Null: a sixth of the narrowest range."""
-
-    popsize: Annotated[int, Field(ge=3)] | None = None
+    popsize: Annotated[int, Field(ge=4)] | None = None
     """cmaes: trials a generation. Null: 4 + 3 × the logarithm of the number of parameters."""
 
     qmc_type: Literal["sobol", "halton"] | None = None

@@ -16,8 +16,9 @@ class Budget:
     """Asked before each epoch of each trial whether it may be trained.
 
     A refusal ends the sweep: from then on none may, but that `max_trials` lets those that run go
-    on. A running trial ends with the epoch that it is in, and its model is logged. Epochs are counted when they are granted, so that
-    `max_epochs_total` is never exceeded, however many trials run at once.
+    on. A running trial ends with the epoch that it is in, and its model is logged. Epochs are
+    counted when they are granted, so that `max_epochs_total` is never exceeded, however many
+    trials run at once.
     """
 
     def __init__(

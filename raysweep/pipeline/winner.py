@@ -18,6 +18,8 @@ def choose_winner(
 
     Raises SweepFailed, with a cause, where there is none.
     """
+    if not progress.trials:
+        raise SweepFailed(f"{sweep.name}: max_time was over before the first trial started")
     models = _logged_models(tracker, sweep, progress)
     metric = config.sweep.metric
     rows = {row.index: row for row in progress.trials}

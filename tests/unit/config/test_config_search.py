@@ -28,10 +28,10 @@ def test_a_time_is_seconds_or_has_a_unit(written: Any, seconds: float) -> None:
 
 def test_a_sampler_is_a_name_or_a_mapping() -> None:
     assert sweep(sampler="gp") == sweep(sampler={"type": "gp"})
-    options = {"type": "cmaes", "seed": 3, "popsize": 6, "sigma0": 0.2}
+    options = {"type": "cmaes", "seed": 3, "popsize": 6, "n_startup_trials": 2}
     sampler = sweep(sampler=options).sampler
     assert sampler is not None
-    assert sampler.options() == {"popsize": 6, "sigma0": 0.2}
+    assert sampler.options() == {"popsize": 6, "n_startup_trials": 2}
     assert sampler.seed == 3
 
 
@@ -39,7 +39,7 @@ def test_a_sampler_is_a_name_or_a_mapping() -> None:
     ("keys", "message"),
     [
         ({"max_time": 0}, "max_time: expected a time of more than 0 seconds, as 90, 90s, 30m, 2h"),
-        ({"max_time": "2 weeks"}, 'max_time: expected a time of more than 0 seconds'),
+        ({"max_time": "2 weeks"}, "max_time: expected a time of more than 0 seconds"),
         ({"max_time": True}, "max_time: expected a time"),
         ({"max_time": float("nan")}, "max_time: expected a time"),
         ({"max_time": 10**400}, "max_time: expected a time"),

@@ -31,9 +31,7 @@ def rule(**keys: Any) -> EarlyTerminate:
         ({"type": "median", "min_iter": 28}, (28, 29, 30)),
     ],
 )
-def test_the_brackets_within_thirty_epochs(
-    keys: dict[str, Any], brackets: tuple[int, ...]
-) -> None:
+def test_the_brackets_within_thirty_epochs(keys: dict[str, Any], brackets: tuple[int, ...]) -> None:
     assert rule(**keys).brackets(longest=30) == brackets
 
 

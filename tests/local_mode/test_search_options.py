@@ -1,0 +1,125 @@
+"""What ends a sweep, and what repeats it, over Ray Tune itself and the embedded tracker."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep import SweepResult, run_sweep
+from raysweep.errors import SweepFailed
+from raysweep.pipeline import cluster
+from raysweep.tracking import RunRecord
+
+from sweeps import HAS_LOCAL_MODE, digits, grid, runs_by_job, stored
+
+pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+
+RATES = grid(learning_rate=[0.01, 0.003, 0.001])
+SMALL = {"hidden_layer_sizes": [4, 8]}
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One Ray and one storage for all of these sweeps: 1 s each instead of 6."""
+    with cluster.connect(None, local_mode=True, verbose=False):
+        yield tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def sweep(storage: Path) -> Callable[..., SweepResult]:
+    """sweep("name", {…}, epochs=3): run it."""
+
+    def run(name: str, keys: dict[str, Any], **train: Any) -> SweepResult:
+        config = digits(keys, model=SMALL, train=train)
+        return run_sweep(config, name=name, storage=storage)
+
+    return run
+
+
+def training_runs(storage: Path, name: str) -> list[RunRecord]:
+    tracker = stored(storage, name).tracker()
+    try:
+        return runs_by_job(tracker, name)["train"]
+    finally:
+        tracker.close()
+
+
+def test_a_reached_target_ends_the_sweep_with_a_best(
+    storage: Path, sweep: Callable[..., SweepResult]
+) -> None:
+    keys = {**RATES, "metric": {"name": "validation/loss", "target": 100}}
+    result = sweep("target", keys, epochs=3)
+    assert result.ended_by == "target"
+    assert [(row.state, row.epoch) for row in result.rows] == [("stopped", 1)]
+    written = json.loads((storage / "target" / "result.json").read_text())
+    assert written["ended_by"] == "target"
+    assert written["best"]["artifact"] == result.best.artifact
+    (run,) = training_runs(storage, "target")
+    assert (run.state, run.summary["stopped"]) == ("finished", True)
+    assert run.logged == (result.best.artifact,)
+
+
+def test_epochs_in_all(storage: Path, sweep: Callable[..., SweepResult]) -> None:
+    result = sweep("epochs", {**RATES, "max_epochs_total": 4}, epochs=3)
+    assert result.ended_by == "max_epochs_total"
+    assert [(row.state, row.epoch) for row in result.rows] == [("completed", 3), ("stopped", 1)]
+    runs = training_runs(storage, "epochs")
+    assert [run.state for run in runs] == ["finished", "finished"]
+    assert all(len(run.logged) == 1 for run in runs)
+
+
+def test_trials_in_all(sweep: Callable[..., SweepResult]) -> None:
+    result = sweep("trials", {**RATES, "max_trials": 2}, epochs=1)
+    assert result.ended_by == "max_trials"
+    assert [row.state for row in result.rows] == ["completed", "completed"]
+
+
+def test_time_in_all(storage: Path, sweep: Callable[..., SweepResult]) -> None:
+    result = sweep("time", {**RATES, "max_time": "5s"}, epochs=100_000)
+    assert result.ended_by == "max_time"
+    assert [row.state for row in result.rows].count("stopped") == len(result.rows)
+    assert all(run.state == "finished" and run.logged for run in training_runs(storage, "time"))
+
+
+def test_too_little_time_for_any_trial(sweep: Callable[..., SweepResult]) -> None:
+    with pytest.raises(SweepFailed, match="max_time was over before the first trial started"):
+        sweep("no-time", {**RATES, "max_time": 1e-6}, epochs=1)
+
+
+def test_repeats_are_ranked_and_reported_by_their_mean(
+    storage: Path, sweep: Callable[..., SweepResult]
+) -> None:
+    keys = {**grid(learning_rate=[0.01, 0.0001]), "repeats": 2}
+    result = sweep("repeats", keys, epochs=1)
+    assert result.ended_by == "completed"
+    scores: dict[float, list[float]] = {}
+    for row in result.rows:
+        assert row.best is not None
+        score = row.best["validation/accuracy"]
+        scores.setdefault(row.overrides["learning_rate"], []).append(score)
+    winner = max(scores, key=lambda rate: statistics.fmean(scores[rate]))
+    best = json.loads((storage / "repeats" / "result.json").read_text())["best"]
+    assert best["config"] == {"learning_rate": winner}
+    assert (best["repeats"], best["mean"]) == (2, statistics.fmean(scores[winner]))
+    assert best["std"] == statistics.stdev(scores[winner]) > 0, "two seeds, two results"
+    assert best["metrics"]["validation/accuracy"] == max(scores[winner])
+    frame = result.leaderboard
+    assert list(frame["mean"])[:2] == [best["mean"]] * 2
+    assert sorted(frame["repeat"][:2]) == [0, 1]
+    runs = training_runs(storage, "repeats")
+    assert [run.config["repeat"] for run in runs] == [0, 1, 0, 1]
+
+
+def test_the_median_rule_in_ray_tune(sweep: Callable[..., SweepResult]) -> None:
+    """Three good trials and one that learns nothing, which stops after an epoch."""
+    keys = {
+        **grid(learning_rate=[0.01, 0.011, 0.012, 1e-9]),
+        "early_terminate": {"type": "median"},
+    }
+    result = sweep("median", keys, epochs=2)
+    assert [row.state for row in result.rows] == ["completed"] * 3 + ["stopped"]
