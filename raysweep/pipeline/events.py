@@ -46,6 +46,24 @@ class StageFinished:
 
 
 @dataclass(frozen=True)
+class WarmStarted:
+    """The sampler was given `taken` trials of the earlier `sweeps`. `passed_over`: why others were
+    of no use to it → how many."""
+
+    sweeps: tuple[str, ...]
+    taken: int
+    passed_over: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of `result.json`."""
+        return {
+            "sweeps": list(self.sweeps),
+            "taken": self.taken,
+            "passed_over": dict(self.passed_over),
+        }
+
+
+@dataclass(frozen=True)
 class TrialUpdated:
     """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
     0, the trials of its configuration."""
@@ -75,7 +93,7 @@ class Evaluating:
     ref: str
 
 
-Event = SweepStarted | StageFinished | TrialUpdated | Evaluating
+Event = SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
 
 
 class Observer(Protocol):

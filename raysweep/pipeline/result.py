@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.pipeline.budget import EndedBy
-from raysweep.pipeline.events import TrialUpdated
+from raysweep.pipeline.events import TrialUpdated, WarmStarted
 from raysweep.pipeline.repeats import Configuration, rank_configurations
 from raysweep.pipeline.selection import Goal, without_nan
 
@@ -66,7 +66,8 @@ class SweepResult:
     """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
 
     `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
-    `repeats` is how many trials each configuration was given.
+    `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
+    was given of earlier sweeps, where it was.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -90,6 +91,7 @@ class SweepResult:
     unsent: tuple[str, ...] = ()
     ended_by: EndedBy = "completed"
     repeats: int = 1
+    warm_start: WarmStarted | None = None
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -140,6 +142,7 @@ class SweepResult:
             },
             "test": without_nan(vars(self.test)),
             "ended_by": self.ended_by,
+            "warm_start": None if self.warm_start is None else self.warm_start.to_json(),
             "links": dict(self.links),
             "unsent": list(self.unsent),
             "wall_s": round(self.wall_s, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
 from raysweep.pipeline.tuning import run_trials
+from raysweep.pipeline.warm_start import Earlier
 from raysweep.pipeline.winner import choose_winner
 from raysweep.tracking import Choice, choose, connect
 from raysweep.tracking.folder import detach
@@ -40,13 +41,15 @@ def run_sweep(
     local_mode: bool = False,
     verbose: bool = False,
     observer: Observer = silent,
+    warm_start: Sequence[str] = (),
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
 
     `config` is a Config, a mapping of its sections, the path of a YAML file, or None for the
     default MNIST sweep. `storage` overrides the config's. `address` joins a running Ray cluster;
     without it Ray is started on this machine, unless the process has initialised it already, and
-    shut down afterwards. `observer` is called with every event, in this process.
+    shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
+    earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
 
     Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
     gave a model, Interrupted where the user stopped it.
@@ -56,6 +59,8 @@ def run_sweep(
     place = Storage(Path(storage or config.storage))
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name)
+    earlier = Earlier(place, tuple(warm_start))
+    earlier.check(config)
     tracking = config.tracking
     url = connect(tracking.project, tracking.entity) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
@@ -65,7 +70,7 @@ def run_sweep(
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:
                 observer(_announcement(this, config, choice, url, resources, warning))
-                result = _run(this, config, resources, verbose, observer, started)
+                result = _run(this, config, resources, verbose, observer, started, earlier)
                 this.folder.write_result(result.to_json())
                 return result
     except KeyboardInterrupt:
@@ -129,6 +134,7 @@ def _run(
     verbose: bool,
     observer: Observer,
     started: float,
+    earlier: Earlier,
 ) -> SweepResult:
     outcomes, architectures = _run_stages(job, config, observer)
     loaded, preprocessed = outcomes[0], outcomes[1]
@@ -147,7 +153,11 @@ def _run(
     )
     progress = Progress(config, observer)
     budget = Budget(config.sweep, started)
-    run_trials(context, resources, progress, budget, job.folder.tune, verbose)
+    warm = earlier.read(config, job.tracker, preprocessed.artifact.ref)
+    if warm is not None:
+        observer(warm.told)
+    known = () if warm is None else warm.trials
+    run_trials(context, resources, progress, budget, job.folder.tune, verbose, known)
     if isinstance(architectures, SweptArchitectures):
         outcomes += architectures.outcomes()
     best = choose_winner(job.tracker, job.identity, config, progress)
@@ -176,6 +186,7 @@ def _run(
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,
         repeats=config.sweep.repeats,
+        warm_start=None if warm is None else warm.told,
     )
 
 

@@ -7,7 +7,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.pipeline.events import (
+    Evaluating,
+    Event,
+    StageFinished,
+    SweepStarted,
+    TrialUpdated,
+    WarmStarted,
+)
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
 
@@ -43,6 +50,8 @@ class LiveTable:
                 self._console.print(Text(f"WARNING: {event.warning}", style="bold black on yellow"))
         elif isinstance(event, StageFinished):
             self._console.print(text.stage_line(event))
+        elif isinstance(event, WarmStarted):
+            self._console.print(Text(text.warm_start_line(event)))
         elif isinstance(event, Evaluating):
             self._evaluating = event
 

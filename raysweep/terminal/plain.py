@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.pipeline.events import (
+    Evaluating,
+    Event,
+    StageFinished,
+    SweepStarted,
+    TrialUpdated,
+    WarmStarted,
+)
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
 
@@ -35,6 +42,8 @@ class PlainLines:
             return f"{text.headline(event)}; {text.recorder(event)}{warning}"
         if isinstance(event, StageFinished):
             return text.stage_line(event)
+        if isinstance(event, WarmStarted):
+            return text.warm_start_line(event)
         if isinstance(event, Evaluating):
             return f"evaluating  {event.ref} of {event.trial} on the test split"
         return self._trial_line(event)

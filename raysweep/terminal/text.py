@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.pipeline.events import StageFinished, SweepStarted
+from raysweep.pipeline.events import StageFinished, SweepStarted, WarmStarted
 
 
 def number(value: Any) -> str:
@@ -69,6 +69,15 @@ def recorder(start: SweepStarted) -> str:
     """Who records the sweep, and why."""
     where = f"; see it at {start.url}" if start.url else ""
     return f"tracker: {start.tracker} ({start.reason}){where}"
+
+
+def warm_start_line(event: WarmStarted) -> str:
+    """`warm start  8 trials of a, b taken; 3 passed over: not completed (2), other data (1)`."""
+    line = f"warm start  {plural(event.taken, 'trial')} of {', '.join(event.sweeps)} taken"
+    if not event.passed_over:
+        return line
+    reasons = ", ".join(f"{why} ({count})" for why, count in event.passed_over.items())
+    return f"{line}; {sum(event.passed_over.values())} passed over: {reasons}"
 
 
 def stage_line(stage: StageFinished) -> str:
