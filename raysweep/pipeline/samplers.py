@@ -13,6 +13,11 @@ from optuna.trial import FrozenTrial
 from raysweep.config import SamplerConfig
 
 
+def hush() -> None:
+    """Optuna tells of each study that is made and of each trial."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
 def make_sampler(
     wanted: SamplerConfig, seed: int, known: Sequence[FrozenTrial] = ()
 ) -> BaseSampler:

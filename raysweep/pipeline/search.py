@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import optuna
 from optuna.trial import FrozenTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from raysweep.config import Config, SamplerConfig, enumerate_trials
 from raysweep.pipeline.budget import Budget
-from raysweep.pipeline.samplers import make_sampler
+from raysweep.pipeline.samplers import hush, make_sampler
 from raysweep.pipeline.schedulers import Brackets, Hyperband, Median
 from raysweep.pipeline.searcher import BudgetStopper, TrialSearcher
 from raysweep.pipeline.space import longest_epochs
@@ -54,6 +53,6 @@ def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
     sweep = config.sweep
     if sweep.method != "bayes":
         return Listed(enumerate_trials(config))
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    hush()
     sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
     return Suggested(sweep.space(), sampler, sweep.metric.goal, known)

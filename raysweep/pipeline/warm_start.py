@@ -26,6 +26,7 @@ from raysweep.config import (
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import UserError
 from raysweep.pipeline.events import WarmStarted
+from raysweep.pipeline.samplers import hush
 from raysweep.pipeline.storage import Storage
 from raysweep.pipeline.suggest import suggest
 from raysweep.tracking import RunRecord, Tracker
@@ -111,6 +112,7 @@ class Earlier:
 
 def asked(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
     """What Optuna is asked for each parameter, in Optuna's terms; of a constant, nothing."""
+    hush()
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
     suggest(space, trial)
     return dict(trial.distributions)

@@ -13,6 +13,7 @@ import pytest
 from raysweep import SweepResult, run_sweep
 from raysweep.errors import SweepFailed
 from raysweep.pipeline import cluster
+from raysweep.pipeline.events import Event, WarmStarted
 from raysweep.tracking import RunRecord
 
 from sweeps import HAS_LOCAL_MODE, digits, grid, runs_by_job, stored
@@ -123,3 +124,33 @@ def test_the_median_rule_in_ray_tune(sweep: Callable[..., SweepResult]) -> None:
     }
     result = sweep("median", keys, epochs=2)
     assert [row.state for row in result.rows] == ["completed"] * 3 + ["stopped"]
+
+
+def test_a_warm_start_is_told_and_recorded(
+    storage: Path, sweep: Callable[..., SweepResult]
+) -> None:
+    """The earlier sweep has two trials in the space, one beside it, and one that was stopped."""
+    keys = {
+        **grid(learning_rate=[0.02, 0.004, 0.003, 1e-9]),
+        "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 4},
+    }
+    earlier = sweep("earlier", keys, epochs=2)
+    assert [row.state for row in earlier.rows].count("stopped") >= 1
+    completed = [row.overrides["learning_rate"] for row in earlier.rows if row.state == "completed"]
+    fitting = [rate for rate in completed if rate <= 0.01]
+    space = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-12, "max": 0.01}}
+    keys = {"method": "bayes", "run_cap": 1, "parameters": space}
+    events: list[Event] = []
+    config = digits(keys, model=SMALL, train={"epochs": 1})
+    result = run_sweep(
+        config, name="later", storage=storage, observer=events.append, warm_start=["earlier"]
+    )
+    (told,) = [event for event in events if isinstance(event, WarmStarted)]
+    assert told.taken == len(fitting)
+    stopped = len(earlier.rows) - len(completed)
+    assert told.passed_over.get("not completed", 0) == stopped
+    assert sum(told.passed_over.values()) == 4 - len(fitting)
+    assert [row.name for row in result.rows] == ["trial-0000"]
+    written = json.loads((storage / "later" / "result.json").read_text())
+    assert written["warm_start"] == told.to_json()
+    assert written["warm_start"]["sweeps"] == ["earlier"]

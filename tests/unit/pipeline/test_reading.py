@@ -71,6 +71,7 @@ def test_the_result_is_the_designs_json(result: SweepResult) -> None:
         },
         "test": {"loss": 0.11, "accuracy": 97.0},
         "ended_by": "completed",
+        "warm_start": None,
         "links": {"project": "https://server/team/artifacts-example"},
         "unsent": ["report-one"],
         "wall_s": 12.346,

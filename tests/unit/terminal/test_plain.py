@@ -7,6 +7,7 @@ import re
 
 from terminal_sweep import SWEEP, started
 
+from raysweep.pipeline.events import WarmStarted
 from raysweep.terminal.plain import PlainLines
 
 EXPECTED = """\
@@ -45,6 +46,15 @@ def test_each_line_is_there_when_its_event_was_told() -> None:
             before = stream.getvalue()
             lines(event)
             assert len(stream.getvalue()) > len(before)
+
+
+def test_a_warm_start_and_repeats_are_said() -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    lines(started(trials=6, repeats=3))
+    lines(WarmStarted(("earlier",), 4, {}))
+    assert "6 trials (3 a configuration) of up to 2 epochs" in stream.getvalue()
+    assert stream.getvalue().endswith("warm start  4 trials of earlier taken\n")
 
 
 def test_a_share_of_a_gpu_is_said() -> None:
