@@ -14,6 +14,7 @@ from raysweep.config.fields import field_of
 from raysweep.config.loading import load_config
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.parameter import Parameter
+from raysweep.config.pbt import PbtConfig
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.schema import Config
 from raysweep.config.sections import (
@@ -40,6 +41,7 @@ __all__ = [
     "ModelConfig",
     "Normal",
     "Parameter",
+    "PbtConfig",
     "PreprocessConfig",
     "ResourcesConfig",
     "Rounded",

@@ -17,6 +17,7 @@ from raysweep.config.distributions import Categorical, Distribution, Normal, Rou
 from raysweep.config.early_terminate import Count, EarlyTerminate
 from raysweep.config.explain import Loc, mistake
 from raysweep.config.parameter import Parameter
+from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.sections import Section
 
@@ -76,6 +77,10 @@ class SweepConfig(Section):
     early_terminate: EarlyTerminate | None = None
     """When to stop a trial that falls behind; null lets each run to its end."""
 
+    pbt: PbtConfig | None = None
+    """Population-based training: trials that fall behind go on from the checkpoints of others, with
+    perturbed values. `run_cap` is the size of the population."""
+
     sampler: SamplerConfig | None = None
     """Who suggests the trials of method bayes: tpe (null means that), gp, cmaes, qmc or random; or
     a mapping of its type and options."""
@@ -113,6 +118,12 @@ class SweepConfig(Section):
         if self.method != "bayes" and self.sampler is not None:
             text = f"method {self.method} asks no sampler; leave it out, or use method bayes"
             raise mistake(("sampler",), text)
+        if self.pbt is not None:
+            others = {
+                "early_terminate": self.early_terminate is not None,
+                "repeats": self.repeats > 1,
+            }
+            check_pbt(self.method, others, self.parameters)
         for name, parameter in self.parameters.items():
             _check_method(("parameters", name), self.method, parameter.build())
         return self

@@ -97,6 +97,8 @@ def _search(sweep: SweepConfig) -> Iterator[str]:
     """What else steers the search, in words."""
     if sweep.sampler is not None:
         yield f"sampler {sweep.sampler.type}"
+    if sweep.pbt is not None:
+        yield f"population-based training, compared every {sweep.pbt.interval} epochs"
     if sweep.repeats > 1:
         yield f"{sweep.repeats} trials a configuration, ranked by their mean"
     if sweep.metric.target is not None:

@@ -20,6 +20,7 @@ from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepS
 from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.job import Job, job
 from raysweep.pipeline.links import links, unsent
+from raysweep.pipeline.population import SharedPopulation
 from raysweep.pipeline.progress import Progress
 from raysweep.pipeline.remote import as_actor, as_task, on_this_node, wait_for
 from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
@@ -150,6 +151,7 @@ def _run(
         goal=metric.goal,
         threads=resources.threads,
         gpus=resources.gpus,
+        population=None if config.sweep.pbt is None else SharedPopulation(config),
     )
     progress = Progress(config, observer)
     budget = Budget(config.sweep, started)

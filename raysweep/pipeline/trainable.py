@@ -67,6 +67,7 @@ class TrialTrainable(tune.Trainable):
         return {
             **metrics,
             "best": best.as_metrics() if best else None,
+            **({"values": session.best_values} if self._context.population else {}),
             "done": session.done,
         }
 
