@@ -154,3 +154,31 @@ def test_a_warm_start_is_told_and_recorded(
     written = json.loads((storage / "later" / "result.json").read_text())
     assert written["warm_start"] == told.to_json()
     assert written["warm_start"]["sweeps"] == ["earlier"]
+
+
+def test_a_population_and_the_lineage_of_its_clones(
+    storage: Path, sweep: Callable[..., SweepResult]
+) -> None:
+    """A hopeless trial clones the other's checkpoint after each epoch, and learns all the same."""
+    keys = {**grid(learning_rate=[0.01, 1e-7]), "pbt": {"interval": 1, "resample_probability": 0}}
+    result = sweep("population", keys, epochs=3)
+    assert [row.state for row in result.rows] == ["completed", "completed"]
+    first, clone = training_runs(storage, "population")
+    checkpoints = [ref for ref in first.logged if ref.startswith("trial-checkpoint:")]
+    assert len(checkpoints) == 2, "after each epoch but the last"
+    clones = clone.summary["clones"]
+    assert clones[0]["checkpoint"] == checkpoints[0]
+    assert checkpoints[0] in clone.used
+    assert clone.config["train"]["learning_rate"] == 1e-7, "what it began with"
+    row = next(row for row in result.rows if row.name == "trial-0001")
+    assert row.best is not None
+    since = [{"epochs": 0, "values": {"learning_rate": 1e-7}}, *clones]
+    in_force = [each["values"] for each in since if each["epochs"] <= row.best["epoch"]]
+    assert row.overrides == in_force[-1], "what its best epoch was trained with"
+    assert row.best["epoch"] > 0
+    assert row.best["validation/accuracy"] > 50, "1e-7 alone learns nothing in three epochs"
+    tracker = stored(storage, "population").tracker()
+    model = next(ref for ref in clone.logged if ref.startswith("trained-model:"))
+    nodes = {node["id"] for node in tracker.lineage(model).to_json()["nodes"]}
+    tracker.close()
+    assert {f"artifact:{checkpoints[0]}", f"run:{first.id}"} <= nodes

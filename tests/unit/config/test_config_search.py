@@ -26,6 +26,34 @@ def test_a_time_is_seconds_or_has_a_unit(written: Any, seconds: float) -> None:
     assert SweepConfig.model_validate(found.model_dump(mode="json")) == found
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"method": "bayes"}, "pbt: method bayes learns from values that stay as they are"),
+        ({"repeats": 2}, "pbt: does not go with repeats; leave one of them out"),
+        ({"early_terminate": {"type": "median"}}, "pbt: does not go with early_terminate"),
+        (
+            {"parameters": {"model.dropout": {"values": [0.1, 0.2]}}},
+            "parameters.model.dropout: pbt cannot change it in mid-training; it can change "
+            "learning_rate, weight_decay, momentum, label_smoothing, batch_size",
+        ),
+        ({"parameters": {"epochs": {"values": [1, 2]}}}, "parameters.epochs: pbt cannot change it"),
+        ({"pbt": {"quantile": 0.6}}, "pbt.quantile: expected at most 0.5, got 0.6"),
+        ({"pbt": {"quantile": 0}}, "pbt.quantile: expected more than 0, got 0"),
+        ({"pbt": {"interval": 0}}, "pbt.interval: expected at least 1, got 0"),
+        ({"pbt": {"resample_probability": 2}}, "pbt.resample_probability: expected at most 1"),
+        ({"pbt": {"intervall": 2}}, "pbt.intervall: unknown key; did you mean interval?"),
+    ],
+)
+def test_a_population_that_cannot_be_is_told_in_one_line(
+    keys: dict[str, Any], message: str
+) -> None:
+    assert sweep(method="random", pbt={}).pbt is not None
+    with pytest.raises(ConfigError) as caught:
+        sweep(**{"method": "random", "pbt": {}, **keys})
+    assert str(caught.value).startswith(f"sweep.{message}")
+
+
 def test_a_sampler_is_a_name_or_a_mapping() -> None:
     assert sweep(sampler="gp") == sweep(sampler={"type": "gp"})
     options = {"type": "cmaes", "seed": 3, "popsize": 6, "n_startup_trials": 2}
