@@ -66,7 +66,9 @@ class WarmStarted:
 @dataclass(frozen=True)
 class TrialUpdated:
     """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
-    0, the trials of its configuration."""
+    0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
+    was: the `parent`, its `checkpoint`, and the new `values`.
+    """
 
     index: int
     name: str
@@ -78,6 +80,7 @@ class TrialUpdated:
     best: Mapping[str, float] | None = None
     error: str | None = None
     repeat: int = 0
+    cloned: Mapping[str, Any] | None = None
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """The trial as selection sees it; with `so_far`, a running one as if it ended now."""

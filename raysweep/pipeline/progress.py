@@ -47,7 +47,7 @@ class Progress(tune.Callback):
         row, best = self._row(trial), result.get("best")
         row = replace(row, epoch=row.epoch + 1, metrics=metrics, best=best)
         if self._config.sweep.pbt is not None:  # the values change on the way
-            row = replace(row, overrides=result["values"])
+            row = replace(row, overrides=result["values"], cloned=result["cloned"])
         self._tell(row)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -8,7 +8,7 @@ imported in that process alone: the driver needs the class, and not what it trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +67,15 @@ class TrialTrainable(tune.Trainable):
         return {
             **metrics,
             "best": best.as_metrics() if best else None,
-            **({"values": session.best_values} if self._context.population else {}),
+            **(self._in_population(session) if self._context.population else {}),
             "done": session.done,
+        }
+
+    def _in_population(self, session: TrialSession) -> dict[str, Any]:
+        """The values of its best epoch, and, if it goes on as another's clone, whose and how."""
+        return {
+            "values": session.best_values,
+            "cloned": None if session.cloned is None else asdict(session.cloned),
         }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

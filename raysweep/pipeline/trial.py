@@ -22,7 +22,7 @@ from raysweep.ml.weights import load_weights, save_weights
 from raysweep.pipeline.checkpoints import log_checkpoint, use_checkpoint
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
-from raysweep.pipeline.population import Member
+from raysweep.pipeline.population import Clone, Member
 from raysweep.pipeline.selection import best_epoch, without_nan
 from raysweep.pipeline.space import sweeps_the_model
 from raysweep.pipeline.stages import INITIALIZED_MODEL
@@ -52,6 +52,7 @@ class TrialSession:
         self._best_weights: dict[str, torch.Tensor] = {}
         self._best_config = config
         self._clones: list[dict[str, Any]] = []
+        self._cloned: Clone | None = None
         self._closed = False
 
     def step(self) -> dict[str, float]:
@@ -90,6 +91,11 @@ class TrialSession:
     def best_values(self) -> dict[str, Any]:
         """The swept values of `train` at the best epoch: population-based training changes them."""
         return _swept(self._best_config)
+
+    @property
+    def cloned(self) -> Clone | None:
+        """What the trial goes on from since its latest epoch; None: from itself."""
+        return self._cloned
 
     @property
     def done(self) -> bool:
@@ -194,6 +200,7 @@ class TrialSession:
 
         The best epoch and its weights stay this trial's own.
         """
+        self._cloned = None
         pbt, population = self._context.config.sweep.pbt, self._context.population
         if pbt is None or population is None or trainer.epochs_done % pbt.interval:
             return
@@ -206,7 +213,7 @@ class TrialSession:
         ref = log_checkpoint(run, trainer.state_dict(), metadata)
         score = epoch.as_metrics().get(self._context.metric)
         member = Member(self._name, score, ref, _swept(self._config))
-        clone = population.report(member, trainer.epochs_done)
+        self._cloned = clone = population.report(member, trainer.epochs_done)
         if clone is not None:
             tracker, inputs = self._context.tracker, self._context.inputs
             state = use_checkpoint(run, tracker, clone.checkpoint, inputs)

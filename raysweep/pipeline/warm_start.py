@@ -146,6 +146,8 @@ def _usable(config: Config, run: RunRecord, metric: str, data: str) -> tuple[dic
         raise _PassedOverError("not completed")
     if data not in run.used:
         raise _PassedOverError("other data")
+    if run.summary.get("clones"):
+        raise _PassedOverError("its values changed on the way")
     score = run.summary.get(metric)
     if score is None or not math.isfinite(score):
         raise _PassedOverError(f"no finite {metric}")

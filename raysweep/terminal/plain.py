@@ -58,7 +58,7 @@ class PlainLines:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})
         line = f"{head}  {metric} {text.metric(metric, shown.get(metric))}"
-        return line if trial.state == "running" else line + self._outlook()
+        return line + (text.cloned(trial) if trial.state == "running" else self._outlook())
 
     def _outlook(self) -> str:
         left, seconds = self._board.left, self._board.remaining_s()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.pipeline.events import StageFinished, SweepStarted, WarmStarted
+from raysweep.pipeline.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
 
 
 def number(value: Any) -> str:
@@ -37,6 +37,12 @@ def spread(name: str, mean: float | None, std: float | None) -> str:
 def values(overrides: Mapping[str, Any]) -> str:
     """`learning_rate=0.01 model.dropout=0.3`."""
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
+
+
+def cloned(trial: TrialUpdated) -> str:
+    """`  goes on from trial-0003 with learning_rate=0.01`, or nothing."""
+    clone = trial.cloned
+    return f"  goes on from {clone['parent']} with {values(clone['values'])}" if clone else ""
 
 
 def duration(seconds: float) -> str:

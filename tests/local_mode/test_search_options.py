@@ -13,7 +13,7 @@ import pytest
 from raysweep import SweepResult, run_sweep
 from raysweep.errors import SweepFailed
 from raysweep.pipeline import cluster
-from raysweep.pipeline.events import Event, WarmStarted
+from raysweep.pipeline.events import Event, TrialUpdated, WarmStarted
 from raysweep.tracking import RunRecord
 
 from sweeps import HAS_LOCAL_MODE, digits, grid, runs_by_job, stored
@@ -156,12 +156,12 @@ def test_a_warm_start_is_told_and_recorded(
     assert written["warm_start"]["sweeps"] == ["earlier"]
 
 
-def test_a_population_and_the_lineage_of_its_clones(
-    storage: Path, sweep: Callable[..., SweepResult]
-) -> None:
+def test_a_population_and_the_lineage_of_its_clones(storage: Path) -> None:
     """A hopeless trial clones the other's checkpoint after each epoch, and learns all the same."""
     keys = {**grid(learning_rate=[0.01, 1e-7]), "pbt": {"interval": 1, "resample_probability": 0}}
-    result = sweep("population", keys, epochs=3)
+    events: list[Event] = []
+    config = digits(keys, model=SMALL, train={"epochs": 3})
+    result = run_sweep(config, name="population", storage=storage, observer=events.append)
     assert [row.state for row in result.rows] == ["completed", "completed"]
     first, clone = training_runs(storage, "population")
     checkpoints = [ref for ref in first.logged if ref.startswith("trial-checkpoint:")]
@@ -169,6 +169,10 @@ def test_a_population_and_the_lineage_of_its_clones(
     clones = clone.summary["clones"]
     assert clones[0]["checkpoint"] == checkpoints[0]
     assert checkpoints[0] in clone.used
+    told = [event.cloned for event in events if isinstance(event, TrialUpdated) and event.cloned]
+    assert [dict(each) for each in told[: len(clones)]] == [
+        {key: each[key] for key in ("parent", "checkpoint", "values")} for each in clones
+    ]
     assert clone.config["train"]["learning_rate"] == 1e-7, "what it began with"
     row = next(row for row in result.rows if row.name == "trial-0001")
     assert row.best is not None

@@ -70,11 +70,12 @@ class Past:
         stopped: bool = False,
         state: RunState = "finished",
         data: str | None = None,
+        **summary: Any,
     ) -> None:
         config = {**FITTING, "train": {**FITTING["train"], **(changes or {})}}
         run = self._run(sweep, "train", {k: v for k, v in config.items() if v is not None})
         run.use_artifact(data or self.data)
-        run.summarize({METRIC: score, "validation/loss": 1.0, "stopped": stopped})
+        run.summarize({METRIC: score, "validation/loss": 1.0, "stopped": stopped, **summary})
         run.finish(state)
 
     def read(self, *names: str, config: Config | None = None) -> WarmStart:
@@ -154,6 +155,7 @@ def test_why_the_others_are_not(past: Past) -> None:
     past.trial("one", 90.0, state="failed")
     past.trial("one", None)
     past.trial("one", 90.0, data=past.other_data)
+    past.trial("one", 90.0, clones=[{"epochs": 1, "parent": "trial-0000"}])
     past.trial("one", 90.0, {"learning_rate": 0.5})
     past.trial("one", 90.0, {"optimizer": "Adam"})
     past.trial("by-loss", 90.0)
@@ -165,6 +167,7 @@ def test_why_the_others_are_not(past: Past) -> None:
             "not completed": 2,
             f"no finite {METRIC}": 1,
             "other data": 1,
+            "its values changed on the way": 1,
             "learning_rate outside the space": 1,
             "optimizer outside the space": 1,
             "another metric (validation/loss)": 1,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
-from terminal_sweep import SWEEP, started
+from terminal_sweep import SWEEP, started, trial
 
 from raysweep.pipeline.events import WarmStarted
 from raysweep.terminal.plain import PlainLines
@@ -55,6 +56,17 @@ def test_a_warm_start_and_repeats_are_said() -> None:
     lines(WarmStarted(("earlier",), 4, {}))
     assert "6 trials (3 a configuration) of up to 2 epochs" in stream.getvalue()
     assert stream.getvalue().endswith("warm start  4 trials of earlier taken\n")
+
+
+def test_a_clone_is_said() -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    lines(started())
+    clone = {"parent": "trial-0003", "checkpoint": "c:v1", "values": {"learning_rate": 0.012}}
+    lines(replace(trial(0, "running", 1, 80.0), cloned=clone))
+    assert stream.getvalue().endswith(
+        "validation/accuracy 80.00 %  goes on from trial-0003 with learning_rate=0.012\n"
+    )
 
 
 def test_a_share_of_a_gpu_is_said() -> None:
