@@ -139,7 +139,8 @@ def test_a_warm_start_is_told_and_recorded(
     completed = [row.overrides["learning_rate"] for row in earlier.rows if row.state == "completed"]
     fitting = [rate for rate in completed if rate <= 0.01]
     space = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-12, "max": 0.01}}
-    keys = {"method": "bayes", "run_cap": 1, "parameters": space}
+    sampler = {"type": "tpe", "n_startup_trials": 1}
+    keys = {"method": "bayes", "run_cap": 1, "parameters": space, "sampler": sampler}
     events: list[Event] = []
     config = digits(keys, model=SMALL, train={"epochs": 1})
     result = run_sweep(
@@ -151,6 +152,8 @@ def test_a_warm_start_is_told_and_recorded(
     assert told.passed_over.get("not completed", 0) == stopped
     assert sum(told.passed_over.values()) == 4 - len(fitting)
     assert [row.name for row in result.rows] == ["trial-0000"]
+    cold = sweep("cold", keys, epochs=1)
+    assert cold.rows[0].overrides != result.rows[0].overrides, "it was not drawn, but learned"
     written = json.loads((storage / "later" / "result.json").read_text())
     assert written["warm_start"] == told.to_json()
     assert written["warm_start"]["sweeps"] == ["earlier"]

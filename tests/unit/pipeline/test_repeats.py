@@ -87,7 +87,8 @@ def test_the_sampler_is_told_the_mean(repeated: Callable[..., Config]) -> None:
     """It suggests what it would if each configuration had been tried once and scored the mean."""
 
     def noisy(spec: TrialSpec, epoch: int) -> float:
-        return 100 - spec.overrides["momentum"] + (spec.repeat - 1) * 10
+        configuration = spec.index // 3
+        return 100 - spec.overrides["momentum"] + (spec.repeat - 1) * (configuration % 4)
 
     def mean(spec: TrialSpec, epoch: int) -> float:
         return 100 - spec.overrides["momentum"]
@@ -95,7 +96,9 @@ def test_the_sampler_is_told_the_mean(repeated: Callable[..., Config]) -> None:
     found = tune(repeated(method="bayes"), noisy)
     once = tune(repeated(method="bayes", repeats=1), mean)
     assert len(found.specs) == 45
-    assert found.values[::3] == found.values[1::3] == found.values[2::3] == once.values
+    assert found.values[::3] == found.values[1::3] == found.values[2::3]
+    rates = [values["momentum"] for values in found.values[::3]]
+    assert rates == pytest.approx([values["momentum"] for values in once.values])
     assert [spec.repeat for spec in found.specs] == [0, 1, 2] * 15
 
 

@@ -111,6 +111,18 @@ def test_the_last_epoch_of_a_trial_is_a_bracket_for_the_next() -> None:
     assert brackets.falls_behind("b")
 
 
+def test_a_shorter_trials_last_epoch_counts_at_its_bracket(
+    make_config: Callable[..., Config],
+) -> None:
+    sweep = {
+        "method": "grid",
+        "metric": {"name": "validation/loss"},
+        "parameters": {"epochs": {"values": [2, 4]}},
+        "early_terminate": hyperband(min_iter=2, eta=3),
+    }
+    assert tune(make_config(sweep=sweep), lambda spec, _: spec.index).epochs == [2, 2]
+
+
 MEDIAN = [[2, 2, 2], [4, 4, 4], [6, 6, 6], [5, 5, 5], [3, 3, 3], [9, 1, 1]]
 """Losses. Of the first three the median is 4; with the fourth, if it ran on, 4.5; and so on."""
 
