@@ -7,6 +7,7 @@ W&B's own agent would start.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,10 @@ GOALS = {
     "validation/accuracy": "maximize",
 }
 """The metrics that a trial reports each epoch → which way is better."""
+
+
+MOST_CONFIGURATIONS = 10_000
+"""Of a sweep that only its time ends: as many as the largest grid."""
 
 
 class Metric(Section):
@@ -69,7 +74,8 @@ class SweepConfig(Section):
     """What the best trial is chosen on."""
 
     run_cap: Count | None = None
-    """Number of trials at most; with `repeats`, of configurations. Random and bayes need it."""
+    """Number of trials at most; with `repeats`, of configurations. Random and bayes need it, or
+    one of max_trials, max_epochs_total and max_time."""
 
     parameters: Mapping[str, Parameter]
     """Field → its values. A bare name is a field of `train`; a dotted one says its section."""
@@ -112,8 +118,11 @@ class SweepConfig(Section):
 
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
-        if self.method != "grid" and self.run_cap is None:
-            text = f"missing; method {self.method} never ends by itself, so say how many trials"
+        if self.method != "grid" and self.cap is None:
+            text = (
+                f"missing; method {self.method} never ends by itself, so say how many trials, or "
+                "give max_trials, max_epochs_total or max_time"
+            )
             raise mistake(("run_cap",), text)
         if self.method != "bayes" and self.sampler is not None:
             text = f"method {self.method} asks no sampler; leave it out, or use method bayes"
@@ -127,6 +136,26 @@ class SweepConfig(Section):
         for name, parameter in self.parameters.items():
             _check_method(("parameters", name), self.method, parameter.build())
         return self
+
+    @property
+    def cap(self) -> int | None:
+        """How many configurations there may be; None: as many as the grid has.
+
+        Where `run_cap` does not say, as many as the budgets could pay for, an epoch a trial; and
+        MOST_CONFIGURATIONS where only the time is bounded.
+        """
+        if self.run_cap is not None or self.method == "grid":
+            return self.run_cap
+        limits = [limit for limit in (self.max_trials, self.max_epochs_total) if limit is not None]
+        if limits:
+            return math.ceil(min(limits) / self.repeats)
+        return None if self.max_time is None else MOST_CONFIGURATIONS
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether it may end before its last trial."""
+        budgets = (self.metric.target, self.max_time, self.max_epochs_total)
+        return any(budget is not None for budget in budgets)
 
     def space(self) -> dict[str, Distribution]:
         """Parameter's name → its distribution, in the order of the file."""

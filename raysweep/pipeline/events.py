@@ -17,7 +17,8 @@ class SweepStarted:
     """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
 
     `url` is where the tracker's own server shows the project. `repeats` of the trials each share a
-    configuration.
+    configuration. `may_end_early`: a target, or a budget of time or epochs, may end it before its
+    last trial.
     """
 
     sweep: str
@@ -34,6 +35,7 @@ class SweepStarted:
     url: str | None = None
     warning: str | None = None
     repeats: int = 1
+    may_end_early: bool = False
 
 
 @dataclass(frozen=True)

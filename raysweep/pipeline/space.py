@@ -27,8 +27,8 @@ def unlimited_trial_count(config: Config) -> int:
 def configuration_count(config: Config) -> int:
     """How many configurations there are, or will be suggested."""
     if config.sweep.method == "bayes":
-        assert config.sweep.run_cap is not None, "the schema asks bayes for a run_cap"
-        return config.sweep.run_cap
+        assert config.sweep.cap is not None, "the schema asks bayes for a run_cap or a budget"
+        return config.sweep.cap
     return len(enumerate_trials(config))
 
 

@@ -125,6 +125,7 @@ def _announcement(
         url=url,
         warning=warning,
         repeats=config.sweep.repeats,
+        may_end_early=config.sweep.may_end_early,
     )
 
 

@@ -101,8 +101,10 @@ class LiveTable:
         if self._evaluating:
             return Text(f"evaluating {self._evaluating.ref} on the test split …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended", f"{left} left"]
-        if seconds is not None and left:
+        parts = [f"{len(self._board.ended)} ended"]
+        if not start.may_end_early:
+            parts.append(f"{left} left")
+        if seconds is not None and left and not start.may_end_early:
             parts.append(f"about {text.duration(seconds)} to go")
         if best and best.best:
             value = text.metric(start.metric, best.best[start.metric])

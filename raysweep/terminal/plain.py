@@ -62,7 +62,7 @@ class PlainLines:
 
     def _outlook(self) -> str:
         left, seconds = self._board.left, self._board.remaining_s()
-        if not left:
+        if not left or (self._board.start and self._board.start.may_end_early):
             return ""
         time = f", about {text.duration(seconds)}" if seconds is not None else ""
         return f"  ({text.plural(left, 'trial')} left{time})"

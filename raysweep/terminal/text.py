@@ -63,9 +63,10 @@ def plural(count: int, noun: str) -> str:
 def headline(start: SweepStarted) -> str:
     """What is about to run."""
     each = f" ({start.repeats} a configuration)" if start.repeats > 1 else ""
+    most = "at most " if start.may_end_early else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     return (
-        f"sweep {start.sweep}: {plural(start.trials, 'trial')}{each} of up to "
+        f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each} of up to "
         f"{plural(start.epochs, 'epoch')}, "
         f"{start.concurrent} at once with {share} each"
     )

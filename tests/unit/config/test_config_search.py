@@ -54,6 +54,31 @@ def test_a_population_that_cannot_be_is_told_in_one_line(
     assert str(caught.value).startswith(f"sweep.{message}")
 
 
+@pytest.mark.parametrize(
+    ("keys", "cap"),
+    [
+        ({"run_cap": 5, "max_trials": 3}, 5),
+        ({"max_trials": 7}, 7),
+        ({"max_trials": 7, "repeats": 2}, 4),
+        ({"max_trials": 7, "max_epochs_total": 6}, 6),
+        ({"max_time": "1h", "max_epochs_total": 6}, 6),
+        ({"max_time": "1h"}, 10_000),
+        ({"method": "grid", "parameters": {"epochs": {"values": [1, 2]}}, "max_trials": 1}, None),
+    ],
+)
+def test_a_budget_says_how_many_configurations_where_run_cap_does_not(
+    keys: dict[str, Any], cap: int | None
+) -> None:
+    assert sweep(**{"run_cap": None, **keys}).cap == cap
+
+
+def test_without_any_of_them_there_is_no_end() -> None:
+    with pytest.raises(ConfigError, match="or give max_trials, max_epochs_total or max_time"):
+        sweep(run_cap=None)
+    with pytest.raises(ConfigError, match="run_cap: missing"):
+        sweep(run_cap=None, metric={"name": "train/loss", "target": 0.1})
+
+
 def test_a_sampler_is_a_name_or_a_mapping() -> None:
     assert sweep(sampler="gp") == sweep(sampler={"type": "gp"})
     options = {"type": "cmaes", "seed": 3, "popsize": 6, "n_startup_trials": 2}

@@ -156,3 +156,14 @@ def test_the_first_reason_stays(sweep: Callable[..., Config]) -> None:
     budget = limits(config)
     tune(config, rising, budget=budget)
     assert budget.ended_by == "max_epochs_total"
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_a_search_without_run_cap_goes_on_until_its_budget_ends(
+    make_config: Callable[..., Config], method: str
+) -> None:
+    keys = {"method": method, "parameters": {"learning_rate": {"min": 0.001, "max": 0.1}}}
+    config = make_config(sweep={**keys, "max_epochs_total": 14}, train={"epochs": 3})
+    budget = limits(config)
+    assert tune(config, rising, budget=budget).epochs == [3, 3, 3, 3, 2]
+    assert budget.ended_by == "max_epochs_total"

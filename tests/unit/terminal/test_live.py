@@ -112,6 +112,11 @@ def test_what_scrolls_away_stays_readable(terminal: Terminal) -> None:
     assert sent.count("load        digits-raw:v0") == 1
 
 
+def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
+    footer = drawn([started(trials=40, may_end_early=True), *SWEEP[1:-1]])[-1]
+    assert footer == "3 ended  ·  best so far trial-0002 validation/accuracy 90.50 %"
+
+
 def test_a_warm_start_stays_readable(terminal: Terminal) -> None:
     with LiveTable(open_console(terminal)) as live:
         live(started())

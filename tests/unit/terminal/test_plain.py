@@ -58,6 +58,15 @@ def test_a_warm_start_and_repeats_are_said() -> None:
     assert stream.getvalue().endswith("warm start  4 trials of earlier taken\n")
 
 
+def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
+    stream = io.StringIO()
+    with PlainLines(stream) as lines:
+        for event in [started(trials=40, may_end_early=True), *SWEEP[1:]]:
+            lines(event)
+    assert "3fa2: at most 40 trials of up to 2 epochs" in stream.getvalue()
+    assert "left" not in stream.getvalue()
+
+
 def test_a_clone_is_said() -> None:
     stream = io.StringIO()
     lines = PlainLines(stream)
