@@ -1,8 +1,8 @@
 """Population-based training: who clones whom, and with which values it goes on.
 
-Ray's own scheduler for it is not used: it refuses a search algorithm, restarts a trial's process at
-each interval, and waits for ever where the last trial of an interval fails. Here a trial asks, as
-it asks for its architecture, and goes on in its own process.
+Ray's own scheduler for it is not used: it refuses a Searcher, pauses each trial at each interval
+and sets it up anew, and in its synchronous mode waits for ever where the last trial of an interval
+fails. Here a trial asks, as it asks for its architecture, and goes on in its own process.
 """
 
 from __future__ import annotations
