@@ -49,6 +49,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
+    run.add_argument(
+        "--warm-start",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="SWEEP",
+        help="earlier sweeps of the storage, whose completed trials method bayes learns from",
+    )
     run.add_argument("--verbose", action="store_true", help="show what Ray says")
     run.set_defaults(command="run")
 

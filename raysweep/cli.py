@@ -74,6 +74,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             local_mode=args.local_mode,
             verbose=args.verbose,
             observer=observer,
+            warm_start=args.warm_start,
         )
     usual = config.storage == type(config)().storage
     show_result(console, result, None if usual else Path(config.storage))

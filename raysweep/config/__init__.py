@@ -9,10 +9,13 @@ from raysweep.config.distributions import (
     Steps,
     Uniform,
 )
+from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.fields import field_of
 from raysweep.config.loading import load_config
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.parameter import Parameter
+from raysweep.config.pbt import PbtConfig
+from raysweep.config.sampler import SamplerConfig
 from raysweep.config.schema import Config
 from raysweep.config.sections import (
     DataConfig,
@@ -23,7 +26,7 @@ from raysweep.config.sections import (
     TrainConfig,
 )
 from raysweep.config.space import apply, enumerate_trials
-from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
+from raysweep.config.sweep import Metric, SweepConfig
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,9 +41,11 @@ __all__ = [
     "ModelConfig",
     "Normal",
     "Parameter",
+    "PbtConfig",
     "PreprocessConfig",
     "ResourcesConfig",
     "Rounded",
+    "SamplerConfig",
     "Steps",
     "SweepConfig",
     "TrackingConfig",

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from raysweep.config import fit
 from raysweep.config.distributions import Json
+from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, to_config_error
 from raysweep.config.fields import Fields
 from raysweep.config.parameter import Parameter
@@ -22,7 +23,7 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.sweep import GOALS, EarlyTerminate, Metric, SweepConfig
+from raysweep.config.sweep import GOALS, Metric, SweepConfig
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ConfigError
 

@@ -49,8 +49,8 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
     """The values of every trial of a grid or random sweep, in order.
 
     Grid: the whole product, the last parameter varying fastest, cut off at `run_cap`. Random:
-    `run_cap` draws seeded with `train.seed`, none of them twice, fewer where there are no more; a
-    larger `run_cap` adds to the end and changes none before. (Bayes chooses as it goes.)
+    `cap` draws seeded with `train.seed`, none of them twice, fewer where there are no more; a
+    larger `cap` adds to the end and changes none before. (Bayes chooses as it goes.)
 
     Raises ConfigError for a draw that its field does not take (a bell curve has no bounds).
     """
@@ -64,7 +64,7 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
         trials = _product(space, _shuffled(_size(space), Random(config.train.seed)))
     else:
         trials = _draws(space, Random(config.train.seed))
-    listed = list(islice(trials, sweep.run_cap))
+    listed = list(islice(trials, sweep.cap))
     for trial in listed:
         apply(config, trial)
     return listed

@@ -7,14 +7,19 @@ W&B's own agent would start.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from raysweep.config.budget import Duration
 from raysweep.config.distributions import Categorical, Distribution, Normal, Rounded
+from raysweep.config.early_terminate import Count, EarlyTerminate
 from raysweep.config.explain import Loc, mistake
 from raysweep.config.parameter import Parameter
+from raysweep.config.pbt import PbtConfig, check_pbt
+from raysweep.config.sampler import SamplerConfig
 from raysweep.config.sections import Section
 
 GOALS = {
@@ -24,7 +29,9 @@ GOALS = {
 }
 """The metrics that a trial reports each epoch → which way is better."""
 
-Count = Annotated[int, Field(ge=1)]
+
+MOST_CONFIGURATIONS = 10_000
+"""Of a sweep that only its time ends: as many as the largest grid."""
 
 
 class Metric(Section):
@@ -37,6 +44,10 @@ class Metric(Section):
     """Which way is better. By default what the name says: losses down, accuracy up. Of a metric
     that is not known here: down, as in W&B."""
 
+    target: float | None = None
+    """Once a trial's value is as good as this, the sweep ends: running trials stop at the end of
+    their epoch. With `repeats`, once a configuration's mean is."""
+
     @model_validator(mode="before")
     @classmethod
     def _goal_of_name(cls, given: Any) -> Any:
@@ -45,48 +56,6 @@ class Metric(Section):
         name = given.get("name")
         goal = GOALS.get(name, "minimize") if isinstance(name, str) else "minimize"
         return {"goal": goal, **given}
-
-
-class EarlyTerminate(Section):
-    """Stop trials that fall behind, epoch by epoch; raysweep runs it as ASHA."""
-
-    type: Literal["hyperband"]
-    """The one kind that W&B knows."""
-
-    min_iter: Count | None = None
-    """Epochs that every trial gets before it can be stopped."""
-
-    max_iter: Count | None = None
-    """With `s`, another way to say it: every trial gets max_iter / eta^s epochs."""
-
-    s: Count | None = None
-    """Number of brackets counted down from `max_iter`."""
-
-    eta: Annotated[int, Field(ge=2)] = 3
-    """At each rung one trial in `eta` goes on, to `eta` times as many epochs."""
-
-    @model_validator(mode="after")
-    def _one_way_or_the_other(self) -> EarlyTerminate:
-        if self.min_iter is not None and (self.max_iter is not None or self.s is not None):
-            raise mistake((), "give min_iter, or max_iter and s, not both")
-        if self.min_iter is None and (self.max_iter is None or self.s is None):
-            raise mistake((), "hyperband needs min_iter, or max_iter and s")
-        return self
-
-    @property
-    def grace_period(self) -> int:
-        """Epochs that every trial gets before ASHA can stop it, at least 1."""
-        if self.min_iter is not None:
-            return self.min_iter
-        assert self.max_iter is not None
-        assert self.s is not None
-        grace: int = self.max_iter // self.eta**self.s  # mypy takes int**int for Any
-        return max(1, grace)
-
-    @property
-    def reduction_factor(self) -> int:
-        """ASHA's name for `eta`."""
-        return self.eta
 
 
 class SweepConfig(Section):
@@ -99,19 +68,43 @@ class SweepConfig(Section):
     """What the sweep is for."""
 
     method: Literal["grid", "random", "bayes"]
-    """All combinations in order; draws; or Optuna's TPE, which learns from finished trials."""
+    """All combinations in order; draws; or a sampler, which learns from finished trials."""
 
     metric: Metric = Metric(name="validation/accuracy", goal="maximize")
     """What the best trial is chosen on."""
 
     run_cap: Count | None = None
-    """Number of trials at most. Random and bayes need it."""
+    """Number of trials at most; with `repeats`, of configurations. Random and bayes need it, or
+    one of max_trials, max_epochs_total and max_time."""
 
     parameters: Mapping[str, Parameter]
     """Field → its values. A bare name is a field of `train`; a dotted one says its section."""
 
     early_terminate: EarlyTerminate | None = None
     """When to stop a trial that falls behind; null lets each run to its end."""
+
+    pbt: PbtConfig | None = None
+    """Population-based training: trials that fall behind go on from the checkpoints of others, with
+    perturbed values. `run_cap` is the size of the population."""
+
+    sampler: SamplerConfig | None = None
+    """Who suggests the trials of method bayes: tpe (null means that), gp, cmaes, qmc or random; or
+    a mapping of its type and options."""
+
+    repeats: Count = 1
+    """Trials of each configuration, each with a seed of its own. The configuration with the best
+    mean wins, and its best trial's model is tagged. What the seeds change is the order of the
+    examples and the dropout; the initial weights are model.seed's."""
+
+    max_time: Duration | None = None
+    """The sweep starts no epoch later than this after its start: seconds, or "90s", "30m", "2h".
+    Running trials end with the epoch that they are in."""
+
+    max_trials: Count | None = None
+    """Trials at most, repeats counted."""
+
+    max_epochs_total: Count | None = None
+    """Epochs at most, those of all trials together."""
 
     @model_validator(mode="before")
     @classmethod
@@ -125,12 +118,44 @@ class SweepConfig(Section):
 
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
-        if self.method != "grid" and self.run_cap is None:
-            text = f"missing; method {self.method} never ends by itself, so say how many trials"
+        if self.method != "grid" and self.cap is None:
+            text = (
+                f"missing; method {self.method} never ends by itself, so say how many trials, or "
+                "give max_trials, max_epochs_total or max_time"
+            )
             raise mistake(("run_cap",), text)
+        if self.method != "bayes" and self.sampler is not None:
+            text = f"method {self.method} asks no sampler; leave it out, or use method bayes"
+            raise mistake(("sampler",), text)
+        if self.pbt is not None:
+            others = {
+                "early_terminate": self.early_terminate is not None,
+                "repeats": self.repeats > 1,
+            }
+            check_pbt(self.method, others, self.parameters)
         for name, parameter in self.parameters.items():
             _check_method(("parameters", name), self.method, parameter.build())
         return self
+
+    @property
+    def cap(self) -> int | None:
+        """How many configurations there may be; None: as many as the grid has.
+
+        Where `run_cap` does not say, as many as the budgets could pay for, an epoch a trial; and
+        MOST_CONFIGURATIONS where only the time is bounded.
+        """
+        if self.run_cap is not None or self.method == "grid":
+            return self.run_cap
+        limits = [limit for limit in (self.max_trials, self.max_epochs_total) if limit is not None]
+        if limits:
+            return math.ceil(min(limits) / self.repeats)
+        return None if self.max_time is None else MOST_CONFIGURATIONS
+
+    @property
+    def may_end_early(self) -> bool:
+        """Whether it may end before its last trial."""
+        budgets = (self.metric.target, self.max_time, self.max_epochs_total)
+        return any(budget is not None for budget in budgets)
 
     def space(self) -> dict[str, Distribution]:
         """Parameter's name → its distribution, in the order of the file."""

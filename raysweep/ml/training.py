@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,7 @@ class Trainer:
             weight_decay=settings.weight_decay,
             momentum=settings.momentum,
         )
-        steps = settings.epochs * math.ceil(len(training) / settings.batch_size)
+        steps = settings.epochs * self._batches_per_epoch
         self._schedule = make_schedule(
             settings.schedule, self._optimizer, settings.learning_rate, steps
         )
@@ -167,6 +168,30 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         if self._schedule:
             self._schedule.load_state_dict(state["schedule"])
+
+    def adopt(self, state: Mapping[str, Any]) -> None:
+        """Continue from the `state_dict` of a Trainer of other settings, with one's own: its
+        weights and its optimizer's memory, one's own learning rate, schedule, decay and so on.
+
+        The schedule goes on from where it would be after as many epochs.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the schedule moves, the optimizer not
+            for _ in range(state["epochs_done"] * self._batches_per_epoch if self._schedule else 0):
+                assert self._schedule is not None
+                self._schedule.step()
+        mine = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self._optimizer.param_groups
+        ]
+        own = {**state, "schedule": self._schedule.state_dict() if self._schedule else None}
+        self.load_state_dict(own)
+        for group, settings in zip(self._optimizer.param_groups, mine, strict=True):
+            group.update(settings)
+
+    @property
+    def _batches_per_epoch(self) -> int:
+        return math.ceil(len(self._training) / self._settings.batch_size)
 
     def _order(self) -> torch.Tensor:
         """The epoch's order of the training examples, (N,) int64; the same on every device."""

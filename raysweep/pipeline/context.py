@@ -15,12 +15,15 @@ from raysweep.tracking import ArtifactVersion, Tracker
 if TYPE_CHECKING:
     import torch
 
+    from raysweep.pipeline.population import Population, SharedPopulation
+
 TRAINED_MODEL = "trained_model.pth"
 
 
 @dataclass(frozen=True)
 class TrialContext:
-    """What all trials of a sweep share. `model` resolves a model configuration to its `convnet`."""
+    """What all trials of a sweep share. `model` resolves a model configuration to its `convnet`;
+    `population` is whom a trial asks whether it goes on as another (population-based training)."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -32,6 +35,7 @@ class TrialContext:
     goal: Goal
     threads: int
     gpus: float
+    population: Population | SharedPopulation | None = None
 
     def device(self) -> torch.device | None:
         """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""

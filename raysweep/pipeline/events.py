@@ -16,7 +16,9 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 class SweepStarted:
     """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
 
-    `url` is where the tracker's own server shows the project.
+    `url` is where the tracker's own server shows the project. `repeats` of the trials each share a
+    configuration. `may_end_early`: a target, or a budget of time or epochs, may end it before its
+    last trial.
     """
 
     sweep: str
@@ -32,6 +34,8 @@ class SweepStarted:
     goal: Goal
     url: str | None = None
     warning: str | None = None
+    repeats: int = 1
+    may_end_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,29 @@ class StageFinished:
 
 
 @dataclass(frozen=True)
+class WarmStarted:
+    """The sampler was given `taken` trials of the earlier `sweeps`. `passed_over`: why others were
+    of no use to it → how many."""
+
+    sweeps: tuple[str, ...]
+    taken: int
+    passed_over: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of `result.json`."""
+        return {
+            "sweeps": list(self.sweeps),
+            "taken": self.taken,
+            "passed_over": dict(self.passed_over),
+        }
+
+
+@dataclass(frozen=True)
 class TrialUpdated:
-    """A trial started, finished an epoch or ended. `epoch` counts finished epochs."""
+    """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
+    0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
+    was: the `parent`, its `checkpoint`, and the new `values`.
+    """
 
     index: int
     name: str
@@ -56,11 +81,13 @@ class TrialUpdated:
     metrics: Mapping[str, float] = field(default_factory=dict)
     best: Mapping[str, float] | None = None
     error: str | None = None
+    repeat: int = 0
+    cloned: Mapping[str, Any] | None = None
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """The trial as selection sees it; with `so_far`, a running one as if it ended now."""
         finished = self.state in ("completed", "stopped") or (so_far and self.state == "running")
-        return Candidate(self.index, finished, self.best)
+        return Candidate(self.index, finished, self.best, self.repeat)
 
 
 @dataclass(frozen=True)
@@ -71,7 +98,7 @@ class Evaluating:
     ref: str
 
 
-Event = SweepStarted | StageFinished | TrialUpdated | Evaluating
+Event = SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
 
 
 class Observer(Protocol):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, field_of
+from raysweep.config import Config, SweepConfig, field_of
 from raysweep.ml import files
 from raysweep.pipeline import preflight, space, stages
 from raysweep.pipeline.habits import with_project
@@ -51,6 +52,7 @@ class Plan:
     early_terminate: str
     metric: str
     goal: Goal
+    search: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -84,13 +86,27 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
         epochs=space.longest_epochs(config),
         early_terminate=""
         if halving is None
-        else (
-            f", stopped early by hyperband (from epoch {halving.grace_period}, "
-            f"1 in {halving.reduction_factor:g} goes on)"
-        ),
+        else f", stopped early by {halving.describe(space.longest_epochs(config))}",
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
+        search=tuple(_search(sweep)),
     )
+
+
+def _search(sweep: SweepConfig) -> Iterator[str]:
+    """What else steers the search, in words."""
+    if sweep.sampler is not None:
+        yield f"sampler {sweep.sampler.type}"
+    if sweep.pbt is not None:
+        yield f"population-based training, compared every {sweep.pbt.interval} epochs"
+    if sweep.repeats > 1:
+        yield f"{sweep.repeats} trials a configuration, ranked by their mean"
+    if sweep.metric.target is not None:
+        yield f"ends once {sweep.metric.name} reaches {sweep.metric.target:g}"
+    if sweep.max_time is not None:
+        yield f"ends after {sweep.max_time:g} s"
+    if sweep.max_epochs_total is not None:
+        yield f"ends after {sweep.max_epochs_total} epochs in all"
 
 
 def _absent(config: Config) -> str:

@@ -44,8 +44,11 @@ class Progress(tune.Callback):
     ) -> None:
         keys = ("epoch", "train/loss", "validation/loss", "validation/accuracy")
         metrics = {key: result[key] for key in keys if key in result}
-        row = self._row(trial)
-        self._tell(replace(row, epoch=row.epoch + 1, metrics=metrics, best=result.get("best")))
+        row, best = self._row(trial), result.get("best")
+        row = replace(row, epoch=row.epoch + 1, metrics=metrics, best=best)
+        if self._config.sweep.pbt is not None:  # the values change on the way
+            row = replace(row, overrides=result["values"], cloned=result["cloned"])
+        self._tell(row)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         row = self._row(trial)
@@ -59,7 +62,9 @@ class Progress(tune.Callback):
         spec = TrialSpec.from_config(trial.config)
         if spec.index not in self._trials:
             epochs = apply(self._config, spec.overrides).train.epochs
-            return TrialUpdated(spec.index, spec.name, "running", spec.overrides, 0, epochs)
+            return TrialUpdated(
+                spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
+            )
         return self._trials[spec.index]
 
     def _tell(self, row: TrialUpdated) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.pipeline.events import TrialUpdated
-from raysweep.pipeline.selection import Goal, rank, without_nan
+from raysweep.pipeline.budget import EndedBy
+from raysweep.pipeline.events import TrialUpdated, WarmStarted
+from raysweep.pipeline.repeats import Configuration, rank_configurations
+from raysweep.pipeline.selection import Goal, without_nan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +38,19 @@ class TrialCounts:
 
 @dataclass(frozen=True)
 class Best:
-    """The winner: its trial, its model (`trained-model:vK`), its swept values, its best epoch."""
+    """The winner: its trial, its model (`trained-model:vK`), its swept values, its best epoch.
+
+    `mean` and `std` are those of the sweep's metric over the `repeats` of its configuration that
+    finished; of one trial, its own value and None.
+    """
 
     trial: str
     artifact: str
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
+    repeats: int = 1
+    mean: float | None = None
+    std: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,9 @@ class Scores:
 class SweepResult:
     """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
 
+    `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
+    `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
+    was given of earlier sweeps, where it was.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -77,18 +89,38 @@ class SweepResult:
     rows: tuple[TrialUpdated, ...] = field(repr=False)
     links: Mapping[str, str] = field(default_factory=dict)
     unsent: tuple[str, ...] = ()
+    ended_by: EndedBy = "completed"
+    repeats: int = 1
+    warm_start: WarmStarted | None = None
 
     @property
     def leaderboard(self) -> pd.DataFrame:
         """A row a trial, best first: its name, state, trained epochs, its best epoch's metrics, its
-        swept values, and why it failed."""
+        swept values, and why it failed. With repeats, also which it is, and its configuration's
+        mean and standard deviation."""
         import pandas as pd
 
-        return pd.DataFrame([leaderboard_row(row) for row in self.ranked()])
+        return pd.DataFrame(
+            [
+                leaderboard_row(row) | (_of_repeats(row, configuration) if self.repeats > 1 else {})
+                for configuration, rows in self.configurations()
+                for row in rows
+            ]
+        )
 
     def ranked(self) -> list[TrialUpdated]:
-        """The trials, best first; those that cannot win come last."""
-        return ranked(self.rows, self.metric, self.goal)
+        """The trials, best first, those of a configuration together; those that cannot win come
+        last."""
+        return [row for _, rows in self.configurations() for row in rows]
+
+    def configurations(self) -> list[tuple[Configuration, list[TrialUpdated]]]:
+        """The configurations, best first, each with its trials, best first."""
+        by_index = {row.index: row for row in self.rows}
+        candidates = [row.candidate() for row in self.rows]
+        return [
+            (each, [by_index[trial.index] for trial in each.trials])
+            for each in rank_configurations(candidates, self.metric, self.goal, self.repeats)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `result.json` and `run --json`."""
@@ -104,8 +136,13 @@ class SweepResult:
                 "artifact": self.best.artifact,
                 "config": dict(self.best.config),
                 "metrics": without_nan(self.best.metrics),
+                "repeats": self.best.repeats,
+                "mean": self.best.mean,
+                "std": self.best.std,
             },
             "test": without_nan(vars(self.test)),
+            "ended_by": self.ended_by,
+            "warm_start": None if self.warm_start is None else self.warm_start.to_json(),
             "links": dict(self.links),
             "unsent": list(self.unsent),
             "wall_s": round(self.wall_s, 3),
@@ -124,7 +161,5 @@ def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:
     }
 
 
-def ranked(rows: tuple[TrialUpdated, ...], metric: str, goal: Goal) -> list[TrialUpdated]:
-    """Sort trials as selection does."""
-    by_index = {row.index: row for row in rows}
-    return [by_index[c.index] for c in rank([row.candidate() for row in rows], metric, goal)]
+def _of_repeats(trial: TrialUpdated, configuration: Configuration) -> dict[str, Any]:
+    return {"repeat": trial.repeat, "mean": configuration.mean, "std": configuration.std}

@@ -1,59 +1,58 @@
-"""The config's `sweep` section in Ray Tune's terms: search algorithm and scheduler."""
+"""The config's `sweep` section in Ray Tune's terms: search algorithm, stopper and scheduler."""
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+from collections.abc import Sequence
 
-import optuna
-from ray import tune
-from ray.tune.schedulers import AsyncHyperBandScheduler
-from ray.tune.search.optuna import OptunaSearch
+from optuna.trial import FrozenTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from raysweep.config import Config, enumerate_trials
+from raysweep.config import Config, SamplerConfig, enumerate_trials
+from raysweep.pipeline.budget import Budget
+from raysweep.pipeline.samplers import hush, make_sampler
+from raysweep.pipeline.schedulers import Brackets, Hyperband, Median
+from raysweep.pipeline.searcher import BudgetStopper, TrialSearcher
 from raysweep.pipeline.space import longest_epochs
-from raysweep.pipeline.suggest import suggest
-from raysweep.pipeline.trainable import TrialSpec
+from raysweep.pipeline.suggestions import Listed, Source, Suggested
 
 MODES = {"minimize": "min", "maximize": "max"}
 
 
-def param_space(config: Config) -> dict[str, Any]:
-    """Grid and random: the very list of trials. Bayes: nothing, the algorithm suggests."""
-    if config.sweep.method == "bayes":
-        return {}
-    trials = [TrialSpec(i, values) for i, values in enumerate(enumerate_trials(config))]
-    return {"trial": tune.grid_search([trial.to_config()["trial"] for trial in trials])}
-
-
-def algorithm(config: Config) -> OptunaSearch | None:
-    """Optuna's TPE for `bayes`, seeded by `train.seed`; None where the list says it all."""
-    if config.sweep.method != "bayes":
-        return None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return OptunaSearch(
-        space=functools.partial(suggest, config.sweep.space()),
-        metric=config.sweep.metric.name,
-        mode=MODES[config.sweep.metric.goal],
-        sampler=optuna.samplers.TPESampler(seed=config.train.seed),
+def algorithm(config: Config, budget: Budget, known: Sequence[FrozenTrial] = ()) -> TrialSearcher:
+    """Where Tune gets its trials from. `known`: what the sampler learns from before the first."""
+    sweep = config.sweep
+    return TrialSearcher(
+        _source(config, known),
+        budget,
+        metric=sweep.metric.name,
+        mode=MODES[sweep.metric.goal],
+        repeats=sweep.repeats,
     )
 
 
-def samples(config: Config) -> int:
-    """How often Tune asks: once for the whole list, or once for each suggestion."""
-    return (config.sweep.run_cap or 1) if config.sweep.method == "bayes" else 1
+def stopper(config: Config, budget: Budget) -> BudgetStopper:
+    """What ends a trial between two epochs because the sweep ends."""
+    sweep = config.sweep
+    return BudgetStopper(budget, sweep.metric.name, target_by_trial=sweep.repeats == 1)
 
 
-def scheduler(config: Config) -> AsyncHyperBandScheduler | None:
-    """`early_terminate: hyperband` as ASHA; None lets every trial run to its end."""
-    halving = config.sweep.early_terminate
-    if halving is None:
-        return None
-    return AsyncHyperBandScheduler(
-        time_attr="training_iteration",
-        metric=config.sweep.metric.name,
-        mode=MODES[config.sweep.metric.goal],
-        max_t=max(longest_epochs(config), halving.grace_period),
-        grace_period=halving.grace_period,
-        reduction_factor=halving.reduction_factor,
-    )
+def scheduler(config: Config) -> TrialScheduler:
+    """`early_terminate`; without it every trial runs to its end."""
+    rule, metric = config.sweep.early_terminate, config.sweep.metric
+    if rule is None:
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
+    places = rule.brackets(longest_epochs(config))
+    if rule.type == "hyperband":
+        brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
+        return Hyperband(brackets, metric.name)
+    return Median(metric.name, MODES[metric.goal], grace_period=rule.min_iter or 1)
+
+
+def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
+    """The very list of trials of grid and random; a study for bayes, seeded by `train.seed`."""
+    sweep = config.sweep
+    if sweep.method != "bayes":
+        return Listed(enumerate_trials(config))
+    hush()
+    sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
+    return Suggested(sweep.space(), sampler, sweep.metric.goal, known)

@@ -17,11 +17,13 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial as selection sees it: its place in the sweep, whether it finished, its best epoch."""
+    """A trial as selection sees it: its place in the sweep, whether it finished, its best epoch,
+    and which of its configuration's repeats it is, from 0."""
 
     index: int
     finished: bool
     best: Metrics | None
+    repeat: int = 0
 
 
 def beats(challenger: float | None, holder: float | None, goal: Goal) -> bool:
@@ -40,14 +42,6 @@ def best_epoch(history: Sequence[Metrics], metric: str, goal: Goal) -> Metrics |
         if beats(metrics.get(metric), best.get(metric) if best else None, goal):
             best = metrics
     return best
-
-
-def best_trial(candidates: Iterable[Candidate], metric: str, goal: Goal) -> Candidate | None:
-    """The finished trial with the best finite value of `metric`, or None where there is none."""
-    ranked = rank(candidates, metric, goal)
-    if not ranked or not has_score(ranked[0], metric):
-        return None
-    return ranked[0]
 
 
 def rank(candidates: Iterable[Candidate], metric: str, goal: Goal) -> list[Candidate]:

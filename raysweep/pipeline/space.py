@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from typing import Any
 
 from raysweep.config import Config, Distribution, apply, enumerate_trials, field_of
@@ -13,10 +14,21 @@ MOST_ARCHITECTURES = 1000
 
 
 def trial_count(config: Config) -> int:
-    """How many trials there will be."""
+    """How many trials there will be, each configuration's repeats counted, unless the sweep's
+    target, time or epochs end it before."""
+    return min(unlimited_trial_count(config), config.sweep.max_trials or sys.maxsize)
+
+
+def unlimited_trial_count(config: Config) -> int:
+    """How many trials there would be without any budget."""
+    return configuration_count(config) * config.sweep.repeats
+
+
+def configuration_count(config: Config) -> int:
+    """How many configurations there are, or will be suggested."""
     if config.sweep.method == "bayes":
-        assert config.sweep.run_cap is not None, "the schema asks bayes for a run_cap"
-        return config.sweep.run_cap
+        assert config.sweep.cap is not None, "the schema asks bayes for a run_cap or a budget"
+        return config.sweep.cap
     return len(enumerate_trials(config))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from raysweep.errors import Interrupted
 from raysweep.ml import files
 from raysweep.pipeline import cluster, preflight, signals, space, stages
 from raysweep.pipeline.architectures import OneArchitecture, SweptArchitectures
+from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.evaluator import Evaluator, Report
@@ -19,12 +20,14 @@ from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepS
 from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.job import Job, job
 from raysweep.pipeline.links import links, unsent
+from raysweep.pipeline.population import SharedPopulation
 from raysweep.pipeline.progress import Progress
 from raysweep.pipeline.remote import as_actor, as_task, on_this_node, wait_for
 from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
 from raysweep.pipeline.tuning import run_trials
+from raysweep.pipeline.warm_start import Earlier
 from raysweep.pipeline.winner import choose_winner
 from raysweep.tracking import Choice, choose, connect
 from raysweep.tracking.folder import detach
@@ -39,13 +42,15 @@ def run_sweep(
     local_mode: bool = False,
     verbose: bool = False,
     observer: Observer = silent,
+    warm_start: Sequence[str] = (),
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
 
     `config` is a Config, a mapping of its sections, the path of a YAML file, or None for the
     default MNIST sweep. `storage` overrides the config's. `address` joins a running Ray cluster;
     without it Ray is started on this machine, unless the process has initialised it already, and
-    shut down afterwards. `observer` is called with every event, in this process.
+    shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
+    earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
 
     Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
     gave a model, Interrupted where the user stopped it.
@@ -55,6 +60,8 @@ def run_sweep(
     place = Storage(Path(storage or config.storage))
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name)
+    earlier = Earlier(place, tuple(warm_start))
+    earlier.check(config)
     tracking = config.tracking
     url = connect(tracking.project, tracking.entity) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
@@ -64,7 +71,7 @@ def run_sweep(
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:
                 observer(_announcement(this, config, choice, url, resources, warning))
-                result = _run(this, config, resources, verbose, observer, started)
+                result = _run(this, config, resources, verbose, observer, started, earlier)
                 this.folder.write_result(result.to_json())
                 return result
     except KeyboardInterrupt:
@@ -117,6 +124,8 @@ def _announcement(
         goal=config.sweep.metric.goal,
         url=url,
         warning=warning,
+        repeats=config.sweep.repeats,
+        may_end_early=config.sweep.may_end_early,
     )
 
 
@@ -127,6 +136,7 @@ def _run(
     verbose: bool,
     observer: Observer,
     started: float,
+    earlier: Earlier,
 ) -> SweepResult:
     outcomes, architectures = _run_stages(job, config, observer)
     loaded, preprocessed = outcomes[0], outcomes[1]
@@ -142,9 +152,15 @@ def _run(
         goal=metric.goal,
         threads=resources.threads,
         gpus=resources.gpus,
+        population=None if config.sweep.pbt is None else SharedPopulation(config),
     )
     progress = Progress(config, observer)
-    run_trials(context, resources, progress, job.folder.tune, verbose)
+    budget = Budget(config.sweep, started)
+    warm = earlier.read(config, job.tracker, preprocessed.artifact.ref)
+    if warm is not None:
+        observer(warm.told)
+    known = () if warm is None else warm.trials
+    run_trials(context, resources, progress, budget, job.folder.tune, verbose, known)
     if isinstance(architectures, SweptArchitectures):
         outcomes += architectures.outcomes()
     best = choose_winner(job.tracker, job.identity, config, progress)
@@ -171,6 +187,9 @@ def _run(
         links=links(job.tracker, job.identity, best.trial),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
+        ended_by=budget.ended_by,
+        repeats=config.sweep.repeats,
+        warm_start=None if warm is None else warm.told,
     )
 
 

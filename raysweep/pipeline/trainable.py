@@ -8,7 +8,7 @@ imported in that process alone: the driver needs the class, and not what it trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,12 @@ CHECKPOINT = "trial.pt"
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """A trial as Tune carries it: its place in the sweep and its swept values."""
+    """A trial as Tune carries it: its place in the sweep, its swept values, and which of its
+    configuration's repeats it is, from 0."""
 
     index: int
     overrides: Mapping[str, Any]
+    repeat: int = 0
 
     @property
     def name(self) -> str:
@@ -37,11 +39,11 @@ class TrialSpec:
 
     def to_config(self) -> dict[str, Any]:
         """What Tune hands to the Trainable."""
-        return {"trial": {"index": self.index, "overrides": dict(self.overrides)}}
+        return {"trial": {**vars(self), "overrides": dict(self.overrides)}}
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> TrialSpec:
-        """The spec in what Tune handed over (Optuna's raw suggestions may stand beside it)."""
+        """The spec in what Tune handed over."""
         return TrialSpec(**config["trial"])
 
 
@@ -65,7 +67,15 @@ class TrialTrainable(tune.Trainable):
         return {
             **metrics,
             "best": best.as_metrics() if best else None,
+            **(self._in_population(session) if self._context.population else {}),
             "done": session.done,
+        }
+
+    def _in_population(self, session: TrialSession) -> dict[str, Any]:
+        """The values of its best epoch, and, if it goes on as another's clone, whose and how."""
+        return {
+            "values": session.best_values,
+            "cloned": None if session.cloned is None else asdict(session.cloned),
         }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -94,5 +104,6 @@ class TrialTrainable(tune.Trainable):
             from raysweep.pipeline.trial import TrialSession
 
             config = apply(self._context.config, self._spec.overrides)
-            self._session = TrialSession(self._context, config, self._spec.name)
+            spec = self._spec
+            self._session = TrialSession(self._context, config, spec.name, repeat=spec.repeat)
         return self._session

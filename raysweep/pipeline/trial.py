@@ -13,14 +13,16 @@ from typing import Any
 
 import torch
 
-from raysweep.config import Config
+from raysweep.config import Config, apply, field_of
 from raysweep.ml import datasets
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.seeds import derive_seed
 from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer, TrainSettings, use_threads
 from raysweep.ml.weights import load_weights, save_weights
+from raysweep.pipeline.checkpoints import log_checkpoint, use_checkpoint
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
+from raysweep.pipeline.population import Clone, Member
 from raysweep.pipeline.selection import best_epoch, without_nan
 from raysweep.pipeline.space import sweeps_the_model
 from raysweep.pipeline.stages import INITIALIZED_MODEL
@@ -34,16 +36,23 @@ class TrialSession:
     The run starts with the first `step`, not before: Ray Tune prepares actors that it never uses.
     """
 
-    def __init__(self, context: TrialContext, config: Config, name: str) -> None:
-        """`config` is the sweep's with this trial's values put in place."""
+    def __init__(
+        self, context: TrialContext, config: Config, name: str, *, repeat: int = 0
+    ) -> None:
+        """`config` is the sweep's with this trial's values put in place; `repeat` tells apart, from
+        0, the trials of one configuration."""
         self._context = context
         self._config = config
         self._name = name
+        self._repeat = repeat
         self._run: Run | None = None
         self._trainer: Trainer | None = None
         self._used: dict[str, ArtifactVersion] = {}
         self._best: EpochMetrics | None = None
         self._best_weights: dict[str, torch.Tensor] = {}
+        self._best_config = config
+        self._clones: list[dict[str, Any]] = []
+        self._cloned: Clone | None = None
         self._closed = False
 
     def step(self) -> dict[str, float]:
@@ -57,6 +66,8 @@ class TrialSession:
             run.flush()
             if trainer.done:
                 self._finish(stopped=False)
+            else:
+                self._clone_if_behind(run, trainer, metrics)
         except BaseException as error:
             self._end("failed", f"{type(error).__name__}: {error}")
             raise
@@ -75,6 +86,16 @@ class TrialSession:
     def best(self) -> EpochMetrics | None:
         """The epoch whose model is (or will be) logged; None before the first."""
         return self._best
+
+    @property
+    def best_values(self) -> dict[str, Any]:
+        """The swept values of `train` at the best epoch: population-based training changes them."""
+        return _swept(self._best_config)
+
+    @property
+    def cloned(self) -> Clone | None:
+        """What the trial goes on from since its latest epoch; None: from itself."""
+        return self._cloned
 
     @property
     def done(self) -> bool:
@@ -112,6 +133,7 @@ class TrialSession:
         recorded = {
             "sweep": self._context.sweep.name,
             "trial": self._name,
+            "repeat": self._repeat,
             **{part: getattr(config, part).model_dump(mode="json") for part in _RECORDED_SECTIONS},
         }
         return self._context.tracker.start_run(
@@ -123,9 +145,14 @@ class TrialSession:
         data = run.use_artifact(context.data.ref)
         model = run.use_artifact(context.model(config.model.model_dump(mode="json")).ref)
         self._used = {data.name: data, model.name: model}
-        data_folder = fetch(context.tracker, data.ref, context.inputs)
-        model_folder = fetch(context.tracker, model.ref, context.inputs)
+        self._data_folder = fetch(context.tracker, data.ref, context.inputs)
+        self._model_folder = fetch(context.tracker, model.ref, context.inputs)
         use_threads(context.threads)
+        return self._make_trainer()
+
+    def _make_trainer(self) -> Trainer:
+        context, config = self._context, self._config
+        data_folder, model_folder = self._data_folder, self._model_folder
         network = ConvNet(**config.model.model_dump(exclude={"seed"}))
         network.load_state_dict(load_weights(model_folder / INITIALIZED_MODEL))
         return Trainer(
@@ -133,15 +160,16 @@ class TrialSession:
             datasets.read_split(data_folder / "training.pt"),
             datasets.read_split(data_folder / "validation.pt"),
             TrainSettings(**config.train.model_dump(exclude={"seed"})),
-            seed=self._seed(),
+            seed=self._seed(config),
             device=context.device(),
         )
 
-    def _seed(self) -> int:
-        """From the sweep's seed and the trial's config; not from what changes no random draw."""
-        config = self._config
+    def _seed(self, config: Config) -> int:
+        """From the sweep's seed, the trial's config and its repeat; not from what changes no random
+        draw. The first repeat has the seed of a trial that is not repeated."""
         train = config.train.model_dump(exclude={"precision", "batch_log_interval"})
-        return derive_seed("trial", train, config.model.model_dump(mode="json"))
+        model = config.model.model_dump(mode="json")
+        return derive_seed("trial", train, model, *([self._repeat] if self._repeat else []))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
         for event in trainer.epoch():
@@ -161,10 +189,39 @@ class TrialSession:
         best = best_epoch(history, self._context.metric, self._context.goal)
         if best is None or best is history[-1]:
             self._best = event
+            self._best_config = self._config
             self._best_weights = {
                 name: tensor.detach().cpu().clone()
                 for name, tensor in trainer.model.state_dict().items()
             }
+
+    def _clone_if_behind(self, run: Run, trainer: Trainer, epoch: EpochMetrics) -> None:
+        """Population-based training: log a checkpoint, and go on from another's where one is worse.
+
+        The best epoch and its weights stay this trial's own.
+        """
+        self._cloned = None
+        pbt, population = self._context.config.sweep.pbt, self._context.population
+        if pbt is None or population is None or trainer.epochs_done % pbt.interval:
+            return
+        metadata = {
+            "sweep": self._context.sweep.name,
+            "trial": self._name,
+            "epochs": trainer.epochs_done,
+            "values": _swept(self._config),
+        }
+        ref = log_checkpoint(run, trainer.state_dict(), metadata)
+        score = epoch.as_metrics().get(self._context.metric)
+        member = Member(self._name, score, ref, _swept(self._config))
+        self._cloned = clone = population.report(member, trainer.epochs_done)
+        if clone is not None:
+            tracker, inputs = self._context.tracker, self._context.inputs
+            state = use_checkpoint(run, tracker, clone.checkpoint, inputs)
+            self._config = apply(self._context.config, clone.values)
+            self._trainer = self._make_trainer()
+            self._trainer.adopt(state)
+            self._clones.append({"epochs": trainer.epochs_done, **asdict(clone)})
+            run.summarize({"clones": self._clones})
 
     def _finish(self, *, stopped: bool) -> None:
         assert self._run is not None
@@ -175,17 +232,19 @@ class TrialSession:
         self._end("finished")
 
     def _log_model(self, run: Run, best: EpochMetrics, *, stopped: bool) -> ArtifactVersion:
-        context, config = self._context, self._config
+        context, config = self._context, self._best_config
         metadata = {
             "model": config.model.model_dump(mode="json"),
             "train": config.train.model_dump(mode="json"),
-            "seed": self._seed(),
+            "seed": self._seed(config),
             "sweep": context.sweep.name,
             "trial": self._name,
+            "repeat": self._repeat,
             "run": run.id,
             "metrics": without_nan(best.as_metrics()),
             "metric": {"name": context.metric, "goal": context.goal},
             "stopped": stopped,
+            **({"clones": self._clones} if config.sweep.pbt else {}),
             "used": {name: version.version for name, version in self._used.items()},
             "requested": self._requested(),
             "code_version": {"raysweep": __version__, "torch": torch.__version__},
@@ -211,6 +270,13 @@ class TrialSession:
         self._closed = True
         if self._run is not None:
             self._run.finish(state, error)
+
+
+def _swept(config: Config) -> dict[str, Any]:
+    """The swept fields of `train` as `config` holds them, by their parameters' names."""
+    train = config.train.model_dump(mode="json")
+    names = {name: field_of(name).removeprefix("train.") for name in config.sweep.parameters}
+    return {name: train[field] for name, field in names.items() if field in train}
 
 
 _RECORDED_SECTIONS = ("data", "preprocess", "model", "train")

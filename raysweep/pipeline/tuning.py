@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from optuna.trial import FrozenTrial
 from ray import tune
 
 from raysweep.pipeline import search, signals
+from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TrialContext
 from raysweep.pipeline.progress import Progress
-from raysweep.pipeline.space import trial_count
+from raysweep.pipeline.space import unlimited_trial_count
 from raysweep.pipeline.trainable import TrialTrainable
 
 
 def run_trials(
-    context: TrialContext, resources: Resources, progress: Progress, folder: Path, verbose: bool
+    context: TrialContext,
+    resources: Resources,
+    progress: Progress,
+    budget: Budget,
+    folder: Path,
+    verbose: bool,
+    known: Sequence[FrozenTrial] = (),
 ) -> None:
-    """Run every trial, telling `progress`; `folder` holds Tune's own state.
+    """Run every trial that the budget allows, telling `progress`; `folder` holds Tune's own state.
 
     Returns when all have ended, their models logged. A failed trial is told and passed over.
-    Raises KeyboardInterrupt where the user stopped it.
+    `known`: what the sampler learns from before the first. Raises KeyboardInterrupt where the user
+    stopped it.
     """
     config = context.config
     trainable = tune.with_resources(
@@ -29,11 +39,10 @@ def run_trials(
     )
     tuner = tune.Tuner(
         trainable,
-        param_space=search.param_space(config),
         tune_config=tune.TuneConfig(
-            search_alg=search.algorithm(config),
+            search_alg=search.algorithm(config, budget, known),
             scheduler=search.scheduler(config),
-            num_samples=search.samples(config),
+            num_samples=unlimited_trial_count(config),
             max_concurrent_trials=resources.concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -42,6 +51,7 @@ def run_trials(
             name=folder.name,
             storage_path=str(folder.parent),
             callbacks=[progress],
+            stop=search.stopper(config, budget),
             verbose=1 if verbose else 0,
         ),
     )
@@ -49,5 +59,6 @@ def run_trials(
         tuner.fit()
     signals.raise_if_interrupted()  # Tune takes Ctrl-C itself, and returns
     ended = [trial for trial in progress.trials if trial.state != "running"]
-    if len(ended) < trial_count(config):
+    started, cut = len(progress.trials), budget.ended_by != "completed"
+    if len(ended) < (started if cut else unlimited_trial_count(config)):
         raise KeyboardInterrupt  # it came where it could not be noted: in another thread

@@ -5,8 +5,8 @@ from __future__ import annotations
 from raysweep.config import Config
 from raysweep.errors import SweepFailed
 from raysweep.pipeline.progress import Progress
+from raysweep.pipeline.repeats import rank_configurations
 from raysweep.pipeline.result import Best, TrialCounts
-from raysweep.pipeline.selection import best_trial
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.tracking import Tracker
 
@@ -14,24 +14,35 @@ from raysweep.tracking import Tracker
 def choose_winner(
     tracker: Tracker, sweep: SweepIdentity, config: Config, progress: Progress
 ) -> Best:
-    """The best trial that finished and has its model in the tracker.
+    """The best trial, of the best configuration, that finished and has its model in the tracker.
 
     Raises SweepFailed, with a cause, where there is none.
     """
+    if not progress.trials:
+        raise SweepFailed(f"{sweep.name}: max_time was over before the first trial started")
     models = _logged_models(tracker, sweep, progress)
     metric = config.sweep.metric
     rows = {row.index: row for row in progress.trials}
     candidates = [row.candidate() for row in rows.values()]
-    winner = best_trial(candidates, metric.name, metric.goal)
-    if winner is None or winner.best is None:
+    ranked = rank_configurations(candidates, metric.name, metric.goal, config.sweep.repeats)
+    if not ranked or not ranked[0].scores:
         counts = TrialCounts.of(progress.trials)
         causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
         raise SweepFailed(
             f"no trial of {sweep.name} finished with a finite {metric.name} "
             f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
         )
-    row = rows[winner.index]
-    return Best(row.name, models[winner.index], dict(row.overrides), dict(winner.best))
+    first = ranked[0]
+    row = rows[first.trials[0].index]
+    return Best(
+        trial=row.name,
+        artifact=models[row.index],
+        config=dict(row.overrides),
+        metrics=dict(row.best or {}),
+        repeats=len(first.scores),
+        mean=first.mean,
+        std=first.std,
+    )
 
 
 def _logged_models(tracker: Tracker, sweep: SweepIdentity, progress: Progress) -> dict[int, str]:

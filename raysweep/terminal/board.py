@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
-from raysweep.pipeline.selection import has_score, rank
+from raysweep.pipeline.repeats import rank_configurations
 
 
 class Board:
@@ -44,13 +44,14 @@ class Board:
         return self.start.trials - len(self.ended) if self.start else 0
 
     def best(self) -> TrialUpdated | None:
-        """The best trial so far, running ones included."""
+        """The best trial so far, of the best configuration, running ones included."""
         if self.start is None:
             return None
         metric = self.start.metric
         candidates = [trial.candidate(so_far=True) for trial in self.trials]
-        ranked = [c for c in rank(candidates, metric, self.start.goal) if has_score(c, metric)]
-        return self._trials[ranked[0].index] if ranked else None
+        start = self.start
+        ranked = rank_configurations(candidates, metric, start.goal, start.repeats)
+        return self._trials[ranked[0].trials[0].index] if ranked and ranked[0].scores else None
 
     def remaining_s(self) -> float | None:
         """Seconds until the last trial ends, if what is left goes on like what has been.

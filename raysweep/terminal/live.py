@@ -7,7 +7,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.pipeline.events import (
+    Evaluating,
+    Event,
+    StageFinished,
+    SweepStarted,
+    TrialUpdated,
+    WarmStarted,
+)
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
 
@@ -43,6 +50,8 @@ class LiveTable:
                 self._console.print(Text(f"WARNING: {event.warning}", style="bold black on yellow"))
         elif isinstance(event, StageFinished):
             self._console.print(text.stage_line(event))
+        elif isinstance(event, WarmStarted):
+            self._console.print(Text(text.warm_start_line(event)))
         elif isinstance(event, Evaluating):
             self._evaluating = event
 
@@ -92,8 +101,10 @@ class LiveTable:
         if self._evaluating:
             return Text(f"evaluating {self._evaluating.ref} on the test split …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended", f"{left} left"]
-        if seconds is not None and left:
+        parts = [f"{len(self._board.ended)} ended"]
+        if not start.may_end_early:
+            parts.append(f"{left} left")
+        if seconds is not None and left and not start.may_end_early:
             parts.append(f"about {text.duration(seconds)} to go")
         if best and best.best:
             value = text.metric(start.metric, best.best[start.metric])

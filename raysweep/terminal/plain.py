@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.pipeline.events import (
+    Evaluating,
+    Event,
+    StageFinished,
+    SweepStarted,
+    TrialUpdated,
+    WarmStarted,
+)
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
 
@@ -35,6 +42,8 @@ class PlainLines:
             return f"{text.headline(event)}; {text.recorder(event)}{warning}"
         if isinstance(event, StageFinished):
             return text.stage_line(event)
+        if isinstance(event, WarmStarted):
+            return text.warm_start_line(event)
         if isinstance(event, Evaluating):
             return f"evaluating  {event.ref} of {event.trial} on the test split"
         return self._trial_line(event)
@@ -49,11 +58,11 @@ class PlainLines:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})
         line = f"{head}  {metric} {text.metric(metric, shown.get(metric))}"
-        return line if trial.state == "running" else line + self._outlook()
+        return line + (text.cloned(trial) if trial.state == "running" else self._outlook())
 
     def _outlook(self) -> str:
         left, seconds = self._board.left, self._board.remaining_s()
-        if not left:
+        if not left or (self._board.start and self._board.start.may_end_early):
             return ""
         time = f", about {text.duration(seconds)}" if seconds is not None else ""
         return f"  ({text.plural(left, 'trial')} left{time})"

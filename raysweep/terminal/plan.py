@@ -31,6 +31,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         f"\n{plan.method}: {trials} of up to {text.plural(plan.epochs, 'epoch')}"
         f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
     )
+    for line in plan.search:
+        console.print(line)
 
 
 def _table(*columns: str) -> Table:

@@ -10,11 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from raysweep.pipeline.budget import EndedBy
 from raysweep.pipeline.result import SweepResult
 from raysweep.terminal import text
 
 SHOWN = 10
 """Rows of the leaderboard."""
+
+_ENDED_BY: dict[EndedBy, str] = {
+    "completed": "",
+    "target": "; ended by metric.target, which was reached",
+    "max_time": "; ended by max_time",
+    "max_trials": "; ended by max_trials",
+    "max_epochs_total": "; ended by max_epochs_total",
+}
 
 USUAL_NAME = len("fashionmnist-20261123-0915-3fa2")
 """Characters of the longest name that a data set gives its sweeps."""
@@ -25,20 +34,22 @@ def show_result(console: Console, result: SweepResult, storage: Path | None) -> 
 
     `storage` is what that command must name; None where it is the default.
     """
-    console.print(_leaderboard(result))
+    console.print(_leaderboard(result) if result.repeats == 1 else _of_configurations(result))
     counts = result.trials
     console.print(
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
         f"{counts.stopped} stopped early, {counts.failed} failed; "
-        f"{text.duration(result.wall_s)} in all",
+        f"{text.duration(result.wall_s)} in all{_ENDED_BY[result.ended_by]}",
     )
     for row in result.rows:
         if row.error:
             console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
     best = result.best
+    mean = text.spread(result.metric, best.mean, best.std)
+    repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
     console.print(
         f"\nbest: {best.artifact} of {best.trial} ({text.values(best.config)})\n"
-        f"test accuracy {result.test.accuracy:.2f} %, test loss {result.test.loss:.4f}\n"
+        f"{repeats}test accuracy {result.test.accuracy:.2f} %, test loss {result.test.loss:.4f}\n"
         f"{result.promotion}\n"
         f"model: {result.model_path}",
         soft_wrap=True,
@@ -79,6 +90,29 @@ def _leaderboard(result: SweepResult) -> Table:
     return table
 
 
+def _of_configurations(result: SweepResult) -> Table:
+    """With repeats: a row a configuration, its mean ± standard deviation, and its best trial."""
+    configurations = result.configurations()
+    title = f"leaderboard by the mean {result.metric} ({result.goal})"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    name = result.metric.replace("validation/", "val. ").replace("/", " ")
+    for column in ("", "best trial", "finished", f"mean {name}", f"best {name}", "values"):
+        table.add_column(column, overflow="fold")
+    for place, (each, rows) in enumerate(configurations[:SHOWN], start=1):
+        table.add_row(
+            str(place),
+            rows[0].name,
+            f"{len(each.scores)} of {each.repeats}",
+            text.spread(result.metric, each.mean, each.std),
+            text.metric(result.metric, (rows[0].best or {}).get(result.metric)),
+            text.values(rows[0].overrides),
+            style="bold" if rows[0].name == result.best.trial else "",
+        )
+    if len(configurations) > SHOWN:
+        table.add_row("", f"… {len(configurations) - SHOWN} more", style="dim")
+    return table
+
+
 def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
     """The winner of a stored sweep."""
     best, test = result["best"], result["test"]
@@ -87,6 +121,9 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
     for name, value in best["metrics"].items():
         if name.startswith("validation/"):
             console.print(f"  {name:<20} {text.metric(name, value)}")
+    if best.get("repeats", 1) > 1:  # a sweep of an earlier raysweep does not say
+        mean, std = text.number(best["mean"]), text.number(best["std"])
+        console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
     console.print(f"  {'test/loss':<20} {test['loss']:.4f}")
     console.print(f"  {'test/accuracy':<20} {test['accuracy']:.2f} %")
     if path is not None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.pipeline.events import StageFinished, SweepStarted
+from raysweep.pipeline.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
 
 
 def number(value: Any) -> str:
@@ -25,9 +25,24 @@ def metric(name: str, value: float | None) -> str:
     return f"{value:.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
 
 
+def spread(name: str, mean: float | None, std: float | None) -> str:
+    """`98.12 ± 0.31 %`: a mean and its standard deviation, where there is one."""
+    if mean is None or std is None:
+        return metric(name, mean)
+    if name.endswith("accuracy"):
+        return f"{mean:.2f} ± {std:.2f} %"
+    return f"{mean:.4f} ± {std:.4f}"
+
+
 def values(overrides: Mapping[str, Any]) -> str:
     """`learning_rate=0.01 model.dropout=0.3`."""
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
+
+
+def cloned(trial: TrialUpdated) -> str:
+    """`  goes on from trial-0003 with learning_rate=0.01`, or nothing."""
+    clone = trial.cloned
+    return f"  goes on from {clone['parent']} with {values(clone['values'])}" if clone else ""
 
 
 def duration(seconds: float) -> str:
@@ -47,9 +62,11 @@ def plural(count: int, noun: str) -> str:
 
 def headline(start: SweepStarted) -> str:
     """What is about to run."""
+    each = f" ({start.repeats} a configuration)" if start.repeats > 1 else ""
+    most = "at most " if start.may_end_early else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     return (
-        f"sweep {start.sweep}: {plural(start.trials, 'trial')} of up to "
+        f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each} of up to "
         f"{plural(start.epochs, 'epoch')}, "
         f"{start.concurrent} at once with {share} each"
     )
@@ -59,6 +76,15 @@ def recorder(start: SweepStarted) -> str:
     """Who records the sweep, and why."""
     where = f"; see it at {start.url}" if start.url else ""
     return f"tracker: {start.tracker} ({start.reason}){where}"
+
+
+def warm_start_line(event: WarmStarted) -> str:
+    """`warm start  8 trials of a, b taken; 3 passed over: not completed (2), other data (1)`."""
+    line = f"warm start  {plural(event.taken, 'trial')} of {', '.join(event.sweeps)} taken"
+    if not event.passed_over:
+        return line
+    reasons = ", ".join(f"{why} ({count})" for why, count in event.passed_over.items())
+    return f"{line}; {sum(event.passed_over.values())} passed over: {reasons}"
 
 
 def stage_line(stage: StageFinished) -> str:

@@ -89,6 +89,29 @@ def test_a_value(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        ("random", "--warm-start: method random learns from no trial; use method bayes"),
+        ("bayes", "no sweep named earlier in "),
+    ],
+)
+def test_a_warm_start(
+    tmp_path: Path,
+    method: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = ["--set", f"sweep.method={method}"]
+    assert main(["run", *changes, "--warm-start", "earlier"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert says in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_value_given_to_the_command(tmp_path: Path) -> None:
     line = refused(tmp_path, "run", "--set", "train.epoch=3")
     assert line == "raysweep: --set train.epoch=3: train.epoch: unknown key; did you mean epochs?"

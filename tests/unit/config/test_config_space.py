@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.config import Config, EarlyTerminate, apply, enumerate_trials, field_of
+from raysweep.config import Config, apply, enumerate_trials, field_of
 from raysweep.errors import ConfigError
 
 quick = settings(deadline=None, max_examples=60)
@@ -148,19 +148,6 @@ def test_apply_refuses_what_the_schema_refuses(values: dict[str, Any], message: 
 def test_a_bare_name_is_a_field_of_train() -> None:
     assert field_of("learning_rate") == "train.learning_rate"
     assert field_of("model.dropout") == "model.dropout"
-
-
-@pytest.mark.parametrize(
-    ("keys", "grace", "factor"),
-    [
-        ({"min_iter": 2, "eta": 4}, 2, 4),
-        ({"max_iter": 27, "s": 2}, 3, 3),
-        ({"max_iter": 2, "s": 3}, 1, 3),
-    ],
-)
-def test_hyperband_gives_ashas_numbers(keys: dict[str, int], grace: int, factor: int) -> None:
-    halving = EarlyTerminate.model_validate({"type": "hyperband", **keys})
-    assert (halving.grace_period, halving.reduction_factor) == (grace, factor)
 
 
 def test_the_goal_follows_from_the_metrics_name() -> None:

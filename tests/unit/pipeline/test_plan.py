@@ -111,10 +111,33 @@ def test_the_plan_says_what_would_be_searched(plan_of: Callable[..., Plan], stor
     ]
     assert (plan.method, plan.trials, plan.epochs) == ("random", 6, 3)
     assert (plan.metric, plan.goal) == ("validation/loss", "minimize")
-    assert "from epoch 1, 1 in 2 goes on" in plan.early_terminate
+    assert "hyperband (at epoch 1, 2, 1 in 2 goes on)" in plan.early_terminate
     assert plan.tracker == "trackio"
     assert plan.storage == str(storage)
     assert plan.warning is None
+
+
+def test_the_plan_says_what_steers_the_search(plan_of: Callable[..., Plan]) -> None:
+    sweep = {
+        "method": "bayes",
+        "metric": {"name": "validation/accuracy", "target": 99.5},
+        "run_cap": 6,
+        "parameters": {"learning_rate": {"min": 0.001, "max": 0.1}},
+        "sampler": "gp",
+        "repeats": 3,
+        "max_trials": 17,
+        "max_time": "1h",
+        "max_epochs_total": 40,
+    }
+    plan = plan_of(sweep=sweep)
+    assert plan.trials == 17, "of 6 times 3"
+    assert plan.search == (
+        "sampler gp",
+        "3 trials a configuration, ranked by their mean",
+        "ends once validation/accuracy reaches 99.5",
+        "ends after 3600 s",
+        "ends after 40 epochs in all",
+    )
 
 
 @pytest.mark.parametrize(

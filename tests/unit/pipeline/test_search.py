@@ -1,16 +1,17 @@
-"""What the `sweep` section asks of Ray Tune: the list of trials, Optuna's suggestions, ASHA."""
+"""Where trials come from: the list of a grid, or one of Optuna's samplers, really used."""
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import optuna
 import pytest
-from ray.tune.experiment import Trial
+from tuned import tune
 
 from raysweep.config import Config, apply
-from raysweep.pipeline import search
 from raysweep.pipeline.suggest import suggest
 from raysweep.pipeline.trainable import TrialSpec
 
@@ -31,19 +32,17 @@ def bayes(make_config: Callable[..., Config]) -> Config:
     return make_config(sweep={"method": "bayes", "run_cap": 20, "parameters": PARAMETERS})
 
 
+def accuracy(spec: TrialSpec, epoch: int) -> float:
+    """The best learning rate is 0.01."""
+    return 100 - 1000 * abs(spec.overrides["learning_rate"] - 0.01)
+
+
 def suggestions(config: Config, count: int) -> list[dict[str, Any]]:
-    """What the algorithm suggests to Tune when each trial scores by its learning rate."""
-    algorithm = search.algorithm(config)
-    assert algorithm is not None
-    found = []
-    for i in range(count):
-        spec = TrialSpec.from_config(algorithm.suggest(f"trial-{i}"))
-        assert spec.index == i
-        values = dict(spec.overrides)
-        found.append(values)
-        score = 100 - 1000 * abs(values["learning_rate"] - 0.01)
-        algorithm.on_trial_complete(f"trial-{i}", {config.sweep.metric.name: score})
-    return found
+    """The first `count` configurations, tried one by one."""
+    sweep = config.sweep.model_copy(update={"run_cap": count})
+    found = tune(config.model_copy(update={"sweep": sweep}), accuracy)
+    assert [spec.index for spec in found.specs] == list(range(count))
+    return found.values
 
 
 def test_every_suggestion_fits_the_field_it_sets(bayes: Config) -> None:
@@ -96,59 +95,114 @@ def test_the_search_follows_the_goal(bayes: Config) -> None:
     assert drawn > 1 / 2, "a third of the range, taken evenly, would be drawn a third of the time"
 
 
-def test_a_grid_is_handed_over_whole(config: Config) -> None:
-    assert search.algorithm(config) is None
-    assert search.samples(config) == 1
-    assert search.scheduler(config) is None
-    (listed,) = search.param_space(config).values()
-    assert listed["grid_search"] == [
-        {"index": 0, "overrides": {"learning_rate": 0.01}},
-        {"index": 1, "overrides": {"learning_rate": 0.03}},
-    ]
+def test_a_grid_is_gone_through_in_order(config: Config) -> None:
+    found = tune(config, lambda spec, epoch: 50)
+    assert [spec.name for spec in found.specs] == ["trial-0000", "trial-0001"]
+    assert found.values == [{"learning_rate": 0.01}, {"learning_rate": 0.03}]
 
 
-def test_bayes_asks_as_often_as_the_cap_says(bayes: Config) -> None:
-    assert search.param_space(bayes) == {}
-    assert search.samples(bayes) == 20
+def test_the_sampler_is_told_a_trials_best_epoch(make_config: Callable[..., Config]) -> None:
+    """A trial is as good as its best epoch: what comes after does not change what is suggested."""
+
+    def falling(spec: TrialSpec, epoch: int) -> float:
+        return accuracy(spec, epoch) if epoch == 1 else spec.index
+
+    sweep = {"method": "bayes", "run_cap": 20, "parameters": PARAMETERS}
+    config = make_config(sweep=sweep, train={"epochs": 2})
+    assert tune(config, falling).values == suggestions(config, 20)
+
+
+def test_trials_that_fail_or_diverge_are_suggested_past(bayes: Config) -> None:
+    def unlucky(spec: TrialSpec, epoch: int) -> float:
+        if spec.index % 3 == 0:
+            raise ValueError("out of memory")
+        return math.nan if spec.index % 3 == 1 else accuracy(spec, epoch)
+
+    assert len(tune(bayes, unlucky, concurrent=2).specs) == 20
+
+
+SPACE: dict[str, dict[str, Any]] = {
+    "learning_rate": {"min": 0.001, "max": 0.1},
+    "label_smoothing": {"min": 0.0, "max": 0.5},
+}
+SAMPLERS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda: optuna.samplers.TPESampler(seed=7),
+    "gp": lambda: optuna.samplers.GPSampler(seed=7),
+    "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=7),
+    "qmc": lambda: optuna.samplers.QMCSampler(seed=7, scramble=True),
+    "random": lambda: optuna.samplers.RandomSampler(seed=7),
+}
+
+
+@functools.cache
+def optunas_own(name: str) -> list[dict[str, float]]:
+    """The first 14 trials that Optuna suggests without raysweep."""
+
+    def objective(trial: optuna.Trial) -> float:
+        for name, bounds in SPACE.items():
+            trial.suggest_float(name, bounds["min"], bounds["max"])
+        return accuracy(TrialSpec(trial.number, trial.params), 1)
+
+    study = optuna.create_study(sampler=SAMPLERS[name](), direction="maximize")
+    study.optimize(objective, n_trials=14)
+    return [trial.params for trial in study.trials]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_sampler_that_is_named_suggests_the_trials(
+    name: str, make_config: Callable[..., Config]
+) -> None:
+    """As Optuna by itself would, and as no other of the samplers does; its seed decides."""
+
+    def found(**sampler: Any) -> list[dict[str, Any]]:
+        sweep = {"method": "bayes", "run_cap": 14, "parameters": SPACE, "sampler": sampler}
+        return suggestions(make_config(sweep=sweep, train={"epochs": 1}), 14)
+
+    mine = found(type=name, seed=7)
+    assert mine == optunas_own(name)
+    assert mine == found(type=name, seed=7)
+    assert mine != found(type=name, seed=8)
+    for other in SAMPLERS.keys() - {name}:
+        assert mine != optunas_own(other)
 
 
 @pytest.mark.parametrize(
-    ("metric", "values", "answers"),
+    ("sampler", "option"),
     [
-        ("validation/accuracy", [90.0, 10.0], ["CONTINUE", "STOP"]),
-        ("train/loss", [0.1, 9.0], ["CONTINUE", "STOP"]),
-        ("train/loss", [9.0, 0.1], ["CONTINUE", "CONTINUE"]),
+        ({"type": "tpe"}, {"n_startup_trials": 2}),
+        ({"type": "tpe"}, {"n_ei_candidates": 3}),
+        ({"type": "gp"}, {"n_startup_trials": 2}),
+        ({"type": "cmaes"}, {"n_startup_trials": 5}),
+        ({"type": "cmaes"}, {"popsize": 4}),
+        ({"type": "qmc"}, {"qmc_type": "halton"}),
+        ({"type": "qmc"}, {"scramble": False}),
     ],
 )
-def test_hyperband_is_asha_on_the_sweeps_metric(
-    make_config: Callable[..., Config], metric: str, values: list[float], answers: list[str]
+def test_each_option_changes_what_is_suggested(
+    sampler: dict[str, Any], option: dict[str, Any], make_config: Callable[..., Config]
 ) -> None:
-    scheduler = search.scheduler(make_config(sweep=with_hyperband(metric)))
-    assert scheduler is not None
-    trials = [Trial("stub", trial_id=f"trial-{i}", stub=True) for i in range(2)]
-    for trial in trials:
-        scheduler.on_trial_add(None, trial)
-    for trial, value, answer in zip(trials, values, answers, strict=True):
-        result = {"training_iteration": 1, metric: value}
-        assert scheduler.on_trial_result(None, trial, result) == answer
+    def found(sampler: dict[str, Any]) -> list[dict[str, Any]]:
+        sweep = {"method": "bayes", "run_cap": 13, "parameters": SPACE, "sampler": sampler}
+        count = 5 if sampler["type"] == "gp" else 13  # each of them fits a process: 0.1 s
+        return suggestions(make_config(sweep=sweep, train={"epochs": 1}), count)
+
+    assert found(sampler) != found(sampler | option)
 
 
-def test_hyperband_lets_the_longest_trial_run_to_its_end(
-    make_config: Callable[..., Config],
+def test_every_sampler_takes_every_kind_of_parameter(make_config: Callable[..., Config]) -> None:
+    for name in SAMPLERS:
+        sweep = {"method": "bayes", "run_cap": 12, "parameters": PARAMETERS, "sampler": name}
+        config = make_config(sweep=sweep, train={"epochs": 1})
+        for values in suggestions(config, 12):
+            apply(config, values)
+
+
+def test_without_a_sampler_it_is_tpe_seeded_by_the_sweep(
+    bayes: Config, make_config: Callable[..., Config]
 ) -> None:
-    scheduler = search.scheduler(make_config(sweep=with_hyperband("train/loss")))
-    assert scheduler is not None
-    trial = Trial("stub", trial_id="trial-0", stub=True)
-    scheduler.on_trial_add(None, trial)
-    for epoch in range(1, 9):
-        result = {"training_iteration": epoch, "train/loss": 1.0}
-        assert scheduler.on_trial_result(None, trial, result) == "CONTINUE"
-
-
-def with_hyperband(metric: str) -> dict[str, Any]:
-    return {
-        "method": "grid",
-        "metric": {"name": metric},
-        "parameters": {"epochs": {"values": [2, 9]}},
-        "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
-    }
+    sweep = {"method": "bayes", "run_cap": 20, "parameters": PARAMETERS, "sampler": "tpe"}
+    assert suggestions(bayes, 15) == suggestions(make_config(sweep=sweep), 15)
+    seeded = {**sweep, "sampler": {"type": "tpe", "seed": 1}}
+    other = make_config(sweep=sweep, train={"seed": 1})
+    assert suggestions(other, 15) == suggestions(make_config(sweep=seeded), 15)

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep.pipeline.events import TrialState, TrialUpdated
+from raysweep.pipeline.repeats import rank_configurations
 from raysweep.pipeline.selection import (
     Candidate,
     Goal,
     Metrics,
     beats,
     best_epoch,
-    best_trial,
     has_score,
     rank,
 )
@@ -54,6 +54,12 @@ def candidates_of(sweep: Sequence[tuple[TrialState, list[Metrics]]], goal: Goal)
         ).candidate()
         for index, (state, history) in enumerate(sweep)
     ]
+
+
+def best_trial(candidates: Sequence[Candidate], metric: str, goal: Goal) -> Candidate | None:
+    """The winner where no configuration is repeated."""
+    ranked = rank_configurations(candidates, metric, goal, repeats=1)
+    return ranked[0].trials[0] if ranked and ranked[0].scores else None
 
 
 def finite(metrics: Metrics) -> bool:

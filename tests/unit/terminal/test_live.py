@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from terminal_sweep import NAN, SWEEP, started, trial
 
-from raysweep.pipeline.events import Event
+from raysweep.pipeline.events import Event, WarmStarted
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
 
@@ -110,6 +110,19 @@ def test_what_scrolls_away_stays_readable(terminal: Terminal) -> None:
     assert "WARNING: MNIST is not in data: the embedded digits stand in." in sent
     assert "preprocess  digits-preprocess:v0     reused" in sent
     assert sent.count("load        digits-raw:v0") == 1
+
+
+def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
+    footer = drawn([started(trials=40, may_end_early=True), *SWEEP[1:-1]])[-1]
+    assert footer == "3 ended  ·  best so far trial-0002 validation/accuracy 90.50 %"
+
+
+def test_a_warm_start_stays_readable(terminal: Terminal) -> None:
+    with LiveTable(open_console(terminal)) as live:
+        live(started())
+        live(WarmStarted(("earlier",), 4, {"other data": 1}))
+    said = "warm start  4 trials of earlier taken; 1 passed over: other data (1)"
+    assert said in terminal.getvalue()
 
 
 def test_a_warning_is_printed_to_the_letter(terminal: Terminal) -> None:

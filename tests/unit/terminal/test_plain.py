@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
-from terminal_sweep import SWEEP, started
+from terminal_sweep import SWEEP, started, trial
 
+from raysweep.pipeline.events import WarmStarted
 from raysweep.terminal.plain import PlainLines
 
 EXPECTED = """\
@@ -45,6 +47,35 @@ def test_each_line_is_there_when_its_event_was_told() -> None:
             before = stream.getvalue()
             lines(event)
             assert len(stream.getvalue()) > len(before)
+
+
+def test_a_warm_start_and_repeats_are_said() -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    lines(started(trials=6, repeats=3))
+    lines(WarmStarted(("earlier",), 4, {}))
+    assert "6 trials (3 a configuration) of up to 2 epochs" in stream.getvalue()
+    assert stream.getvalue().endswith("warm start  4 trials of earlier taken\n")
+
+
+def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
+    stream = io.StringIO()
+    with PlainLines(stream) as lines:
+        for event in [started(trials=40, may_end_early=True), *SWEEP[1:]]:
+            lines(event)
+    assert "3fa2: at most 40 trials of up to 2 epochs" in stream.getvalue()
+    assert "left" not in stream.getvalue()
+
+
+def test_a_clone_is_said() -> None:
+    stream = io.StringIO()
+    lines = PlainLines(stream)
+    lines(started())
+    clone = {"parent": "trial-0003", "checkpoint": "c:v1", "values": {"learning_rate": 0.012}}
+    lines(replace(trial(0, "running", 1, 80.0), cloned=clone))
+    assert stream.getvalue().endswith(
+        "validation/accuracy 80.00 %  goes on from trial-0003 with learning_rate=0.012\n"
+    )
 
 
 def test_a_share_of_a_gpu_is_said() -> None:

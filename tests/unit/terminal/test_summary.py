@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from terminal_sweep import METRIC, trial
 
+from raysweep.pipeline.events import TrialUpdated
 from raysweep.pipeline.plan import Plan, PlannedParameter, PlannedStage
 from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.terminal.console import open_console
@@ -84,6 +85,51 @@ def test_the_summary_of_a_sweep(pipe: Console, result: SweepResult) -> None:
         "",
         "see it: python -m raysweep dashboard",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "said"),
+    [
+        ("target", "1 min 15 s in all; ended by metric.target, which was reached"),
+        ("max_time", "1 min 15 s in all; ended by max_time"),
+        ("max_trials", "1 min 15 s in all; ended by max_trials"),
+        ("max_epochs_total", "1 min 15 s in all; ended by max_epochs_total"),
+    ],
+)
+def test_what_ended_the_sweep_is_said(
+    pipe: Console, result: SweepResult, ended_by: Any, said: str
+) -> None:
+    show_result(pipe, replace(result, ended_by=ended_by), None)
+    assert (
+        f"14 trials: 12 completed, 1 stopped early, 1 failed; {said}" in text_of(pipe).splitlines()
+    )
+
+
+def repeated(index: int, accuracy: float | None) -> TrialUpdated:
+    state = "failed" if accuracy is None else "completed"
+    row = trial(index, state, 2, accuracy, error="Boom" if accuracy is None else None)
+    values = {"learning_rate": 0.1 * (index // 2 + 1)}
+    return replace(row, repeat=index % 2, overrides=values)
+
+
+def test_repeats_are_a_row_a_configuration(pipe: Console, result: SweepResult) -> None:
+    scores = [70.0, 71.0, 80.0, 90.0, None, 99.0]
+    rows = tuple(repeated(index, score) for index, score in enumerate(scores))
+    best = Best("trial-0003", "trained-model:v3", rows[3].overrides, {METRIC: 90.0}, 2, 85.0, 7.071)
+    result = replace(result, rows=rows, repeats=2, best=best, trials=TrialCounts.of(list(rows)))
+    show_result(pipe, result, None)
+    lines = [line.rstrip() for line in text_of(pipe).splitlines()]
+    assert lines[:5] == [
+        "leaderboard by the mean validation/accuracy (maximize)",
+        "   best trial  finished  mean val. accuracy  best val. accuracy  values",
+        "1  trial-0003  2 of 2    85.00 ± 7.07 %      90.00 %             learning_rate=0.2",
+        "2  trial-0001  2 of 2    70.50 ± 0.71 %      71.00 %             learning_rate=0.1",
+        "3  trial-0005  1 of 2    99.00 %             99.00 %             learning_rate=0.3",
+    ]
+    assert "best: trained-model:v3 of trial-0003 (learning_rate=0.2)" in lines
+    assert "validation/accuracy 85.00 ± 7.07 % over 2 repeats" in lines
+    show_best(pipe, result.sweep, result.to_json(), None)
+    assert "  mean ± std           85 ± 7.071 over 2 repeats" in text_of(pipe).splitlines()
 
 
 @pytest.mark.parametrize("width", [80, None])

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from raysweep.pipeline.events import WarmStarted
 from raysweep.terminal import text
 
 
@@ -48,3 +49,20 @@ def test_values_are_short() -> None:
     shown = "learning_rate=0.01235 epochs=3 shuffle=True model.kernel_sizes=[3, 5]"
     assert text.values(overrides) == shown
     assert (text.plural(1, "trial"), text.plural(0, "trial")) == ("1 trial", "0 trials")
+
+
+def test_a_warm_start_says_what_was_taken_and_why_not_more() -> None:
+    assert (
+        text.warm_start_line(WarmStarted(("a", "b"), 1, {})) == "warm start  1 trial of a, b taken"
+    )
+    reasons = {"not completed": 2, "other data": 1}
+    assert text.warm_start_line(WarmStarted(("a",), 8, reasons)) == (
+        "warm start  8 trials of a taken; 3 passed over: not completed (2), other data (1)"
+    )
+
+
+def test_a_mean_has_its_deviation_and_its_unit() -> None:
+    assert text.spread("validation/accuracy", 98.123, 0.316) == "98.12 ± 0.32 %"
+    assert text.spread("validation/loss", 0.12346, 0.01) == "0.1235 ± 0.0100"
+    assert text.spread("validation/accuracy", 98.123, None) == "98.12 %"
+    assert text.spread("validation/accuracy", None, None) == "–"

@@ -1,0 +1,95 @@
+"""`sweep.early_terminate`: when a trial that falls behind is stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from raysweep.config.explain import mistake
+from raysweep.config.sections import Section
+
+Count = Annotated[int, Field(ge=1)]
+
+MOST_BRACKETS = 100
+"""W&B counts no further up from `min_iter`, which with eta = 2 is beyond any number of epochs."""
+
+_KEYS = {"hyperband": {"min_iter", "max_iter", "s", "eta", "strict"}, "median": {"min_iter"}}
+"""Type → the keys that mean something to it."""
+
+
+class EarlyTerminate(Section):
+    """Stop trials that fall behind, epoch by epoch. A stopped trial's model is logged, and may win.
+
+    A bracket is an epoch at which trials are compared. Source of the arithmetic: W&B's package
+    `sweeps` 0.3.0, `hyperband_stopping`.
+    """
+
+    type: Literal["hyperband", "median"]
+    """hyperband: at each bracket about one trial in `eta` goes on, as in W&B. median: a trial whose
+    best epoch is worse than the median of the other trials' running means is stopped, once three
+    others have come as far."""
+
+    min_iter: Count | None = None
+    """hyperband: the first bracket; the others are min_iter × eta, × eta², … median: the epochs
+    that every trial gets before it can be stopped, 1 if it is left out."""
+
+    max_iter: Count | None = None
+    """hyperband, with `s`: brackets at max_iter / eta, …, max_iter / eta^s, rounded down."""
+
+    s: Count | None = None
+    """hyperband: the number of brackets counted down from `max_iter`, of those at epoch 1 or
+    later."""
+
+    eta: Annotated[int, Field(ge=2)] = 3
+    """hyperband: the share that goes on at a bracket is 1 in `eta`."""
+
+    strict: bool = False
+    """hyperband: judge a trial by its value at the bracket itself, and not by its best so far."""
+
+    @model_validator(mode="after")
+    def _keys_of_the_type(self) -> EarlyTerminate:
+        if others := self.model_fields_set - _KEYS[self.type] - {"type"}:
+            key, known = sorted(others)[0], ", ".join(sorted(_KEYS[self.type]))
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise mistake((key,), f"means nothing to {self.type}, which takes {known}")
+        if self.type == "hyperband":
+            self._one_way_or_the_other()
+        return self
+
+    def _one_way_or_the_other(self) -> None:
+        if self.min_iter is not None and (self.max_iter is not None or self.s is not None):
+            raise mistake((), "give min_iter, or max_iter and s, not both")
+        if self.min_iter is None and (self.max_iter is None or self.s is None):
+            raise mistake((), "hyperband needs min_iter, or max_iter and s")
+        if self.max_iter is not None and self.max_iter < self.eta:
+            text = (
+                f"{self.max_iter} / eta {self.eta} is less than one epoch, so there is no bracket"
+            )
+            raise mistake(("max_iter",), f"{text}; expected at least {self.eta}")
+
+    def brackets(self, longest: int) -> tuple[int, ...]:
+        """Epochs (counted from 1) at which trials are compared, up to `longest`, ascending.
+
+        Of hyperband: as W&B has them. Of median: every epoch from `min_iter` on.
+        """
+        if self.type == "median":
+            return tuple(range(self.min_iter or 1, longest + 1))
+        if self.min_iter is not None:
+            found = [self.min_iter * self.eta**k for k in range(MOST_BRACKETS)]
+        else:
+            assert self.max_iter is not None
+            assert self.s is not None
+            down = range(1, min(self.s, self.max_iter.bit_length()) + 1)  # below: less than 1
+            found = [self.max_iter // self.eta**k for k in down]
+        return tuple(sorted({epoch for epoch in found if 1 <= epoch <= longest}))
+
+    def describe(self, longest: int) -> str:
+        """For people: which rule, and where it bites first."""
+        places = self.brackets(longest)
+        if not places:
+            return f"{self.type}, of which no bracket lies within {longest} epochs"
+        if self.type == "median":
+            return f"median (from epoch {places[0]})"
+        shown = ", ".join(map(str, places))
+        return f"hyperband (at epoch {shown}, 1 in {self.eta} goes on)"

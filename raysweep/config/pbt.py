@@ -1,0 +1,53 @@
+"""`sweep.pbt`: population-based training (Jaderberg et al. 2017, arXiv:1711.09846)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from raysweep.config.early_terminate import Count
+from raysweep.config.explain import mistake
+from raysweep.config.fields import field_of
+from raysweep.config.sections import Section
+
+PERTURBED = ("learning_rate", "weight_decay", "momentum", "label_smoothing", "batch_size")
+"""The fields of `train` that may change between two epochs of a trial."""
+
+
+class PbtConfig(Section):
+    """Every `interval` epochs the worst trials go on from a checkpoint of the best, with its values
+    perturbed. Each trial stays the run that it is.
+
+    A trial is compared with those that have come to the same epoch by then, so that none waits for
+    another; where trials run one after the other, later ones clone earlier ones.
+    """
+
+    interval: Count = 1
+    """Epochs between two comparisons."""
+
+    quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
+    """Share of the trials that clone, and of those that are cloned; rounded up to whole trials."""
+
+    resample_probability: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """How likely a value is drawn anew from its distribution. Otherwise a number is multiplied by
+    0.8 or 1.2, within its bounds, and a choice or a step moves to a neighbour."""
+
+
+def check_pbt(method: str, others: Mapping[str, bool], parameters: Mapping[str, Any]) -> None:
+    """Raise a mistake where a sweep cannot be trained as a population.
+
+    `others`: key → whether the sweep gives it, of those that pbt does not go with.
+    """
+    if method == "bayes":
+        text = "method bayes learns from values that stay as they are; use method random or grid"
+        raise mistake(("pbt",), text)
+    for key, given in others.items():
+        if given:
+            raise mistake(("pbt",), f"does not go with {key}; leave one of them out")
+    for name in parameters:
+        section, _, field = field_of(name).partition(".")
+        if section != "train" or field not in PERTURBED:
+            text = f"pbt cannot change it in mid-training; it can change {', '.join(PERTURBED)}"
+            raise mistake(("parameters", name), text)

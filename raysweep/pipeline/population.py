@@ -1,0 +1,119 @@
+"""Population-based training: who clones whom, and with which values it goes on.
+
+Ray's own scheduler for it is not used: it refuses a Searcher, pauses each trial at each interval
+and sets it up anew, and in its synchronous mode waits for ever where the last trial of an interval
+fails. Here a trial asks, as it asks for its architecture, and goes on in its own process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from raysweep.config import Categorical, Config, Distribution, Steps, Uniform
+from raysweep.pipeline.remote import as_actor, get
+
+FACTORS = (0.8, 1.2)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial at the end of an epoch: its score, the checkpoint that it logged, its values."""
+
+    trial: str
+    score: float | None
+    checkpoint: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Clone:
+    """How a trial is to go on: from another's checkpoint (`trial-checkpoint:vK`), with `values`."""
+
+    parent: str
+    checkpoint: str
+    values: Mapping[str, Any]
+
+
+class Population:
+    """Compares the trials that have come to the same epoch."""
+
+    def __init__(self, config: Config) -> None:
+        assert config.sweep.pbt is not None
+        self._config = config
+        self._pbt = config.sweep.pbt
+        self._space = config.sweep.space()
+        self._sign = 1 if config.sweep.metric.goal == "minimize" else -1
+        self._at: dict[int, dict[str, Member]] = {}
+
+    def report(self, member: Member, epoch: int) -> Clone | None:
+        """`member` has trained `epoch` epochs. What it is to clone, or None: it goes on as it is.
+
+        The draws follow from the sweep's seed, the trial and the epoch alone.
+        """
+        members = self._at.setdefault(epoch, {})
+        members[member.trial] = member
+        ranked = sorted(members.values(), key=lambda each: (self._cost(each), each.trial))
+        share = min(math.ceil(len(ranked) * self._pbt.quantile), len(ranked) // 2)
+        best, worst = ranked[:share], ranked[len(ranked) - share :]
+        if member not in worst or self._cost(best[0]) == self._cost(member):
+            return None
+        rng = Random(f"{self._config.train.seed} {member.trial} {epoch}")
+        parent = rng.choice(best)
+        return Clone(parent.trial, parent.checkpoint, self._perturbed(parent.values, rng))
+
+    def _cost(self, member: Member) -> float:
+        """Less is better; a trial that diverged is the worst."""
+        score = member.score
+        return self._sign * score if score is not None and math.isfinite(score) else math.inf
+
+    def _perturbed(self, values: Mapping[str, Any], rng: Random) -> dict[str, Any]:
+        """The parent's values, each changed; one that its field would not take stays."""
+        found = {}
+        for name, distribution in self._space.items():
+            again = rng.random() < self._pbt.resample_probability
+            value = distribution.sample(rng) if again else nudged(distribution, values[name], rng)
+            fits = self._config.fields().value_problem(name, value) is None
+            found[name] = value if fits else values[name]
+        return found
+
+
+def nudged(distribution: Distribution, value: Any, rng: Random) -> Any:
+    """`value` a little changed, within its distribution.
+
+    A range: times 0.8 or 1.2. Steps: the same, and at least one step. A choice: its neighbour.
+    """
+    match distribution:
+        case Uniform(low, high):
+            return min(max(value * rng.choice(FACTORS), low), high)
+        case Categorical(choices):
+            held = [list(each) if isinstance(each, tuple) else each for each in choices]
+            return choices[_moved(held.index(value), rng.choice((-1, 1)), len(choices))]
+        case Steps():
+            index = round((value - distribution.min) / distribution.q)
+            factor = rng.choice(FACTORS)
+            far = round(value * (factor - 1) / distribution.q)
+            near = 1 if factor > 1 else -1
+            return distribution.at(_moved(index, far or near, distribution.size))
+    if isinstance(value, float):
+        return value * rng.choice(FACTORS)  # a bell curve has no bounds
+    return value
+
+
+def _moved(index: int, by: int, size: int) -> int:
+    return min(max(index + by, 0), size - 1)
+
+
+class SharedPopulation:
+    """The trials' side of a `Population` actor."""
+
+    def __init__(self, config: Config) -> None:
+        self._actor = as_actor(Population, num_cpus=0).remote(config)
+
+    def report(self, member: Member, epoch: int) -> Clone | None:
+        """See Population."""
+        clone: Clone | None = get(self._actor.report.remote(member, epoch))
+        return clone

@@ -1,0 +1,47 @@
+"""`sweep.sampler` in Optuna's classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from raysweep.config import SamplerConfig
+
+
+def hush() -> None:
+    """Optuna tells of each study that is made and of each trial."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def make_sampler(
+    wanted: SamplerConfig, seed: int, known: Sequence[FrozenTrial] = ()
+) -> BaseSampler:
+    """The sampler, seeded by its own seed or else by `seed`.
+
+    `known`: completed trials that CMA-ES is to start from; the others find them in the study. What
+    a sampler cannot suggest (CMA-ES, QMC: a choice) is drawn at random, without Optuna's warning:
+    the schema says so.
+    """
+    own = seed if wanted.seed is None else wanted.seed
+    options: dict[str, Any] = {"seed": own % 2**32, **wanted.options()}  # numpy takes 32 bits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match wanted.type:
+            case "tpe":
+                return optuna.samplers.TPESampler(**options)
+            case "gp":
+                return optuna.samplers.GPSampler(**options)
+            case "cmaes":
+                if known:
+                    options["source_trials"] = list(known)
+                return optuna.samplers.CmaEsSampler(**options, warn_independent_sampling=False)
+            case "qmc":
+                options = {"scramble": True, **options, "warn_asynchronous_seeding": False}
+                return optuna.samplers.QMCSampler(**options, warn_independent_sampling=False)
+            case "random":
+                return optuna.samplers.RandomSampler(**options)

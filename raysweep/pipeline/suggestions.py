@@ -1,0 +1,68 @@
+"""Where the trials of a sweep come from: the list of a grid or random sweep, or Optuna's study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from raysweep.config import Distribution
+from raysweep.pipeline.selection import Goal
+from raysweep.pipeline.suggest import suggest
+from raysweep.pipeline.trainable import TrialSpec
+
+Values = Mapping[str, Any]
+"""Parameter → value: the configuration of one trial, or of its repeats."""
+
+
+class Source(Protocol):
+    """Gives configurations, each by its number from 0, and is told what they came to."""
+
+    def next(self) -> Values | None:
+        """The next configuration, or None where there is none left."""
+        ...
+
+    def tell(self, number: int, score: float | None) -> None:
+        """Configuration `number` came to `score`; None: it failed."""
+        ...
+
+
+class Listed:
+    """The configurations of a grid or random sweep, known before it starts."""
+
+    def __init__(self, configurations: Iterable[Values]) -> None:
+        self._left: Iterator[Values] = iter(list(configurations))
+
+    def next(self) -> Values | None:
+        return next(self._left, None)
+
+    def tell(self, number: int, score: float | None) -> None:
+        """What was listed does not depend on it."""
+
+
+class Suggested:
+    """An Optuna study: its sampler suggests, and learns from what it is told."""
+
+    def __init__(
+        self,
+        space: Mapping[str, Distribution],
+        sampler: optuna.samplers.BaseSampler,
+        direction: Goal,
+        known: Sequence[FrozenTrial] = (),
+    ) -> None:
+        """`known`: completed trials of the same space."""
+        self._space = space
+        self._study = optuna.create_study(sampler=sampler, direction=direction)
+        self._study.add_trials(known)
+        self._asked: list[optuna.Trial] = []
+
+    def next(self) -> Values:
+        trial = self._study.ask()
+        self._asked.append(trial)
+        return TrialSpec.from_config(suggest(self._space, trial)).overrides
+
+    def tell(self, number: int, score: float | None) -> None:
+        state = TrialState.FAIL if score is None else TrialState.COMPLETE
+        self._study.tell(self._asked[number], score, state)

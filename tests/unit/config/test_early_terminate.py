@@ -1,0 +1,68 @@
+"""`early_terminate`: W&B's brackets, and what is said of keys that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raysweep.config import Config, EarlyTerminate
+from raysweep.errors import ConfigError
+
+
+def rule(**keys: Any) -> EarlyTerminate:
+    return EarlyTerminate.model_validate({"type": "hyperband", **keys})
+
+
+@pytest.mark.parametrize(
+    ("keys", "brackets"),
+    [
+        ({"min_iter": 1}, (1, 3, 9, 27)),
+        ({"min_iter": 3}, (3, 9, 27)),
+        ({"min_iter": 3, "eta": 2}, (3, 6, 12, 24)),
+        ({"min_iter": 31}, ()),
+        ({"max_iter": 27, "s": 2}, (3, 9)),
+        ({"max_iter": 27, "s": 2, "eta": 2}, (6, 13)),
+        ({"max_iter": 10, "s": 2}, (1, 3)),
+        ({"max_iter": 10, "s": 9}, (1, 3)),
+        ({"max_iter": 27, "s": 1000, "eta": 2}, (1, 3, 6, 13)),
+        ({"max_iter": 1000, "s": 2}, ()),
+        ({"type": "median"}, tuple(range(1, 31))),
+        ({"type": "median", "min_iter": 28}, (28, 29, 30)),
+    ],
+)
+def test_the_brackets_within_thirty_epochs(keys: dict[str, Any], brackets: tuple[int, ...]) -> None:
+    assert rule(**keys).brackets(longest=30) == brackets
+
+
+def test_a_rule_says_what_it_does() -> None:
+    assert rule(min_iter=1).describe(9) == "hyperband (at epoch 1, 3, 9, 1 in 3 goes on)"
+    assert rule(type="median", min_iter=2).describe(9) == "median (from epoch 2)"
+    outside = "hyperband, of which no bracket lies within 3 epochs"
+    assert rule(min_iter=4).describe(3) == outside
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"type": "hyperbnd"}, "type: expected one of hyperband, median"),
+        ({"type": "median", "eta": 2}, "eta: means nothing to median, which takes min_iter"),
+        ({"type": "median", "strict": True}, "strict: means nothing to median"),
+        ({"max_iter": 2, "s": 1}, "max_iter: 2 / eta 3 is less than one epoch"),
+        ({"min_iter": 0}, "min_iter: expected at least 1, got 0"),
+        ({"min_iter": 1, "eta": 1}, "eta: expected at least 2, got 1"),
+        ({"min_iter": 1, "strict": "yes"}, "strict: expected true or false"),
+        ({}, "hyperband needs min_iter, or max_iter and s"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_told_in_one_line(keys: dict[str, Any], message: str) -> None:
+    sweep = {
+        "method": "grid",
+        "parameters": {},
+        "early_terminate": {"type": "hyperband", **keys},
+    }
+    with pytest.raises(ConfigError) as caught:
+        Config.from_dict({"sweep": sweep})
+    assert str(caught.value).startswith("sweep.early_terminate")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

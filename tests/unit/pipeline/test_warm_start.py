@@ -1,0 +1,227 @@
+"""Which trials of earlier sweeps the sampler gets, why it does not get others, and what it does."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from pipeline_workshop import PROJECT, digits_config, open_store
+from tuned import tune
+
+from raysweep.config import Config
+from raysweep.errors import UserError
+from raysweep.pipeline.storage import Storage, SweepRecord
+from raysweep.pipeline.suggest import suggest
+from raysweep.pipeline.trainable import TrialSpec
+from raysweep.pipeline.warm_start import Earlier, WarmStart, asked, param
+from raysweep.tracking import ArtifactDraft, RunSpec, RunState, Tracker
+
+METRIC = "validation/accuracy"
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-1},
+    "weight_decay": {"distribution": "q_uniform", "min": 0.1, "max": 0.5, "q": 0.1},
+    "batch_size": {"min": 16, "max": 64},
+    "model.kernel_sizes": {"values": [[3], [3, 5], [5]]},
+    "schedule": {"values": [None, "cosine"]},
+    "optimizer": {"value": "SGD"},
+}
+FITTING = {
+    "train": {
+        "learning_rate": 0.01, "weight_decay": 0.3, "batch_size": 32, "schedule": "none",
+        "optimizer": "SGD",
+    },
+    "model": {"kernel_sizes": [3, 5]},
+}  # fmt: skip
+
+
+def bayes(**keys: Any) -> Config:
+    sweep = {"method": "bayes", "run_cap": 9, "parameters": PARAMETERS, **keys}
+    return digits_config(sweep=sweep, tracking={"project": PROJECT})
+
+
+class Past:
+    """Earlier sweeps, made up: their folders and their runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.storage = Storage(root)
+        self.tracker: Tracker = open_store(root / "tracker")
+        self.data = ""
+        self._count = 0
+        path = root / "x"
+        path.write_text("x")
+        for split in ("a", "b"):
+            draft = ArtifactDraft("data", "dataset", "", {"split": split}, {"x": path})
+            self.data = self._run("stages", "load-data", {}).log_artifact(draft).ref
+        self.other_data = "data:v0"
+
+    def sweep(self, name: str, metric: str = METRIC, project: str = PROJECT) -> None:
+        record = SweepRecord.new(name, project, None, "trackio")
+        self.storage.create(record, {"sweep": {"metric": {"name": metric}}})
+
+    def trial(
+        self,
+        sweep: str,
+        score: float | None,
+        changes: dict[str, Any] | None = None,
+        *,
+        stopped: bool = False,
+        state: RunState = "finished",
+        data: str | None = None,
+        **summary: Any,
+    ) -> None:
+        config = {**FITTING, "train": {**FITTING["train"], **(changes or {})}}
+        run = self._run(sweep, "train", {k: v for k, v in config.items() if v is not None})
+        run.use_artifact(data or self.data)
+        run.summarize({METRIC: score, "validation/loss": 1.0, "stopped": stopped, **summary})
+        run.finish(state)
+
+    def read(self, *names: str, config: Config | None = None) -> WarmStart:
+        found = Earlier(self.storage, names).read(config or bayes(), self.tracker, self.data)
+        assert found is not None
+        return found
+
+    def _run(self, sweep: str, job: str, config: dict[str, Any]) -> Any:
+        self._count += 1
+        return self.tracker.start_run(RunSpec(f"run-{self._count}", "a run", job, sweep, config))
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Past:
+    return Past(tmp_path)
+
+
+def test_what_was_suggested_is_found_again() -> None:
+    space = bayes().sweep.space()
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(50):
+        trial = study.ask()
+        values = TrialSpec.from_config(suggest(space, trial)).overrides
+        found = {name: param(space[name], values[name]) for name in space}
+        assert found.pop("optimizer") == "SGD"
+        assert found == trial.params
+    assert asked(space) == trial.distributions
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", 0.2),
+        ("weight_decay", 0.25),
+        ("weight_decay", 0.6),
+        ("batch_size", 65),
+        ("model.kernel_sizes", [5, 3]),
+        ("optimizer", "Adam"),
+    ],
+)
+def test_a_value_outside_the_space_is_no_answer(name: str, value: Any) -> None:
+    with pytest.raises(ValueError):
+        param(bayes().sweep.space()[name], value)
+
+
+def test_completed_trials_that_fit_are_taken(past: Past) -> None:
+    past.sweep("one")
+    past.sweep("two")
+    past.trial("one", 90.0)
+    past.trial("two", 80.0, {"learning_rate": 0.02, "schedule": "cosine"})
+    found = past.read("one", "two", "one")
+    assert (found.told.taken, found.told.passed_over) == (2, {})
+    assert [trial.value for trial in found.trials] == [90.0, 80.0]
+    assert found.trials[1].params == {
+        "learning_rate": 0.02,
+        "weight_decay": 3,
+        "batch_size": 32,
+        "model.kernel_sizes": 1,
+        "schedule": 1,
+    }
+
+
+def test_repeats_are_one_with_their_mean(past: Past) -> None:
+    past.sweep("one")
+    for score in (70.0, 80.0, 90.0):
+        past.trial("one", score)
+    found = past.read("one")
+    assert found.told.taken == 3
+    assert [trial.value for trial in found.trials] == [80.0]
+
+
+def test_why_the_others_are_not(past: Past) -> None:
+    past.sweep("one")
+    past.sweep("by-loss", metric="validation/loss")
+    past.trial("one", 90.0)
+    past.trial("one", 90.0, stopped=True)
+    past.trial("one", 90.0, state="failed")
+    past.trial("one", None)
+    past.trial("one", 90.0, data=past.other_data)
+    past.trial("one", 90.0, clones=[{"epochs": 1, "parent": "trial-0000"}])
+    past.trial("one", 90.0, {"learning_rate": 0.5})
+    past.trial("one", 90.0, {"optimizer": "Adam"})
+    past.trial("by-loss", 90.0)
+    found = past.read("one", "by-loss")
+    assert found.told.to_json() == {
+        "sweeps": ["one", "by-loss"],
+        "taken": 1,
+        "passed_over": {
+            "not completed": 2,
+            f"no finite {METRIC}": 1,
+            "other data": 1,
+            "its values changed on the way": 1,
+            "learning_rate outside the space": 1,
+            "optimizer outside the space": 1,
+            "another metric (validation/loss)": 1,
+        },
+    }
+
+
+def test_a_field_that_was_not_recorded_is_missing(past: Past) -> None:
+    past.sweep("one")
+    past.trial("one", 90.0)
+    config = bayes(parameters={"momentum": {"min": 0.0, "max": 0.9}})
+    assert past.read("one", config=config).told.passed_over == {"no momentum recorded": 1}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
+def test_the_sampler_starts_from_them(sampler: str, past: Past) -> None:
+    """24 trials say that 10^-3.6 is best, near the edge: what is suggested lies near it at once."""
+    keys = {"parameters": {"learning_rate": PARAMETERS["learning_rate"]}, "sampler": sampler}
+    config = bayes(**keys)
+    past.sweep("one")
+    for i in range(24):
+        power = -4 + 3 * i / 23
+        past.trial("one", 100 - 50 * abs(power + 3.6), {"learning_rate": 10**power})
+    known = past.read("one", config=config).trials
+    assert len(known) == 24
+
+    def off(known: Any) -> float:
+        """Mean distance of the suggestions from the best, in powers of ten."""
+        found = tune(config, lambda *_: 50, known=known).values
+        return sum(abs(math.log10(each["learning_rate"]) + 3.6) for each in found) / len(found)
+
+    assert off(known) < 0.8 < off(())
+
+
+def test_none_is_asked_for(past: Past) -> None:
+    assert Earlier(past.storage, ()).read(bayes(), past.tracker, past.data) is None
+    Earlier(past.storage, ()).check(bayes(sampler="qmc"))
+
+
+@pytest.mark.parametrize(
+    ("config", "names", "message"),
+    [
+        (digits_config(), ["one"], "--warm-start: method grid learns from no trial; use method"),
+        (bayes(sampler="qmc"), ["one"], "--warm-start: sampler qmc learns from no trial"),
+        (bayes(), ["one", "tow"], "no sweep named tow in "),
+        (bayes(), ["elsewhere"], "--warm-start elsewhere: it is of project p, and this sweep of"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    past: Past, config: Config, names: list[str], message: str
+) -> None:
+    past.sweep("one")
+    past.sweep("elsewhere", project="p")
+    Earlier(past.storage, ("one",)).check(bayes())
+    with pytest.raises(UserError, match=message) as caught:
+        Earlier(past.storage, tuple(names)).check(config)
+    assert "\n" not in str(caught.value)
