@@ -1,16 +1,9 @@
 """The typed config: schema, W&B's search-space vocabulary, loading and overrides."""
 
-from raysweep.config.distributions import (
-    Categorical,
-    Constant,
-    Distribution,
-    Normal,
-    Rounded,
-    Steps,
-    Uniform,
-)
+from raysweep.config.curves import Beta, Normal, Rounded, Uniform
+from raysweep.config.distributions import Categorical, Constant, Distribution, Steps
 from raysweep.config.fields import field_of
-from raysweep.config.loading import load_config
+from raysweep.config.loading import load_config, load_sweep
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config
@@ -28,6 +21,7 @@ from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
 __all__ = [
     "ACTIVATIONS",
     "OPTIMIZERS",
+    "Beta",
     "Categorical",
     "Config",
     "Constant",
@@ -50,4 +44,5 @@ __all__ = [
     "enumerate_trials",
     "field_of",
     "load_config",
+    "load_sweep",
 ]

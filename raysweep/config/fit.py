@@ -21,6 +21,9 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
     `goals`: each metric that a trial reports → `minimize` or `maximize`, which way is better.
     """
     _check_metric(sweep.metric, goals)
+    if sweep.method != "grid" and sweep.run_cap is None:
+        text = f"missing; method {sweep.method} never ends by itself, so say how many trials"
+        raise mistake(("sweep", "run_cap"), text)
     owner: dict[str, str] = {}
     for name, parameter in sweep.parameters.items():
         at = ("sweep", "parameters", name)

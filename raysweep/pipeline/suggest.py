@@ -18,14 +18,18 @@ def suggest(space: Mapping[str, Distribution], trial: optuna.Trial) -> dict[str,
 
 
 def ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
-    """One value. A choice is asked for by its index: Optuna knows no lists as values."""
+    """One value. A choice is asked for by its index: Optuna knows no lists as values.
+
+    Of a shape that Optuna has not (a bell curve, a beta, a rounded one, a weighted choice) it is
+    asked for a number from 0 to 1, whose quantile is the value: its prior is then the shape.
+    """
     match distribution:
         case Constant(value):
             return value
-        case Categorical(choices):
+        case Categorical(choices, None):
             return choices[trial.suggest_categorical(name, range(len(choices)))]
         case Steps(first, last):
             return distribution.at(trial.suggest_int(name, first, last) - first)
         case Uniform(low, high, log):
             return trial.suggest_float(name, low, high, log=log)
-    raise AssertionError(f"the schema lets bayes search no {type(distribution).__name__}")
+    return distribution.quantile(trial.suggest_float(name, 0, 1))
