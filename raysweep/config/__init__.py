@@ -15,7 +15,7 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.space import apply, enumerate_trials
+from raysweep.config.space import apply, combinations, configurations, enumerate_trials
 from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
 
 __all__ = [
@@ -41,6 +41,8 @@ __all__ = [
     "TrainConfig",
     "Uniform",
     "apply",
+    "combinations",
+    "configurations",
     "enumerate_trials",
     "field_of",
     "load_config",

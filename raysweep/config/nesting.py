@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from raysweep.config.explain import Loc, mistake
+from raysweep.config.explain import Loc, found, mistake
 
 GROUP = "parameters"
 """The key that makes a parameter a group of them."""
@@ -63,6 +63,8 @@ def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Lo
     if len(names) > DEEPEST:
         raise mistake((), f"groups more than {DEEPEST} deep: does the file hold itself?")
     for key, below in given.items():
+        if names and not isinstance(key, str):
+            raise mistake((*at, str(key)), f"expected text for a key, got {found(key)}")
         here, name = (*at, key), (*names, str(key))
         if not isinstance(below, Mapping) or GROUP not in below:
             yield (key if not names else ".".join(name)), here, below

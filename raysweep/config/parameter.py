@@ -8,10 +8,12 @@ of whole numbers where both are, of steps where `q` is given.
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     Field,
     PlainValidator,
     SerializerFunctionWrapHandler,
@@ -35,6 +37,19 @@ def _number(value: Any) -> Any:
     raise mistake((), f"expected a finite number, got {found(value)}")
 
 
+def _plain(value: Any) -> Any:
+    """What JSON can hold: trials' values are recorded, and YAML has dates, sets, infinities."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise mistake(
+            (), f"expected text, a number, true, false, null, or lists of them, got {found(value)}"
+        ) from None
+    return value
+
+
+Plain = Annotated[Json, AfterValidator(_plain)]
+
 Number = Annotated[int | float, PlainValidator(_number)]
 
 
@@ -44,10 +59,10 @@ class Parameter(Section):
     distribution: Kind | None = None
     """How the values are spread; null means: as the other keys say."""
 
-    value: Json = None
+    value: Plain = None
     """The one value (constant)."""
 
-    values: Annotated[tuple[Json, ...], Field(strict=False, min_length=1)] | None = None
+    values: Annotated[tuple[Plain, ...], Field(strict=False, min_length=1)] | None = None
     """The choices (categorical, categorical_w_probabilities)."""
 
     probabilities: (

@@ -16,6 +16,7 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 class SweepStarted:
     """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
 
+    `notices` are what to know of the config, a line each.
     `url` is where the tracker's own server shows the project.
     """
 
@@ -32,6 +33,7 @@ class SweepStarted:
     goal: Goal
     url: str | None = None
     warning: str | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

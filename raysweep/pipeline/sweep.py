@@ -117,6 +117,7 @@ def _announcement(
         goal=config.sweep.metric.goal,
         url=url,
         warning=warning,
+        notices=config.notices,
     )
 
 

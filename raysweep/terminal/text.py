@@ -61,6 +61,11 @@ def recorder(start: SweepStarted) -> str:
     return f"tracker: {start.tracker} ({start.reason}){where}"
 
 
+def warnings(start: SweepStarted) -> list[str]:
+    """What the user should know before the trials: of the config, and of the data."""
+    return [*start.notices, *([start.warning] if start.warning else [])]
+
+
 def stage_line(stage: StageFinished) -> str:
     """`load        mnist-raw:v0   reused`."""
     return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"
