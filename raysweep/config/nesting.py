@@ -67,6 +67,7 @@ def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Lo
             raise mistake((*at, str(key)), f"expected text for a key, got {found(key)}")
         here, name = (*at, key), (*names, str(key))
         if not isinstance(below, Mapping) or GROUP not in below:
+            _refuse_bare_group(here, below)
             yield (key if not names else ".".join(name)), here, below
             continue
         if others := [other for other in below if other != GROUP]:
@@ -75,3 +76,11 @@ def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Lo
         if below[GROUP] == {}:
             raise mistake((*here, GROUP), "a group without parameters")
         yield from _walk(below[GROUP], (*here, GROUP), name)
+
+
+def _refuse_bare_group(at: Loc, given: Any) -> None:
+    """`optimizer: {lr: {…}}`: none of a parameter's keys but `value` holds a mapping."""
+    bare = isinstance(given, Mapping) and given and "value" not in given
+    if bare and all(isinstance(each, Mapping) for each in given.values()):
+        text = f"holds no {GROUP}; parameters of a group go below its key `{GROUP}`"
+        raise mistake(at, text)

@@ -32,19 +32,17 @@ def notices(
     if not isinstance(sweep, Mapping):
         return ()
     found = [*_not_used(sweep), *_numerals(sweep), *_booleans(sweep, at, words)]
-    lines = []
-    for loc, text in found:
-        where = place((*at, *loc))
-        lines.append(one_line(f"{origin((*at, *loc))}{f'{where}: ' if where else ''}{text}"))
-    return tuple(lines)
+    return tuple(
+        one_line(f"{origin((*at, *loc))}{place((*at, *loc))}: {text}") for loc, text in found
+    )
 
 
 def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
     """One line for all of them."""
     if unused := [key for key in sweep if key in AGENT_KEYS]:
-        *others, last = unused
-        keys = f"{', '.join(others)} and {last}" if others else last
-        yield (), f"not used, since only W&B's own agents are steered by it: {keys}"
+        first, *others = unused
+        nor = f", nor {', nor '.join(others)}" if others else ""
+        yield (first,), f"not used{nor}: W&B's own agents alone are steered by that"
 
 
 def _numerals(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
