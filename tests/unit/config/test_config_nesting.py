@@ -87,7 +87,7 @@ def test_a_nested_parameter_sets_its_field_and_can_be_overridden(tmp_path: Path)
         ("{a: {value: .inf}}", "parameters.a.value: expected text, a number"),
         (
             "{a: {b: {value: 1}}}",
-            "parameters.a: holds no parameters; parameters of a group go below",
+            "parameters.a: holds no parameters; parameters of a group",
         ),
         ("{a: 3}", "parameters.a: expected a mapping, got 3"),
     ],
@@ -136,7 +136,8 @@ TOLD: list[tuple[str, list[str]]] = [
         "parameters: {a: {value: off}, b: {values: [No, yes, 'on', true]}}",
         [
             "parameters.a.value: in YAML off is false; put a word in quotes to keep it",
-            "parameters.b.values: in YAML No is false, yes is true; put a word in quotes to keep it",
+            "parameters.b.values: in YAML No is false, yes is true; "
+            "put a word in quotes to keep it",
         ],
     ),
 ]
