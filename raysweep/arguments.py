@@ -63,6 +63,18 @@ def parser() -> argparse.ArgumentParser:
     plan = commands.add_parser(
         "plan", parents=[sweep, common], help="check the input and show what would run"
     )
+    plan.add_argument(
+        "--space-only",
+        action="store_true",
+        help="show the space of --sweep FILE alone, which may be written for another program",
+    )
+    plan.add_argument(
+        "--show",
+        type=_count,
+        default=5,
+        metavar="N",
+        help="how many of the first configurations to show (default 5)",
+    )
     plan.set_defaults(command="plan")
 
     listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
@@ -97,6 +109,12 @@ def parser() -> argparse.ArgumentParser:
     sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     sync.set_defaults(command="sync")
     return root
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text}")
+    return int(text)
 
 
 class _ShowVersion(argparse.Action):

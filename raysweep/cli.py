@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.arguments import parser
-from raysweep.errors import Interrupted, RaysweepError
+from raysweep.errors import Interrupted, RaysweepError, UserError
 
 if TYPE_CHECKING:
     from raysweep.config import Config
@@ -82,14 +82,34 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _plan(args: argparse.Namespace) -> dict[str, Any]:
+    if args.space_only:
+        return _space(args)
     config = _config(args)
     from raysweep.pipeline.plan import make_plan
     from raysweep.terminal.console import open_console
     from raysweep.terminal.plan import show_plan
 
-    plan = make_plan(config, args.name)
+    plan = make_plan(config, args.name, args.show)
     if not args.json:
         show_plan(open_console(sys.stderr), plan)
+    return plan.to_json()
+
+
+def _space(args: argparse.Namespace) -> dict[str, Any]:
+    """A sweep file by itself."""
+    if args.sweep is None or args.config or args.overrides:
+        raise UserError(
+            "--space-only shows a sweep file by itself: give --sweep FILE and no config"
+        )
+    from raysweep.config import load_sweep
+    from raysweep.pipeline.space_plan import plan_space
+    from raysweep.terminal.console import open_console
+    from raysweep.terminal.plan import show_space
+
+    sweep, notices = load_sweep(args.sweep)
+    plan = plan_space(sweep, notices, args.show)
+    if not args.json:
+        show_space(open_console(sys.stderr), plan)
     return plan.to_json()
 
 
@@ -142,7 +162,6 @@ def _lineage(args: argparse.Namespace) -> dict[str, Any]:
 def _dashboard(args: argparse.Namespace) -> None:
     import webbrowser
 
-    from raysweep.errors import UserError
     from raysweep.tracking import dashboard
 
     stored = _stored(args)

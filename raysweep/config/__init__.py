@@ -1,20 +1,14 @@
 """The typed config: schema, W&B's search-space vocabulary, loading and overrides."""
 
-from raysweep.config.distributions import (
-    Categorical,
-    Constant,
-    Distribution,
-    Normal,
-    Rounded,
-    Steps,
-    Uniform,
-)
+from raysweep.config.curves import Beta, Normal, Rounded, Uniform
+from raysweep.config.distributions import Categorical, Constant, Distribution, Steps
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.fields import field_of
-from raysweep.config.loading import load_config
+from raysweep.config.loading import load_config, load_sweep
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import PbtConfig
+from raysweep.config.quanta import count_of, multiple
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.schema import Config
 from raysweep.config.sections import (
@@ -25,12 +19,13 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.space import apply, enumerate_trials
+from raysweep.config.space import apply, combinations, configurations, enumerate_trials
 from raysweep.config.sweep import Metric, SweepConfig
 
 __all__ = [
     "ACTIVATIONS",
     "OPTIMIZERS",
+    "Beta",
     "Categorical",
     "Config",
     "Constant",
@@ -52,7 +47,12 @@ __all__ = [
     "TrainConfig",
     "Uniform",
     "apply",
+    "combinations",
+    "configurations",
+    "count_of",
     "enumerate_trials",
     "field_of",
     "load_config",
+    "load_sweep",
+    "multiple",
 ]

@@ -1,7 +1,7 @@
-"""What a swept parameter may be: a constant, a choice, steps, a range, a bell curve.
+"""What a swept parameter may be: a constant, a choice, whole numbers; the curves are in `curves`.
 
-Five shapes, and a rounding of two of them, cover W&B's fourteen names; `parameter.py` maps the
-names to them and holds their invariants (min <= max, q > 0, …). Randomness is an argument.
+Six shapes, and a rounding of three of them, cover W&B's eighteen names; `kinds` maps the names to
+them and holds their invariants (min <= max, q > 0, …). Randomness is an argument.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from random import Random
 from typing import Any
+
+from raysweep.config.quanta import multiple
 
 Json = Any
 """A value that `json.dumps` takes."""
@@ -48,8 +52,17 @@ class Distribution(ABC):
         """One value, drawn with `rng`."""
 
     @abstractmethod
+    def quantile(self, p: float) -> Json:
+        """The inverse of the cumulative distribution: at 0 <= `p` <= 1, evenly drawn, it gives
+        values as `sample` does. It never falls as `p` grows, in the order of the values."""
+
+    @abstractmethod
+    def span(self) -> str:
+        """The values, for people, without the name of the shape."""
+
     def describe(self) -> str:
-        """For people, in as few words as it goes."""
+        """Shape and values, for people, in as few words as it goes."""
+        return self.span()
 
     @abstractmethod
     def edges(self) -> Edges:
@@ -72,8 +85,11 @@ class Constant(Distribution):
     def sample(self, rng: Random) -> Json:
         return self.value
 
-    def describe(self) -> str:
-        return _show(self.value)
+    def quantile(self, p: float) -> Json:
+        return self.value
+
+    def span(self) -> str:
+        return show(self.value)
 
     def edges(self) -> Edges:
         return ((("value",), self.value),)
@@ -100,8 +116,16 @@ class Categorical(Distribution):
     def sample(self, rng: Random) -> Json:
         return rng.choices(self.choices, weights=self.probabilities)[0]
 
-    def describe(self) -> str:
-        shown = [_show(choice) for choice in self.choices]
+    def quantile(self, p: float) -> Json:
+        if self.probabilities is None:
+            return self.choices[min(int(p * len(self.choices)), len(self.choices) - 1)]
+        possible = [i for i, share in enumerate(self.probabilities) if share > 0]
+        reached = list(accumulate(self.probabilities[i] for i in possible))
+        place = bisect_right(reached, p * reached[-1])  # a sum of decimals may miss 1
+        return self.choices[possible[min(place, len(possible) - 1)]]
+
+    def span(self) -> str:
+        shown = [show(choice) for choice in self.choices]
         if self.probabilities is not None:
             pairs = zip(shown, self.probabilities, strict=True)
             shown = [f"{choice} ({share:.3g})" for choice, share in pairs]
@@ -118,6 +142,11 @@ class Steps(Distribution):
     first: int
     last: int
     q: int | float = 1
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The first and the last value, as counts of `q`."""
+        return self.first, self.last
 
     @property
     def min(self) -> int | float:
@@ -137,93 +166,16 @@ class Steps(Distribution):
     def sample(self, rng: Random) -> int | float:
         return multiple(rng.randint(self.first, self.last), self.q)
 
-    def describe(self) -> str:
-        return f"{_show(self.min)} … {_show(self.max)} in steps of {_show(self.q)}"
+    def quantile(self, p: float) -> int | float:
+        return self.at(min(math.floor(Fraction(p) * self.size), self.size - 1))
+
+    def span(self) -> str:
+        return f"{show(self.min)} … {show(self.max)} in steps of {show(self.q)}"
 
     def edges(self) -> Edges:
         return ((("min",), self.min), (("max",), self.max))
 
 
-@dataclass(frozen=True)
-class Uniform(Distribution):
-    """Any number from `min` to `max`, evenly; with `log`, its logarithm evenly (then `min` > 0)."""
-
-    min: float
-    max: float
-    log: bool = False
-
-    def sample(self, rng: Random) -> float:
-        if self.log:
-            drawn = math.exp(rng.uniform(math.log(self.min), math.log(self.max)))
-        else:
-            drawn = rng.uniform(self.min, self.max)
-        return min(max(drawn, self.min), self.max)  # the arithmetic may round past a bound
-
-    def describe(self) -> str:
-        return f"{self.min:.6g} … {self.max:.6g}{', log-uniform' if self.log else ''}"
-
-    def edges(self) -> Edges:
-        return ((("min",), self.min), (("max",), self.max))
-
-
-@dataclass(frozen=True)
-class Normal(Distribution):
-    """A bell curve of mean `mu` and deviation `sigma`; with `log`, that of the logarithm."""
-
-    mu: float
-    sigma: float
-    log: bool = False
-
-    def sample(self, rng: Random) -> float:
-        drawn = rng.gauss(self.mu, self.sigma)
-        return math.exp(drawn) if self.log else drawn
-
-    def describe(self) -> str:
-        return f"{'log-' if self.log else ''}normal, mu {self.mu:.6g}, sigma {self.sigma:.6g}"
-
-    def edges(self) -> Edges:
-        """The median alone: the curve has no bounds, so each sample is checked when it is drawn."""
-        return ((("mu",), math.exp(self.mu) if self.log else self.mu),)
-
-
-@dataclass(frozen=True)
-class Rounded(Distribution):
-    """`inner`, rounded to the nearest multiple of `q` that lies within its bounds."""
-
-    inner: Uniform | Normal
-    q: int | float
-
-    def sample(self, rng: Random) -> int | float:
-        return self._round(self.inner.sample(rng))
-
-    def describe(self) -> str:
-        return f"{self.inner.describe()}, in steps of {_show(self.q)}"
-
-    def edges(self) -> Edges:
-        return tuple((place, self._round(value)) for place, value in self.inner.edges())
-
-    def _round(self, value: float) -> int | float:
-        count = round(Fraction(value) / exact(self.q))
-        if isinstance(self.inner, Uniform):
-            first, last = multiples_between(self.inner.min, self.inner.max, self.q)
-            count = min(max(count, first), last)
-        return multiple(count, self.q)
-
-
-def exact(number: int | float) -> Fraction:
-    """The decimal that was written: 0.1 is 1/10, and not the double nearest to it."""
-    return Fraction(repr(number))
-
-
-def multiple(count: int, q: int | float) -> int | float:
-    """`count` × `q` as that decimal is written: 3 × 0.1 is 0.3, and not 0.30000000000000004."""
-    return count * q if isinstance(q, int) else float(count * exact(q))
-
-
-def multiples_between(low: float, high: float, q: int | float) -> tuple[int, int]:
-    """First and last count whose multiple of `q` lies in [low, high]; first > last if none does."""
-    return math.ceil(exact(low) / exact(q)), math.floor(exact(high) / exact(q))
-
-
-def _show(value: Json) -> str:
+def show(value: Json) -> str:
+    """As YAML would have it; a float with six digits."""
     return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)

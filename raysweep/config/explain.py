@@ -54,18 +54,23 @@ def mistake(loc: Loc, text: str) -> ValidationError:
 
 
 def to_config_error(
-    error: ValidationError, root: type[BaseModel], origin: Callable[[Loc], str]
+    error: ValidationError,
+    root: type[BaseModel],
+    origin: Callable[[Loc], str],
+    written: Callable[[Loc], Loc] = tuple,
 ) -> ConfigError:
     """The first problem of `error` as a ConfigError; `origin(loc)`, its prefix, says whose it is.
 
+    `written(loc)` is where the value stands in the file, whose parameters may be nested.
     An unknown key goes first: where a required key is misspelt, pydantic also reports it missing.
     """
     details = sorted(
         error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
     )
     first = details[0]
-    where = f"{place(first['loc'])}: " if first["loc"] else ""
-    return ConfigError(one_line(f"{origin(first['loc'])}{where}{problem(first, root)}"))
+    loc = written(first["loc"])
+    where = f"{place(loc)}: " if loc else ""
+    return ConfigError(one_line(f"{origin(loc)}{where}{problem(first, root)}"))
 
 
 def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:

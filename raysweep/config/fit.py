@@ -21,6 +21,12 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
     `goals`: each metric that a trial reports → `minimize` or `maximize`, which way is better.
     """
     _check_metric(sweep.metric, goals)
+    if sweep.method != "grid" and sweep.cap is None:
+        text = (
+            f"missing; method {sweep.method} never ends by itself, so say how many trials, or "
+            "give max_trials, max_epochs_total or max_time"
+        )
+        raise mistake(("sweep", "run_cap"), text)
     owner: dict[str, str] = {}
     for name, parameter in sweep.parameters.items():
         at = ("sweep", "parameters", name)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from raysweep.config.distributions import Json
-from raysweep.config.explain import Loc, found, one_line
+from raysweep.config.explain import Loc, found, one_line, to_config_error
 from raysweep.config.fields import field_of
+from raysweep.config.nesting import GROUP, as_written, written_places
+from raysweep.config.notices import notices
 from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config, parse
-from raysweep.config.yaml import parse_yaml, read_mapping
+from raysweep.config.sweep import SweepConfig
+from raysweep.config.yaml import Document, Word, parse_document, read_document
 from raysweep.errors import ConfigError
 
 
@@ -20,6 +25,7 @@ class _Override:
     text: str
     path: tuple[str, ...]
     value: Json
+    words: tuple[Word, ...] = ()
 
     @property
     def label(self) -> str:
@@ -42,28 +48,52 @@ def load_config(
 
     Raises ConfigError, in one line, for whatever is wrong with any of them.
     """
-    document = read_mapping(path) if path is not None else {}
+    file = read_document(path) if path is not None else Document({}, ())
+    document, words = file.value, list(file.words)
     if sweep_file is None and path is not None and isinstance(document.get("sweep"), str):
         sweep_file = path.parent / Path(document["sweep"]).expanduser()
     if sweep_file is not None:
-        document = {**document, "sweep": read_mapping(sweep_file)}
+        file = read_document(sweep_file)
+        document = {**document, "sweep": file.value}
+        words = [word for word in words if word.loc[:1] != ("sweep",)]
+        words += [Word(("sweep", *loc), text, value) for loc, text, value in file.words]
     changes = [_parse_override(text) for text in overrides]
     if changes and "sweep" not in document:
         default_sweep = Config().to_dict()["sweep"]  # so that its keys can be changed one by one
         document = {**document, "sweep": default_sweep}
+    changes = [_where_it_is_written(change, document) for change in changes]
     for change in changes:
         document = _set(document, change.path, change)
+        words += [Word((*change.path, *loc), text, value) for loc, text, value in change.words]
 
     def origin(loc: Loc) -> str:
         for change in reversed(changes):
             if change.touches(loc):
                 return f"{change.label}: "
-        file = sweep_file if sweep_file is not None and loc[:1] == ("sweep",) else path
-        return "" if file is None else f"{file}: "
+        source = sweep_file if sweep_file is not None and loc[:1] == ("sweep",) else path
+        return "" if source is None else f"{source}: "
 
-    config = parse(document, origin)
+    config = parse(document, origin, words)
     _refuse_overrides_without_effect(config, changes)
     return config
+
+
+def load_sweep(path: Path) -> tuple[SweepConfig, tuple[str, ...]]:
+    """A sweep file by itself, which may be meant for another program; and what to know of it.
+
+    Raises ConfigError, in one line, for what is no sweep.
+    """
+    file = read_document(path)
+
+    def origin(loc: Loc) -> str:
+        return f"{path}: "
+
+    try:
+        sweep = SweepConfig.model_validate(file.value)
+    except ValidationError as error:
+        written = as_written(file.value.get("parameters"), ("parameters",))
+        raise to_config_error(error, SweepConfig, origin, written) from None
+    return sweep, notices(file.value, (), file.words, origin)
 
 
 def _parse_override(text: str) -> _Override:
@@ -71,17 +101,30 @@ def _parse_override(text: str) -> _Override:
     parts, shown = tuple(key.strip().split(".")), one_line(text)
     if not equals or not all(parts):
         raise ConfigError(f"--set {shown}: expected KEY=VALUE, such as train.epochs=3")
-    return _Override(shown, _parameter_path(parts), parse_yaml(value, f"--set {shown}"))
+    document = parse_document(value, f"--set {shown}")
+    return _Override(shown, _parameter_path(parts), document.value, document.words)
 
 
 def _parameter_path(parts: tuple[str, ...]) -> tuple[str, ...]:
     """`sweep.parameters.model.dropout.values`: the middle is one key, since names have dots."""
     if parts[:2] != ("sweep", "parameters") or len(parts) < 4:
         return parts
-    *name, last = parts[2:]
+    *name, last = (part for part in parts[2:] if part != GROUP)  # nested as the file may be
     if last in Parameter.model_fields:
         return ("sweep", "parameters", ".".join(name), last)
     return ("sweep", "parameters", ".".join((*name, last)))
+
+
+def _where_it_is_written(change: _Override, document: Mapping[str, Json]) -> _Override:
+    """`sweep.parameters.optimizer.lr.max` is where the file has it, which may nest it."""
+    sweep = document.get("sweep")
+    if change.path[:2] != ("sweep", "parameters") or not isinstance(sweep, Mapping):
+        return change
+    places = written_places(sweep.get("parameters"))
+    at = places.get(change.path[2]) if len(change.path) > 2 else None
+    if at is None:
+        return change
+    return replace(change, path=(*change.path[:2], *map(str, at), *change.path[3:]))
 
 
 def _set(node: Mapping[str, Json], path: tuple[str, ...], change: _Override) -> dict[str, Json]:

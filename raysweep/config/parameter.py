@@ -1,6 +1,6 @@
 """One entry of `sweep.parameters`: W&B's search-space vocabulary, and the distribution it means.
 
-Source of the names and of the defaults (q = 1, mu = 0, sigma = 1):
+Source of the names and of the defaults (q = 1, mu = 0, sigma = 1, a = 1, b = 1):
 https://docs.wandb.ai/models/sweeps/sweep-config-keys. Without `distribution`, `value` is a
 constant, `values` a choice, `values` with `probabilities` a weighted one, `min` and `max` a range:
 of whole numbers where both are, of steps where `q` is given.
@@ -8,49 +8,25 @@ of whole numbers where both are, of steps where `q` is given.
 
 from __future__ import annotations
 
-import math
+import json
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     Field,
     PlainValidator,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
 
-from raysweep.config.distributions import (
-    Categorical,
-    Constant,
-    Distribution,
-    Json,
-    Normal,
-    Rounded,
-    Steps,
-    Uniform,
-    multiples_between,
-)
+from raysweep.config.distributions import Distribution, Json
 from raysweep.config.explain import found, mistake
+from raysweep.config.kinds import KINDS, Kind
+from raysweep.config.numerals import coerced
 from raysweep.config.sections import Section
-
-Kind = Literal[
-    "constant",
-    "categorical",
-    "categorical_w_probabilities",
-    "int_uniform",
-    "uniform",
-    "q_uniform",
-    "log_uniform",
-    "log_uniform_values",
-    "q_log_uniform_values",
-    "inv_log_uniform_values",
-    "normal",
-    "q_normal",
-    "log_normal",
-    "q_log_normal",
-]
 
 
 def _number(value: Any) -> Any:
@@ -61,6 +37,19 @@ def _number(value: Any) -> Any:
     raise mistake((), f"expected a finite number, got {found(value)}")
 
 
+def _plain(value: Any) -> Any:
+    """What JSON can hold: trials' values are recorded, and YAML has dates, sets, infinities."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise mistake(
+            (), f"expected text, a number, true, false, null, or lists of them, got {found(value)}"
+        ) from None
+    return value
+
+
+Plain = Annotated[Json, AfterValidator(_plain)]
+
 Number = Annotated[int | float, PlainValidator(_number)]
 
 
@@ -70,10 +59,10 @@ class Parameter(Section):
     distribution: Kind | None = None
     """How the values are spread; null means: as the other keys say."""
 
-    value: Json = None
+    value: Plain = None
     """The one value (constant)."""
 
-    values: Annotated[tuple[Json, ...], Field(strict=False, min_length=1)] | None = None
+    values: Annotated[tuple[Plain, ...], Field(strict=False, min_length=1)] | None = None
     """The choices (categorical, categorical_w_probabilities)."""
 
     probabilities: (
@@ -82,10 +71,12 @@ class Parameter(Section):
     """Probability of each of `values`; they sum to 1."""
 
     min: Number | None = None
-    """Lower bound, included. For log_uniform, the exponent: the bound is e to the power of it."""
+    """Lower bound, included. For log_uniform, the exponent: the bound is e to the power of it;
+    for inv_log_uniform, e to the power of -max is the lowest value."""
 
     max: Number | None = None
-    """Upper bound, included. For log_uniform, the exponent: the bound is e to the power of it."""
+    """Upper bound, included. For log_uniform, the exponent: the bound is e to the power of it;
+    for inv_log_uniform, e to the power of -min is the highest value."""
 
     q: Number | None = None
     """Quantum of the q_ kinds: values are multiples of it. By default 1."""
@@ -95,6 +86,17 @@ class Parameter(Section):
 
     sigma: Number | None = None
     """Standard deviation of normal, and of the logarithm of log_normal. By default 1."""
+
+    a: Number | None = None
+    """First shape of beta, more than 0. By default 1."""
+
+    b: Number | None = None
+    """Second shape of beta, more than 0. By default 1."""
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _numerals(cls, given: Any) -> Any:
+        return coerced(given) if isinstance(given, (list, tuple)) else given
 
     @model_validator(mode="after")
     def _means_something(self) -> Parameter:
@@ -108,10 +110,8 @@ class Parameter(Section):
 
     def build(self) -> Distribution:
         """The distribution. Raises pydantic's ValidationError where the keys do not fit."""
-        keys = self.model_fields_set - {"distribution"}
-        given = {key for key in keys if key == "value" or getattr(self, key) is not None}
-        kind = self.distribution or self._infer(given)
-        allowed, needed, make = _KINDS[kind]
+        given, kind = self._given(), self.kind
+        allowed, needed, make = KINDS[kind]
         if extra := sorted(given - set(allowed)):
             text = f"distribution {kind} takes {' and '.join(allowed)}, not {extra[0]}"
             raise mistake((extra[0],), text)
@@ -119,7 +119,12 @@ class Parameter(Section):
             raise mistake((missing[0],), f"missing; distribution {kind} needs it")
         return make(self)
 
-    def _infer(self, given: set[str]) -> Kind:
+    @property
+    def kind(self) -> Kind:
+        """W&B's name of the distribution, whether it was written or follows from the keys."""
+        if self.distribution is not None:
+            return self.distribution
+        given = self._given()
         if "value" in given:
             return "constant"
         if "values" in given:
@@ -131,133 +136,7 @@ class Parameter(Section):
         whole = isinstance(self.min, int) and isinstance(self.max, int)
         return "int_uniform" if whole else "uniform"
 
-
-def _constant(given: Parameter) -> Distribution:
-    return Constant(given.value)
-
-
-def _categorical(given: Parameter) -> Distribution:
-    choices, odds = given.values or (), given.probabilities
-    if odds is not None and len(odds) != len(choices):
-        text = f"expected one for each of the {len(choices)} values, got {len(odds)}"
-        raise mistake(("probabilities",), text)
-    if odds is not None and not math.isclose(sum(odds), 1, abs_tol=1e-6):
-        raise mistake(("probabilities",), f"expected a sum of 1, got {sum(odds):.6g}")
-    return Categorical(choices, odds)
-
-
-def _int_uniform(given: Parameter) -> Distribution:
-    low, high = _bounds(given)
-    for key, bound in (("min", low), ("max", high)):
-        if not isinstance(bound, int):
-            raise mistake((key,), f"expected a whole number for int_uniform, got {found(bound)}")
-    return Steps(int(low), int(high))
-
-
-def _q_uniform(given: Parameter) -> Distribution:
-    return Steps(*_multiples(*_bounds(given), _quantum(given)), _quantum(given))
-
-
-def _uniform(given: Parameter) -> Distribution:
-    low, high = _bounds(given)
-    return Uniform(float(low), float(high))
-
-
-def _log_uniform(given: Parameter) -> Distribution:
-    low, high = _bounds(given)
-    return Uniform(_power_of_e(low, "min"), _power_of_e(high, "max"), log=True)
-
-
-def _log_uniform_values(given: Parameter) -> Uniform:
-    low, high = _bounds(given)
-    if low <= 0:
-        raise mistake(("min",), f"expected more than 0, for its logarithm, got {found(low)}")
-    return Uniform(float(low), float(high), log=True)
-
-
-def _q_log_uniform_values(given: Parameter) -> Distribution:
-    inner, q = _log_uniform_values(given), _quantum(given)
-    _multiples(inner.min, inner.max, q)
-    return Rounded(inner, q)
-
-
-def _normal(given: Parameter) -> Normal:
-    return Normal(*_curve(given))
-
-
-def _log_normal(given: Parameter) -> Normal:
-    mu, sigma = _curve(given)
-    _power_of_e(mu + 10 * sigma, "mu")  # 10 sigma: no sample goes beyond in the age of the universe
-    return Normal(mu, sigma, log=True)
-
-
-def _q_normal(given: Parameter) -> Distribution:
-    return Rounded(_normal(given), _quantum(given))
-
-
-def _q_log_normal(given: Parameter) -> Distribution:
-    return Rounded(_log_normal(given), _quantum(given))
-
-
-def _bounds(given: Parameter) -> tuple[int | float, int | float]:
-    low, high = given.min, given.max
-    assert low is not None
-    assert high is not None
-    if low > high:
-        raise mistake((), f"min {found(low)} is above max {found(high)}")
-    return low, high
-
-
-def _quantum(given: Parameter) -> int | float:
-    q = 1 if given.q is None else given.q
-    if q <= 0:
-        raise mistake(("q",), f"expected more than 0, got {found(q)}")
-    return q
-
-
-def _multiples(low: float, high: float, q: int | float) -> tuple[int, int]:
-    first, last = multiples_between(low, high, q)
-    if first > last:
-        raise mistake(("q",), f"no multiple of {q} lies between {low} and {high}")
-    return first, last
-
-
-def _curve(given: Parameter) -> tuple[float, float]:
-    mu = 0.0 if given.mu is None else float(given.mu)
-    sigma = 1.0 if given.sigma is None else float(given.sigma)
-    if sigma < 0:
-        raise mistake(("sigma",), f"expected at least 0, got {found(sigma)}")
-    return mu, sigma
-
-
-def _power_of_e(exponent: float, key: str) -> float:
-    if abs(exponent) > 700:  # the largest double is e to the power of 709.8
-        raise mistake((key,), f"e to the power of {exponent:g} is no number that a computer holds")
-    return math.exp(exponent)
-
-
-_RANGE, _STEPS = ("min", "max"), ("min", "max", "q")
-_CURVE, _CURVE_STEPS = ("mu", "sigma"), ("mu", "sigma", "q")
-
-_KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Parameter], Distribution]]] = {
-    "constant": (("value",), ("value",), _constant),
-    "categorical": (("values",), ("values",), _categorical),
-    "categorical_w_probabilities": (
-        ("values", "probabilities"),
-        ("values", "probabilities"),
-        _categorical,
-    ),
-    "int_uniform": (_RANGE, _RANGE, _int_uniform),
-    "uniform": (_RANGE, _RANGE, _uniform),
-    "q_uniform": (_STEPS, _RANGE, _q_uniform),
-    "log_uniform": (_RANGE, _RANGE, _log_uniform),
-    "log_uniform_values": (_RANGE, _RANGE, _log_uniform_values),
-    "q_log_uniform_values": (_STEPS, _RANGE, _q_log_uniform_values),
-    # log(1/X) even between log(1/max) and log(1/min) is log(X) even between log(min) and log(max).
-    "inv_log_uniform_values": (_RANGE, _RANGE, _log_uniform_values),
-    "normal": (_CURVE, (), _normal),
-    "q_normal": (_CURVE_STEPS, (), _q_normal),
-    "log_normal": (_CURVE, (), _log_normal),
-    "q_log_normal": (_CURVE_STEPS, (), _q_log_normal),
-}
-"""Name → the keys it takes, those of them it needs, and what makes the distribution of them."""
+    def _given(self) -> set[str]:
+        """The keys that say something: `value` may be null, of the others null is nothing."""
+        keys = self.model_fields_set - {"distribution"}
+        return {key for key in keys if key == "value" or getattr(self, key) is not None}

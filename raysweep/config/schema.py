@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from raysweep.config import fit
 from raysweep.config.distributions import Json
 from raysweep.config.early_terminate import EarlyTerminate
-from raysweep.config.explain import Loc, found, to_config_error
+from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
+from raysweep.config.nesting import as_written
+from raysweep.config.notices import Notices, notices
 from raysweep.config.parameter import Parameter
 from raysweep.config.sections import (
     DataConfig,
@@ -24,7 +26,7 @@ from raysweep.config.sections import (
     TrainConfig,
 )
 from raysweep.config.sweep import GOALS, Metric, SweepConfig
-from raysweep.config.yaml import read_mapping
+from raysweep.config.yaml import Word, read_document
 from raysweep.errors import ConfigError
 
 MNIST_SWEEP = SweepConfig(
@@ -55,6 +57,18 @@ class Config(Section):
 
     sweep: SweepConfig = MNIST_SWEEP
 
+    _notices: Notices = PrivateAttr(default=Notices())
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of the files that it was read from, one line each."""
+        return self._notices.lines
+
+    @model_validator(mode="before")
+    @classmethod
+    def _project_of_the_sweep(cls, given: Any) -> Any:
+        return _with_the_sweeps_project(given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
         fit.check(self.sweep, self.fields(), GOALS)
@@ -71,21 +85,53 @@ class Config(Section):
         Raises ConfigError, in one line, for what does not fit the schema.
         """
         document = dict(_mapping(mapping))
+        words: list[Word] = []
         if isinstance(document.get("sweep"), str):
-            document["sweep"] = read_mapping(Path(document["sweep"]))
-        return parse(document, lambda loc: "")
+            file = read_document(Path(document["sweep"]))
+            document["sweep"] = file.value
+            words = [Word(("sweep", *loc), text, value) for loc, text, value in file.words]
+        return parse(document, lambda loc: "", words)
 
     def to_dict(self) -> dict[str, Json]:
         """Plain JSON values; `Config.from_dict` makes an equal config of them."""
         return self.model_dump(mode="json")
 
 
-def parse(document: Mapping[str, Json], origin: Callable[[Loc], str]) -> Config:
-    """Validate plain data. `origin(loc)` is the prefix of an error: whose value stands at `loc`."""
+def parse(
+    document: Mapping[str, Json], origin: Callable[[Loc], str], words: Sequence[Word] = ()
+) -> Config:
+    """Validate plain data. `origin(loc)` is the prefix of an error: whose value stands at `loc`.
+
+    `words` are the booleans in it that were written as words, for the notices.
+    """
+    sweep = document.get("sweep")
+    parameters = sweep.get("parameters") if isinstance(sweep, Mapping) else None
     try:
-        return Config.model_validate(document)
+        config = Config.model_validate(document)
     except ValidationError as error:
-        raise to_config_error(error, Config, origin) from None
+        written = as_written(parameters, ("sweep", "parameters"))
+        raise to_config_error(error, Config, origin, written) from None
+    config._notices = Notices(notices(sweep, ("sweep",), words, origin))
+    return config
+
+
+def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:
+    """`project` and `entity` of the sweep are the tracking section's, where it has none."""
+    sweep, tracking = document.get("sweep"), document.get("tracking", {})
+    said = sweep.model_dump() if isinstance(sweep, SweepConfig) else sweep
+    if isinstance(tracking, TrackingConfig):
+        tracking = tracking.model_dump(exclude_unset=True)
+    if not isinstance(said, Mapping) or not isinstance(tracking, Mapping):
+        return document
+    tracking = dict(tracking)
+    for key in ("project", "entity"):
+        here, there = said.get(key), tracking.get(key)
+        if here is not None and there is not None and here != there:
+            text = f"{found(here)}, but tracking.{key} is {found(there)}; leave one of them out"
+            raise mistake(("sweep", key), text)
+        if here is not None:
+            tracking[key] = here
+    return {**document, "tracking": tracking} if tracking else document
 
 
 def _mapping(given: Any) -> Mapping[str, Json]:

@@ -16,6 +16,7 @@ from raysweep.config.explain import one_line, place, problem
 from raysweep.config.fields import field_of
 from raysweep.config.schema import Config
 from raysweep.config.sections import Section
+from raysweep.config.sweep import SweepConfig
 from raysweep.errors import ConfigError
 
 MAX_GRID = 10_000
@@ -55,19 +56,32 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
     Raises ConfigError for a draw that its field does not take (a bell curve has no bounds).
     """
     sweep = config.sweep
-    assert sweep.method != "bayes", "bayes has no trials before the first one ends"
-    space = sweep.space()
     if sweep.method == "grid":
-        _check_size(_size(space), sweep.run_cap)
-        trials = _product(space, range(_size(space)))
-    elif all(each.even for each in space.values()):
-        trials = _product(space, _shuffled(_size(space), Random(config.train.seed)))
-    else:
-        trials = _draws(space, Random(config.train.seed))
-    listed = list(islice(trials, sweep.cap))
+        _check_size(combinations(sweep) or 0, sweep.run_cap)
+    listed = list(configurations(sweep, config.train.seed))
     for trial in listed:
         apply(config, trial)
     return listed
+
+
+def configurations(sweep: SweepConfig, seed: int) -> Iterator[dict[str, Json]]:
+    """What `enumerate_trials` lists, lazily, and whether or not a config has such fields. Without
+    a `cap`, random goes on until the space is exhausted, if it ever is."""
+    assert sweep.method != "bayes", "bayes has no trials before the first one ends"
+    space = sweep.space()
+    if sweep.method == "grid":
+        trials = _product(space, range(_size(space)))
+    elif all(each.even for each in space.values()):
+        trials = _product(space, _shuffled(_size(space), Random(seed)))
+    else:
+        trials = _draws(space, Random(seed))
+    return islice(trials, sweep.cap)
+
+
+def combinations(sweep: SweepConfig) -> int | None:
+    """How many different configurations there are; None where a value is drawn from a continuum."""
+    space = sweep.space()
+    return None if any(each.size is None for each in space.values()) else _size(space)
 
 
 def _check_size(size: int, run_cap: int | None) -> None:

@@ -1,8 +1,7 @@
 """The `sweep` section: W&B's sweep schema, as far as raysweep runs it.
 
 Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. What differs: `metric` has a default,
-and its `goal` follows from its name; `program` and `command` are read over, since they say what
-W&B's own agent would start.
+and its `goal` follows from its name; what steers W&B's own agents (AGENT_KEYS) is read over.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from raysweep.config.budget import Duration
-from raysweep.config.distributions import Categorical, Distribution, Normal, Rounded
+from raysweep.config.distributions import Distribution
 from raysweep.config.early_terminate import Count, EarlyTerminate
 from raysweep.config.explain import Loc, mistake
+from raysweep.config.nesting import flatten
 from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
@@ -29,6 +29,17 @@ GOALS = {
 }
 """The metrics that a trial reports each epoch → which way is better."""
 
+AGENT_KEYS = (
+    "program",
+    "command",
+    "controller",
+    "job",
+    "image_uri",
+    "scheduler",
+    "apiVersion",
+    "kind",
+)
+"""Keys that say what W&B's own agents and launch queues would start. A notice tells of them."""
 
 MOST_CONFIGURATIONS = 10_000
 """Of a sweep that only its time ends: as many as the largest grid."""
@@ -67,6 +78,12 @@ class SweepConfig(Section):
     description: str | None = None
     """What the sweep is for."""
 
+    project: Annotated[str, Field(min_length=1)] | None = None
+    """The tracker's project: tracking.project, where the config does not name one."""
+
+    entity: Annotated[str, Field(min_length=1)] | None = None
+    """W&B's user or team: tracking.entity, where the config does not name one."""
+
     method: Literal["grid", "random", "bayes"]
     """All combinations in order; draws; or a sampler, which learns from finished trials."""
 
@@ -78,7 +95,8 @@ class SweepConfig(Section):
     one of max_trials, max_epochs_total and max_time."""
 
     parameters: Mapping[str, Parameter]
-    """Field → its values. A bare name is a field of `train`; a dotted one says its section."""
+    """Field → its values. A bare name is a field of `train`; a dotted one says its section, and so
+    does a group: `model: {parameters: {dropout: …}}` is model.dropout."""
 
     early_terminate: EarlyTerminate | None = None
     """When to stop a trial that falls behind; null lets each run to its end."""
@@ -111,19 +129,15 @@ class SweepConfig(Section):
     def _without_the_agents_keys(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        for key in ("project", "entity"):
-            if key in given:
-                raise mistake((key,), f"not part of a sweep here; set tracking.{key}")
-        return {key: item for key, item in given.items() if key not in ("program", "command")}
+        return {key: item for key, item in given.items() if key not in AGENT_KEYS}
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _dotted(cls, given: Any) -> Any:
+        return flatten(given) if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
-        if self.method != "grid" and self.cap is None:
-            text = (
-                f"missing; method {self.method} never ends by itself, so say how many trials, or "
-                "give max_trials, max_epochs_total or max_time"
-            )
-            raise mistake(("run_cap",), text)
         if self.method != "bayes" and self.sampler is not None:
             text = f"method {self.method} asks no sampler; leave it out, or use method bayes"
             raise mistake(("sampler",), text)
@@ -165,13 +179,8 @@ class SweepConfig(Section):
 def _check_method(at: Loc, method: str, distribution: Distribution) -> None:
     """Raise a mistake where the method cannot search such a distribution."""
     if method == "grid" and distribution.size is None:
-        shown = distribution.describe()
-        text = f"method grid cannot go through {shown}; list values, or use q_uniform"
-        raise mistake(at, text)
-    weighted = isinstance(distribution, Categorical) and not distribution.even
-    if method == "bayes" and (weighted or isinstance(distribution, (Normal, Rounded))):
         text = (
-            f"method bayes cannot search {distribution.describe()}; "
-            "use values, uniform, q_uniform or log_uniform_values, or method random"
+            f"method grid cannot go through {distribution.describe()}: there is no list of "
+            "its values; give values, or min, max and a quantum q, or use method random"
         )
         raise mistake(at, text)

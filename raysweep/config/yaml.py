@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from raysweep.config.distributions import Json
-from raysweep.config.explain import found, one_line
+from raysweep.config.explain import Loc, found, one_line
 from raysweep.errors import ConfigError
 
 
@@ -42,7 +43,29 @@ _Loader.add_implicit_resolver(
 )
 
 
+class Word(NamedTuple):
+    """A boolean written as `no`, `off`, `yes` or `on`, which may have been meant as a word."""
+
+    loc: Loc
+    text: str
+    value: bool
+
+
+@dataclass(frozen=True)
+class Document:
+    """What YAML says, and the booleans in it that were written as words."""
+
+    value: Json
+    words: tuple[Word, ...]
+
+
 def read_mapping(path: Path) -> dict[str, Json]:
+    """The mapping in a YAML file. Raises ConfigError as `read_document` does."""
+    mapping: dict[str, Json] = read_document(path).value
+    return mapping
+
+
+def read_document(path: Path) -> Document:
     """The mapping in a YAML file.
 
     Raises ConfigError for a file that is missing, unreadable, not text, not YAML or no mapping.
@@ -57,17 +80,26 @@ def read_mapping(path: Path) -> dict[str, Json]:
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    document = parse_yaml(text, str(path))
-    if isinstance(document, dict):
+    document = parse_document(text, str(path))
+    if isinstance(document.value, dict):
         return document
-    shown = "nothing" if document is None else found(document)
+    shown = "nothing" if document.value is None else found(document.value)
     raise ConfigError(f"{path}: expected a mapping of keys to values, got {shown}")
 
 
 def parse_yaml(text: str, source: str) -> Json:
+    """What one YAML document says. Raises ConfigError as `parse_document` does."""
+    return parse_document(text, source).value
+
+
+def parse_document(text: str, source: str) -> Document:
     """One YAML document. Raises ConfigError, which begins with `source`, where it is not YAML."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return Document(None, ())
+        return Document(loader.construct_document(node), tuple(_words(node, (), frozenset())))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -78,3 +110,20 @@ def parse_yaml(text: str, source: str) -> Json:
         raise ConfigError(f"{source}: nested too deeply for a config") from None
     except ValueError as error:  # a date such as 2024-13-45, an integer of 5,000 digits
         raise ConfigError(f"{source}: not YAML: {error}") from None
+
+
+def _words(node: yaml.Node, loc: Loc, above: frozenset[int]) -> Iterator[Word]:
+    """The booleans below `node` that are neither `true` nor `false`."""
+    if id(node) in above:
+        return  # an alias to what it stands in
+    above = above | {id(node)}
+    if isinstance(node, yaml.ScalarNode):
+        text = node.value.lower()
+        if node.tag == "tag:yaml.org,2002:bool" and text not in ("true", "false"):
+            yield Word(loc, node.value, text in ("yes", "on"))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _words(item, (*loc, index), above)
+    elif isinstance(node, yaml.MappingNode):
+        for key, item in node.value:
+            yield from _words(item, (*loc, str(key.value)), above)

@@ -16,9 +16,9 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 class SweepStarted:
     """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
 
-    `url` is where the tracker's own server shows the project. `repeats` of the trials each share a
-    configuration. `may_end_early`: a target, or a budget of time or epochs, may end it before its
-    last trial.
+    `notices` are what to know of the config, a line each. `url` is where the tracker's own server
+    shows the project. `repeats` of the trials each share a configuration. `may_end_early`: a
+    target, or a budget of time or epochs, may end it before its last trial.
     """
 
     sweep: str
@@ -36,6 +36,7 @@ class SweepStarted:
     warning: str | None = None
     repeats: int = 1
     may_end_early: bool = False
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, SweepConfig, field_of
+from raysweep.config import Config, SweepConfig, combinations
 from raysweep.ml import files
-from raysweep.pipeline import preflight, space, stages
+from raysweep.pipeline import preflight, space, space_plan, stages
 from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.reading import tracker_for_reading
 from raysweep.pipeline.selection import Goal
+from raysweep.pipeline.space_plan import PlannedParameter
 from raysweep.pipeline.stages import Stage
 from raysweep.pipeline.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactVersion, Tracker, choose
@@ -25,15 +26,6 @@ class PlannedStage:
     name: str
     artifact: str
     ref: str | None
-
-
-@dataclass(frozen=True)
-class PlannedParameter:
-    """A swept parameter: its distribution in words, and the config field it sets."""
-
-    name: str
-    distribution: str
-    target: str
 
 
 @dataclass(frozen=True)
@@ -52,14 +44,20 @@ class Plan:
     early_terminate: str
     metric: str
     goal: Goal
+    combinations: int | None
+    first: tuple[dict[str, Any], ...]
+    notices: tuple[str, ...]
     search: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def make_plan(config: Config, name: str | None = None) -> Plan:
-    """Check the input as `run` would, and say what `run` would do. Raises UserError as it would."""
+def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
+    """Check the input as `run` would, and say what `run` would do. Raises UserError as it would.
+
+    `show`: how many of the first configurations it lists.
+    """
     config = with_project(config)
     storage = Storage(Path(config.storage))
     choice = choose(config.tracking.backend)
@@ -77,10 +75,7 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
         storage=str(storage.root),
         warning=_absent(config) if absent else None,
         stages=tuple(_stages(config, tracker, absent)),
-        space=tuple(
-            PlannedParameter(name, distribution.describe(), field_of(name))
-            for name, distribution in sweep.space().items()
-        ),
+        space=space_plan.parameters(sweep, own=True),
         method=sweep.method,
         trials=space.trial_count(config),
         epochs=space.longest_epochs(config),
@@ -89,6 +84,9 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
         else f", stopped early by {halving.describe(space.longest_epochs(config))}",
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
+        combinations=combinations(sweep),
+        first=space_plan.first(sweep, config.train.seed, show),
+        notices=config.notices,
         search=tuple(_search(sweep)),
     )
 

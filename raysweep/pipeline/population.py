@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from raysweep.config import Categorical, Config, Distribution, Steps, Uniform
+from raysweep.config import (
+    Beta,
+    Categorical,
+    Config,
+    Distribution,
+    Normal,
+    Rounded,
+    Steps,
+    Uniform,
+    count_of,
+    multiple,
+)
 from raysweep.pipeline.remote import as_actor, get
 
 FACTORS = (0.8, 1.2)
@@ -84,27 +95,25 @@ class Population:
 def nudged(distribution: Distribution, value: Any, rng: Random) -> Any:
     """`value` a little changed, within its distribution.
 
-    A range: times 0.8 or 1.2. Steps: the same, and at least one step. A choice: its neighbour.
+    A number: times 0.8 or 1.2. Steps: the same, and at least one step. A choice: its neighbour.
     """
     match distribution:
-        case Uniform(low, high):
-            return min(max(value * rng.choice(FACTORS), low), high)
         case Categorical(choices):
             held = [list(each) if isinstance(each, tuple) else each for each in choices]
-            return choices[_moved(held.index(value), rng.choice((-1, 1)), len(choices))]
-        case Steps():
-            index = round((value - distribution.min) / distribution.q)
-            factor = rng.choice(FACTORS)
-            far = round(value * (factor - 1) / distribution.q)
-            near = 1 if factor > 1 else -1
-            return distribution.at(_moved(index, far or near, distribution.size))
-    if isinstance(value, float):
-        return value * rng.choice(FACTORS)  # a bell curve has no bounds
-    return value
+            return choices[_within(held.index(value) + rng.choice((-1, 1)), (0, len(choices) - 1))]
+        case Steps() | Rounded():
+            factor, count = rng.choice(FACTORS), count_of(value, distribution.q)
+            step = round(count * (factor - 1)) or (1 if factor > 1 else -1)
+            return multiple(_within(count + step, distribution.counts), distribution.q)
+        case Uniform() | Beta():
+            return _within(value * rng.choice(FACTORS), distribution.bounds)
+        case Normal():
+            return value * rng.choice(FACTORS)
+    return value  # a constant
 
 
-def _moved(index: int, by: int, size: int) -> int:
-    return min(max(index + by, 0), size - 1)
+def _within(value: Any, bounds: tuple[float, float] | None) -> Any:
+    return value if bounds is None else min(max(value, bounds[0]), bounds[1])
 
 
 class SharedPopulation:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
 
-from raysweep.config import Categorical, Constant, Distribution, Steps, Uniform
+from raysweep.config import (
+    Beta,
+    Categorical,
+    Constant,
+    Distribution,
+    Normal,
+    Rounded,
+    Steps,
+    Uniform,
+    count_of,
+    multiple,
+)
 from raysweep.pipeline.trainable import TrialSpec
 
 
@@ -18,14 +31,68 @@ def suggest(space: Mapping[str, Distribution], trial: optuna.Trial) -> dict[str,
 
 
 def ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
-    """One value. A choice is asked for by its index: Optuna knows no lists as values."""
+    """One value. A choice is asked for by its index: Optuna knows no lists as values.
+
+    Of a shape that Optuna has not (a bell curve, a beta, a rounded one, a weighted choice) it is
+    asked for a number from 0 to 1, whose quantile is the value: its prior is then the shape.
+    """
     match distribution:
         case Constant(value):
             return value
-        case Categorical(choices):
+        case Categorical(choices, None):
             return choices[trial.suggest_categorical(name, range(len(choices)))]
         case Steps(first, last):
             return distribution.at(trial.suggest_int(name, first, last) - first)
         case Uniform(low, high, log):
             return trial.suggest_float(name, low, high, log=log)
-    raise AssertionError(f"the schema lets bayes search no {type(distribution).__name__}")
+    return distribution.quantile(trial.suggest_float(name, 0, 1))
+
+
+def answer(distribution: Distribution, value: Any) -> Any:
+    """What Optuna must answer for `ask` to make `value` of it.
+
+    Raises ValueError where the distribution has no such value.
+    """
+    match distribution:
+        case Constant(only) if only == value:
+            return value
+        case Categorical(choices, None):
+            return choices.index(value)
+        case Steps(first, last, q):
+            count = count_of(value, q)
+            if first <= count <= last and multiple(count, q) == value:
+                return count
+        case Uniform(low, high) if low <= value <= high:
+            return float(value)
+        case Categorical(choices):
+            return _probability(
+                lambda p: choices.index(distribution.quantile(p)), choices.index(value)
+            )
+        case Normal() | Beta() | Rounded():
+            return _probability(distribution.quantile, value)
+    raise ValueError(value)
+
+
+def _probability(quantile: Callable[[float], float], value: float) -> float:
+    """The middle of those that `quantile`, which never falls, makes `value` of."""
+    low = bisect_left(_Halves(quantile), value)
+    high = bisect_right(_Halves(quantile), value)
+    middle = (low + high) / 2 / _Halves.COUNT
+    if not math.isclose(quantile(middle), value, rel_tol=1e-6, abs_tol=1e-12):
+        raise ValueError(value)
+    return middle
+
+
+class _Halves:
+    """A quantile as a sorted sequence, for `bisect`: its values at multiples of 2^-40."""
+
+    COUNT = 2**40
+
+    def __init__(self, quantile: Callable[[float], float]) -> None:
+        self._quantile = quantile
+
+    def __len__(self) -> int:
+        return self.COUNT
+
+    def __getitem__(self, index: int) -> float:
+        return self._quantile(index / self.COUNT)

@@ -126,6 +126,7 @@ def _announcement(
         warning=warning,
         repeats=config.sweep.repeats,
         may_end_early=config.sweep.may_end_early,
+        notices=config.notices,
     )
 
 

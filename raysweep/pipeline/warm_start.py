@@ -19,8 +19,6 @@ from raysweep.config import (
     Constant,
     Distribution,
     SamplerConfig,
-    Steps,
-    Uniform,
     field_of,
 )
 from raysweep.config.yaml import read_mapping
@@ -28,7 +26,7 @@ from raysweep.errors import UserError
 from raysweep.pipeline.events import WarmStarted
 from raysweep.pipeline.samplers import hush
 from raysweep.pipeline.storage import Storage
-from raysweep.pipeline.suggest import suggest
+from raysweep.pipeline.suggest import answer, suggest
 from raysweep.tracking import RunRecord, Tracker
 
 
@@ -118,26 +116,6 @@ def asked(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
     return dict(trial.distributions)
 
 
-def param(distribution: Distribution, value: Any) -> Any:
-    """The answer of Optuna that `suggest` makes `value` of. Raises ValueError where there is none.
-
-    Of a choice it is its index, of steps their count.
-    """
-    match distribution:
-        case Categorical(choices):
-            return choices.index(value)
-        case Steps():
-            low, high = distribution.first, distribution.last
-            count = round((value - distribution.min) / distribution.q) + low
-            if low <= count <= high and distribution.at(count - low) == value:
-                return count
-        case Uniform(low, high) if low <= value <= high:
-            return float(value)
-        case Constant(only) if only == value:
-            return value
-    raise ValueError(value)
-
-
 def _usable(config: Config, run: RunRecord, metric: str, data: str) -> tuple[dict[str, Any], float]:
     """A trial's answers in Optuna's terms and its score. Raises _PassedOverError."""
     if metric != config.sweep.metric.name:
@@ -155,7 +133,7 @@ def _usable(config: Config, run: RunRecord, metric: str, data: str) -> tuple[dic
     for name, distribution in config.sweep.space().items():
         value = _value(run.config, name)
         try:
-            params[name] = param(_as_held(config, name, distribution), value)
+            params[name] = answer(_as_held(config, name, distribution), value)
         except (ValueError, TypeError):
             raise _PassedOverError(f"{name} outside the space") from None
     return params, float(score)
@@ -174,8 +152,8 @@ def _as_held(config: Config, name: str, distribution: Distribution) -> Distribut
     """Its values as the config holds and records them: null may be "none"."""
     fields = config.fields()
     match distribution:
-        case Categorical(choices):
-            return Categorical(tuple(fields.as_held(name, choice) for choice in choices))
+        case Categorical(choices, odds):
+            return Categorical(tuple(fields.as_held(name, choice) for choice in choices), odds)
         case Constant(value):
             return Constant(fields.as_held(name, value))
     return distribution

@@ -46,8 +46,8 @@ class LiveTable:
         if isinstance(event, SweepStarted):
             self._console.print(text.headline(event))
             self._console.print(text.recorder(event))
-            if event.warning:
-                self._console.print(Text(f"WARNING: {event.warning}", style="bold black on yellow"))
+            for warning in text.warnings(event):
+                self._console.print(Text(f"WARNING: {warning}", style="bold black on yellow"))
         elif isinstance(event, StageFinished):
             self._console.print(text.stage_line(event))
         elif isinstance(event, WarmStarted):

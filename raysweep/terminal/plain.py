@@ -38,8 +38,8 @@ class PlainLines:
 
     def _line(self, event: Event) -> str | None:
         if isinstance(event, SweepStarted):
-            warning = f"\nWARNING: {event.warning}" if event.warning else ""
-            return f"{text.headline(event)}; {text.recorder(event)}{warning}"
+            warnings = "".join(f"\nWARNING: {each}" for each in text.warnings(event))
+            return f"{text.headline(event)}; {text.recorder(event)}{warnings}"
         if isinstance(event, StageFinished):
             return text.stage_line(event)
         if isinstance(event, WarmStarted):

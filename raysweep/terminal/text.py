@@ -87,6 +87,11 @@ def warm_start_line(event: WarmStarted) -> str:
     return f"{line}; {sum(event.passed_over.values())} passed over: {reasons}"
 
 
+def warnings(start: SweepStarted) -> list[str]:
+    """What the user should know before the trials: of the config, and of the data."""
+    return [*start.notices, *([start.warning] if start.warning else [])]
+
+
 def stage_line(stage: StageFinished) -> str:
     """`load        mnist-raw:v0   reused`."""
     return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep.config import (
+    Beta,
     Categorical,
     Constant,
     Distribution,
@@ -48,17 +49,40 @@ def draws(distribution: Distribution, count: int = 4000, seed: int = 0) -> list[
         ),
         ({"min": 1, "max": 8}, Steps(1, 8), "1 … 8 in steps of 1"),
         ({"min": 1, "max": 8.0}, Uniform(1, 8), "1 … 8"),
-        ({"min": 16, "max": 130, "q": 16}, Steps(1, 8, 16), "16 … 128 in steps of 16"),
+        (
+            {"min": 16, "max": 130, "q": 16},
+            Rounded(Uniform(16, 130), 16),
+            "16 … 128 in steps of 16",
+        ),
         (
             {"min": 0.1, "max": 0.3, "q": 0.1, "distribution": "q_uniform"},
-            Steps(1, 3, 0.1),
+            Rounded(Uniform(0.1, 0.3), 0.1),
             "0.1 … 0.3 in steps of 0.1",
         ),
-        ({"min": 1.5, "max": 4, "distribution": "q_uniform"}, Steps(2, 4), "2 … 4 in steps of 1"),
+        (
+            {"min": 1.5, "max": 4, "distribution": "q_uniform"},
+            Rounded(Uniform(1.5, 4), 1),
+            "2 … 4 in steps of 1",
+        ),
         (
             {"min": 0, "max": 1, "distribution": "log_uniform"},
             Uniform(1, math.e, log=True),
             "1 … 2.71828, log-uniform",
+        ),
+        (
+            {"min": 0, "max": 1, "distribution": "inv_log_uniform"},
+            Uniform(math.exp(-1), 1, log=True),
+            "0.367879 … 1, log-uniform",
+        ),
+        (
+            {"distribution": "beta", "a": 2},
+            Beta(2, 1),
+            "beta, 0 … 1, a 2, b 1",
+        ),
+        (
+            {"distribution": "q_beta", "b": 3, "q": 0.25},
+            Rounded(Beta(1, 3), 0.25),
+            "beta, 0 … 1, a 1, b 3, in steps of 0.25",
         ),
         (
             {"min": 0.1, "max": 1, "distribution": "inv_log_uniform_values"},

@@ -27,7 +27,10 @@ KEYS: list[tuple[dict[Any, Any], str]] = [
     ({"train": {"epohcs": 3}}, "train.epohcs: unknown key; did you mean epochs?"),
     ({"data": {"zzz": 3}}, "data.zzz: unknown key; known keys here: dataset, root, train_size"),
     (sweep(metod="grid"), "sweep.metod: unknown key; did you mean method?"),
-    (sweep(project="p"), "sweep.project: not part of a sweep here; set tracking.project"),
+    (
+        sweep(project="p") | {"tracking": {"project": "q"}},
+        'sweep.project: the text "p", but tracking.project is the text "q"; leave one of them out',
+    ),
     ({"sweep": {"parameters": {}}}, "sweep.method: missing"),
     (
         sweep(early_terminate={"type": "hyperband", "min_itr": 1}),
@@ -122,13 +125,15 @@ SPACES = [
     (swept("learning_rate", sigma=-1, distribution="normal"), "sigma: expected at least 0"),
     (
         swept("learning_rate", "grid", min=0.1, max=0.2),
-        "method grid cannot go through 0.1 … 0.2; list values, or use q_uniform",
+        "method grid cannot go through 0.1 … 0.2: there is no list of its values; give values",
     ),
     (
-        swept("learning_rate", "bayes", distribution="log_normal"),
-        "method bayes cannot search log-normal, mu 0, sigma 1",
+        swept("learning_rate", "grid", distribution="q_normal"),
+        "method grid cannot go through normal, mu 0, sigma 1, in steps of 1: there is no list",
     ),
-    (swept("epochs", "bayes", values=[1, 2], probabilities=[0.5, 0.5]), "bayes cannot search"),
+    (swept("learning_rate", distribution="beta", a=0), "learning_rate.a: expected more than 0"),
+    (swept("learning_rate", distribution="beta", mu=1), "beta takes a and b, not mu"),
+    (swept("learning_rate", distribution="inv_log_uniform", min=0, max=800), "power of -800 is no"),
     (sweep(method="random"), "sweep.run_cap: missing; method random never ends by itself"),
     (sweep(early_terminate={"type": "hyperband"}), "hyperband needs min_iter, or max_iter and s"),
     (sweep(early_terminate={"type": "hyperband", "min_iter": 1, "s": 1}), "not both"),

@@ -14,9 +14,9 @@ from tuned import tune
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.pipeline.storage import Storage, SweepRecord
-from raysweep.pipeline.suggest import suggest
+from raysweep.pipeline.suggest import answer, suggest
 from raysweep.pipeline.trainable import TrialSpec
-from raysweep.pipeline.warm_start import Earlier, WarmStart, asked, param
+from raysweep.pipeline.warm_start import Earlier, WarmStart, asked
 from raysweep.tracking import ArtifactDraft, RunSpec, RunState, Tracker
 
 METRIC = "validation/accuracy"
@@ -99,9 +99,10 @@ def test_what_was_suggested_is_found_again() -> None:
     for _ in range(50):
         trial = study.ask()
         values = TrialSpec.from_config(suggest(space, trial)).overrides
-        found = {name: param(space[name], values[name]) for name in space}
+        found = {name: answer(space[name], values[name]) for name in space}
         assert found.pop("optimizer") == "SGD"
-        assert found == trial.params
+        again = TrialSpec.from_config(suggest(space, optuna.trial.FixedTrial(found))).overrides
+        assert again == values
     assert asked(space) == trial.distributions
 
 
@@ -118,7 +119,7 @@ def test_what_was_suggested_is_found_again() -> None:
 )
 def test_a_value_outside_the_space_is_no_answer(name: str, value: Any) -> None:
     with pytest.raises(ValueError):
-        param(bayes().sweep.space()[name], value)
+        answer(bayes().sweep.space()[name], value)
 
 
 def test_completed_trials_that_fit_are_taken(past: Past) -> None:
@@ -131,7 +132,7 @@ def test_completed_trials_that_fit_are_taken(past: Past) -> None:
     assert [trial.value for trial in found.trials] == [90.0, 80.0]
     assert found.trials[1].params == {
         "learning_rate": 0.02,
-        "weight_decay": 3,
+        "weight_decay": pytest.approx(0.5),  # of [0, 1]: the middle of what becomes 0.3
         "batch_size": 32,
         "model.kernel_sizes": 1,
         "schedule": 1,

@@ -225,6 +225,7 @@ def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> N
 
 
 def test_the_plan_in_a_screenful(narrow: Console) -> None:
+    values = "0.1 | " * 30 + "0.7"
     plan = Plan(
         tracker="trackio",
         reason="no W&B key is configured, so runs are kept in Trackio here",
@@ -234,13 +235,20 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
             PlannedStage("load", "mnist-raw", "mnist-raw:v0"),
             PlannedStage("initialize", "convnet", None),
         ),
-        space=(PlannedParameter("learning_rate", "0.1 | " * 30 + "0.7", "train.learning_rate"),),
+        space=(
+            PlannedParameter(
+                *("learning_rate", values, "train.learning_rate", "categorical", values, 31),
+            ),
+        ),
         method="random",
         trials=8,
         epochs=1,
         early_terminate="",
         metric=METRIC,
         goal="maximize",
+        combinations=31,
+        first=({"learning_rate": 0.25},),
+        notices=("[a] notice",),
     )
     show_plan(narrow, plan)
     text = text_of(narrow)
@@ -251,4 +259,6 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
     assert text.count("0.1") == 30
     assert "0.7" in text
     assert "train.learning_rate" in text
+    assert "WARNING: [a] notice" in text
+    assert "1  learning_rate=0.25" in text
     assert "random: 8 trials of up to 1 epoch; best by validation/accuracy (maximize)" in text

@@ -1,0 +1,86 @@
+"""Nested parameters: `optimizer: {parameters: {lr: …}}` is the dotted name `optimizer.lr`.
+
+W&B nests to any depth, and so may a file here; what follows knows dotted names alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from raysweep.config.explain import Loc, found, mistake
+
+GROUP = "parameters"
+"""The key that makes a parameter a group of them."""
+
+DEEPEST = 50
+"""Levels of groups: a file that holds itself would have no end."""
+
+
+def flatten(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted name → what the file says of it, in the file's order.
+
+    Raises pydantic's ValidationError, with the place below `parameters`, for a group that has other
+    keys or no parameters, and for a name given twice.
+    """
+    flat: dict[str, Any] = {}
+    for name, at, given in _walk(parameters, (), ()):
+        if name in flat:
+            raise mistake(at, f"{name} is given twice, nested and dotted; leave one of them out")
+        flat[name] = given
+    return flat
+
+
+def written_places(parameters: Any) -> dict[int | str | None, Loc]:
+    """Dotted name → the keys below `parameters` that lead to it, as the file is written.
+
+    What cannot be read is left out: `flatten` says what is wrong with it.
+    """
+    places: dict[int | str | None, Loc] = {}
+    try:
+        for name, at, _ in _walk(parameters, (), ()):
+            places.setdefault(name, at)
+    except ValueError:  # pydantic's ValidationError is one
+        pass
+    return places
+
+
+def as_written(parameters: Any, at: Loc) -> Callable[[Loc], Loc]:
+    """Turns a place that begins with `at` and a dotted name into the place in the file."""
+    places = written_places(parameters)
+
+    def written(loc: Loc) -> Loc:
+        name = loc[len(at)] if loc[: len(at)] == at and len(loc) > len(at) else None
+        return (*at, *places[name], *loc[len(at) + 1 :]) if name in places else loc
+
+    return written
+
+
+def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Loc, Any]]:
+    """(dotted name, its place, what is said of it) of every parameter, depth first."""
+    if not isinstance(given, Mapping):
+        raise mistake(at, "expected a mapping of parameters")
+    if len(names) > DEEPEST:
+        raise mistake((), f"groups more than {DEEPEST} deep: does the file hold itself?")
+    for key, below in given.items():
+        if names and not isinstance(key, str):
+            raise mistake((*at, str(key)), f"expected text for a key, got {found(key)}")
+        here, name = (*at, key), (*names, str(key))
+        if not isinstance(below, Mapping) or GROUP not in below:
+            _refuse_bare_group(here, below)
+            yield (key if not names else ".".join(name)), here, below
+            continue
+        if others := [other for other in below if other != GROUP]:
+            text = f"beside `{GROUP}`, which makes {key} a group; a group takes no other key"
+            raise mistake((*here, str(others[0])), text)
+        if below[GROUP] == {}:
+            raise mistake((*here, GROUP), "a group without parameters")
+        yield from _walk(below[GROUP], (*here, GROUP), name)
+
+
+def _refuse_bare_group(at: Loc, given: Any) -> None:
+    """`optimizer: {lr: {…}}`: none of a parameter's keys but `value` holds a mapping."""
+    bare = isinstance(given, Mapping) and given and "value" not in given
+    if bare and all(isinstance(each, Mapping) for each in given.values()):
+        text = f"holds no {GROUP}; parameters of a group go below its key `{GROUP}`"
+        raise mistake(at, text)

@@ -1,0 +1,96 @@
+"""What a user should know of a sweep that is no error: keys not used, values not as they look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysweep.config.explain import Loc, one_line, place
+from raysweep.config.nesting import written_places
+from raysweep.config.numerals import coerced
+from raysweep.config.sweep import AGENT_KEYS
+from raysweep.config.yaml import Word
+
+
+@dataclass(frozen=True)
+class Notices:
+    """Lines that travel with a config and are no part of it: any two compare as equal."""
+
+    lines: tuple[str, ...] = field(default=(), compare=False)
+
+
+def notices(
+    sweep: Any, at: Loc, words: Sequence[Word], origin: Callable[[Loc], str]
+) -> tuple[str, ...]:
+    """One line for each thing to know of `sweep`, which is as it was read and stands at `at`.
+
+    `words` are the booleans that were written as words, anywhere; `origin(loc)` prefixes a line
+    with whose it is.
+    """
+    if not isinstance(sweep, Mapping):
+        return ()
+    found = [*_not_used(sweep), *_numerals(sweep), *_booleans(sweep, at, words)]
+    return tuple(
+        one_line(f"{origin((*at, *loc))}{place((*at, *loc))}: {text}") for loc, text in found
+    )
+
+
+def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
+    """One line for all of them."""
+    if unused := [key for key in sweep if key in AGENT_KEYS]:
+        first, *others = unused
+        nor = f", nor {', nor '.join(others)}" if others else ""
+        yield (first,), f"not used{nor}: W&B's own agents alone are steered by that"
+
+
+def _numerals(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
+    for loc, parameter in _parameters(sweep):
+        values = parameter.get("values")
+        if not isinstance(values, (list, tuple)):
+            continue
+        pairs = zip(values, coerced(values), strict=True)
+        texts = [json.dumps(text) for text, number in pairs if text is not number]
+        if texts:
+            taken = "text, taken as a number" if len(texts) == 1 else "texts, taken as numbers"
+            yield (*loc, "values"), f"{', '.join(texts)} beside numbers: {taken}"
+
+
+def _booleans(
+    sweep: Mapping[str, Any], at: Loc, words: Sequence[Word]
+) -> Iterator[tuple[Loc, str]]:
+    for loc, parameter in _parameters(sweep):
+        for key in ("value", "values"):
+            here = (*at, *loc, key)
+            given = parameter.get(key)
+            listed = given if isinstance(given, (list, tuple)) else [given]
+            found = [
+                f"{word.text} is {'true' if word.value else 'false'}"
+                for word in words
+                if word.loc[: len(here)] == here and word.value in _flat(listed)
+            ]
+            if found:
+                yield (*loc, key), f"in YAML {', '.join(found)}; put a word in quotes to keep it"
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """The booleans in `values`, at any depth of lists; a list that holds itself has an end."""
+    stack, seen = [values], set()
+    while stack:
+        each = stack.pop()
+        if isinstance(each, bool):
+            yield each
+        elif isinstance(each, (list, tuple)) and id(each) not in seen:
+            seen.add(id(each))
+            stack.extend(each)
+
+
+def _parameters(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, Mapping[str, Any]]]:
+    """(place below the sweep, what is said there) of each parameter."""
+    for at in written_places(sweep.get("parameters")).values():
+        given: Any = sweep["parameters"]
+        for key in at:
+            given = given[key]
+        if isinstance(given, Mapping):
+            yield ("parameters", *at), given
