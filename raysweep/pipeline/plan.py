@@ -53,6 +53,7 @@ class Plan:
     metric: str
     goal: Goal
     search: tuple[str, ...] = ()
+    may_end_early: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,6 +91,7 @@ def make_plan(config: Config, name: str | None = None) -> Plan:
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
         search=tuple(_search(sweep)),
+        may_end_early=sweep.may_end_early,
     )
 
 

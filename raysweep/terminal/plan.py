@@ -26,9 +26,10 @@ def show_plan(console: Console, plan: Plan) -> None:
     for parameter in plan.space:
         space.add_row(parameter.name, parameter.distribution, parameter.target)
     console.print(space)
+    most = "at most " if plan.may_end_early else ""
     trials = text.plural(plan.trials, "trial")
     console.print(
-        f"\n{plan.method}: {trials} of up to {text.plural(plan.epochs, 'epoch')}"
+        f"\n{plan.method}: {most}{trials} of up to {text.plural(plan.epochs, 'epoch')}"
         f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
     )
     for line in plan.search:
