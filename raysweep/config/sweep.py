@@ -41,8 +41,9 @@ AGENT_KEYS = (
 )
 """Keys that say what W&B's own agents and launch queues would start. A notice tells of them."""
 
-MOST_CONFIGURATIONS = 10_000
-"""Of a sweep that only its time ends: as many as the largest grid."""
+MOST_CONFIGURATIONS = 1000
+"""Of a sweep that only its time ends. Random's are drawn before the first one starts: 50 µs each,
+several times over. For more there is `run_cap`."""
 
 
 class Metric(Section):

@@ -48,6 +48,7 @@ class Plan:
     first: tuple[dict[str, Any], ...]
     notices: tuple[str, ...]
     search: tuple[str, ...] = ()
+    may_end_early: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +89,7 @@ def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
         first=space_plan.first(sweep, config.train.seed, show),
         notices=config.notices,
         search=tuple(_search(sweep)),
+        may_end_early=sweep.may_end_early,
     )
 
 

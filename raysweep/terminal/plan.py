@@ -31,9 +31,10 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(stages)
     console.print()
     _show_parameters(console, plan.space)
+    most = "at most " if plan.may_end_early else ""
     trials = text.plural(plan.trials, "trial")
     console.print(
-        f"\n{plan.method}: {trials} of up to {text.plural(plan.epochs, 'epoch')}"
+        f"\n{plan.method}: {most}{trials} of up to {text.plural(plan.epochs, 'epoch')}"
         f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
     )
     for line in plan.search:

@@ -83,7 +83,7 @@ def test_trials_in_all(sweep: Callable[..., SweepResult]) -> None:
 
 
 def test_time_in_all(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random, which without a run_cap has 10,000 trials at most. An hour passes in an epoch."""
+    """Random, which without a run_cap has 1000 trials at most. An hour passes in an epoch."""
     hours = [0.0]
 
     def watch(event: Event) -> None:

@@ -62,7 +62,7 @@ def test_a_population_that_cannot_be_is_told_in_one_line(
         ({"max_trials": 7, "repeats": 2}, 4),
         ({"max_trials": 7, "max_epochs_total": 6}, 6),
         ({"max_time": "1h", "max_epochs_total": 6}, 6),
-        ({"max_time": "1h"}, 10_000),
+        ({"max_time": "1h"}, 1000),
         ({"method": "grid", "parameters": {"epochs": {"values": [1, 2]}}, "max_trials": 1}, None),
     ],
 )

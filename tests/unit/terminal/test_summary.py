@@ -262,3 +262,26 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
     assert "WARNING: [a] notice" in text
     assert "1  learning_rate=0.25" in text
     assert "random: 8 trials of up to 1 epoch; best by validation/accuracy (maximize)" in text
+
+
+def test_the_plan_of_a_search_with_a_budget(narrow: Console) -> None:
+    plan = Plan(
+        tracker="trackio",
+        reason="",
+        storage="runs",
+        warning=None,
+        stages=(),
+        space=(),
+        method="bayes",
+        trials=8,
+        epochs=1,
+        early_terminate="",
+        metric=METRIC,
+        goal="maximize",
+        search=("sampler gp", "ends after 90 s"),
+        may_end_early=True,
+    )
+    show_plan(narrow, plan)
+    *_, first, second, third = text_of(narrow).splitlines()
+    assert first.startswith("bayes: at most 8 trials of up to 1 epoch")
+    assert (second, third) == ("sampler gp", "ends after 90 s")
