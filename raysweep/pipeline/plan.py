@@ -43,9 +43,9 @@ class Plan:
     early_terminate: str
     metric: str
     goal: Goal
-    combinations: int | None
-    first: tuple[dict[str, Any], ...]
-    notices: tuple[str, ...]
+    combinations: int | None = None
+    first: tuple[dict[str, Any], ...] = ()
+    notices: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -66,7 +66,7 @@ def test_every_suggestion_fits_the_field_it_sets(bayes: Config) -> None:
 
 def test_the_edges_of_a_distribution_can_be_suggested(bayes: Config) -> None:
     space = bayes.sweep.space()
-    ends = {"learning_rate": 1e-4, "label_smoothing": 0.5, "weight_decay": 5, "batch_size": 16}
+    ends = {"learning_rate": 1e-4, "label_smoothing": 0.5, "weight_decay": 1, "batch_size": 16}
     choices = {"model.kernel_sizes": 1, "schedule": 1, "shuffle": 1}
     trial = optuna.trial.FixedTrial(ends | choices)
     assert TrialSpec.from_config(suggest(space, trial)).overrides == {

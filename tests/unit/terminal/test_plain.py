@@ -47,6 +47,16 @@ def test_each_line_is_there_when_its_event_was_told() -> None:
             assert len(stream.getvalue()) > len(before)
 
 
+def test_what_to_know_of_the_config_is_told_before_the_data() -> None:
+    stream = io.StringIO()
+    PlainLines(stream)(started(notices=("s.yaml: one", "s.yaml: two"), warning="no data"))
+    assert stream.getvalue().splitlines()[1:] == [
+        "WARNING: s.yaml: one",
+        "WARNING: s.yaml: two",
+        "WARNING: no data",
+    ]
+
+
 def test_a_share_of_a_gpu_is_said() -> None:
     stream = io.StringIO()
     PlainLines(stream)(started(trials=1, gpus=0.25, cpus=0.5, epochs=1))

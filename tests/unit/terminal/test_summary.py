@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console
 from terminal_sweep import METRIC, trial
 
-from raysweep.pipeline.plan import Plan, PlannedParameter, PlannedStage
+from raysweep.pipeline.plan import Plan, PlannedStage
 from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
+from raysweep.pipeline.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal.console import open_console
-from raysweep.terminal.plan import show_plan
+from raysweep.terminal.plan import show_plan, show_space
 from raysweep.terminal.summary import show_best, show_result, show_sweeps
 
 LONG_ERROR = "RuntimeError: [/tmp/x] " + "a long story " * 20 + "with an end"
@@ -179,6 +180,7 @@ def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> N
 
 
 def test_the_plan_in_a_screenful(narrow: Console) -> None:
+    many = "0.1 | " * 30 + "0.7"
     plan = Plan(
         tracker="trackio",
         reason="no W&B key is configured, so runs are kept in Trackio here",
@@ -188,13 +190,20 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
             PlannedStage("load", "mnist-raw", "mnist-raw:v0"),
             PlannedStage("initialize", "convnet", None),
         ),
-        space=(PlannedParameter("learning_rate", "0.1 | " * 30 + "0.7", "train.learning_rate"),),
+        space=(
+            PlannedParameter(
+                "learning_rate", many, "train.learning_rate", "categorical", many, size=31
+            ),
+        ),
         method="random",
         trials=8,
         epochs=1,
         early_terminate="",
         metric=METRIC,
         goal="maximize",
+        combinations=31,
+        first=({"learning_rate": 0.3}, {"learning_rate": 0.4}),
+        notices=("a.yaml: sweep.program: not used",),
     )
     show_plan(narrow, plan)
     text = text_of(narrow)
@@ -206,3 +215,31 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
     assert "0.7" in text
     assert "train.learning_rate" in text
     assert "random: 8 trials of up to 1 epoch; best by validation/accuracy (maximize)" in text
+    assert text.splitlines()[0] == "WARNING: a.yaml: sweep.program: not used"
+    assert text.splitlines()[-5:] == [
+        "the space has 31 combinations",
+        "",
+        "first to run:",
+        "1  learning_rate=0.3",
+        "2  learning_rate=0.4",
+    ]
+
+
+def test_a_space_alone_says_how_it_ends_and_what_bayes_does(pipe: Console) -> None:
+    one = PlannedParameter("lr", "1 | 2", None, "categorical", "1 | 2", 2)
+    show_space(pipe, SpacePlan("bayes", None, (one,), 2, ()))
+    show_space(pipe, SpacePlan("grid", 1, (one,), 2, ({"lr": 1},)))
+    lines = [line.rstrip() for line in text_of(pipe).splitlines() if line.strip()]
+    assert lines == [
+        "parameter  distribution  range",
+        "lr         categorical   1 | 2",
+        "bayes: no run_cap, so it would not end by itself",
+        "the space has 2 combinations",
+        "bayes chooses each configuration as it goes, from the results so far",
+        "parameter  distribution  range",
+        "lr         categorical   1 | 2",
+        "grid: 1 trial",
+        "the space has 2 combinations",
+        "first to run:",
+        "1  lr=1",
+    ]
