@@ -42,7 +42,7 @@ def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
     if unused := [key for key in sweep if key in AGENT_KEYS]:
         first, *others = unused
         nor = f", nor {', nor '.join(others)}" if others else ""
-        yield (first,), f"not used{nor}: W&B's own agents alone are steered by that"
+        yield (first,), f"not used{nor}: only W&B's own agents read that"
 
 
 def _numerals(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:

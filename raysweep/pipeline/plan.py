@@ -44,9 +44,9 @@ class Plan:
     early_terminate: str
     metric: str
     goal: Goal
-    combinations: int | None
-    first: tuple[dict[str, Any], ...]
-    notices: tuple[str, ...]
+    combinations: int | None = None
+    first: tuple[dict[str, Any], ...] = ()
+    notices: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     may_end_early: bool = False
 

@@ -245,6 +245,63 @@ def test_the_plan_for_people_is_on_stderr(call: Any, storage: Path) -> None:
     assert str(storage) in answer.err
 
 
+OTHERS = """
+program: train.py
+method: grid
+metric: {name: mAP}
+parameters: {opt: {parameters: {lr: {values: ["0.1", 0.2, 0.3]}}}}
+"""
+
+
+def test_another_programs_sweep_file_is_planned_by_itself(
+    call: Any, storage: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "other.yaml", OTHERS)
+    answer = call("plan", "--sweep", path, "--space-only", "--show", "2")
+    assert (answer.code, answer.out) == (0, "")
+    assert "opt.lr" in answer.err
+    assert "grid: 3 trials" in answer.err
+    assert answer.err.count("WARNING: ") == 2
+    assert answer.err.splitlines()[-2:] == ["1  opt.lr=0.1", "2  opt.lr=0.2"]
+    plan = json.loads(call("plan", "--sweep", path, "--space-only", "--json").out)
+    assert plan["combinations"] == len(plan["first"]) == 3
+    assert len(plan["notices"]) == 2
+    assert call("plan", "--sweep", path).complaint.startswith(f"{path}: sweep.metric.name: ")
+    assert not storage.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], [*DIGITS, "--sweep", "x.yaml"]])
+def test_a_space_alone_is_that_of_a_sweep_file(call: Any, arguments: list[str]) -> None:
+    assert "give --sweep FILE and no config" in call("plan", "--space-only", *arguments).complaint
+
+
+def test_a_wrong_sweep_file_is_no_space(call: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "s.yaml", "method: grid\nparameter: {}")
+    complaint = call("plan", "--sweep", path, "--space-only").complaint
+    assert complaint == f"{path}: parameter: unknown key; did you mean parameters?"
+
+
+def test_a_plan_of_a_run_tells_what_to_know_of_its_files(call: Any, tmp_path: Path) -> None:
+    text = "kind: x\nmethod: grid\nparameters: {shuffle: {value: yes}}"
+    path = write(tmp_path / "s.yaml", text)
+    answer = call("plan", *DIGITS, "--sweep", path)
+    assert answer.err.count(f"WARNING: {path}: sweep.") == 2
+    told = json.loads(call("plan", *DIGITS, "--sweep", path, "--json").out)["notices"]
+    assert len(told) == 2
+
+
+def test_a_space_alone_needs_nothing_heavy(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.yaml", "method: random\nparameters: {x: {distribution: q_beta}}")
+    heavy = ("ray", "torch", "optuna", "numpy", "scipy", "wandb", "trackio", "pandas")
+    show = f"""
+import sys
+from raysweep import cli
+assert cli.main(["plan", "--sweep", {str(path)!r}, "--space-only"]) == 0
+print(sorted(set({heavy!r}) & sys.modules.keys()))
+"""
+    assert python("-c", show, check=True).stdout == "[]\n"
+
+
 CHATTY = """
 import os, sys
 from raysweep import cli

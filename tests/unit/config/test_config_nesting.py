@@ -125,7 +125,7 @@ TOLD: list[tuple[str, list[str]]] = [
     ("parameters: {a: {values: [1, 2]}}", []),
     (
         "program: t.py\nkind: sweep\ncommand: [python]\nparameters: {}",
-        ["program: not used, nor kind, nor command: W&B's own agents alone are steered by that"],
+        ["program: not used, nor kind, nor command: only W&B's own agents read that"],
     ),
     (
         'parameters: {g: {parameters: {a: {values: ["0.1", 0.2, "1e-3", -4]}}}}',
@@ -165,7 +165,7 @@ def test_a_configs_notices_travel_with_it_and_are_no_part_of_it(tmp_path: Path) 
     path = write(tmp_path, text)
     config = load_config(path, ["sweep.parameters.shuffle={value: off}"])
     assert config.notices == (
-        f"{path}: sweep.kind: not used: W&B's own agents alone are steered by that",
+        f"{path}: sweep.kind: not used: only W&B's own agents read that",
         f"{path}: sweep.parameters.learning_rate.values: "
         '"0.1" beside numbers: text, taken as a number',
         "--set sweep.parameters.shuffle={value: off}: sweep.parameters.shuffle.value: "

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.config import Config, apply, enumerate_trials, field_of
+from raysweep.config import (
+    Config,
+    SweepConfig,
+    apply,
+    combinations,
+    configurations,
+    enumerate_trials,
+    field_of,
+)
 from raysweep.errors import ConfigError
 
 quick = settings(deadline=None, max_examples=60)
@@ -102,6 +110,45 @@ def test_a_space_of_few_rounded_values_ends() -> None:
     parameters = {"epochs": {"min": 1, "max": 3, "distribution": "q_log_uniform_values"}}
     trials = enumerate_trials(config("random", parameters, 50))
     assert sorted(trial["epochs"] for trial in trials) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "size"),
+    [
+        ({"epochs": {"values": [1, 2, 3], "probabilities": [0.7, 0.2, 0.1]}}, 3),
+        ({"model.dropout": {"min": 0.1, "max": 0.4, "q": 0.1}}, 4),
+        ({"model.dropout": {"distribution": "q_beta", "a": 2, "b": 2, "q": 0.4}}, 3),
+        (
+            {
+                "epochs": {"values": [1, 2], "probabilities": [0.9, 0.1]},
+                "batch_size": {"distribution": "q_log_uniform_values", "min": 8, "max": 32, "q": 8},
+                "shuffle": {"values": [True, False]},
+            },
+            16,
+        ),
+    ],
+    ids=["weighted", "rounded", "q_beta", "all"],
+)
+def test_random_ends_when_a_space_of_uneven_values_is_exhausted(
+    parameters: dict[str, Any], size: int
+) -> None:
+    trials = enumerate_trials(config("random", parameters, 500))
+    assert unique(trials) == len(trials) == size
+
+
+@pytest.mark.parametrize("kind", ["q_uniform", "q_log_uniform_values"])
+def test_a_grid_goes_through_the_multiples_of_a_quantum(kind: str) -> None:
+    parameters = {"batch_size": {"distribution": kind, "min": 8, "max": 40, "q": 16}}
+    trials = enumerate_trials(config("grid", parameters, 100))
+    assert [trial["batch_size"] for trial in trials] == [16, 32]
+
+
+def test_configurations_are_lazy_where_there_is_no_cap() -> None:
+    sweep = SweepConfig.model_validate(
+        {"method": "random", "parameters": {"anything": {"distribution": "normal"}}}
+    )
+    assert len(list(itertools.islice(configurations(sweep, seed=0), 7))) == 7
+    assert combinations(sweep) is None
 
 
 def test_a_sweep_without_parameters_is_one_trial() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pipeline_workshop import digits_config, open_store, run_stages
 
-from raysweep.config import Config
+from raysweep.config import Config, enumerate_trials
 from raysweep.errors import UserError
 from raysweep.pipeline.plan import Plan, make_plan
 from raysweep.pipeline.stages import SweepIdentity
@@ -109,6 +109,10 @@ def test_the_plan_says_what_would_be_searched(plan_of: Callable[..., Plan], stor
         ("learning_rate", "0.001 … 0.1, log-uniform", "train.learning_rate"),
         ("model.dropout", "0.3 | 0.5", "model.dropout"),
     ]
+    assert [(p.kind, p.range, p.size) for p in plan.space] == [
+        ("log_uniform_values", "0.001 … 0.1", None),
+        ("categorical", "0.3 | 0.5", 2),
+    ]
     assert (plan.method, plan.trials, plan.epochs) == ("random", 6, 3)
     assert (plan.metric, plan.goal) == ("validation/loss", "minimize")
     assert "hyperband (at epoch 1, 2, 1 in 2 goes on)" in plan.early_terminate
@@ -140,6 +144,17 @@ def test_the_plan_says_what_steers_the_search(plan_of: Callable[..., Plan]) -> N
     )
 
 
+@pytest.mark.parametrize("method", ["random", "grid", "bayes"])
+def test_the_plan_lists_the_very_trials_that_run_first(storage: Path, method: str) -> None:
+    parameters = {"epochs": {"values": [1, 2, 3]}, "model.dropout": {"values": [0.1, 0.2]}}
+    sweep = {"method": method, "run_cap": 4, "parameters": parameters}
+    config = stored_in(storage, digits_config(sweep=sweep))
+    plan = make_plan(config, show=3)
+    assert list(plan.first) == ([] if method == "bayes" else enumerate_trials(config)[:3])
+    assert plan.combinations == 6
+    assert make_plan(config, show=0).first == ()
+
+
 @pytest.mark.parametrize(
     ("fallback", "outcome"), [("digits", "digits would stand in"), (None, "stop")]
 )
@@ -169,7 +184,7 @@ def test_a_plan_refuses_what_a_run_would(plan_of: Callable[..., Plan], storage: 
 PLAN = """
 import sys
 from pathlib import Path
-from raysweep.config import Config
+from raysweep.config import Config, enumerate_trials
 from raysweep.pipeline.plan import make_plan
 config = {"data": {"dataset": "digits"}, "storage": sys.argv[1], "tracking": {"backend": "trackio"}}
 make_plan(Config.from_dict(config))

@@ -78,6 +78,16 @@ def test_a_clone_is_said() -> None:
     )
 
 
+def test_what_to_know_of_the_config_is_told_before_the_data() -> None:
+    stream = io.StringIO()
+    PlainLines(stream)(started(notices=("s.yaml: one", "s.yaml: two"), warning="no data"))
+    assert stream.getvalue().splitlines()[1:] == [
+        "WARNING: s.yaml: one",
+        "WARNING: s.yaml: two",
+        "WARNING: no data",
+    ]
+
+
 def test_a_share_of_a_gpu_is_said() -> None:
     stream = io.StringIO()
     PlainLines(stream)(started(trials=1, gpus=0.25, cpus=0.5, epochs=1))

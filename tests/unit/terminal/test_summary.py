@@ -12,10 +12,11 @@ from rich.console import Console
 from terminal_sweep import METRIC, trial
 
 from raysweep.pipeline.events import TrialUpdated
-from raysweep.pipeline.plan import Plan, PlannedParameter, PlannedStage
+from raysweep.pipeline.plan import Plan, PlannedStage
 from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
+from raysweep.pipeline.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal.console import open_console
-from raysweep.terminal.plan import show_plan
+from raysweep.terminal.plan import show_plan, show_space
 from raysweep.terminal.summary import show_best, show_result, show_sweeps
 
 LONG_ERROR = "RuntimeError: [/tmp/x] " + "a long story " * 20 + "with an end"
@@ -225,7 +226,7 @@ def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> N
 
 
 def test_the_plan_in_a_screenful(narrow: Console) -> None:
-    values = "0.1 | " * 30 + "0.7"
+    many = "0.1 | " * 30 + "0.7"
     plan = Plan(
         tracker="trackio",
         reason="no W&B key is configured, so runs are kept in Trackio here",
@@ -237,7 +238,7 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
         ),
         space=(
             PlannedParameter(
-                *("learning_rate", values, "train.learning_rate", "categorical", values, 31),
+                "learning_rate", many, "train.learning_rate", "categorical", many, size=31
             ),
         ),
         method="random",
@@ -247,8 +248,8 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
         metric=METRIC,
         goal="maximize",
         combinations=31,
-        first=({"learning_rate": 0.25},),
-        notices=("[a] notice",),
+        first=({"learning_rate": 0.3}, {"learning_rate": 0.4}),
+        notices=("a.yaml: sweep.program: not used",),
     )
     show_plan(narrow, plan)
     text = text_of(narrow)
@@ -259,9 +260,15 @@ def test_the_plan_in_a_screenful(narrow: Console) -> None:
     assert text.count("0.1") == 30
     assert "0.7" in text
     assert "train.learning_rate" in text
-    assert "WARNING: [a] notice" in text
-    assert "1  learning_rate=0.25" in text
     assert "random: 8 trials of up to 1 epoch; best by validation/accuracy (maximize)" in text
+    assert text.splitlines()[0] == "WARNING: a.yaml: sweep.program: not used"
+    assert text.splitlines()[-5:] == [
+        "the space has 31 combinations",
+        "",
+        "first to run:",
+        "1  learning_rate=0.3",
+        "2  learning_rate=0.4",
+    ]
 
 
 def test_the_plan_of_a_search_with_a_budget(narrow: Console) -> None:
@@ -282,6 +289,27 @@ def test_the_plan_of_a_search_with_a_budget(narrow: Console) -> None:
         may_end_early=True,
     )
     show_plan(narrow, plan)
-    *_, first, second, third = text_of(narrow).splitlines()
+    *_, first, second, third, last = text_of(narrow).splitlines()
     assert first.startswith("bayes: at most 8 trials of up to 1 epoch")
     assert (second, third) == ("sampler gp", "ends after 90 s")
+    assert last == "bayes chooses each configuration as it goes, from the results so far"
+
+
+def test_a_space_alone_says_how_it_ends_and_what_bayes_does(pipe: Console) -> None:
+    one = PlannedParameter("lr", "1 | 2", None, "categorical", "1 | 2", 2)
+    show_space(pipe, SpacePlan("bayes", None, (one,), 2, ()))
+    show_space(pipe, SpacePlan("grid", 1, (one,), 2, ({"lr": 1},)))
+    lines = [line.rstrip() for line in text_of(pipe).splitlines() if line.strip()]
+    assert lines == [
+        "parameter  distribution  range",
+        "lr         categorical   1 | 2",
+        "bayes: no run_cap, so it would not end by itself",
+        "the space has 2 combinations",
+        "bayes chooses each configuration as it goes, from the results so far",
+        "parameter  distribution  range",
+        "lr         categorical   1 | 2",
+        "grid: 1 trial",
+        "the space has 2 combinations",
+        "first to run:",
+        "1  lr=1",
+    ]
