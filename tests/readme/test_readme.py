@@ -19,6 +19,8 @@ import pytest
 import wandb
 
 from raysweep.arguments import parser
+from raysweep.config import Config
+from raysweep.config.yaml import parse_yaml
 
 from commands import REPOSITORY, mnist_folder, raysweep
 from ray_head import ray_head
@@ -26,11 +28,12 @@ from sweeps import stored
 from wandb_server import WandbServer, end, lent
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, text: str = README) -> list[str]:
     """The fenced blocks of that language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def in_wandb(command: str, server: WandbServer) -> str:
@@ -152,15 +155,26 @@ def test_a_second_sweep_on_mnist_would_reuse_the_three_stages(
     }
 
 
-def test_what_it_points_to_exists() -> None:
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert targets
-    assert [target for target in targets if not (REPOSITORY / target).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_it_points_to_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_its_commands_parse() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_its_commands_parse(page: Path) -> None:
     """Quicker than running them: an option that was renamed fails here first."""
-    commands = re.findall(r"^\$ python -m raysweep (.+)$", README, flags=re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ python -m raysweep (.+)$", text, flags=re.MULTILINE)
     assert commands
     for command in commands:
         assert parser().parse_args(shlex.split(command)).command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_its_configs_are_ones(page: Path) -> None:
+    found = blocks("yaml", page.read_text(encoding="utf-8"))
+    assert found
+    for block in found:
+        Config.from_dict(parse_yaml(block, page.name))
