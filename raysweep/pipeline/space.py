@@ -72,6 +72,16 @@ def longest_epochs(config: Config) -> int:
         int(value)
         for name, distribution in config.sweep.space().items()
         if field_of(name) == "train.epochs"
-        for _, value in distribution.edges()
+        for value in _epochs(config, name, distribution)
     ]
     return max(swept, default=config.train.epochs)
+
+
+def _epochs(config: Config, name: str, distribution: Distribution) -> list[Any]:
+    """Values that the longest trial's is among. A bell curve has no last one: of a list of trials
+    it is the longest there, and bayes would have to go 8 sigma out to pass what is given here."""
+    if distribution.size is not None:
+        return [value for _, value in distribution.edges()]
+    if config.sweep.method == "bayes":
+        return [distribution.quantile(1.0)]
+    return [trial[name] for trial in enumerate_trials(config)]

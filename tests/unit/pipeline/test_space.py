@@ -110,3 +110,15 @@ def test_a_vast_random_space_costs_only_its_draws(make_config: Make) -> None:
 def test_the_longest_trial(make_config: Make, parameters: dict[str, Any], longest: int) -> None:
     sweep = {"method": "grid", "parameters": parameters}
     assert space.longest_epochs(make_config(sweep=sweep)) == longest
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_no_trial_is_longer_than_the_longest_where_epochs_have_no_bound(
+    make_config: Make, method: str
+) -> None:
+    curve = {"distribution": "q_normal", "mu": 20, "sigma": 2}
+    sweep = {"method": method, "run_cap": 20, "parameters": {"epochs": curve}}
+    longest = space.longest_epochs(make_config(sweep=sweep))
+    drawn = enumerate_trials(make_config(sweep={**sweep, "method": "random"}))
+    assert longest >= max(trial["epochs"] for trial in drawn) > 20
+    assert longest <= 40
