@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from random import Random
-from typing import Any
-
-from raysweep.config.quanta import multiple
+from typing import Any, ClassVar
 
 Json = Any
 """A value that `json.dumps` takes."""
@@ -137,11 +135,12 @@ class Categorical(Distribution):
 
 @dataclass(frozen=True)
 class Steps(Distribution):
-    """`first` × `q` to `last` × `q` in steps of `q`, equally likely; whole numbers where `q` is."""
+    """The whole numbers from `first` to `last`, equally likely."""
 
     first: int
     last: int
-    q: int | float = 1
+
+    q: ClassVar[int] = 1
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -149,31 +148,23 @@ class Steps(Distribution):
         return self.first, self.last
 
     @property
-    def min(self) -> int | float:
-        return multiple(self.first, self.q)
-
-    @property
-    def max(self) -> int | float:
-        return multiple(self.last, self.q)
-
-    @property
     def size(self) -> int:
         return self.last - self.first + 1
 
-    def at(self, index: int) -> int | float:
-        return multiple(self.first + index, self.q)
+    def at(self, index: int) -> int:
+        return self.first + index
 
-    def sample(self, rng: Random) -> int | float:
-        return multiple(rng.randint(self.first, self.last), self.q)
+    def sample(self, rng: Random) -> int:
+        return rng.randint(self.first, self.last)
 
-    def quantile(self, p: float) -> int | float:
+    def quantile(self, p: float) -> int:
         return self.at(min(math.floor(Fraction(p) * self.size), self.size - 1))
 
     def span(self) -> str:
-        return f"{show(self.min)} … {show(self.max)} in steps of {show(self.q)}"
+        return f"{self.first} … {self.last}"
 
     def edges(self) -> Edges:
-        return ((("min",), self.min), (("max",), self.max))
+        return ((("min",), self.first), (("max",), self.last))
 
 
 def show(value: Json) -> str:

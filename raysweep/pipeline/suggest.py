@@ -18,8 +18,6 @@ from raysweep.config import (
     Rounded,
     Steps,
     Uniform,
-    count_of,
-    multiple,
 )
 from raysweep.pipeline.trainable import TrialSpec
 
@@ -58,10 +56,8 @@ def answer(distribution: Distribution, value: Any) -> Any:
             return value
         case Categorical(choices, None):
             return choices.index(value)
-        case Steps(first, last, q):
-            count = count_of(value, q)
-            if first <= count <= last and multiple(count, q) == value:
-                return count
+        case Steps(first, last) if first <= value <= last and value == int(value):
+            return int(value)
         case Uniform(low, high) if low <= value <= high:
             return float(value)
         case Categorical(choices):
