@@ -25,3 +25,8 @@ def mnist_root() -> Path:
     if root is None:
         pytest.skip("the real MNIST is not here; RAYSWEEP_TEST_DATA names its folder")
     return root
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: another worker does the rest meanwhile."""
+    items.sort(key=lambda item: item.path.parent.name != "readme")

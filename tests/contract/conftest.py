@@ -131,9 +131,11 @@ def _ray_in_this_process() -> Any:
     return RemoteStore
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _end_store_processes() -> Iterator[None]:
-    yield
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End what the modules here share, before a test elsewhere starts a Ray of its own."""
+    if nextitem is not None and nextitem.path.parent == item.path.parent:
+        return
     if _ray_in_this_process.cache_info().currsize:
         import ray
 
