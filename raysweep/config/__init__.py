@@ -16,6 +16,7 @@ from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config
 from raysweep.config.sections import (
     DataConfig,
+    EvaluateConfig,
     ModelConfig,
     PreprocessConfig,
     ResourcesConfig,
@@ -24,6 +25,13 @@ from raysweep.config.sections import (
 )
 from raysweep.config.space import apply, enumerate_trials
 from raysweep.config.sweep import EarlyTerminate, Metric, SweepConfig
+from raysweep.config.target_sections import (
+    DataTarget,
+    EvaluateTarget,
+    ModelTarget,
+    Target,
+    TrainTarget,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -32,10 +40,14 @@ __all__ = [
     "Config",
     "Constant",
     "DataConfig",
+    "DataTarget",
     "Distribution",
     "EarlyTerminate",
+    "EvaluateConfig",
+    "EvaluateTarget",
     "Metric",
     "ModelConfig",
+    "ModelTarget",
     "Normal",
     "Parameter",
     "PreprocessConfig",
@@ -43,8 +55,10 @@ __all__ = [
     "Rounded",
     "Steps",
     "SweepConfig",
+    "Target",
     "TrackingConfig",
     "TrainConfig",
+    "TrainTarget",
     "Uniform",
     "apply",
     "enumerate_trials",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from raysweep.config import targets
 from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, one_line
 from raysweep.config.fields import field_of
@@ -43,6 +44,8 @@ def load_config(
     Raises ConfigError, in one line, for whatever is wrong with any of them.
     """
     document = read_mapping(path) if path is not None else {}
+    if path is not None:
+        targets.look_in(path.parent)
     if sweep_file is None and path is not None and isinstance(document.get("sweep"), str):
         sweep_file = path.parent / Path(document["sweep"]).expanduser()
     if sweep_file is not None:

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, WrapValidator, model_validator
 
-from raysweep.config import fit
+from raysweep.config import fit, targets
 from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, to_config_error
 from raysweep.config.fields import Fields
 from raysweep.config.parameter import Parameter
 from raysweep.config.sections import (
     DataConfig,
+    EvaluateConfig,
     ModelConfig,
     PreprocessConfig,
     ResourcesConfig,
@@ -23,6 +24,13 @@ from raysweep.config.sections import (
     TrainConfig,
 )
 from raysweep.config.sweep import GOALS, EarlyTerminate, Metric, SweepConfig
+from raysweep.config.target_sections import (
+    DataTarget,
+    EvaluateTarget,
+    ModelTarget,
+    Target,
+    TrainTarget,
+)
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ConfigError
 
@@ -38,14 +46,42 @@ MNIST_SWEEP = SweepConfig(
 )
 """The default sweep. A config that gives `sweep` replaces it whole; no key of it shines through."""
 
+SWEPT_SECTIONS = ("data", "preprocess", "model", "train")
+"""The sections whose fields may differ from trial to trial."""
+
+
+def _part(name: str, built_in: type[Section]) -> WrapValidator:
+    """The section `name`: with `target` the one made from its signature, else the built-in one."""
+
+    def choose(given: Any, _: Callable[[Any], Any]) -> Section:
+        if isinstance(given, Target):
+            return given
+        if isinstance(given, Mapping) and "target" in given:
+            return targets.section_of(name, given)
+        return built_in.model_validate(given)
+
+    return WrapValidator(choose)
+
 
 class Config(Section):
-    """Everything that a sweep is made of. Frozen; `apply` and `from_dict` make new ones."""
+    """Everything that a sweep is made of. Frozen; `apply` and `from_dict` make new ones.
 
-    data: DataConfig = DataConfig()
+    `data`, `model`, `train` and `evaluate` may each be of one's own: see `config.targets`.
+    """
+
+    data: Annotated[SerializeAsAny[DataConfig | DataTarget], _part("data", DataConfig)] = (
+        DataConfig()
+    )
     preprocess: PreprocessConfig = PreprocessConfig()
-    model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
+    model: Annotated[SerializeAsAny[ModelConfig | ModelTarget], _part("model", ModelConfig)] = (
+        ModelConfig()
+    )
+    train: Annotated[SerializeAsAny[TrainConfig | TrainTarget], _part("train", TrainConfig)] = (
+        TrainConfig()
+    )
+    evaluate: Annotated[
+        SerializeAsAny[EvaluateConfig | EvaluateTarget], _part("evaluate", EvaluateConfig)
+    ] = EvaluateConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
 
@@ -54,14 +90,43 @@ class Config(Section):
 
     sweep: SweepConfig = MNIST_SWEEP
 
+    @model_validator(mode="before")
+    @classmethod
+    def _preprocess_is_for_pictures(cls, given: Any) -> Any:
+        """Data of one's own is left as it is, unless the config says otherwise."""
+        if not isinstance(given, dict) or not _has_target(given.get("data")):
+            return given
+        asked = given.get("preprocess", {})
+        if not isinstance(asked, dict):
+            return given
+        return {**given, "preprocess": {"normalize": False, "expand_dims": False, **asked}}
+
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
-        fit.check(self.sweep, self.fields(), GOALS)
+        fit.check(self.sweep, self.fields(), self.goals())
         return self
 
     def fields(self) -> Fields:
         """What may differ from trial to trial; all else is the whole sweep's."""
-        return Fields({"train": type(self.train), "model": type(self.model)})
+        return Fields({name: getattr(self, name) for name in SWEPT_SECTIONS})
+
+    def goals(self) -> Mapping[str, str]:
+        """The metrics that a trial reports each epoch → which way is better."""
+        if isinstance(self.train, TrainTarget):
+            metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
+            return metrics
+        return GOALS
+
+    def targets(self) -> list[str]:
+        """The import paths of its parts of one's own."""
+        sections = (getattr(self, name) for name in targets.PARTS)
+        return [section.target for section in sections if isinstance(section, Target)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A section that was made from a signature has no module to be found in: it is made again,
+        in a process that may not know yet where its target lies."""
+        homes = [targets.home(path.partition(":")[0]).parent for path in self.targets()]
+        return _restored, (self.to_dict(), [str(folder) for folder in homes])
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Json]) -> Config:
@@ -85,6 +150,16 @@ def parse(document: Mapping[str, Json], origin: Callable[[Loc], str]) -> Config:
         return Config.model_validate(document)
     except ValidationError as error:
         raise to_config_error(error, Config, origin) from None
+
+
+def _restored(document: dict[str, Json], folders: list[str]) -> Config:
+    for folder in folders:
+        targets.look_in(Path(folder))
+    return Config.from_dict(document)
+
+
+def _has_target(section: Any) -> bool:
+    return isinstance(section, Target) or (isinstance(section, dict) and "target" in section)
 
 
 def _mapping(given: Any) -> Mapping[str, Json]:
