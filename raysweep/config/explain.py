@@ -62,7 +62,7 @@ def explained(error: ValidationError, model: type[BaseModel]) -> ValidationError
 def to_config_error(
     error: ValidationError, root: type[BaseModel], origin: Callable[[Loc], str]
 ) -> ConfigError:
-    """The first problem of `error` as a ConfigError; `origin(loc)`, its prefix, says whose it is."""
+    """The first problem of `error` as a ConfigError; `origin(loc)` is its prefix: whose it is."""
     first = _first(error)
     where = f"{place(first['loc'])}: " if first["loc"] else ""
     return ConfigError(one_line(f"{origin(first['loc'])}{where}{problem(first, root)}"))

@@ -64,7 +64,7 @@ class TrainTarget(Target):
     one (`raysweep.ml.training.Trainer`) and change its loss and its scores."""
 
     epochs: Annotated[int, Field(ge=1)]
-    """Passes over the training examples: what early stopping counts. Its default is the target's."""
+    """Passes over the training examples, which early stopping counts."""
 
     seed: Seed = 0
     """Seeds the search, and, hashed with each trial's own values, each trial."""
