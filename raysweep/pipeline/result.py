@@ -44,12 +44,16 @@ class Best:
     metrics: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Of the winner's model on the test split: mean cross-entropy in nats, accuracy in percent."""
+class Scores(dict[str, float]):
+    """Of the winner's model on the test split, by name; also as attributes: `scores.accuracy`.
 
-    loss: float
-    accuracy: float
+    The built-in evaluation's are `loss` (mean cross-entropy, nats) and `accuracy` (percent).
+    """
+
+    def __getattr__(self, name: str) -> float:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"no score {name}; there are {', '.join(self) or 'none'}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class SweepResult:
                 "config": dict(self.best.config),
                 "metrics": without_nan(self.best.metrics),
             },
-            "test": without_nan(vars(self.test)),
+            "test": without_nan(self.test),
             "links": dict(self.links),
             "unsent": list(self.unsent),
             "wall_s": round(self.wall_s, 3),

@@ -15,14 +15,15 @@ import torch
 
 from raysweep.config import Config
 from raysweep.ml import datasets
-from raysweep.ml.convnet import ConvNet
+from raysweep.ml.compute import use_threads
+from raysweep.ml.protocols import BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.seeds import derive_seed
-from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer, TrainSettings, use_threads
 from raysweep.ml.weights import load_weights, save_weights
+from raysweep.pipeline import parts
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
 from raysweep.pipeline.selection import best_epoch, without_nan
-from raysweep.pipeline.space import sweeps_the_model
+from raysweep.pipeline.space import sweeps
 from raysweep.pipeline.stages import INITIALIZED_MODEL
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState
 from raysweep.version import __version__
@@ -120,22 +121,20 @@ class TrialSession:
 
     def _load(self, run: Run) -> Trainer:
         context, config = self._context, self._config
-        data = run.use_artifact(context.data.ref)
-        model = run.use_artifact(context.model(config.model.model_dump(mode="json")).ref)
+        versions = context.versions(config)
+        data = run.use_artifact(versions.data.ref)
+        model = run.use_artifact(versions.model.ref)
         self._used = {data.name: data, model.name: model}
         data_folder = fetch(context.tracker, data.ref, context.inputs)
         model_folder = fetch(context.tracker, model.ref, context.inputs)
         use_threads(context.threads)
-        network = ConvNet(**config.model.model_dump(exclude={"seed"}))
+        network = parts.make_network(config.model)
         network.load_state_dict(load_weights(model_folder / INITIALIZED_MODEL))
-        return Trainer(
-            network,
+        splits = (
             datasets.read_split(data_folder / "training.pt"),
             datasets.read_split(data_folder / "validation.pt"),
-            TrainSettings(**config.train.model_dump(exclude={"seed"})),
-            seed=self._seed(),
-            device=context.device(),
         )
+        return parts.make_trainer(config.train, network, splits, self._seed(), context.device())
 
     def _seed(self) -> int:
         """From the sweep's seed and the trial's config; not from what changes no random draw."""
@@ -144,11 +143,12 @@ class TrialSession:
         return derive_seed("trial", train, config.model.model_dump(mode="json"))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
-        for event in trainer.epoch():
-            if isinstance(event, BatchLoss):
-                row = {"epoch": event.epoch, "train/loss": event.loss}
-                run.log(row, step=event.examples)
-        assert isinstance(event, EpochMetrics), "an epoch ends with its metrics"
+        last: object = None
+        for last in trainer.epoch():
+            if isinstance(last, BatchLoss):
+                row = {"epoch": last.epoch, "train/loss": last.loss}
+                run.log(row, step=last.examples)
+        event = parts.check_metrics(self._config, last)
         metrics = event.as_metrics()
         validation = {key: value for key, value in metrics.items() if key != "train/loss"}
         run.log(validation, step=event.examples)
@@ -203,9 +203,14 @@ class TrialSession:
             return run.log_artifact(draft)
 
     def _requested(self) -> list[str]:
-        """What the exact versions were resolved from; a swept model is asked for by its config."""
-        swept = sweeps_the_model(self._context.config)
-        return [f"{name}:latest" for name in self._used if not (swept and name == "convnet")]
+        """What the exact versions were resolved from; a swept one is asked for by its config."""
+        config = self._context.config
+        stages = ("preprocess", "initialize")
+        return [
+            f"{name}:latest"
+            for name, stage in zip(self._used, stages, strict=True)
+            if not sweeps(stage, config)
+        ]
 
     def _end(self, state: RunState, error: str | None = None) -> None:
         self._closed = True
