@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 
 import torch
@@ -41,9 +41,10 @@ class RandomState:
         self._keep()
         self._stack.close()
 
-    def _forked(self) -> torch.random.fork_rng:  # type: ignore[valid-type]
+    def _forked(self) -> AbstractContextManager[None]:
         devices = [each.index or 0 for each in self._cuda]
-        return torch.random.fork_rng(devices=devices)
+        forked: AbstractContextManager[None] = torch.random.fork_rng(devices=devices)
+        return forked
 
     def _keep(self) -> None:
         self._cpu_state = torch.get_rng_state()

@@ -28,6 +28,10 @@ class PlannedStage:
     ref: str | None
 
 
+Loading = tuple[PlannedStage, ArtifactVersion | None]
+"""The load stage, and the version that it would reuse."""
+
+
 @dataclass(frozen=True)
 class PlannedParameter:
     """A swept parameter: its distribution in words, and the config field it sets."""
@@ -115,18 +119,26 @@ def _is_there(data: DataConfig) -> bool:
 
 def _stages(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
     """Each stage once for each distinct setting; what an unknown input decides is not guessed."""
+    loaded: dict[str, Loading] = {}
+
+    def loading(trial: Config) -> Loading:
+        key = repr(trial.data)
+        if key not in loaded:  # the files are read, for their digests
+            loaded[key] = _loading(trial.data, tracker)
+        return loaded[key]
+
     bayes = config.sweep.method == "bayes"
     planned: list[PlannedStage] = []
     if bayes and space.sweeps("load", config):
         planned.append(PlannedStage("load", f"{config.data.label}-raw, {FOR_EACH}", None))
     else:
-        planned += [_loading(trial, tracker)[0] for trial in space.distinct(config, "data")]
+        planned += [loading(trial)[0] for trial in space.distinct(config, "data")]
     if bayes and space.sweeps("preprocess", config):
         name = f"{config.data.label}-preprocess, {FOR_EACH}"
         planned.append(PlannedStage("preprocess", name, None))
     else:
         trials = space.distinct(config, "data", "preprocess")
-        planned += [_preprocessing(trial, tracker) for trial in trials]
+        planned += [_preprocessing(trial, loading(trial)[1], tracker) for trial in trials]
     if bayes and space.sweeps("initialize", config):
         name = stages.model_name(config.model.model_dump(mode="json"))
         planned.append(PlannedStage("initialize", f"{name}, one for each architecture", None))
@@ -134,11 +146,7 @@ def _stages(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
     return planned + [_initializing(trial, tracker) for trial in space.distinct(config, "model")]
 
 
-def _loading(
-    config: Config, tracker: Tracker | None
-) -> tuple[PlannedStage, ArtifactVersion | None]:
-    """The stage, and the version that it would reuse."""
-    data = config.data
+def _loading(data: DataConfig | DataTarget, tracker: Tracker | None) -> Loading:
     if isinstance(data, DataTarget) or not _is_there(data):
         return PlannedStage("load", f"{data.label}-raw", None), None
     stage = stages.load_stage(data.dataset, data.resolved_root(), data.train_size)
@@ -146,8 +154,9 @@ def _loading(
     return _planned(stage, raw), raw
 
 
-def _preprocessing(config: Config, tracker: Tracker | None) -> PlannedStage:
-    raw = _loading(config, tracker)[1]
+def _preprocessing(
+    config: Config, raw: ArtifactVersion | None, tracker: Tracker | None
+) -> PlannedStage:
     if raw is None:
         return PlannedStage("preprocess", f"{config.data.label}-preprocess", None)
     stage = stages.preprocess_stage(raw, config.preprocess.model_dump(mode="json"))

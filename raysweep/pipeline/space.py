@@ -74,7 +74,9 @@ def _listed(distribution: Distribution) -> list[Any]:
         return edges
     if distribution.size <= MOST_SETTINGS:
         return [distribution.at(i) for i in range(distribution.size)]
-    return edges + [distribution.at(i) for i in range(MOST_SETTINGS)]
+    first = [distribution.at(i) for i in range(MOST_SETTINGS)]
+    distinct_values = {json.dumps(value): value for value in (*edges, *first)}.values()
+    return list(distinct_values)[:MOST_SETTINGS]
 
 
 def longest_epochs(config: Config) -> int:
