@@ -7,24 +7,22 @@ from pathlib import Path
 import pytest
 
 from raysweep import run_sweep
-from raysweep.tracking import Tracker
 
 from sweeps import HAS_LOCAL_MODE, digits, grid, runs_by_job, stored
 
 pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 
-SWEEP = grid(data__train_size=[300, 600], preprocess__normalize=[True, False], epochs=[1])
 
-
-def raw_of(tracker: Tracker, data: str) -> str:
-    raw: str = tracker.artifact(data).metadata["raw"]
-    return raw
-
-
-def test_each_trial_has_its_own_data_and_the_winner_is_scored_on_its_own(tmp_path: Path) -> None:
-    sweep = {**SWEEP, "metric": {"name": "train/loss"}}
-    result = run_sweep(digits(sweep), storage=tmp_path, local_mode=True)
-    tracker = stored(tmp_path).tracker()
+def test_each_trial_has_its_own_data_and_the_winner_is_scored_on_its_own(
+    tmp_path: Path, mini_fashion: Path
+) -> None:
+    config = digits(
+        grid(data__dataset=["digits", "FashionMNIST"], preprocess__normalize=[True, False]),
+        data={"root": str(mini_fashion), "train_size": 200},
+        train={"epochs": 1},
+    )
+    result = run_sweep(config, storage=tmp_path / "runs", local_mode=True)
+    tracker = stored(tmp_path / "runs").tracker()
     jobs = runs_by_job(tracker, result.sweep)
     counts = {job: len(runs) for job, runs in jobs.items()}
     assert counts == {
@@ -33,30 +31,17 @@ def test_each_trial_has_its_own_data_and_the_winner_is_scored_on_its_own(tmp_pat
     assert result.cached_stages == ()
     for run in jobs["train"]:
         data = tracker.artifact(run.used[0])
+        name = run.config["data"]["dataset"].lower()
+        assert data.name == f"{name}-preprocess"
+        assert data.metadata["raw"] == f"{name}-raw:v0"
         assert data.metadata["normalize"] == run.config["preprocess"]["normalize"]
-        raw = tracker.artifact(raw_of(tracker, data.ref))
-        assert raw.metadata["sizes"][0] == run.config["data"]["train_size"]
         model = tracker.artifact(run.logged[0])
+        assert model.metadata["used"] == {data.name: data.version, "convnet": "v0"}
         assert model.metadata["requested"] == ["convnet:latest"], "the data is swept"
 
     best = tracker.artifact(result.best.artifact)
-    data = f"digits-preprocess:{best.metadata['used']['digits-preprocess']}"
+    (name,) = (each for each in best.metadata["used"] if each.endswith("-preprocess"))
     (report,) = jobs["report"]
-    assert set(report.used) == {data, best.ref}
-    name, _, version = raw_of(tracker, data).partition(":")
-    assert result.artifacts == {name: version, **best.metadata["used"]}
-
-    again = run_sweep(digits(sweep), storage=tmp_path, local_mode=True)
-    assert again.cached_stages == ("initialize", "load", "preprocess")
-    assert again.artifacts == result.artifacts
-
-
-def test_the_data_set_is_swept(tmp_path: Path, mini_fashion: Path) -> None:
-    config = digits(
-        grid(data__dataset=["digits", "FashionMNIST"], epochs=[1]),
-        data={"root": str(mini_fashion), "train_size": 40},
-    )
-    result = run_sweep(config, storage=tmp_path / "runs", local_mode=True)
-    tracker = stored(tmp_path / "runs").tracker()
-    used = [run.used[0] for run in runs_by_job(tracker, result.sweep)["train"]]
-    assert used == ["digits-preprocess:v0", "fashionmnist-preprocess:v0"]
+    assert set(report.used) == {f"{name}:{best.metadata['used'][name]}", best.ref}
+    raw = name.replace("-preprocess", "-raw")
+    assert result.artifacts == {raw: "v0", **best.metadata["used"]}

@@ -172,9 +172,8 @@ def test_other_data_cannot_be_compared(
 ) -> None:
     better = train("trial-0000", 0.01)
     other = run_stages(workshop.tracker, workshop.sweep, make_config(data={"train_size": 600}))[1]
-    worse = train(
-        "trial-0001", 1e-7, versions=FixedVersions(TrialVersions(other.artifact, workshop.model))
-    )
+    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    worse = train("trial-0001", 1e-7, versions=versions)
     report_on(workshop, worse, "if_better", sweep="one")
     report = report_on(workshop, better, "if_better", sweep="two")
     assert not report.promoted

@@ -55,7 +55,7 @@ def result() -> SweepResult:
         cached_stages=(),
         trials=TrialCounts.of(list(rows)),
         best=Best("trial-0002", "trained-model:v2", rows[2].overrides, rows[2].best or {}),
-        test=Scores(0.123456, 91.2345),
+        test=Scores(loss=0.123456, accuracy=91.2345),
         wall_s=75.0,
         folder=LONG_PATH.parents[1],
         model_path=LONG_PATH,
