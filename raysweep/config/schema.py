@@ -117,16 +117,19 @@ class Config(Section):
             return metrics
         return GOALS
 
-    def targets(self) -> list[str]:
-        """The import paths of its parts of one's own."""
+    def own_modules(self) -> list[Path]:
+        """The packages (folders) and modules (files) that its parts of one's own lie in; not those
+        that are installed, as they have to be everywhere."""
         sections = (getattr(self, name) for name in targets.PARTS)
-        return [section.target for section in sections if isinstance(section, Target)]
+        found = [targets.home(each.target) for each in sections if isinstance(each, Target)]
+        installed = {"site-packages", "dist-packages"}
+        return [path for path in dict.fromkeys(found) if installed.isdisjoint(path.parts)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A section that was made from a signature has no module to be found in: it is made again,
         in a process that may not know yet where its target lies."""
-        homes = [targets.home(path.partition(":")[0]).parent for path in self.targets()]
-        return _restored, (self.to_dict(), [str(folder) for folder in homes])
+        folders = [str(path.parent) for path in self.own_modules()]
+        return _restored, (self.to_dict(), folders)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Json]) -> Config:

@@ -76,9 +76,9 @@ def look_in(folder: Path) -> None:
         sys.path.append(path)
 
 
-def home(module: str) -> Path:
-    """Where `module`'s top-level package lies: its folder, or the one file that it is."""
-    top = importlib.import_module(module.partition(".")[0])
+def home(path: str) -> Path:
+    """Where the top-level package of the target `path` lies: its folder, or the one file."""
+    top = importlib.import_module(path.partition(":")[0].partition(".")[0])
     if top.__file__ is None:  # a namespace package: a folder without __init__.py
         return Path(next(iter(top.__path__)))
     file = Path(top.__file__)

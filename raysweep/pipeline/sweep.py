@@ -59,7 +59,10 @@ def run_sweep(
     url = connect(tracking.project, tracking.entity) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
     try:
-        with signals.watched(), cluster.connect(address, local_mode=local_mode, verbose=verbose):
+        ray_there = cluster.connect(
+            address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
+        )
+        with signals.watched(), ray_there:
             resources = cluster.resources(config, space.trial_count(config))
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:

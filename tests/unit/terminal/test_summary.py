@@ -140,7 +140,8 @@ def test_piped_every_sweep_is_one_line(pipe: Console) -> None:
     assert header.split("  ")[0] == "sweep"
     assert [line.split()[0] for line in lines] == [*NAMES, name]
     assert lines[0].split() == [
-        NAMES[0], "2026-11-23", "09:15", "trackio", "8", "trained-model:v12", "98.77", "%",
+        NAMES[0], "2026-11-23", "09:15", "trackio", "8", "trained-model:v12",
+        "accuracy", "98.77", "%",
     ]  # fmt: skip
     assert lines[2].split()[-3:] == ["–", "none", "–"]
 
