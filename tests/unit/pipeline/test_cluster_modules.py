@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_own_modules_are_sent_to_a_cluster(asked: dict[str, Any], tmp_path: Path) -> None:
     modules = [tmp_path / "my_pkg", tmp_path / "nets.py"]
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
+        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
         with cluster.connect(address, local_mode=False, verbose=True, modules=modules):
             pass
     assert asked["runtime_env"] == {"py_modules": [str(path) for path in modules]}
