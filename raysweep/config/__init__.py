@@ -13,6 +13,7 @@ from raysweep.config.sampler import SamplerConfig
 from raysweep.config.schema import Config
 from raysweep.config.sections import (
     DataConfig,
+    EvaluateConfig,
     ModelConfig,
     PreprocessConfig,
     ResourcesConfig,
@@ -21,6 +22,13 @@ from raysweep.config.sections import (
 )
 from raysweep.config.space import apply, combinations, configurations, enumerate_trials
 from raysweep.config.sweep import Metric, SweepConfig
+from raysweep.config.target_sections import (
+    DataTarget,
+    EvaluateTarget,
+    ModelTarget,
+    Target,
+    TrainTarget,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -30,10 +38,14 @@ __all__ = [
     "Config",
     "Constant",
     "DataConfig",
+    "DataTarget",
     "Distribution",
     "EarlyTerminate",
+    "EvaluateConfig",
+    "EvaluateTarget",
     "Metric",
     "ModelConfig",
+    "ModelTarget",
     "Normal",
     "Parameter",
     "PbtConfig",
@@ -43,8 +55,10 @@ __all__ = [
     "SamplerConfig",
     "Steps",
     "SweepConfig",
+    "Target",
     "TrackingConfig",
     "TrainConfig",
+    "TrainTarget",
     "Uniform",
     "apply",
     "combinations",

@@ -53,24 +53,33 @@ def mistake(loc: Loc, text: str) -> ValidationError:
     )
 
 
+def explained(error: ValidationError, model: type[BaseModel]) -> ValidationError:
+    """The first problem of `error` in the words that `model`, whose it is, allows."""
+    first = _first(error)
+    return mistake(first["loc"], problem(first, model))
+
+
 def to_config_error(
     error: ValidationError,
     root: type[BaseModel],
     origin: Callable[[Loc], str],
     written: Callable[[Loc], Loc] = tuple,
 ) -> ConfigError:
-    """The first problem of `error` as a ConfigError; `origin(loc)`, its prefix, says whose it is.
+    """The first problem of `error` as a ConfigError; `origin(loc)` is its prefix: whose it is.
 
     `written(loc)` is where the value stands in the file, whose parameters may be nested.
-    An unknown key goes first: where a required key is misspelt, pydantic also reports it missing.
     """
-    details = sorted(
-        error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
-    )
-    first = details[0]
+    first = _first(error)
     loc = written(first["loc"])
     where = f"{place(loc)}: " if loc else ""
     return ConfigError(one_line(f"{origin(loc)}{where}{problem(first, root)}"))
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """An unknown key goes first: where a required key is misspelt, pydantic also reports it
+    missing."""
+    details = error.errors(include_url=False)
+    return min(details, key=lambda each: each["type"] != "extra_forbidden")
 
 
 def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
@@ -123,7 +132,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _nearest_key(loc: Loc, root: type[BaseModel]) -> str:
     """A hint for an unknown key: its nearest sibling, or the section that has such a key."""
-    key, known = str(loc[-1]), list(_model_at(loc[:-1], root).model_fields)
+    model = _model_at(loc[:-1], root)
+    key, known = str(loc[-1]), [*model.model_fields]
+    if getattr(model, "takes_target", False):
+        known.append("target")
     at_root = [
         f"{section}.{key}"
         for section, field in root.model_fields.items()

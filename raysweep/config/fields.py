@@ -22,40 +22,54 @@ def field_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Fields:
-    """What may differ from trial to trial: the fields of `sections`, by the sections' names."""
+    """What may differ from trial to trial: the fields of `sections`, by the sections' names.
 
-    sections: Mapping[str, type[Section]]
+    A section comes with its values: what one field takes is asked with the others as they are.
+    """
+
+    sections: Mapping[str, Section]
 
     def name_problem(self, name: str) -> str | None:
         """What is wrong with a parameter's name, or None if it names a field that may be swept."""
         section, _, field = field_of(name).partition(".")
-        if section in self.sections and field in self.sections[section].model_fields:
+        if section in self.sections and field in self._swept(section):
             return None
+        if section in self.sections and field in self.sections[section].fixed:
+            return f"{section}.{field} is the whole sweep's, and cannot differ between trials"
         if "." in name and section not in self.sections:
-            sweepable = " and ".join(self.sections)
+            *others, last = self.sections
+            sweepable = f"{', '.join(others)} and {last}"
             return f"only fields of {sweepable} can be swept, and {section} is none of them"
         if "." not in name and (elsewhere := self._elsewhere(name)):
             return f"unknown parameter; did you mean {elsewhere}?"
-        bare = self.sections["train"].model_fields
+        bare = self._swept("train")
         hint = nearest(name, self._names()) or f"; a bare name is one of {', '.join(bare)}"
         return f"unknown parameter{hint}"
 
     def value_problem(self, name: str, value: Json) -> str | None:
         """Why the field that `name` sets does not take `value`, or None if it does."""
-        section, _, field = field_of(name).partition(".")
-        model = self.sections[section]
         try:
-            model.model_validate({field: value})
+            self._with(name, value)
         except ValidationError as error:
-            return problem(error.errors(include_url=False)[0], model)
+            section = field_of(name).partition(".")[0]
+            return problem(error.errors(include_url=False)[0], type(self.sections[section]))
         return None
 
     def as_held(self, name: str, value: Json) -> Json:
         """`value` as its field holds it, for comparing: 1 and 1.0 may be the same, or null and
         "none"."""
+        field = field_of(name).partition(".")[2]
+        return self._with(name, value).model_dump(mode="json")[field]
+
+    def _with(self, name: str, value: Json) -> Section:
+        """The section of `name` with that field changed."""
         section, _, field = field_of(name).partition(".")
-        held = self.sections[section].model_validate({field: value})
-        return held.model_dump(mode="json")[field]
+        held = self.sections[section]
+        return type(held).model_validate({**dict(held), field: value})
+
+    def _swept(self, section: str) -> list[str]:
+        model = type(self.sections[section])
+        return [field for field in model.model_fields if field not in model.fixed]
 
     def _elsewhere(self, bare: str) -> str | None:
         """The dotted name that a bare one was meant as."""
@@ -66,6 +80,6 @@ class Fields:
         """Every name that may be swept, those of `train` bare."""
         return [
             field if section == "train" else f"{section}.{field}"
-            for section, model in self.sections.items()
-            for field in model.model_fields
+            for section in self.sections
+            for field in self._swept(section)
         ]

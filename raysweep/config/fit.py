@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from raysweep.config.distributions import Categorical, Distribution
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
+from raysweep.config.sections import Section
 from raysweep.config.sweep import Metric, SweepConfig
+from raysweep.config.target_sections import Target
 
 
 def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
@@ -35,6 +37,14 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
         if (first := owner.setdefault(field_of(name), name)) != name:
             raise mistake(at, f"sets {field_of(name)}, which the parameter {first} sets already")
         _check_values(at, name, parameter.build(), fields)
+
+
+def check_population(sweep: SweepConfig, train: Section) -> None:
+    """Raise a mistake where pbt is asked of a trainer that cannot go on from another's state."""
+    if sweep.pbt is None or not isinstance(train, Target) or hasattr(train.part(), "adopt"):
+        return
+    text = f"{train.target} cannot go on as another trial: it has no adopt(state)"
+    raise mistake(("sweep", "pbt"), f"{text}; derive it from raysweep.ml.training.Trainer")
 
 
 def _check_metric(metric: Metric, goals: Mapping[str, str]) -> None:

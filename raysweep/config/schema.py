@@ -6,9 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 
-from raysweep.config import fit
+from raysweep.config import fit, targets
 from raysweep.config.distributions import Json
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
@@ -18,6 +25,7 @@ from raysweep.config.notices import Notices, notices
 from raysweep.config.parameter import Parameter
 from raysweep.config.sections import (
     DataConfig,
+    EvaluateConfig,
     ModelConfig,
     PreprocessConfig,
     ResourcesConfig,
@@ -26,6 +34,13 @@ from raysweep.config.sections import (
     TrainConfig,
 )
 from raysweep.config.sweep import GOALS, Metric, SweepConfig
+from raysweep.config.target_sections import (
+    DataTarget,
+    EvaluateTarget,
+    ModelTarget,
+    Target,
+    TrainTarget,
+)
 from raysweep.config.yaml import Word, read_document
 from raysweep.errors import ConfigError
 
@@ -41,14 +56,42 @@ MNIST_SWEEP = SweepConfig(
 )
 """The default sweep. A config that gives `sweep` replaces it whole; no key of it shines through."""
 
+SWEPT_SECTIONS = ("data", "preprocess", "model", "train")
+"""The sections whose fields may differ from trial to trial."""
+
+
+def _part(name: str, built_in: type[Section]) -> WrapValidator:
+    """The section `name`: with `target` the one made from its signature, else the built-in one."""
+
+    def choose(given: Any, _: Callable[[Any], Any]) -> Section:
+        if isinstance(given, Target):
+            return given
+        if isinstance(given, Mapping) and "target" in given:
+            return targets.section_of(name, given)
+        return built_in.model_validate(given)
+
+    return WrapValidator(choose)
+
 
 class Config(Section):
-    """Everything that a sweep is made of. Frozen; `apply` and `from_dict` make new ones."""
+    """Everything that a sweep is made of. Frozen; `apply` and `from_dict` make new ones.
 
-    data: DataConfig = DataConfig()
+    `data`, `model`, `train` and `evaluate` may each be of one's own: see `config.targets`.
+    """
+
+    data: Annotated[SerializeAsAny[DataConfig | DataTarget], _part("data", DataConfig)] = (
+        DataConfig()
+    )
     preprocess: PreprocessConfig = PreprocessConfig()
-    model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
+    model: Annotated[SerializeAsAny[ModelConfig | ModelTarget], _part("model", ModelConfig)] = (
+        ModelConfig()
+    )
+    train: Annotated[SerializeAsAny[TrainConfig | TrainTarget], _part("train", TrainConfig)] = (
+        TrainConfig()
+    )
+    evaluate: Annotated[
+        SerializeAsAny[EvaluateConfig | EvaluateTarget], _part("evaluate", EvaluateConfig)
+    ] = EvaluateConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
 
@@ -69,14 +112,47 @@ class Config(Section):
     def _project_of_the_sweep(cls, given: Any) -> Any:
         return _with_the_sweeps_project(given) if isinstance(given, dict) else given
 
+    @model_validator(mode="before")
+    @classmethod
+    def _preprocess_is_for_pictures(cls, given: Any) -> Any:
+        """Data of one's own is left as it is, unless the config says otherwise."""
+        if not isinstance(given, dict) or not _has_target(given.get("data")):
+            return given
+        asked = given.get("preprocess", {})
+        if not isinstance(asked, dict):
+            return given
+        return {**given, "preprocess": {"normalize": False, "expand_dims": False, **asked}}
+
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
-        fit.check(self.sweep, self.fields(), GOALS)
+        fit.check(self.sweep, self.fields(), self.goals())
+        fit.check_population(self.sweep, self.train)
         return self
 
     def fields(self) -> Fields:
         """What may differ from trial to trial; all else is the whole sweep's."""
-        return Fields({"train": type(self.train), "model": type(self.model)})
+        return Fields({name: getattr(self, name) for name in SWEPT_SECTIONS})
+
+    def goals(self) -> Mapping[str, str]:
+        """The metrics that a trial reports each epoch → which way is better."""
+        if isinstance(self.train, TrainTarget):
+            metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
+            return metrics
+        return GOALS
+
+    def own_modules(self) -> list[Path]:
+        """The packages (folders) and modules (files) that its parts of one's own lie in; not those
+        that are installed, as they have to be everywhere."""
+        sections = (getattr(self, name) for name in targets.PARTS)
+        found = [targets.home(each.target) for each in sections if isinstance(each, Target)]
+        installed = {"site-packages", "dist-packages"}
+        return [path for path in dict.fromkeys(found) if installed.isdisjoint(path.parts)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A section that was made from a signature has no module to be found in: it is made again,
+        in a process that may not know yet where its target lies."""
+        folders = [str(path.parent) for path in self.own_modules()]
+        return _restored, (self.to_dict(), folders)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Json]) -> Config:
@@ -132,6 +208,16 @@ def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:
         if here is not None:
             tracking[key] = here
     return {**document, "tracking": tracking} if tracking else document
+
+
+def _restored(document: dict[str, Json], folders: list[str]) -> Config:
+    for folder in folders:
+        targets.look_in(Path(folder))
+    return Config.from_dict(document)
+
+
+def _has_target(section: Any) -> bool:
+    return isinstance(section, Target) or (isinstance(section, dict) and "target" in section)
 
 
 def _mapping(given: Any) -> Mapping[str, Json]:

@@ -6,9 +6,11 @@ guessed: "3" is text and not a number.
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -29,6 +31,19 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+    fixed: ClassVar[frozenset[str]] = frozenset()
+    """Keys that are the whole sweep's: no parameter may set them."""
+
+    takes_target: ClassVar[bool] = False
+    """Whether `target` may stand here, for a part of one's own (see `config.targets`)."""
+
+
+def _built_in(path: str) -> Callable[..., Any]:
+    """raysweep's own part, imported when it is called for: it needs torch, and `plan` does not."""
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
 def _optimizer(name: str) -> str:
@@ -86,6 +101,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 class DataConfig(Section):
     """Which data set, where its files are, and how it is split."""
 
+    fixed: ClassVar[frozenset[str]] = frozenset({"root", "fallback"})
+    takes_target: ClassVar[bool] = True
+
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = "MNIST"
     """A class of `torchvision.datasets` (MNIST, FashionMNIST, KMNIST, …), or `digits`: the 1,797
     pictures of 8×8 pixels that scikit-learn carries inside itself."""
@@ -106,6 +124,20 @@ class DataConfig(Section):
         """`root`, else the environment's RAYSWEEP_DATA, else `./data`; `~` is the home folder."""
         return Path(self.root or os.environ.get("RAYSWEEP_DATA") or "./data").expanduser()
 
+    def part(self) -> Callable[..., Any]:
+        """The function that loads it."""
+        return _built_in("raysweep.ml.datasets:load")
+
+    def params(self) -> dict[str, Any]:
+        """That function's arguments."""
+        root = self.resolved_root()
+        return {"dataset": self.dataset, "root": root, "train_size": self.train_size}
+
+    @property
+    def label(self) -> str:
+        """What its artifacts' names begin with."""
+        return self.dataset.lower()
+
 
 class PreprocessConfig(Section):
     """What is done to the pictures once, before any training."""
@@ -119,6 +151,9 @@ class PreprocessConfig(Section):
 
 class ModelConfig(Section):
     """The ConvNet: two blocks of convolution, activation and max-pooling, then one linear layer."""
+
+    takes_target: ClassVar[bool] = True
+    label: ClassVar[str] = "convnet"
 
     hidden_layer_sizes: Sizes = (32, 64)
     """Channels of the first and the second convolution."""
@@ -141,9 +176,19 @@ class ModelConfig(Section):
     seed: Seed = 0
     """Draws the initial weights."""
 
+    def part(self) -> Callable[..., Any]:
+        """The network's class."""
+        return _built_in("raysweep.ml.convnet:ConvNet")
+
+    def params(self) -> dict[str, Any]:
+        """That class's arguments."""
+        return self.model_dump(exclude={"seed"})
+
 
 class TrainConfig(Section):
     """How one trial trains, unless the sweep sets the field itself."""
+
+    takes_target: ClassVar[bool] = True
 
     optimizer: Annotated[str, AfterValidator(_optimizer)] = "AdamW"
     """A class of `torch.optim`, one of raysweep.config.OPTIMIZERS."""
@@ -182,6 +227,31 @@ class TrainConfig(Section):
 
     batch_log_interval: Annotated[int, Field(ge=1)] = 25
     """Steps between two logged values of the training loss."""
+
+    def part(self) -> Callable[..., Any]:
+        """The trainer's class."""
+        return _built_in("raysweep.ml.training:Trainer")
+
+    def params(self) -> dict[str, Any]:
+        """That class's arguments, without those that every trainer is given."""
+        return self.model_dump(exclude={"seed"})
+
+
+class EvaluateConfig(Section):
+    """How the winner is scored on the test split: loss, accuracy, confusion matrix."""
+
+    takes_target: ClassVar[bool] = True
+
+    hardest: Annotated[int, Field(ge=0)] = 32
+    """Pictures of highest loss that the report shows."""
+
+    def part(self) -> Callable[..., Any]:
+        """The function that scores."""
+        return _built_in("raysweep.ml.evaluation:evaluate")
+
+    def params(self) -> dict[str, Any]:
+        """That function's arguments, without those that every evaluation is given."""
+        return self.model_dump()
 
 
 class ResourcesConfig(Section):

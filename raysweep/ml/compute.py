@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from raysweep.errors import ConfigError
-from raysweep.ml.datasets import Split
+from raysweep.ml.protocols import Split
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -83,10 +83,3 @@ def place_split(split: Split, device: torch.device) -> Split:
 
 
 _placed: WeakKeyDictionary[Split, dict[torch.device, Split]] = WeakKeyDictionary()
-
-
-def as_input(x: torch.Tensor) -> torch.Tensor:
-    """Pictures as ConvNet takes them, (B, 1, 28, 28) float32, however they were preprocessed."""
-    if x.dim() == 3:
-        x = x.unsqueeze(1)
-    return x.float()

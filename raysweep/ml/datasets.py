@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,32 +10,9 @@ import torch
 from raysweep.errors import DataError
 from raysweep.ml import digits, files, idx, tensorfile
 from raysweep.ml.download import download
+from raysweep.ml.protocols import Split, Splits
 
 __all__ = ["Split", "Splits", "download", "load", "read_split", "save_split", "source"]
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Pictures and their labels; equal only to itself, so that it can be a key.
-
-    x: (N, 28, 28) uint8 as loaded; preprocessing makes it float32 and (N, 1, 28, 28).
-    y: (N,) int64.
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """What fits the weights, what chooses the hyperparameters, what is looked at once."""
-
-    training: Split
-    validation: Split
-    test: Split
 
 
 def source(dataset: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from raysweep.ml.compute import default_device, place_model
-from raysweep.ml.convnet import ConvNet
-from raysweep.ml.datasets import Split
-from raysweep.ml.inference import BATCH_SIZE, logits
+from raysweep.ml.inference import BATCH_SIZE, outputs
+from raysweep.ml.protocols import Evaluation, Picture, Split, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class Hardest:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Classified:
     """loss: mean cross-entropy, nats. accuracy: percent.
 
     confusion: (C, C) int64, rows true labels, columns predictions.
@@ -42,23 +44,38 @@ class Evaluation:
 
 
 def evaluate(
-    model: ConvNet,
+    model: nn.Module, test: Split, device: torch.device, *, hardest: int = 32
+) -> Evaluation:
+    """Loss (nats) and accuracy (percent), the `hardest` pictures, and the confusion matrix.
+
+    The built-in classification's report. x: (N, 1, H, W) or (N, H, W), uint8, or float in [0, 1].
+    """
+    found = classify(model, test, k=hardest, device=device)
+    return Evaluation(
+        scores={"loss": found.loss, "accuracy": found.accuracy},
+        pictures={"high-loss-examples": _pictures(found.hardest)},
+        tables={"confusion-matrix": _table(found.confusion)},
+    )
+
+
+def classify(
+    model: nn.Module,
     split: Split,
     *,
     k: int = 32,
     device: torch.device | None = None,
     batch_size: int = BATCH_SIZE,
-) -> Evaluation:
+) -> Classified:
     """Score `model` on `split` in one pass, in float32; `k` hardest pictures (fewer if N < k).
 
     What the tutorial gets from one pass for the loss and one of batch size 1 for the hardest.
     `model` is moved to `device` (CUDA where there is one) and left in eval mode.
     """
     device = device or default_device()
-    scores = logits(place_model(model, device), split, device, torch.float32, batch_size).cpu()
+    scores = outputs(place_model(model, device), split, device, torch.float32, batch_size).cpu()
     losses = F.cross_entropy(scores, split.y, reduction="none")
     predictions = scores.argmax(dim=1)
-    return Evaluation(
+    return Classified(
         loss=float(losses.mean()),
         accuracy=100 * float((predictions == split.y).double().mean()),
         confusion=_confusion(split.y, predictions, classes=scores.shape[1]),
@@ -75,3 +92,29 @@ def _hardest(split: Split, losses: torch.Tensor, predictions: torch.Tensor, k: i
     order = losses.argsort(stable=True)  # stable: equal losses in the split's order, everywhere
     worst = order[max(len(order) - k, 0) :]
     return Hardest(losses[worst], worst, split.x[worst], split.y[worst], predictions[worst])
+
+
+def _pictures(hardest: Hardest) -> list[Picture]:
+    """With the caption `predicted,label`, as the tutorial has it; other data has none."""
+    if hardest.images[:1].squeeze().dim() != 2:
+        return []
+    return [
+        Picture(_pixels(image), caption=f"{int(predicted)},{int(label)}")
+        for image, predicted, label in zip(
+            hardest.images, hardest.predictions, hardest.labels, strict=True
+        )
+    ]
+
+
+def _pixels(image: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """(1, H, W) or (H, W), uint8 or float in [0, 1] -> (H, W) uint8."""
+    plane = image.squeeze()
+    if plane.is_floating_point():
+        plane = (plane * 255).round()
+    return plane.cpu().numpy().astype(np.uint8)
+
+
+def _table(confusion: torch.Tensor) -> Table:
+    """One row a true label, one column a predicted one."""
+    columns = ["label", *(f"predicted {c}" for c in range(confusion.shape[1]))]
+    return Table(columns, [[label, *map(int, row)] for label, row in enumerate(confusion.tolist())])

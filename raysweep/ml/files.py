@@ -93,7 +93,7 @@ def digests(dataset: str, root: Path) -> dict[str, str]:
     if dataset == DIGITS:
         return {DIGITS: "sklearn.datasets.load_digits: 1797 of 8x8"}
     found = require_present(dataset, root)
-    return {name: _sha256(path) for name, path in found.items()}
+    return {name: sha256(path) for name, path in found.items()}
 
 
 def require_present(dataset: str, root: Path) -> dict[str, Path]:
@@ -122,7 +122,8 @@ def _check_shapes(found: dict[str, Path], shapes: dict[str, tuple[int, ...]]) ->
             )
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's content, unpacked where it is gzipped; in hex."""
     digest = hashlib.sha256()
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -6,148 +6,136 @@ import copy
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from raysweep.ml.compute import (
-    as_input,
     default_device,
     number_format,
     place_model,
     place_split,
     use_threads,
 )
-from raysweep.ml.convnet import ConvNet
-from raysweep.ml.datasets import Split
-from raysweep.ml.inference import BATCH_SIZE, logits
+from raysweep.ml.inference import BATCH_SIZE, outputs
 from raysweep.ml.optimizers import make_optimizer, make_schedule
+from raysweep.ml.protocols import BatchLoss, EpochMetrics, Goal, Split
+from raysweep.ml.randomness import RandomState
 from raysweep.ml.seeds import derive_seed
 
-__all__ = ["BatchLoss", "EpochMetrics", "TrainSettings", "Trainer", "use_threads"]
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How to train. The defaults, and what each field means, are the config schema's."""
-
-    optimizer: str
-    learning_rate: float
-    weight_decay: float
-    momentum: float
-    batch_size: int
-    epochs: int
-    shuffle: bool
-    schedule: str
-    label_smoothing: float
-    precision: str
-    batch_log_interval: int
-
-
-@dataclass(frozen=True)
-class BatchLoss:
-    """The loss of one batch, in nats (NaN once it has diverged).
-
-    epoch: from 0. examples: training examples seen so far, this batch included.
-    """
-
-    epoch: int
-    examples: int
-    loss: float
-
-
-@dataclass(frozen=True)
-class EpochMetrics:
-    """The end of an epoch. Losses: nats, NaN once diverged; accuracy: percent.
-
-    train_loss: mean of the epoch's batch losses, as they were when each batch was trained on.
-    """
-
-    epoch: int
-    examples: int
-    train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-
-    def as_metrics(self) -> dict[str, float]:
-        """The tutorial's keys; the step is `examples`."""
-        return {
-            "epoch": self.epoch,
-            "train/loss": self.train_loss,
-            "validation/loss": self.validation_loss,
-            "validation/accuracy": self.validation_accuracy,
-        }
+__all__ = ["BatchLoss", "EpochMetrics", "Trainer", "use_threads"]
 
 
 class Trainer:
     """Trains `model` (in place, on its device) on `training`, and validates after each epoch.
 
-    Every random number comes from `seed` and the epoch: neither the global random state, nor what
-    ran before in this process, nor how often losses are yielded changes a weight.
+    Derive from it for another task: change `metrics`, `loss` and `scores`. The parameters of the
+    class are the keys of the config's `train`.
+
+    torch's random state is the trainer's own while it computes, seeded from `seed` and the epoch,
+    and is given back whenever it yields: neither what ran before in this process, nor how often
+    losses are yielded, changes a weight.
     """
+
+    metrics: ClassVar[Mapping[str, Goal]] = {
+        "train/loss": "minimize",
+        "validation/loss": "minimize",
+        "validation/accuracy": "maximize",
+    }
+    """Losses are mean cross-entropy in nats, the accuracy is percent."""
 
     def __init__(
         self,
-        model: ConvNet,
+        model: nn.Module,
         training: Split,
         validation: Split,
-        settings: TrainSettings,
         *,
         seed: int,
         device: torch.device | None = None,
+        optimizer: str = "AdamW",
+        learning_rate: float = 0.01,
+        weight_decay: float = 0.01,
+        momentum: float = 0.9,
+        batch_size: int = 128,
+        epochs: int = 3,
+        shuffle: bool = True,
+        schedule: str = "one-cycle",
+        label_smoothing: float = 0.0,
+        precision: str = "auto",
+        batch_log_interval: int = 25,
     ) -> None:
-        """`device`: CUDA where there is one. CPU threads: see `use_threads`.
+        """`device`: CUDA where there is one. CPU threads: see `use_threads`. The settings are those
+        of the config's `train`, and mean what is said there.
 
         Raises ConfigError for an optimizer, schedule or precision that does not exist.
         """
         self._device = device or default_device()
-        self._dtype = number_format(settings.precision, self._device)
+        self._dtype = number_format(precision, self._device)
         if self._device.type == "cuda":
             torch.backends.cudnn.deterministic = True
         self.model = place_model(model, self._device)
         self._training = place_split(training, self._device)
         self._validation = place_split(validation, self._device)
-        self._settings = settings
         self._seed = seed
+        self._batch_size, self._epochs, self._shuffle = batch_size, epochs, shuffle
+        self._batch_log_interval = batch_log_interval
+        self.label_smoothing = label_smoothing
         self._optimizer = make_optimizer(
-            settings.optimizer,
+            optimizer,
             self.model.parameters(),
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            momentum=settings.momentum,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            momentum=momentum,
         )
-        steps = settings.epochs * self._batches_per_epoch
-        self._schedule = make_schedule(
-            settings.schedule, self._optimizer, settings.learning_rate, steps
-        )
+        steps = epochs * self._batches_per_epoch
+        self._schedule = make_schedule(schedule, self._optimizer, learning_rate, steps)
         self.epochs_done = 0
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """What a step minimizes, a scalar. output: (B, …) float32, what the model gave; y: (B, …).
+
+        Here cross-entropy: logits (B, C), labels (B,) int64.
+        """
+        return F.cross_entropy(output, y, label_smoothing=self.label_smoothing)
+
+    def scores(self, output: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+        """The whole validation split's metrics but `train/loss`. output: (N, …) float32; y: (N, …).
+
+        Here cross-entropy without label smoothing, and accuracy.
+        """
+        correct = (output.argmax(dim=1) == y).sum()
+        return {
+            "validation/loss": float(F.cross_entropy(output, y)),
+            "validation/accuracy": 100 * float(correct) / len(y),
+        }
 
     @property
     def done(self) -> bool:
         """Whether all of the settings' epochs are trained."""
-        return self.epochs_done >= self._settings.epochs
+        return self.epochs_done >= self._epochs
 
     def epoch(self) -> Iterator[BatchLoss | EpochMetrics]:
         """Train one epoch: a BatchLoss after the first batch and every `batch_log_interval`th from
         there, and at last the EpochMetrics. Exhaust it: an epoch left half way cannot be resumed.
         """
         assert not self.done, "no epoch is left to train"
-        epoch, interval = self.epochs_done, self._settings.batch_log_interval
-        dropout = torch.Generator(self._device).manual_seed(self._derive("dropout"))
-        batches = torch.split(self._order(), self._settings.batch_size)
+        epoch, interval = self.epochs_done, self._batch_log_interval
+        random = RandomState(self._device, self._derive("dropout"))
+        batches = torch.split(self._order(), self._batch_size)
         losses = torch.empty(len(batches), device=self._device)
         self.model.train()
         for i, batch in enumerate(batches):
-            losses[i] = self._train(batch, dropout)
+            with random:
+                losses[i] = self._train(batch)
             if i % interval == 0:  # the only place that waits for the device
-                yield BatchLoss(epoch, self._examples(i + 1), _finite(losses[i]))
+                yield BatchLoss(epoch, self._examples(i + 1), _finite(float(losses[i])))
         self.epochs_done += 1
-        loss, accuracy = self._validate()
-        yield EpochMetrics(
-            epoch, self.epochs_done * len(self._training), _finite(losses.mean()), loss, accuracy
-        )
+        with random:
+            values = {"train/loss": float(losses.mean()), **self._validate()}
+        finite = {name: _finite(value) for name, value in values.items()}
+        yield EpochMetrics(epoch, self.epochs_done * len(self._training), finite)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything that continues this training bit for bit, between two epochs."""
@@ -191,12 +179,12 @@ class Trainer:
 
     @property
     def _batches_per_epoch(self) -> int:
-        return math.ceil(len(self._training) / self._settings.batch_size)
+        return math.ceil(len(self._training) / self._batch_size)
 
     def _order(self) -> torch.Tensor:
         """The epoch's order of the training examples, (N,) int64; the same on every device."""
         size = len(self._training)
-        if not self._settings.shuffle:
+        if not self._shuffle:
             return torch.arange(size, device=self._device)
         generator = torch.Generator().manual_seed(self._derive("order"))
         return torch.randperm(size, generator=generator).to(self._device)
@@ -204,14 +192,13 @@ class Trainer:
     def _derive(self, purpose: str) -> int:
         return derive_seed(self._seed, purpose, self.epochs_done)
 
-    def _train(self, batch: torch.Tensor, dropout: torch.Generator) -> torch.Tensor:
+    def _train(self, batch: torch.Tensor) -> torch.Tensor:
         """One step on the examples at `batch`, (B,) int64; the loss, a scalar on the device."""
-        x, y = as_input(self._training.x[batch]), self._training.y[batch]
+        x, y = self._training.x[batch], self._training.y[batch]
         # A context for each step: autocast keeps its bf16 copies of the weights until it ends.
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            output = self.model(x, dropout)
-        smoothing = self._settings.label_smoothing
-        loss = F.cross_entropy(output.float(), y, label_smoothing=smoothing)
+            output = self.model(x)
+        loss = self.loss(output.float(), y)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -219,19 +206,15 @@ class Trainer:
             self._schedule.step()
         return loss.detach()
 
-    def _validate(self) -> tuple[float, float]:
-        """Mean cross-entropy in nats, without label smoothing, and accuracy in percent."""
-        scores = logits(self.model, self._validation, self._device, self._dtype, BATCH_SIZE)
-        y = self._validation.y
-        correct = (scores.argmax(dim=1) == y).sum()
-        return _finite(F.cross_entropy(scores, y)), 100 * float(correct) / len(y)
+    def _validate(self) -> dict[str, float]:
+        output = outputs(self.model, self._validation, self._device, self._dtype, BATCH_SIZE)
+        return self.scores(output, self._validation.y)
 
     def _examples(self, batches: int) -> int:
-        seen = min(batches * self._settings.batch_size, len(self._training))
+        seen = min(batches * self._batch_size, len(self._training))
         return self.epochs_done * len(self._training) + seen
 
 
-def _finite(loss: torch.Tensor) -> float:
+def _finite(value: float) -> float:
     """A diverged loss may overflow to infinity before it turns to NaN: both are NaN."""
-    value = float(loss)
     return value if math.isfinite(value) else math.nan

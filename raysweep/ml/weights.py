@@ -12,12 +12,13 @@ from raysweep.ml import tensorfile
 
 
 def save_weights(state_dict: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Write a state dict of floating-point tensors as contiguous fp32 on the CPU.
+    """Write a state dict: floating-point tensors as contiguous fp32 on the CPU, others (counters,
+    double precision) as they are.
 
     Equal weights give equal bytes, whichever device and memory format they come from.
     """
     tensorfile.write(
-        {name: tensorfile.canonical(tensor.float()) for name, tensor in state_dict.items()}, path
+        {name: tensorfile.canonical(_widened(tensor)) for name, tensor in state_dict.items()}, path
     )
 
 
@@ -29,3 +30,8 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise DataError(f"{path}: holds no weights (a dict of tensors); give a model's .pth file")
     return content
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    half = tensor.is_floating_point() and tensor.element_size() < 4
+    return tensor.float() if half else tensor

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -37,8 +38,12 @@ class Resources:
 
 
 @contextmanager
-def connect(address: str | None, *, local_mode: bool, verbose: bool) -> Iterator[None]:
+def connect(
+    address: str | None, *, local_mode: bool, verbose: bool, modules: Sequence[Path] = ()
+) -> Iterator[None]:
     """Join the cluster at `address`, or start one on this machine and shut it down afterwards.
+
+    `modules`: the user's own packages and files, which a cluster's machines are sent.
 
     A process that has initialised Ray already keeps its own, as it is.
     Raises UserError where there is no such cluster, local mode is asked of a Ray without it, or
@@ -54,14 +59,16 @@ def connect(address: str | None, *, local_mode: bool, verbose: bool) -> Iterator
                 )
             yield
             return
-        _initialise(address, local_mode, verbose)
+        _initialise(address, local_mode, verbose, modules)
         try:
             yield
         finally:
             ray.shutdown()
 
 
-def _initialise(address: str | None, local_mode: bool, verbose: bool) -> None:
+def _initialise(
+    address: str | None, local_mode: bool, verbose: bool, modules: Sequence[Path]
+) -> None:
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
@@ -72,6 +79,8 @@ def _initialise(address: str | None, local_mode: bool, verbose: bool) -> None:
             options["runtime_env"] = {"py_executable": python}
     else:
         options["address"] = address
+        if modules:
+            options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
         _knock(address)
     try:
         with signals.given_back():

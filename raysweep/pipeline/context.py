@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raysweep.config import Config
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.stages import SweepIdentity
-from raysweep.tracking import ArtifactVersion, Tracker
+from raysweep.pipeline.versions import TrialVersions
+from raysweep.tracking import Tracker
 
 if TYPE_CHECKING:
     import torch
@@ -22,14 +23,13 @@ TRAINED_MODEL = "trained_model.pth"
 
 @dataclass(frozen=True)
 class TrialContext:
-    """What all trials of a sweep share. `model` resolves a model configuration to its `convnet`;
+    """What all trials of a sweep share. `versions`: a trial's config → what it starts from;
     `population` is whom a trial asks whether it goes on as another (population-based training)."""
 
     sweep: SweepIdentity
     tracker: Tracker
     config: Config
-    data: ArtifactVersion
-    model: Callable[[Mapping[str, Any]], ArtifactVersion]
+    versions: Callable[[Config], TrialVersions]
     inputs: Path
     metric: str
     goal: Goal
@@ -37,8 +37,10 @@ class TrialContext:
     gpus: float
     population: Population | SharedPopulation | None = None
 
-    def device(self) -> torch.device | None:
+    def device(self) -> torch.device:
         """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""
         import torch
 
-        return torch.device("cpu") if self.gpus == 0 else None
+        from raysweep.ml.compute import default_device
+
+        return torch.device("cpu") if self.gpus == 0 else default_device()

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from raysweep.errors import ArtifactNotFound
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
@@ -19,19 +17,16 @@ from raysweep.pipeline.selection import Goal, beats
 from raysweep.tracking import ArtifactVersion, Image, Run
 
 if TYPE_CHECKING:
-    import torch
-
-    from raysweep.ml.evaluation import Evaluation, Hardest
+    from raysweep.ml.protocols import Evaluation
 
 Promote = Literal["always", "if_better"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the evaluation found. `accuracy` in percent; `promoted` says where `best` went."""
+    """What the evaluation found; `promoted` says where `best` went."""
 
-    loss: float
-    accuracy: float
+    scores: Mapping[str, float]
     run: str
     promoted: bool
     reason: str
@@ -46,13 +41,15 @@ class Evaluator:
         self._sweep = context.sweep
 
     def report(self, model_ref: str) -> Report:
-        """Evaluate `model_ref` on the test split, log the report, move the aliases.
+        """Evaluate `model_ref`, on the test split that belongs to the data that it was trained on,
+        log the report, move the aliases.
 
         `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` is `if_better`
         and its present holder is not beaten on the same metric and data version.
         """
         context = self._context
-        data_ref, metric, goal = context.data.ref, context.metric, context.goal
+        data_ref = data_of(self._tracker.artifact(model_ref))
+        metric, goal = context.metric, context.goal
         config = {"data": data_ref, "model": model_ref, "metric": metric, "goal": goal}
         run = self._tracker.start_run(self._sweep.run(REPORT, REPORT, config))
         try:
@@ -64,25 +61,23 @@ class Evaluator:
             run.finish("failed", f"{type(error).__name__}: {error}")
             raise
         run.finish()
-        return Report(evaluation.loss, evaluation.accuracy, run.id, promoted, reason)
+        return Report(evaluation.scores, run.id, promoted, reason)
 
     def _evaluate(self, run: Run, data_ref: str, model_ref: str) -> Evaluation:
         from raysweep.ml import datasets
         from raysweep.ml.compute import use_threads
-        from raysweep.ml.convnet import ConvNet
-        from raysweep.ml.evaluation import evaluate
         from raysweep.ml.weights import load_weights
+        from raysweep.pipeline import parts
 
         context = self._context
         data = run.use_artifact(data_ref)
         model = run.use_artifact(model_ref)
-        architecture = {k: v for k, v in model.metadata["model"].items() if k != "seed"}
-        network = ConvNet(**architecture)
+        network = parts.network_of(model.metadata["model"])
         model_folder = fetch(self._tracker, model.ref, context.inputs)
         network.load_state_dict(load_weights(model_folder / TRAINED_MODEL))
         test = datasets.read_split(fetch(self._tracker, data.ref, context.inputs) / "test.pt")
         use_threads(context.threads)
-        return evaluate(network, test, device=context.device())
+        return parts.evaluate(context.config.evaluate, network, test, context.device())
 
     def _promote(
         self, model_ref: str, metric: str, goal: Goal, promote: Promote
@@ -114,7 +109,7 @@ def _refusal(
     null, which any number beats.
     """
     mine, theirs = _score(winner, metric), _score(holder, metric)
-    if _data(winner) != _data(holder):
+    if data_of(winner) != data_of(holder):
         return f"best stays {holder.ref}: it was chosen on other data and cannot be compared"
     if beats(mine, theirs, goal):
         return None
@@ -126,38 +121,16 @@ def _score(model: ArtifactVersion, metric: str) -> float | None:
     return value
 
 
-def _data(model: ArtifactVersion) -> Mapping[str, Any]:
+def data_of(model: ArtifactVersion) -> str:
+    """The `<dataset>-preprocess:vK` that a trained model was trained on."""
     used: Mapping[str, Any] = model.metadata.get("used", {})
-    return {name: version for name, version in used.items() if name.endswith("-preprocess")}
+    data = (f"{n}:{version}" for n, version in used.items() if n.endswith("-preprocess"))
+    return next(data, "")
 
 
 def _record(run: Run, evaluation: Evaluation) -> None:
-    run.log_images("high-loss-examples", _images(evaluation.hardest), step=0)
-    columns, rows = _confusion_table(evaluation.confusion)
-    run.log_table("confusion-matrix", columns, rows, step=0)
-    run.summarize({"loss": evaluation.loss, "accuracy": evaluation.accuracy})
-
-
-def _images(hardest: Hardest) -> list[Image]:
-    """Pictures with the caption `predicted,label`, as the tutorial has it."""
-    return [
-        Image(_pixels(image), caption=f"{int(predicted)},{int(label)}")
-        for image, predicted, label in zip(
-            hardest.images, hardest.predictions, hardest.labels, strict=True
-        )
-    ]
-
-
-def _pixels(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(1, H, W) or (H, W), uint8 or float in [0, 1] -> (H, W) uint8."""
-    plane = image.squeeze()
-    if plane.is_floating_point():
-        plane = (plane * 255).round()
-    return plane.cpu().numpy().astype(np.uint8)
-
-
-def _confusion_table(confusion: torch.Tensor) -> tuple[list[str], list[list[int]]]:
-    """One row a true label, one column a predicted one."""
-    columns = ["label", *(f"predicted {c}" for c in range(confusion.shape[1]))]
-    rows = [[label, *map(int, counts)] for label, counts in enumerate(confusion.tolist())]
-    return columns, rows
+    for key, pictures in evaluation.pictures.items():
+        run.log_images(key, [Image(each.pixels, caption=each.caption) for each in pictures], step=0)
+    for key, table in evaluation.tables.items():
+        run.log_table(key, list(table.columns), [list(row) for row in table.rows], step=0)
+    run.summarize(dict(evaluation.scores))

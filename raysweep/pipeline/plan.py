@@ -7,7 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, SweepConfig, combinations
+from raysweep.config import (
+    Config,
+    DataConfig,
+    DataTarget,
+    ModelTarget,
+    SweepConfig,
+    combinations,
+)
 from raysweep.ml import files
 from raysweep.pipeline import preflight, space, space_plan, stages
 from raysweep.pipeline.habits import with_project
@@ -18,6 +25,8 @@ from raysweep.pipeline.stages import Stage
 from raysweep.pipeline.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactVersion, Tracker, choose
 
+FOR_EACH = "one for each setting"
+
 
 @dataclass(frozen=True)
 class PlannedStage:
@@ -26,6 +35,10 @@ class PlannedStage:
     name: str
     artifact: str
     ref: str | None
+
+
+Loading = tuple[PlannedStage, ArtifactVersion | None]
+"""The load stage, and the version that it would reuse."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +80,14 @@ def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
     record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend)
     known = choice.backend != "trackio" or storage.tracker.exists()
     tracker = tracker_for_reading(record, storage) if known else None
-    absent = files.dataset_state(config.data.dataset, config.data.resolved_root()) == "absent"
     sweep = config.sweep
     halving = sweep.early_terminate
     return Plan(
         tracker=choice.backend,
         reason=choice.reason,
         storage=str(storage.root),
-        warning=_absent(config) if absent else None,
-        stages=tuple(_stages(config, tracker, absent)),
+        warning=_absent(config),
+        stages=tuple(_stages(config, tracker)),
         space=space_plan.parameters(sweep, own=True),
         method=sweep.method,
         trials=space.trial_count(config),
@@ -109,38 +121,75 @@ def _search(sweep: SweepConfig) -> Iterator[str]:
         yield f"ends after {sweep.max_epochs_total} epochs in all"
 
 
-def _absent(config: Config) -> str:
-    data = config.data
-    otherwise = f"{data.fallback} would stand in" if data.fallback else "stop"
-    return (
-        f"{data.dataset} is not in {data.resolved_root()}: run would download it, "
-        f"and where that fails, {otherwise}"
-    )
+def _absent(config: Config) -> str | None:
+    """What is not there and what would come of it; None where all is at hand."""
+    for trial in space.distinct(config, "data"):
+        data = trial.data
+        if isinstance(data, DataTarget) or _is_there(data):
+            continue
+        stands_in = data.fallback and not space.sweeps("load", config)
+        otherwise = f"{data.fallback} would stand in" if stands_in else "stop"
+        return (
+            f"{data.dataset} is not in {data.resolved_root()}: run would download it, "
+            f"and where that fails, {otherwise}"
+        )
+    return None
 
 
-def _stages(config: Config, tracker: Tracker | None, absent: bool) -> list[PlannedStage]:
-    """The three stages; what an unknown input decides is not guessed."""
-    data = config.data
+def _is_there(data: DataConfig) -> bool:
+    return files.dataset_state(data.dataset, data.resolved_root()) == "present"
+
+
+def _stages(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
+    """Each stage once for each distinct setting; what an unknown input decides is not guessed."""
+    loaded: dict[str, Loading] = {}
+
+    def loading(trial: Config) -> Loading:
+        key = repr(trial.data)
+        if key not in loaded:  # the files are read, for their digests
+            loaded[key] = _loading(trial.data, tracker)
+        return loaded[key]
+
+    bayes = config.sweep.method == "bayes"
     planned: list[PlannedStage] = []
-    raw: ArtifactVersion | None = None
-    if absent:
-        planned.append(PlannedStage("load", f"{data.dataset.lower()}-raw", None))
+    if bayes and space.sweeps("load", config):
+        planned.append(PlannedStage("load", f"{config.data.label}-raw, {FOR_EACH}", None))
     else:
-        stage = stages.load_stage(data.dataset, data.resolved_root(), data.train_size)
-        raw = _find(tracker, stage)
-        planned.append(_planned(stage, raw))
-    if raw is None:
-        planned.append(PlannedStage("preprocess", f"{data.dataset.lower()}-preprocess", None))
+        planned += [loading(trial)[0] for trial in space.distinct(config, "data")]
+    if bayes and space.sweeps("preprocess", config):
+        name = f"{config.data.label}-preprocess, {FOR_EACH}"
+        planned.append(PlannedStage("preprocess", name, None))
     else:
-        stage = stages.preprocess_stage(raw, config.preprocess.model_dump(mode="json"))
-        planned.append(_planned(stage, _find(tracker, stage)))
-    if config.sweep.method == "bayes" and space.sweeps_the_model(config):
-        planned.append(PlannedStage("initialize", "convnet, one for each architecture", None))
+        trials = space.distinct(config, "data", "preprocess")
+        planned += [_preprocessing(trial, loading(trial)[1], tracker) for trial in trials]
+    if bayes and space.sweeps("initialize", config):
+        name = stages.model_name(config.model.model_dump(mode="json"))
+        planned.append(PlannedStage("initialize", f"{name}, one for each architecture", None))
         return planned
-    for model in space.architectures(config):
-        stage = stages.initialize_stage(model)
-        planned.append(_planned(stage, _find(tracker, stage)))
-    return planned
+    return planned + [_initializing(trial, tracker) for trial in space.distinct(config, "model")]
+
+
+def _loading(data: DataConfig | DataTarget, tracker: Tracker | None) -> Loading:
+    if isinstance(data, DataTarget) or not _is_there(data):
+        return PlannedStage("load", f"{data.label}-raw", None), None
+    stage = stages.load_stage(data.dataset, data.resolved_root(), data.train_size)
+    raw = _find(tracker, stage)
+    return _planned(stage, raw), raw
+
+
+def _preprocessing(
+    config: Config, raw: ArtifactVersion | None, tracker: Tracker | None
+) -> PlannedStage:
+    if raw is None:
+        return PlannedStage("preprocess", f"{config.data.label}-preprocess", None)
+    stage = stages.preprocess_stage(raw, config.preprocess.model_dump(mode="json"))
+    return _planned(stage, _find(tracker, stage))
+
+
+def _initializing(config: Config, tracker: Tracker | None) -> PlannedStage:
+    stage = stages.initialize_stage(config.model.model_dump(mode="json"))
+    runs_anyway = isinstance(config.model, ModelTarget)
+    return _planned(stage, None if runs_anyway else _find(tracker, stage))
 
 
 def _find(tracker: Tracker | None, stage: Stage) -> ArtifactVersion | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysweep.config import Config
+from raysweep.config import Config, DataConfig, DataTarget, ModelConfig, ModelTarget
 from raysweep.errors import ConfigError
 from raysweep.ml import files, shapes
 from raysweep.ml.shapes import INPUT_SHAPE
@@ -20,12 +20,27 @@ def check(config: Config, storage: Storage, name: str | None) -> None:
     """Raise a UserError for the first fault. Quick: torch is not imported."""
     validate_project(config.tracking.project)
     storage.check(name)
-    if files.dataset_state(config.data.dataset, config.data.resolved_root()) == "present":
-        check_train_size(config.data)
-    for model in space.architectures(config):
-        shapes.feature_map(INPUT_HW, model["kernel_sizes"], model["pool_sizes"])
-        if model["num_classes"] < CLASSES:
-            raise ConfigError(
-                f"model.num_classes: {model['num_classes']} is too few for "
-                f"{config.data.dataset}, which has {CLASSES}"
-            )
+    for trial in space.distinct(config, "data"):
+        _check_data(trial.data)
+    for trial in space.distinct(config, "model"):
+        _check_model(trial.model, config.data)
+
+
+def _check_data(data: DataConfig | DataTarget) -> None:
+    """What a target gives is known when it has run."""
+    if isinstance(data, DataTarget):
+        return
+    if files.dataset_state(data.dataset, data.resolved_root()) == "present":
+        check_train_size(data)
+
+
+def _check_model(model: ModelConfig | ModelTarget, data: DataConfig | DataTarget) -> None:
+    """The ConvNet must fit 28×28 pictures, and the built-in data's ten classes."""
+    if isinstance(model, ModelTarget):
+        return
+    shapes.feature_map(INPUT_HW, model.kernel_sizes, model.pool_sizes)
+    if not isinstance(data, DataTarget) and model.num_classes < CLASSES:
+        raise ConfigError(
+            f"model.num_classes: {model.num_classes} is too few for "
+            f"{data.dataset}, which has {CLASSES}"
+        )

@@ -42,7 +42,7 @@ class Progress(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
-        keys = ("epoch", "train/loss", "validation/loss", "validation/accuracy")
+        keys = ("epoch", *self._config.goals())
         metrics = {key: result[key] for key in keys if key in result}
         row, best = self._row(trial), result.get("best")
         row = replace(row, epoch=row.epoch + 1, metrics=metrics, best=best)

@@ -53,12 +53,16 @@ class Best:
     std: float | None = None
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Of the winner's model on the test split: mean cross-entropy in nats, accuracy in percent."""
+class Scores(dict[str, float]):
+    """Of the winner's model on the test split, by name; also as attributes: `scores.accuracy`.
 
-    loss: float
-    accuracy: float
+    The built-in evaluation's are `loss` (mean cross-entropy, nats) and `accuracy` (percent).
+    """
+
+    def __getattr__(self, name: str) -> float:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"no score {name}; there are {', '.join(self) or 'none'}")
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class SweepResult:
                 "mean": self.best.mean,
                 "std": self.best.std,
             },
-            "test": without_nan(vars(self.test)),
+            "test": without_nan(self.test),
             "ended_by": self.ended_by,
             "warm_start": None if self.warm_start is None else self.warm_start.to_json(),
             "links": dict(self.links),

@@ -5,12 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from raysweep.config import Config, Distribution, apply, enumerate_trials, field_of
 
-MOST_ARCHITECTURES = 1000
+MOST_SETTINGS = 1000
 """How many combinations are looked at one by one before a bayes sweep starts."""
+
+DEPENDS = {
+    "load": ("data",),
+    "preprocess": ("data", "preprocess"),
+    "initialize": ("model",),
+}
+"""Stage → the sections of the config that decide what it gives."""
 
 
 def trial_count(config: Config) -> int:
@@ -32,38 +40,55 @@ def configuration_count(config: Config) -> int:
     return len(enumerate_trials(config))
 
 
-def sweeps_the_model(config: Config) -> bool:
-    """Whether trials differ in their untrained model."""
-    return any(field_of(name).startswith("model.") for name in config.sweep.parameters)
+def swept_sections(config: Config) -> frozenset[str]:
+    """The sections in which trials differ: `train`, `model`, …"""
+    return frozenset(field_of(name).partition(".")[0] for name in config.sweep.parameters)
 
 
-def architectures(config: Config) -> list[dict[str, Any]]:
-    """The distinct model configurations that trials start from, in the order of the trials.
+def sweeps(stage: str, config: Config) -> bool:
+    """Whether trials differ in what the stage gives."""
+    return not swept_sections(config).isdisjoint(DEPENDS[stage])
 
-    For bayes, which chooses as it goes, those it may choose: at most MOST_ARCHITECTURES, and of a
+
+def distinct(config: Config, *sections: str) -> list[Config]:
+    """The config of one trial for each distinct setting of `sections`, in the order of the trials.
+
+    For bayes, which chooses as it goes, those it may choose: at most MOST_SETTINGS, and of a
     continuous range (of the dropout, say) its edges stand for all of it.
     """
-    trials = _possible(config) if config.sweep.method == "bayes" else enumerate_trials(config)
-    models = [apply(config, values).model.model_dump(mode="json") for values in trials]
-    return list({json.dumps(model, sort_keys=True): model for model in models}.values())
+    if swept_sections(config).isdisjoint(sections):
+        return [config]
+    bayes = config.sweep.method == "bayes"
+    trials = _possible(config, sections) if bayes else enumerate_trials(config)
+    found: dict[str, Config] = {}
+    for values in trials:
+        trial = apply(config, values)
+        settings = [getattr(trial, name).model_dump(mode="json") for name in sections]
+        found.setdefault(json.dumps(settings, sort_keys=True), trial)
+    return list(found.values())
 
 
-def _possible(config: Config) -> list[dict[str, Any]]:
-    """Combinations of the model's swept fields."""
+def _possible(config: Config, sections: Sequence[str]) -> list[dict[str, Any]]:
+    """Combinations of these sections' swept fields."""
     swept = {
         name: _listed(distribution)
         for name, distribution in config.sweep.space().items()
-        if field_of(name).startswith("model.")
+        if field_of(name).partition(".")[0] in sections
     }
-    combinations = itertools.islice(itertools.product(*swept.values()), MOST_ARCHITECTURES)
+    combinations = itertools.islice(itertools.product(*swept.values()), MOST_SETTINGS)
     return [dict(zip(swept, values, strict=True)) for values in combinations]
 
 
 def _listed(distribution: Distribution) -> list[Any]:
-    """The values, the first MOST_ARCHITECTURES of them: a seed may have 2^63."""
+    """The values; of a range of very many (a seed may have 2^63) its edges and the first of it."""
+    edges = [value for _, value in distribution.edges()]
     if distribution.size is None:
-        return [value for _, value in distribution.edges()]
-    return [distribution.at(i) for i in range(min(distribution.size, MOST_ARCHITECTURES))]
+        return edges
+    if distribution.size <= MOST_SETTINGS:
+        return [distribution.at(i) for i in range(distribution.size)]
+    first = [distribution.at(i) for i in range(MOST_SETTINGS)]
+    distinct_values = {json.dumps(value): value for value in (*edges, *first)}.values()
+    return list(distinct_values)[:MOST_SETTINGS]
 
 
 def longest_epochs(config: Config) -> int:

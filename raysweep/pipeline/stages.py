@@ -1,23 +1,33 @@
-"""The three stages that run once, as plain functions: load, preprocess, initialize.
+"""The three stages, as plain functions: load, preprocess, initialize.
 
-Each makes one artifact version, or finds that a version with its fingerprint exists and reuses it.
+Each makes one artifact version, or finds that a version with its fingerprint exists and reuses it
+(see `stage`).
 torch is imported by the function that needs it, after the search: a reused stage never pays for it.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, DataConfig
+from raysweep.config import Config, DataConfig, DataTarget
 from raysweep.errors import DataError
 from raysweep.ml import files
 from raysweep.ml.shapes import INPUT_SHAPE
 from raysweep.pipeline.fingerprint import fingerprint
-from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunSpec, Tracker
+from raysweep.pipeline.stage import (
+    Build,
+    Stage,
+    StageOutcome,
+    SweepIdentity,
+    content,
+    run_always,
+    run_once,
+)
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, Tracker
+
+__all__ = ["Stage", "StageOutcome", "SweepIdentity", "initialize", "load", "preprocess"]
 
 SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"
@@ -26,50 +36,6 @@ LOAD_VERSION = 1
 PREPROCESS_VERSION = 1
 INITIALIZE_VERSION = 1
 """Raised whenever a stage's code would give other bytes for the same input (see `fingerprint`)."""
-
-
-@dataclass(frozen=True)
-class StageOutcome:
-    """What a stage gave, and whether it was there already."""
-
-    stage: str
-    artifact: ArtifactVersion
-    cached: bool
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage about to run: what it is called, what it makes, what identifies the output."""
-
-    name: str
-    job_type: str
-    artifact: str
-    fingerprint: str
-    config: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class SweepIdentity:
-    """A sweep's name, and the id from which the ids of its runs are made."""
-
-    name: str
-    id: str
-    tags: tuple[str, ...] = ()
-
-    def run_id(self, name: str) -> str:
-        """The id of this sweep's run `name`, the same in every process."""
-        return f"{self.id}-{name}"
-
-    def run(self, name: str, job_type: str, config: Mapping[str, Any]) -> RunSpec:
-        """The spec of this sweep's run `name`; the same name is the same run."""
-        return RunSpec(
-            id=self.run_id(name),
-            name=f"{name}-{self.name}",  # a graph's boxes cut the end off
-            job_type=job_type,
-            group=self.name,
-            config=config,
-            tags=self.tags,
-        )
 
 
 def load_stage(dataset: str, root: Path, train_size: int) -> Stage:
@@ -101,12 +67,31 @@ def preprocess_stage(raw: ArtifactVersion, steps: Mapping[str, Any]) -> Stage:
     )
 
 
+def load_target_stage(data: DataTarget) -> Stage:
+    """The user's own data. The fingerprint tells this setting from the sweep's others, and not the
+    output, which only its bytes can tell."""
+    settings = data.model_dump(mode="json")
+    return Stage(
+        name="load",
+        job_type="load-data",
+        artifact=f"{data.label}-raw",
+        fingerprint=fingerprint("load", LOAD_VERSION, settings, {}),
+        config={"data": settings},
+    )
+
+
+def model_name(model: Mapping[str, Any]) -> str:
+    """The untrained model's artifact: `convnet`, or the name of the user's class or function."""
+    path = str(model.get("target", ":convnet"))
+    return path.rpartition(":")[2].rpartition(".")[2].lower()
+
+
 def initialize_stage(model: Mapping[str, Any]) -> Stage:
     """Identify the untrained model by its configuration, seed included."""
     return Stage(
         name="initialize",
         job_type="initialize",
-        artifact="convnet",
+        artifact=model_name(model),
         fingerprint=fingerprint("initialize", INITIALIZE_VERSION, model, {}),
         config={"model": dict(model)},
     )
@@ -153,37 +138,57 @@ def _present(data: DataConfig) -> tuple[DataConfig, str | None]:
     return data, None
 
 
-def load(tracker: Tracker, sweep: SweepIdentity, config: Config) -> StageOutcome:
-    """Raw data, which must be there (see `obtain`), to `<dataset>-raw`."""
-    data, root = config.data, config.data.resolved_root()
-    dataset = data.dataset
-    stage = load_stage(dataset, root, data.train_size)
+def load(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, *, one_of_many: bool = False
+) -> StageOutcome:
+    """Raw data, which must be there (see `obtain`), to `<dataset>-raw`.
 
+    Data of the user's own is loaded every time, since nobody can tell what a function reads; where
+    it gives the same bytes as before, that version is used again. `one_of_many`: the sweep loads
+    others, too.
+    """
+    data = config.data
+    if isinstance(data, DataTarget):
+        stage = load_target_stage(data)
+        return run_always(tracker, sweep, stage, _loading(data, stage), one_of_many)
+    stage = load_stage(data.dataset, data.resolved_root(), data.train_size)
+    return run_once(tracker, sweep, stage, _loading(data, stage), one_of_many)
+
+
+def _loading(data: DataConfig | DataTarget, stage: Stage) -> Build:
     def build(run: Run, folder: Path) -> ArtifactDraft:
         from raysweep.ml import datasets
+        from raysweep.pipeline import parts
 
-        splits = datasets.load(dataset, root, data.train_size)
-        parts = dict(zip(SPLITS, (splits.training, splits.validation, splits.test), strict=True))
-        for name, split in parts.items():
+        splits = parts.load_data(data)
+        named = dict(zip(SPLITS, (splits.training, splits.validation, splits.test), strict=True))
+        for name, split in named.items():
             datasets.save_split(split, folder / f"{name}.pt")
-        label = "MNIST" if dataset == "MNIST" else dataset
+        saved = {f"{name}.pt": folder / f"{name}.pt" for name in SPLITS}
+        metadata: dict[str, Any] = {"sizes": [len(split.y) for split in named.values()]}
+        if isinstance(data, DataTarget):
+            title, source, identity = data.label, data.target, content(stage, saved)
+            metadata |= {"parameters": stage.config["data"]}
+        else:
+            title, source, identity = data.dataset, datasets.source(data.dataset), stage.fingerprint
         return ArtifactDraft(
             name=stage.artifact,
             type="dataset",
-            description=f"Raw {label} dataset, split into train/val/test",
-            metadata={
-                "source": datasets.source(dataset),
-                "sizes": [len(split.y) for split in parts.values()],
-                "fingerprint": stage.fingerprint,
-            },
-            files={f"{name}.pt": folder / f"{name}.pt" for name in SPLITS},
+            description=f"Raw {title} dataset, split into train/val/test",
+            metadata={"source": source, **metadata, "fingerprint": identity},
+            files=saved,
         )
 
-    return _run_once(tracker, sweep, stage, build)
+    return build
 
 
 def preprocess(
-    tracker: Tracker, sweep: SweepIdentity, config: Config, raw: ArtifactVersion
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    config: Config,
+    raw: ArtifactVersion,
+    *,
+    one_of_many: bool = False,
 ) -> StageOutcome:
     """`<dataset>-raw` to `<dataset>-preprocess`."""
     steps = config.preprocess.model_dump(mode="json")
@@ -207,66 +212,34 @@ def preprocess(
             files={f"{name}.pt": folder / f"{name}.pt" for name in SPLITS},
         )
 
-    return _run_once(tracker, sweep, stage, build)
+    return run_once(tracker, sweep, stage, build, one_of_many)
 
 
 def initialize(tracker: Tracker, sweep: SweepIdentity, model: Mapping[str, Any]) -> StageOutcome:
-    """A model configuration to `convnet`, its untrained weights."""
+    """A model configuration to its untrained weights: `convnet`, or a name of the user's.
+
+    A network of the user's own is made every time, as its data is loaded (see `load`).
+    """
     stage = initialize_stage(model)
+    target = model.get("target")
 
     def build(run: Run, folder: Path) -> ArtifactDraft:
-        from raysweep.ml.convnet import initialize as initialize_model
         from raysweep.ml.weights import save_weights
+        from raysweep.pipeline import parts
 
-        architecture = {key: value for key, value in model.items() if key != "seed"}
-        network = initialize_model(architecture, seed=model["seed"])
-        save_weights(network.state_dict(), folder / INITIALIZED_MODEL)
+        save_weights(parts.network_of(model).state_dict(), folder / INITIALIZED_MODEL)
+        saved = {INITIALIZED_MODEL: folder / INITIALIZED_MODEL}
+        if target is None:
+            more = {"input_shape": list(INPUT_SHAPE), "fingerprint": stage.fingerprint}
+        else:
+            more = {"fingerprint": content(stage, saved)}
         return ArtifactDraft(
             name=stage.artifact,
             type="model",
-            description="Simple AlexNet style CNN",
-            metadata=dict(model)
-            | {"input_shape": list(INPUT_SHAPE), "fingerprint": stage.fingerprint},
-            files={INITIALIZED_MODEL: folder / INITIALIZED_MODEL},
+            description=f"Untrained {target}" if target else "Simple AlexNet style CNN",
+            metadata=dict(model) | more,
+            files=saved,
         )
 
-    return _run_once(tracker, sweep, stage, build)
-
-
-def _run_once(
-    tracker: Tracker,
-    sweep: SweepIdentity,
-    stage: Stage,
-    build: Callable[[Run, Path], ArtifactDraft],
-) -> StageOutcome:
-    """Reuse the version that carries the stage's fingerprint, or build and log it in a run.
-
-    `latest` means what the stage gave last: it moves to a reused version too.
-    """
-    found = tracker.find_artifact(stage.artifact, stage.fingerprint)
-    if found is not None:
-        if "latest" not in found.aliases:
-            tracker.set_alias(found.ref, "latest")
-        return StageOutcome(stage.name, found, cached=True)
-    spec = sweep.run(_run_name(stage), stage.job_type, stage.config)
-    run = tracker.start_run(spec)
-    try:
-        with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
-            artifact = run.log_artifact(build(run, Path(folder)))
-        run.summarize({"artifact": artifact.ref, **_sizes(artifact)})
-    except BaseException as error:
-        run.finish("failed", f"{type(error).__name__}: {error}")
-        raise
-    run.finish()
-    return StageOutcome(stage.name, artifact, cached=False)
-
-
-def _run_name(stage: Stage) -> str:
-    """`initialize` runs once for each architecture, so its run carries the fingerprint's start."""
-    if stage.name == "initialize":
-        return f"{stage.job_type}-{stage.fingerprint[:6]}"
-    return stage.job_type
-
-
-def _sizes(artifact: ArtifactVersion) -> dict[str, int]:
-    return {"size_bytes": sum(file.size_bytes for file in artifact.files)}
+    run = run_once if target is None else run_always
+    return run(tracker, sweep, stage, build, one_of_many=True)

@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, load_config
+from raysweep.config import Config, DataConfig, DataTarget, load_config
 from raysweep.errors import Interrupted
 from raysweep.ml import files
 from raysweep.pipeline import cluster, preflight, signals, space, stages
-from raysweep.pipeline.architectures import OneArchitecture, SweptArchitectures
 from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
-from raysweep.pipeline.evaluator import Evaluator, Report
+from raysweep.pipeline.evaluator import Evaluator, Report, data_of
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished, SweepStarted, silent
 from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.job import Job, job
@@ -27,9 +26,10 @@ from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.stages import StageOutcome
 from raysweep.pipeline.storage import Storage, new_sweep_name
 from raysweep.pipeline.tuning import run_trials
+from raysweep.pipeline.versions import FixedVersions, SweptVersions, TrialVersions
 from raysweep.pipeline.warm_start import Earlier
 from raysweep.pipeline.winner import choose_winner
-from raysweep.tracking import Choice, choose, connect
+from raysweep.tracking import ArtifactVersion, Choice, Tracker, choose, connect
 from raysweep.tracking.folder import detach
 
 
@@ -66,7 +66,10 @@ def run_sweep(
     url = connect(tracking.project, tracking.entity) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
     try:
-        with signals.watched(), cluster.connect(address, local_mode=local_mode, verbose=verbose):
+        ray_there = cluster.connect(
+            address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
+        )
+        with signals.watched(), ray_there:
             resources = cluster.resources(config, space.trial_count(config))
             config, warning = _with_data(config)
             with job(config, place, choice.backend, name) as this:
@@ -93,13 +96,29 @@ def _with_data(config: Config) -> tuple[Config, str | None]:
     """The config with the data set that is really there, at a root that every process understands.
 
     A download, if need be, is a task beside the driver: the files are the user's, and theirs.
+    Nothing stands in for one of several data sets that are compared.
     """
+    if isinstance(config.data, DataTarget):
+        return config, None
     root = str(config.data.resolved_root().absolute())
-    data = config.data.model_copy(update={"root": root})
-    warning = None
-    if files.dataset_state(data.dataset, data.resolved_root()) == "absent":
-        data, warning = wait_for(_task(stages.obtain, **on_this_node()).remote(data))
+    config = config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
+    if space.sweeps("load", config):
+        for each in space.distinct(config, "data"):
+            assert isinstance(each.data, DataConfig)
+            _at_hand(each.data.model_copy(update={"fallback": None}))
+        return config, None
+    assert isinstance(config.data, DataConfig)
+    data, warning = _at_hand(config.data)
     return config.model_copy(update={"data": data}), warning
+
+
+def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
+    if files.dataset_state(data.dataset, data.resolved_root()) == "present":
+        return data, None
+    obtained: tuple[DataConfig, str | None] = wait_for(
+        _task(stages.obtain, **on_this_node()).remote(data)
+    )
+    return obtained
 
 
 def _announcement(
@@ -139,15 +158,13 @@ def _run(
     started: float,
     earlier: Earlier,
 ) -> SweepResult:
-    outcomes, architectures = _run_stages(job, config, observer)
-    loaded, preprocessed = outcomes[0], outcomes[1]
+    outcomes, versions = _run_stages(job, config, observer)
     metric = config.sweep.metric
     context = TrialContext(
         sweep=job.identity,
         tracker=job.tracker,
         config=config,
-        data=preprocessed.artifact,
-        model=architectures,
+        versions=versions,
         inputs=job.folder.inputs,
         metric=metric.name,
         goal=metric.goal,
@@ -157,13 +174,13 @@ def _run(
     )
     progress = Progress(config, observer)
     budget = Budget(config.sweep, started)
-    warm = earlier.read(config, job.tracker, preprocessed.artifact.ref)
+    warm = earlier.read(config, job.tracker, _data_of_all(outcomes))
     if warm is not None:
         observer(warm.told)
     known = () if warm is None else warm.trials
     run_trials(context, resources, progress, budget, job.folder.tune, verbose, known)
-    if isinstance(architectures, SweptArchitectures):
-        outcomes += architectures.outcomes()
+    if isinstance(versions, SweptVersions):
+        outcomes = versions.outcomes()
     best = choose_winner(job.tracker, job.identity, config, progress)
     observer(Evaluating(best.trial, best.artifact))
     report = _evaluate(context, resources, best.artifact)
@@ -174,11 +191,11 @@ def _run(
         sweep=job.identity.name,
         project=config.tracking.project,
         tracker=job.tracker.backend,
-        artifacts={loaded.artifact.name: loaded.artifact.version, **model.metadata["used"]},
+        artifacts={**_raw_of(job.tracker, model), **model.metadata["used"]},
         cached_stages=_cached(outcomes),
         trials=TrialCounts.of(progress.trials),
         best=best,
-        test=Scores(report.loss, report.accuracy),
+        test=Scores(report.scores),
         wall_s=time.monotonic() - started,
         folder=job.folder.path,
         model_path=job.folder.best / TRAINED_MODEL,
@@ -196,27 +213,40 @@ def _run(
 
 def _run_stages(
     job: Job, config: Config, observer: Observer
-) -> tuple[list[StageOutcome], OneArchitecture | SweptArchitectures]:
-    """Load, preprocess, initialize: Ray tasks, each run once.
+) -> tuple[list[StageOutcome], FixedVersions | SweptVersions]:
+    """Load, preprocess, initialize: Ray tasks, each run once; a swept one when a trial asks.
 
     One after the other they share a process, and `import torch`, which is most of what they take.
     """
-
-    def told(outcome: StageOutcome) -> StageOutcome:
-        ref = outcome.artifact.ref
-        observer(StageFinished(outcome.stage, ref, outcome.cached))
-        return outcome
-
     tracker, sweep = job.tracker, job.identity
-    model = config.model.model_dump(mode="json")
-    loading = _task(stages.load, **on_this_node())
-    raw = told(wait_for(loading.remote(tracker, sweep, config)))
-    preprocessing = _task(stages.preprocess).remote(tracker, sweep, config, raw.artifact)
-    outcomes = [raw, told(wait_for(preprocessing))]
-    if space.sweeps_the_model(config):
-        return outcomes, SweptArchitectures(tracker, sweep)
-    outcomes.append(told(wait_for(_task(stages.initialize).remote(tracker, sweep, model))))
-    return outcomes, OneArchitecture(outcomes[-1].artifact)
+    outcomes: list[StageOutcome] = []
+
+    def run(stage: str, task: Any, *arguments: Any) -> None:
+        if space.sweeps(stage, config):
+            return
+        outcome: StageOutcome = wait_for(task.remote(tracker, sweep, *arguments))
+        observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
+        outcomes.append(outcome)
+
+    run("load", _task(stages.load, **on_this_node()), config)
+    if outcomes:
+        run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
+    run("initialize", _task(stages.initialize), config.model.model_dump(mode="json"))
+    if len(outcomes) == len(space.DEPENDS):
+        _, data, model = (outcome.artifact for outcome in outcomes)
+        return outcomes, FixedVersions(TrialVersions(data, model))
+    return outcomes, SweptVersions(tracker, sweep, config, outcomes)
+
+
+def _data_of_all(outcomes: list[StageOutcome]) -> str | None:
+    """The data that every trial uses, `name:vK`; None where it is swept."""
+    return next((each.artifact.ref for each in outcomes if each.stage == "preprocess"), None)
+
+
+def _raw_of(tracker: Tracker, model: ArtifactVersion) -> dict[str, str]:
+    """The raw data that a model's data was made of."""
+    name, _, version = str(tracker.artifact(data_of(model)).metadata["raw"]).partition(":")
+    return {name: version}
 
 
 def _task(stage: Callable[..., Any], **options: Any) -> Any:

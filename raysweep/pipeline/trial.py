@@ -15,16 +15,17 @@ import torch
 
 from raysweep.config import Config, apply, field_of
 from raysweep.ml import datasets
-from raysweep.ml.convnet import ConvNet
+from raysweep.ml.compute import use_threads
+from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.seeds import derive_seed
-from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer, TrainSettings, use_threads
 from raysweep.ml.weights import load_weights, save_weights
+from raysweep.pipeline import parts
 from raysweep.pipeline.checkpoints import log_checkpoint, use_checkpoint
 from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.inputs import fetch
 from raysweep.pipeline.population import Clone, Member
 from raysweep.pipeline.selection import best_epoch, without_nan
-from raysweep.pipeline.space import sweeps_the_model
+from raysweep.pipeline.space import sweeps
 from raysweep.pipeline.stages import INITIALIZED_MODEL
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunState
 from raysweep.version import __version__
@@ -142,8 +143,9 @@ class TrialSession:
 
     def _load(self, run: Run) -> Trainer:
         context, config = self._context, self._config
-        data = run.use_artifact(context.data.ref)
-        model = run.use_artifact(context.model(config.model.model_dump(mode="json")).ref)
+        versions = context.versions(config)
+        data = run.use_artifact(versions.data.ref)
+        model = run.use_artifact(versions.model.ref)
         self._used = {data.name: data, model.name: model}
         self._data_folder = fetch(context.tracker, data.ref, context.inputs)
         self._model_folder = fetch(context.tracker, model.ref, context.inputs)
@@ -152,16 +154,14 @@ class TrialSession:
 
     def _make_trainer(self) -> Trainer:
         context, config = self._context, self._config
-        data_folder, model_folder = self._data_folder, self._model_folder
-        network = ConvNet(**config.model.model_dump(exclude={"seed"}))
-        network.load_state_dict(load_weights(model_folder / INITIALIZED_MODEL))
-        return Trainer(
-            network,
-            datasets.read_split(data_folder / "training.pt"),
-            datasets.read_split(data_folder / "validation.pt"),
-            TrainSettings(**config.train.model_dump(exclude={"seed"})),
-            seed=self._seed(config),
-            device=context.device(),
+        network = parts.make_network(config.model)
+        network.load_state_dict(load_weights(self._model_folder / INITIALIZED_MODEL))
+        splits = (
+            datasets.read_split(self._data_folder / "training.pt"),
+            datasets.read_split(self._data_folder / "validation.pt"),
+        )
+        return parts.make_trainer(
+            config.train, network, splits, self._seed(config), context.device()
         )
 
     def _seed(self, config: Config) -> int:
@@ -172,11 +172,12 @@ class TrialSession:
         return derive_seed("trial", train, model, *([self._repeat] if self._repeat else []))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
-        for event in trainer.epoch():
-            if isinstance(event, BatchLoss):
-                row = {"epoch": event.epoch, "train/loss": event.loss}
-                run.log(row, step=event.examples)
-        assert isinstance(event, EpochMetrics), "an epoch ends with its metrics"
+        last: object = None
+        for last in trainer.epoch():
+            if isinstance(last, BatchLoss):
+                row = {"epoch": last.epoch, "train/loss": last.loss}
+                run.log(row, step=last.examples)
+        event = parts.check_metrics(self._config, last)
         metrics = event.as_metrics()
         validation = {key: value for key, value in metrics.items() if key != "train/loss"}
         run.log(validation, step=event.examples)
@@ -202,25 +203,29 @@ class TrialSession:
         """
         self._cloned = None
         pbt, population = self._context.config.sweep.pbt, self._context.population
-        if pbt is None or population is None or trainer.epochs_done % pbt.interval:
+        epochs = epoch.epoch + 1
+        if pbt is None or population is None or epochs % pbt.interval:
             return
         metadata = {
             "sweep": self._context.sweep.name,
             "trial": self._name,
-            "epochs": trainer.epochs_done,
+            "epochs": epochs,
             "values": _swept(self._config),
         }
         ref = log_checkpoint(run, trainer.state_dict(), metadata)
         score = epoch.as_metrics().get(self._context.metric)
         member = Member(self._name, score, ref, _swept(self._config))
-        self._cloned = clone = population.report(member, trainer.epochs_done)
+        self._cloned = clone = population.report(member, epochs)
         if clone is not None:
             tracker, inputs = self._context.tracker, self._context.inputs
             state = use_checkpoint(run, tracker, clone.checkpoint, inputs)
             self._config = apply(self._context.config, clone.values)
-            self._trainer = self._make_trainer()
-            self._trainer.adopt(state)
-            self._clones.append({"epochs": trainer.epochs_done, **asdict(clone)})
+            adopting = self._trainer = self._make_trainer()
+            assert isinstance(adopting, Adopting), (
+                "the config lets no other be part of a population"
+            )
+            adopting.adopt(state)
+            self._clones.append({"epochs": epochs, **asdict(clone)})
             run.summarize({"clones": self._clones})
 
     def _finish(self, *, stopped: bool) -> None:
@@ -262,9 +267,14 @@ class TrialSession:
             return run.log_artifact(draft)
 
     def _requested(self) -> list[str]:
-        """What the exact versions were resolved from; a swept model is asked for by its config."""
-        swept = sweeps_the_model(self._context.config)
-        return [f"{name}:latest" for name in self._used if not (swept and name == "convnet")]
+        """What the exact versions were resolved from; a swept one is asked for by its config."""
+        config = self._context.config
+        stages = ("preprocess", "initialize")
+        return [
+            f"{name}:latest"
+            for name, stage in zip(self._used, stages, strict=True)
+            if not sweeps(stage, config)
+        ]
 
     def _end(self, state: RunState, error: str | None = None) -> None:
         self._closed = True

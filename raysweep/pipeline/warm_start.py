@@ -69,9 +69,9 @@ class Earlier:
                     f"set tracking.project={theirs}, or name another sweep"
                 )
 
-    def read(self, config: Config, tracker: Tracker, data: str) -> WarmStart | None:
-        """Their completed trials that fit this sweep's space and `data` (`name:vK`); None where no
-        sweep is named.
+    def read(self, config: Config, tracker: Tracker, data: str | None) -> WarmStart | None:
+        """Their completed trials that fit this sweep's space and `data` (`name:vK`; None: it is
+        swept, and so a part of the space); None where no sweep is named.
 
         Trials of equal values, such as repeats, are one to the sampler, with their mean score.
         """
@@ -116,13 +116,15 @@ def asked(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
     return dict(trial.distributions)
 
 
-def _usable(config: Config, run: RunRecord, metric: str, data: str) -> tuple[dict[str, Any], float]:
+def _usable(
+    config: Config, run: RunRecord, metric: str, data: str | None
+) -> tuple[dict[str, Any], float]:
     """A trial's answers in Optuna's terms and its score. Raises _PassedOverError."""
     if metric != config.sweep.metric.name:
         raise _PassedOverError(f"another metric ({metric})")
     if run.state != "finished" or run.summary.get("stopped", True):
         raise _PassedOverError("not completed")
-    if data not in run.used:
+    if data is not None and data not in run.used:
         raise _PassedOverError("other data")
     if run.summary.get("clones"):
         raise _PassedOverError("its values changed on the way")

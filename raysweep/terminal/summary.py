@@ -49,7 +49,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | None) -> 
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
     console.print(
         f"\nbest: {best.artifact} of {best.trial} ({text.values(best.config)})\n"
-        f"{repeats}test accuracy {result.test.accuracy:.2f} %, test loss {result.test.loss:.4f}\n"
+        f"{repeats}{_test_scores(result.test)}\n"
         f"{result.promotion}\n"
         f"model: {result.model_path}",
         soft_wrap=True,
@@ -69,7 +69,9 @@ def show_result(console: Console, result: SweepResult, storage: Path | None) -> 
 
 
 def _leaderboard(result: SweepResult) -> Table:
-    metrics = dict.fromkeys([result.metric, "validation/accuracy", "validation/loss"])
+    reported = {name for row in result.rows for name in row.best or {}}
+    usual = [each for each in ("validation/accuracy", "validation/loss") if each in reported]
+    metrics = dict.fromkeys([result.metric, *usual])
     names = [name.replace("validation/", "val. ").replace("/", " ") for name in metrics]
     title = f"leaderboard by {result.metric} ({result.goal})"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
@@ -124,8 +126,8 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
     if best.get("repeats", 1) > 1:  # a sweep of an earlier raysweep does not say
         mean, std = text.number(best["mean"]), text.number(best["std"])
         console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
-    console.print(f"  {'test/loss':<20} {test['loss']:.4f}")
-    console.print(f"  {'test/accuracy':<20} {test['accuracy']:.2f} %")
+    for name, value in test.items():
+        console.print(f"  {f'test/{name}':<20} {text.metric(name, value)}")
     if path is not None:
         console.print(f"  downloaded to {path}", soft_wrap=True)
 
@@ -136,7 +138,7 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
     # A name is for copying: the other columns make room for one of the usual length.
     longest = max((len(sweep["sweep"]) for sweep in sweeps), default=0)
     table.add_column("sweep", no_wrap=longest <= USUAL_NAME, overflow="fold")
-    for column in ("started (UTC)", "tracker", "trials", "best", "test accuracy"):
+    for column in ("started (UTC)", "tracker", "trials", "best", "test"):
         table.add_column(column, overflow="fold")
     for sweep in sweeps:
         result = sweep["result"]
@@ -144,7 +146,19 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
         if result is None:
             table.add_row(sweep["sweep"], started, sweep["tracker"], "–", "none", "–")
             continue
-        accuracy = text.metric("accuracy", result["test"]["accuracy"])
+        score = _first_score(result["test"])
         trials, best = str(result["trials"]["total"]), result["best"]["artifact"]
-        table.add_row(sweep["sweep"], started, sweep["tracker"], trials, best, accuracy)
+        table.add_row(sweep["sweep"], started, sweep["tracker"], trials, best, score)
     console.print(table)
+
+
+def _test_scores(scores: Mapping[str, float]) -> str:
+    """`test accuracy 99.17 %, test loss 0.1413`: the loss last, as the least telling."""
+    ordered = sorted(scores, key=lambda name: name == "loss")
+    return ", ".join(f"test {name} {text.metric(name, scores[name])}" for name in ordered)
+
+
+def _first_score(scores: Mapping[str, float | None]) -> str:
+    """`accuracy 99.17 %`, for a column."""
+    name = min(scores, key=lambda each: each == "loss", default=None)
+    return "–" if name is None else f"{name} {text.metric(name, scores[name])}"

@@ -84,7 +84,13 @@ NAMES = [
     ),
     (swept("dropout", value=0.1), "unknown parameter; did you mean model.dropout?"),
     (swept("model.dropuot", value=0.1), "unknown parameter; did you mean model.dropout?"),
-    (swept("data.train_size", value=9), "only fields of train and model can be swept"),
+    (
+        swept("tracking.project", value="p"),
+        "only fields of data, preprocess, model and train can be swept, and tracking is none",
+    ),
+    (swept("data.root", value="p"), "data.root is the whole sweep's"),
+    (swept("data.train_sise", value=9), "did you mean data.train_size?"),
+    (swept("preprocess.normalize", values=[True, "no"]), "expected true or false"),
     (
         swept("learning_rate", distribution="log_unifrom", min=1, max=2),
         "sweep.parameters.learning_rate.distribution: expected one of constant, categorical",

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ml_trial import MODEL, SETTINGS
+from ml_trial import MODEL, SETTINGS, initialize
 
 from raysweep.ml import datasets
-from raysweep.ml.convnet import ConvNet, initialize
+from raysweep.ml.convnet import ConvNet
 from raysweep.ml.datasets import Split, Splits
 from raysweep.ml.preprocess import preprocess
-from raysweep.ml.training import TrainSettings
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +42,9 @@ def make_model() -> Callable[..., ConvNet]:
 
 
 @pytest.fixture
-def make_settings() -> Callable[..., TrainSettings]:
+def make_settings() -> Callable[..., dict[str, Any]]:
     """make_settings(epochs=1): quick settings, with these of them changed."""
-    return lambda **changes: TrainSettings(**(SETTINGS | changes))
+    return lambda **changes: SETTINGS | changes
 
 
 def write_idx(path: Path, array: np.ndarray[Any, Any]) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from raysweep.ml import datasets
-from raysweep.ml.convnet import initialize
+from raysweep.ml.convnet import ConvNet
+from raysweep.ml.networks import seeded
 from raysweep.ml.preprocess import preprocess
-from raysweep.ml.training import Trainer, TrainSettings, use_threads
+from raysweep.ml.training import Trainer, use_threads
 from raysweep.ml.weights import save_weights
 
 MODEL: dict[str, Any] = {
@@ -38,6 +39,11 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+def initialize(architecture: dict[str, Any], seed: int) -> ConvNet:
+    """A ConvNet whose weights come from `seed` alone."""
+    return seeded(lambda: ConvNet(**architecture), seed)
+
+
 def train_both_precisions(folder: Path) -> None:
     """Write `fp32.pth` and `bf16.pth`: one epoch of the digits each."""
     use_threads(1)
@@ -45,9 +51,9 @@ def train_both_precisions(folder: Path) -> None:
     parts = (data.training, data.validation)
     splits = [preprocess(part, normalize=True, expand_dims=True) for part in parts]
     for precision in ("fp32", "bf16"):
-        settings = TrainSettings(**SETTINGS | {"precision": precision})
+        settings = SETTINGS | {"precision": precision}
         model = initialize(MODEL, seed=1)
-        trainer = Trainer(model, *splits, settings, seed=7, device=torch.device("cpu"))
+        trainer = Trainer(model, *splits, **settings, seed=7, device=torch.device("cpu"))
         list(trainer.epoch())
         save_weights(trainer.model.state_dict(), folder / f"{precision}.pth")
 

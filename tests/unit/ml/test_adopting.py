@@ -10,7 +10,7 @@ import torch
 
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.datasets import Splits
-from raysweep.ml.training import Trainer, TrainSettings
+from raysweep.ml.training import Trainer
 
 CPU = torch.device("cpu")
 OTHERS = {"learning_rate": 0.002, "weight_decay": 0.5, "batch_size": 32}
@@ -20,11 +20,11 @@ OTHERS = {"learning_rate": 0.002, "weight_decay": 0.5, "batch_size": 32}
 def make_trainer(
     digits: Splits,
     make_model: Callable[..., ConvNet],
-    make_settings: Callable[..., TrainSettings],
+    make_settings: Callable[..., dict[str, Any]],
 ) -> Callable[..., Trainer]:
     def make(**changes: Any) -> Trainer:
         data = (digits.training, digits.validation)
-        return Trainer(make_model(), *data, make_settings(**changes), seed=0, device=CPU)
+        return Trainer(make_model(), *data, seed=0, device=CPU, **make_settings(**changes))
 
     return make
 

@@ -34,14 +34,6 @@ def test_threads_are_set_for_the_process() -> None:
     assert torch.get_num_threads() == 1
 
 
-def test_pictures_become_input_however_they_were_preprocessed() -> None:
-    raw = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
-    x = compute.as_input(raw)
-    assert x.shape == (3, 1, 28, 28) and x.dtype == torch.float32
-    assert torch.equal(x[:, 0], raw.float())
-    assert compute.as_input(x) is x
-
-
 def test_on_a_cpu_a_split_stays_where_it_is() -> None:
     split = Split(torch.zeros(2, 1, 28, 28), torch.zeros(2).long())
     assert compute.place_split(split, CPU) is split

@@ -7,10 +7,12 @@ import ml_tutorial
 import pytest
 import torch
 import torch.nn.functional as F
+from ml_trial import initialize
 from torch import nn
 
 from raysweep.errors import ConfigError
-from raysweep.ml.convnet import POOLED_FIRST, ConvNet, initialize
+from raysweep.ml.convnet import POOLED_FIRST, ConvNet, as_input
+from raysweep.ml.randomness import RandomState
 
 ARCHITECTURES: list[dict[str, Any]] = [
     {"hidden_layer_sizes": [32, 64], "kernel_sizes": [3], "activation": "ReLU", "pool_sizes": [2]},
@@ -83,7 +85,7 @@ def test_the_activation_comes_after_pooling_only_where_that_is_exact() -> None:
         assert pooled_first == (architecture["activation"] in POOLED_FIRST)
 
 
-def test_dropout_keeps_the_mean_and_follows_its_generator(
+def test_dropout_keeps_the_mean_and_follows_the_random_state(
     make_model: Callable[..., ConvNet],
 ) -> None:
     model = make_model(dropout=0.3)
@@ -93,7 +95,8 @@ def test_dropout_keeps_the_mean_and_follows_its_generator(
     model.eval()(x)
     model.train()
     for seed in (0, 0, 1):
-        model(x, torch.Generator().manual_seed(seed))
+        with RandomState(torch.device("cpu"), seed):
+            model(x)
     kept, again, other = (values != 0 for values in seen[1:])
     alive = seen[0] != 0
     assert torch.equal(kept, again) and not torch.equal(kept, other)
@@ -104,6 +107,14 @@ def test_dropout_keeps_the_mean_and_follows_its_generator(
 def test_evaluation_drops_nothing(make_model: Callable[..., ConvNet]) -> None:
     model, x = make_model(dropout=0.9).eval(), torch.rand(4, 1, 28, 28)
     assert torch.equal(model(x), model(x))
+
+
+def test_pictures_become_input_however_they_were_preprocessed() -> None:
+    raw = torch.randint(0, 256, (3, 28, 28), dtype=torch.uint8)
+    x = as_input(raw)
+    assert x.shape == (3, 1, 28, 28) and x.dtype == torch.float32
+    assert torch.equal(x[:, 0], raw.float())
+    assert as_input(x) is x
 
 
 def test_initialization_is_the_seeds_alone(make_model: Callable[..., ConvNet]) -> None:

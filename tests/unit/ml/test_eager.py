@@ -15,16 +15,16 @@ SETTINGS = {"learning_rate": 0.1, "weight_decay": 0.02, "momentum": 0.7}
 TRAIN = """
 import sys
 import torch
-from raysweep.ml.convnet import initialize
+from raysweep.ml.convnet import ConvNet
 from raysweep.ml.datasets import Split
-from raysweep.ml.training import Trainer, TrainSettings
+from raysweep.ml.training import Trainer
 
 architecture = dict(hidden_layer_sizes=[2, 2], kernel_sizes=[3], activation="ReLU", pool_sizes=[2],
                     dropout=0.1, num_classes=10)
 split = Split(torch.rand(64, 1, 28, 28), torch.arange(64) % 10)
 for name, schedule in ("AdamW", "one-cycle"), ("SGD", "cosine"), ("RMSprop", "none"):
-    settings = TrainSettings(name, 0.01, 0.0, 0.9, 32, 2, True, schedule, 0.0, "fp32", 1)
-    trainer = Trainer(initialize(architecture, seed=0), split, split, settings, seed=0)
+    settings = dict(optimizer=name, schedule=schedule, batch_size=32, epochs=2, precision="fp32")
+    trainer = Trainer(ConvNet(**architecture), split, split, seed=0, **settings)
     list(trainer.epoch())
     trainer.load_state_dict(trainer.state_dict())
     list(trainer.epoch())

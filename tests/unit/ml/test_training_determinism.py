@@ -17,7 +17,7 @@ from ml_trial import train_both_precisions
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.datasets import Splits
 from raysweep.ml.optimizers import optimizer_names
-from raysweep.ml.training import Trainer, TrainSettings
+from raysweep.ml.training import Trainer
 
 CPU = torch.device("cpu")
 Weights = dict[str, torch.Tensor]
@@ -27,11 +27,11 @@ Weights = dict[str, torch.Tensor]
 def make_trainer(
     digits: Splits,
     make_model: Callable[..., ConvNet],
-    make_settings: Callable[..., TrainSettings],
+    make_settings: Callable[..., dict[str, Any]],
 ) -> Callable[..., Trainer]:
     def make(seed: int = 0, **changes: Any) -> Trainer:
         data = (digits.training, digits.validation)
-        return Trainer(make_model(), *data, make_settings(**changes), seed=seed, device=CPU)
+        return Trainer(make_model(), *data, **make_settings(**changes), seed=seed, device=CPU)
 
     return make
 

@@ -11,6 +11,7 @@ from raysweep.pipeline import stages
 from raysweep.pipeline.context import TrialContext
 from raysweep.pipeline.stages import StageOutcome, SweepIdentity
 from raysweep.pipeline.trial import TrialSession
+from raysweep.pipeline.versions import FixedVersions, TrialVersions
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.trackio_store import TrackioStore
@@ -58,8 +59,7 @@ class Workshop:
             sweep=self.sweep,
             tracker=self.tracker,
             config=config,
-            data=self.data,
-            model=lambda _: self.model,
+            versions=FixedVersions(TrialVersions(self.data, self.model)),
             inputs=self.inputs,
             metric=metric.name,
             goal=metric.goal,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ import torch
 from pipeline_workshop import Workshop, digits_config, run_stages
 
 from raysweep.config import Config
-from raysweep.errors import ArtifactNotFound
+from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
 from raysweep.ml import datasets
 from raysweep.pipeline.evaluator import Evaluator, Promote, Report
 from raysweep.pipeline.inputs import fetch
 from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.versions import FixedVersions, TrialVersions
 from raysweep.tracking import ArtifactVersion
 
 LOSS = "validation/loss"
@@ -73,10 +74,10 @@ def test_the_report_run_uses_both_and_sums_up(workshop: Workshop, train: OneEpoc
     assert (run.job_type, run.group, run.state) == ("report", "digits-test", "finished")
     assert run.used == (workshop.data.ref, model.ref)
     assert run.logged == ()
-    assert run.summary == {"loss": report.loss, "accuracy": report.accuracy}
+    assert run.summary == dict(report.scores)
     assert run.config["model"] == model.ref
-    assert 0 < report.loss < 10
-    assert 0 <= report.accuracy <= 100
+    assert 0 < report.scores["loss"] < 10
+    assert 0 <= report.scores["accuracy"] <= 100
 
 
 def test_the_confusion_table_counts_every_test_picture(workshop: Workshop, train: OneEpoch) -> None:
@@ -86,7 +87,7 @@ def test_the_confusion_table_counts_every_test_picture(workshop: Workshop, train
     assert [row[0] for row in rows] == list(range(10))
     counts = np.array([row[1:] for row in rows])
     assert counts.sum() == TEST_SIZE
-    assert 100 * counts.trace() / TEST_SIZE == pytest.approx(report.accuracy)
+    assert 100 * counts.trace() / TEST_SIZE == pytest.approx(report.scores["accuracy"])
     test = datasets.read_split(
         fetch(workshop.tracker, workshop.data.ref, workshop.inputs) / "test.pt"
     )
@@ -171,7 +172,8 @@ def test_other_data_cannot_be_compared(
 ) -> None:
     better = train("trial-0000", 0.01)
     other = run_stages(workshop.tracker, workshop.sweep, make_config(data={"train_size": 600}))[1]
-    worse = train("trial-0001", 1e-7, data=other.artifact)
+    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    worse = train("trial-0001", 1e-7, versions=versions)
     report_on(workshop, worse, "if_better", sweep="one")
     report = report_on(workshop, better, "if_better", sweep="two")
     assert not report.promoted
@@ -179,14 +181,31 @@ def test_other_data_cannot_be_compared(
     assert holder(workshop) == worse.ref
 
 
-def test_a_failed_report_says_why_and_moves_nothing(workshop: Workshop, train: OneEpoch) -> None:
+def test_a_failed_report_says_why_and_moves_nothing(
+    workshop: Workshop, train: OneEpoch, tmp_path: Path
+) -> None:
     model = train("trial-0000")
-    gone = replace(workshop.data, version="v9")
-    with pytest.raises(ArtifactNotFound):
-        Evaluator(workshop.context(digits_config(), data=gone)).report(model.ref)
+    digest = next(file.digest for file in model.files if file.path == "trained_model.pth")
+    (blob,) = (tmp_path / "workshop").rglob(digest)
+    blob.chmod(0o644)
+    blob.write_bytes(b"changed on disk")
+    with pytest.raises(ArtifactCorrupt):
+        Evaluator(workshop.context(digits_config())).report(model.ref)
     run = workshop.tracker.run(workshop.sweep.run_id("report"))
     assert run.state == "failed"
     assert run.error is not None
-    assert run.error.startswith("ArtifactNotFound: ")
+    assert run.error.startswith("ArtifactCorrupt: ")
     with pytest.raises(ArtifactNotFound):
         holder(workshop)
+
+
+def test_a_model_is_scored_on_the_data_that_it_was_trained_on(
+    workshop: Workshop, train: OneEpoch, make_config: Callable[..., Config]
+) -> None:
+    """Whatever the sweep's own data is: of a swept one, each trial has its own."""
+    steps = {"normalize": False, "expand_dims": False}
+    other = run_stages(workshop.tracker, workshop.sweep, make_config(preprocess=steps))[1]
+    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    report = report_on(workshop, train("trial-0000", versions=versions))
+    assert other.artifact.ref in workshop.tracker.run(report.run).used
+    assert workshop.data.ref not in workshop.tracker.run(report.run).used

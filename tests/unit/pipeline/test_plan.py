@@ -202,3 +202,50 @@ def test_a_plan_needs_neither_ray_nor_torch(storage: Path, sweep: SweepIdentity)
         text=True,
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_each_setting_of_the_data_is_a_stage(
+    plan_of: Callable[..., Plan], storage: Path, sweep: SweepIdentity
+) -> None:
+    run_stages(open_store(storage / "tracker"), sweep, digits_config())
+    parameters = {
+        "data.train_size": {"values": [600, 1200]},
+        "preprocess.normalize": {"values": [True, False]},
+    }
+    plan = plan_of(sweep={"method": "grid", "parameters": parameters})
+    assert refs(plan) == [
+        ("load", "digits-raw", None),
+        ("load", "digits-raw", "digits-raw:v0"),
+        *[("preprocess", "digits-preprocess", None)] * 2,
+        ("preprocess", "digits-preprocess", "digits-preprocess:v0"),
+        ("preprocess", "digits-preprocess", None),
+        ("initialize", "convnet", "convnet:v0"),
+    ]
+    sizes = {"data.train_size": {"min": 100, "max": 1200}}
+    searched = plan_of(sweep={"method": "bayes", "run_cap": 2, "parameters": sizes})
+    assert refs(searched)[:2] == [
+        ("load", "digits-raw, one for each setting", None),
+        ("preprocess", "digits-preprocess, one for each setting", None),
+    ]
+
+
+@pytest.mark.parametrize("method", ["grid", "bayes"])
+@pytest.mark.parametrize(
+    ("field", "values", "says"),
+    [
+        ("data.train_size", [50, 60], "at most 59 leave one to validate"),
+        ("data.dataset", ["digits", "MINST"], "unknown data set 'MINST'"),
+    ],
+)
+def test_each_swept_setting_of_the_data_is_checked_before_anything_runs(
+    plan_of: Callable[..., Plan],
+    mini_mnist: Path,
+    method: str,
+    field: str,
+    values: list[Any],
+    says: str,
+) -> None:
+    data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 50}
+    sweep = {"method": method, "run_cap": 2, "parameters": {field: {"values": values}}}
+    with pytest.raises(UserError, match=says):
+        plan_of(data=data, sweep=sweep)

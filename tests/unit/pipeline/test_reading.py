@@ -39,7 +39,7 @@ def result(tmp_path: Path) -> SweepResult:
         cached_stages=("load",),
         trials=TrialCounts.of(list(ROWS)),
         best=Best("trial-0002", "trained-model:v0", {"learning_rate": 0.01}, GOOD, mean=97.5),
-        test=Scores(0.11, 97.0),
+        test=Scores(loss=0.11, accuracy=97.0),
         wall_s=12.34567,
         folder=tmp_path / "one",
         model_path=tmp_path / "one" / "best" / "trained_model.pth",

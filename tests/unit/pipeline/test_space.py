@@ -13,6 +13,10 @@ from raysweep.pipeline import space
 Make = Callable[..., Config]
 
 
+def architectures(config: Config) -> list[dict[str, Any]]:
+    return [each.model.model_dump(mode="json") for each in space.distinct(config, "model")]
+
+
 def grid(**parameters: Any) -> dict[str, Any]:
     """A grid; `__` in a name stands for a dot."""
     named = {name.replace("__", "."): value for name, value in parameters.items()}
@@ -49,9 +53,9 @@ def test_trials_are_counted(make_config: Make, sweep: dict[str, Any], count: int
 def test_only_a_swept_field_of_the_model_makes_trials_start_differently(make_config: Make) -> None:
     rate = make_config(sweep=grid(learning_rate={"values": [1e-3, 1e-2]}))
     dropout = make_config(sweep=grid(model__dropout={"values": [0.3, 0.5]}))
-    assert not space.sweeps_the_model(rate)
-    assert space.sweeps_the_model(dropout)
-    assert space.architectures(rate) == [rate.model.model_dump(mode="json")]
+    assert not space.sweeps("initialize", rate)
+    assert space.sweeps("initialize", dropout)
+    assert architectures(rate) == [rate.model.model_dump(mode="json")]
 
 
 def test_architectures_are_the_distinct_ones(make_config: Make) -> None:
@@ -64,18 +68,18 @@ def test_architectures_are_the_distinct_ones(make_config: Make) -> None:
     )
     found = [
         (tuple(model["kernel_sizes"]), tuple(model["hidden_layer_sizes"]))
-        for model in space.architectures(config)
+        for model in architectures(config)
     ]
     assert len(found) == len(set(found)) == 6
     seeds = make_config(sweep=grid(model__seed={"value": 3}, model__dropout={"value": 0.5}))
-    assert [model["seed"] for model in space.architectures(seeds)] == [3]
+    assert [model["seed"] for model in architectures(seeds)] == [3]
 
 
 def test_a_draw_decides_its_architecture(make_config: Make) -> None:
     """Of a continuum, the very values that trials get: not its edges, which no trial has."""
     parameters = {"model.dropout": {"min": 0.1, "max": 0.4}, "learning_rate": RATES}
     config = make_config(sweep={"method": "random", "run_cap": 3, "parameters": parameters})
-    dropouts = [model["dropout"] for model in space.architectures(config)]
+    dropouts = [model["dropout"] for model in architectures(config)]
     assert dropouts == [trial["model.dropout"] for trial in enumerate_trials(config)]
 
 
@@ -85,17 +89,17 @@ def test_what_bayes_may_choose_is_listed_whole_and_a_range_by_its_edges(make_con
     def listed(field: str, low: float, high: float) -> list[Any]:
         parameters = {f"model.{field}": {"min": low, "max": high}, "learning_rate": RATES}
         config = make_config(sweep={"method": "bayes", "run_cap": 3, "parameters": parameters})
-        return [model[field] for model in space.architectures(config)]
+        return [model[field] for model in architectures(config)]
 
     assert listed("num_classes", 9, 12) == [9, 10, 11, 12]
     assert listed("dropout", 0.1, 0.4) == [0.1, 0.4]
-    assert len(listed("seed", 0, 2**62)) == space.MOST_ARCHITECTURES
+    assert len(listed("seed", 0, 2**62)) == space.MOST_SETTINGS
 
 
 def test_a_vast_random_space_costs_only_its_draws(make_config: Make) -> None:
     parameters = {"model.seed": {"min": 0, "max": 2**62}}
     config = make_config(sweep={"method": "random", "run_cap": 2, "parameters": parameters})
-    assert len(space.architectures(config)) == 2
+    assert len(architectures(config)) == 2
 
 
 @pytest.mark.parametrize(

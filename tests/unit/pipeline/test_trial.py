@@ -16,6 +16,7 @@ from raysweep.errors import ArtifactCorrupt
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.selection import best_epoch
 from raysweep.pipeline.trial import TrialSession
+from raysweep.pipeline.versions import TrialVersions
 from raysweep.tracking import ArtifactVersion
 from raysweep.version import __version__
 
@@ -179,11 +180,11 @@ def test_a_failure_is_recorded_with_its_cause_and_raised_again(
 
 
 def test_an_interrupt_marks_the_run_as_failed_too(workshop: Workshop, config: Config) -> None:
-    def interrupted(_: Mapping[str, Any]) -> ArtifactVersion:
+    def interrupted(_: Config) -> TrialVersions:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        workshop.session(config, model=interrupted).step()
+        workshop.session(config, versions=interrupted).step()
     run = the_run(workshop)
     assert run.state == "failed"
     assert run.error.startswith("KeyboardInterrupt")

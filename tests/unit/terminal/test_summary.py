@@ -57,7 +57,7 @@ def result() -> SweepResult:
         cached_stages=(),
         trials=TrialCounts.of(list(rows)),
         best=Best("trial-0002", "trained-model:v2", rows[2].overrides, rows[2].best or {}),
-        test=Scores(0.123456, 91.2345),
+        test=Scores(loss=0.123456, accuracy=91.2345),
         wall_s=75.0,
         folder=LONG_PATH.parents[1],
         model_path=LONG_PATH,
@@ -187,7 +187,8 @@ def test_piped_every_sweep_is_one_line(pipe: Console) -> None:
     assert header.split("  ")[0] == "sweep"
     assert [line.split()[0] for line in lines] == [*NAMES, name]
     assert lines[0].split() == [
-        NAMES[0], "2026-11-23", "09:15", "trackio", "8", "trained-model:v12", "98.77", "%",
+        NAMES[0], "2026-11-23", "09:15", "trackio", "8", "trained-model:v12",
+        "accuracy", "98.77", "%",
     ]  # fmt: skip
     assert lines[2].split()[-3:] == ["–", "none", "–"]
 

@@ -1,0 +1,212 @@
+"""A part of one's own: `target: my_pkg.nets:ResNet` → a section whose keys are its parameters.
+
+The section's class is made from the target's signature, so that a misspelt, missing or mistyped
+parameter is told before anything runs, and a parameter can be swept, as with a built-in part.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError, create_model
+from pydantic_core import PydanticSerializationError, to_json
+
+from raysweep.config.annotations import as_written
+from raysweep.config.explain import explained, found, mistake, nearest
+from raysweep.config.target_sections import (
+    DataTarget,
+    EvaluateTarget,
+    ModelTarget,
+    Target,
+    TrainTarget,
+)
+
+GOALS = ("minimize", "maximize")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a target of one section has to look like; `raysweep.ml.protocols` has it in types."""
+
+    base: type[Target]
+    given: tuple[str, ...] = ()
+    """Parameters that raysweep passes by name. They are no keys of the section."""
+
+    needs: tuple[str, ...] = ()
+    """Parameters that it must have besides, as keys of the section."""
+
+
+PARTS: Mapping[str, Part] = {
+    "data": Part(DataTarget),
+    "model": Part(ModelTarget),
+    "train": Part(
+        TrainTarget, ("model", "training", "validation", "seed", "device"), needs=("epochs",)
+    ),
+    "evaluate": Part(EvaluateTarget, ("model", "test", "device")),
+}
+"""Section → what its `target` has to look like."""
+
+
+def section_of(name: str, given: Mapping[str, Any]) -> Target:
+    """The section `name` for a mapping that has a `target`.
+
+    Raises pydantic's ValidationError, placed as seen from the section.
+    """
+    made = _section_class(name, given["target"])
+    try:
+        return made.model_validate(dict(given))
+    except ValidationError as error:
+        raise explained(error, made) from None
+
+
+def look_in(folder: Path) -> None:
+    """Let targets' modules be found in `folder`, behind all that Python finds by itself."""
+    path = str(folder.absolute())
+    if path not in sys.path:
+        sys.path.append(path)
+
+
+def home(path: str) -> Path:
+    """Where the top-level package of the target `path` lies: its folder, or the one file."""
+    top = importlib.import_module(path.partition(":")[0].partition(".")[0])
+    if top.__file__ is None:  # a namespace package: a folder without __init__.py
+        return Path(next(iter(top.__path__)))
+    file = Path(top.__file__)
+    return file.parent if hasattr(top, "__path__") else file
+
+
+def resolve(path: Any) -> Callable[..., Any]:
+    """What `package.module:name` names. Raises a mistake placed at `target`."""
+    module_name, colon, attribute = path.partition(":") if isinstance(path, str) else ("", "", "")
+    if not (colon and module_name and attribute):
+        expected = "expected module:name, such as my_pkg.nets:ResNet"
+        raise mistake(("target",), f"{expected}, got {found(path)}")
+    thing: Any = _imported(module_name)
+    for part in attribute.split("."):
+        if not hasattr(thing, part):
+            names = [name for name in vars(thing) if not name.startswith("_")]
+            whose = f"{module_name} ({getattr(sys.modules[module_name], '__file__', 'no file')})"
+            raise mistake(("target",), f"{whose} has no {part}{nearest(part, names)}")
+        thing = getattr(thing, part)
+    if not callable(thing):
+        what = f"{path} is a {type(thing).__name__}"
+        raise mistake(("target",), f"{what}; expected a function or a class")
+    function: Callable[..., Any] = thing
+    return function
+
+
+def where_raised(error: BaseException) -> str:
+    """`KeyError: 'x' (nets.py, line 12)`: in one line what a target raised, and at which line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": ") + at
+
+
+def _imported(name: str) -> ModuleType:
+    look_in(Path.cwd())
+    importlib.invalidate_caches()  # a notebook may have written the module a moment ago
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            text = f"{name} cannot be imported: {where_raised(error)}"
+            raise mistake(("target",), text) from None
+        folder = "the working folder, beside the config file, nor on Python's path"
+        raise mistake(("target",), f"no module {error.name} in {folder}") from None
+    except Exception as error:
+        text = f"{name} cannot be imported: {where_raised(error)}"
+        raise mistake(("target",), text) from error
+
+
+def _section_class(section: str, path: Any) -> type[Target]:
+    target = resolve(path)
+    made = _made(section, path, target)
+    if section == "train":
+        _check_metrics(path, target)
+    return made
+
+
+@functools.cache  # one class a target: two configs of it are equal
+def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
+    part = PARTS[section]
+    parameters = _parameters(path, target)
+    for name in (*part.given, *part.needs):
+        if name not in parameters:
+            takes = ", ".join((*part.given, *part.needs))
+            raise mistake(("target",), f"{path} takes no {name}; {section}'s must take {takes}")
+    own = {name: item for name, item in parameters.items() if name not in part.given}
+    for name in set(own) & (set(part.base.model_fields) - {"seed", "epochs"}):
+        text = f"{path} has a parameter {name}, which is {section}'s own key; call it otherwise"
+        raise mistake(("target",), text)
+    fields = {name: field for name, item in own.items() if (field := _field(path, part.base, item))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a field may be called `copy` or `schema`
+        made: type[Target] = create_model(  # type: ignore[call-overload]
+            part.base.__name__, __base__=part.base, __module__=__name__, **fields
+        )
+    made.parameters = tuple(fields)
+    made.function = staticmethod(target)
+    return made
+
+
+def _parameters(path: str, target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The target's parameters that can be given by name."""
+    try:
+        signature = inspect.signature(target, eval_str=True)
+    except (TypeError, ValueError):
+        text = f"{path} has no signature to be read; wrap it in a function of one's own"
+        raise mistake(("target",), text) from None
+    except Exception as error:  # of an annotation, which is evaluated
+        text = f"{path} has an annotation that cannot be read: {type(error).__name__}: {error}"
+        raise mistake(("target",), text) from error
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            text = f"{path} takes **{name}, whose names cannot be checked; spell them out"
+            raise mistake(("target",), text)
+        if parameter.kind is parameter.POSITIONAL_ONLY or name.startswith("_"):
+            text = f"{path}: its parameter {name} cannot be given by name"
+            raise mistake(("target",), text)
+    return {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is not parameter.VAR_POSITIONAL
+    }
+
+
+def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple[Any, Any] | None:
+    """A parameter as a field; None for one that no YAML can hold, which keeps its default."""
+    required = parameter.default is parameter.empty
+    default = ... if required else parameter.default
+    if parameter.name in base.model_fields:  # `epochs`: with raysweep's limits, its default
+        return base.model_fields[parameter.name].rebuild_annotation(), default
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    try:
+        TypeAdapter(annotation)
+        if not required:
+            to_json(default, inf_nan_mode="constants")
+    except (PydanticSchemaGenerationError, PydanticSerializationError):
+        if not required:
+            return None
+        shown = getattr(annotation, "__name__", str(annotation))
+        text = f"{path}: its parameter {parameter.name} is a {shown}, which YAML cannot hold"
+        raise mistake(("target",), f"{text}; give it a default") from None
+    return as_written(annotation), default
+
+
+def _check_metrics(path: str, target: Callable[..., Any]) -> None:
+    metrics = getattr(target, "metrics", None)
+    if isinstance(metrics, Mapping) and metrics and set(metrics.values()) <= set(GOALS):
+        return
+    text = f"{path} says no metrics; expected a mapping such as {{'validation/loss': 'minimize'}}"
+    raise mistake(("target",), text)

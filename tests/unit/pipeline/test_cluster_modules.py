@@ -1,0 +1,37 @@
+"""A cluster's machines are sent the user's own modules."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from raysweep.pipeline import cluster
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What Ray was asked for, instead of starting or joining it."""
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    return asked
+
+
+def test_own_modules_are_sent_to_a_cluster(asked: dict[str, Any], tmp_path: Path) -> None:
+    modules = [tmp_path / "my_pkg", tmp_path / "nets.py"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
+        with cluster.connect(address, local_mode=False, verbose=True, modules=modules):
+            pass
+    assert asked["runtime_env"] == {"py_modules": [str(path) for path in modules]}
+
+
+def test_workers_on_this_machine_need_nothing_sent(asked: dict[str, Any], tmp_path: Path) -> None:
+    with cluster.connect(None, local_mode=False, verbose=True, modules=[tmp_path / "my_pkg"]):
+        pass
+    assert "py_modules" not in asked.get("runtime_env", {})

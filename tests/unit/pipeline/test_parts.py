@@ -1,0 +1,188 @@
+"""Parts of one's own that give nonsense, or raise: one line that names them and where it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pipeline_workshop import Workshop, open_store
+
+from raysweep.config import Config
+from raysweep.errors import ConfigError
+from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
+from raysweep.pipeline import parts, stages
+from raysweep.pipeline.stages import SweepIdentity
+
+CPU = torch.device("cpu")
+
+PARTS = """
+import torch
+from raysweep.ml.protocols import EpochMetrics, Evaluation, Split, Splits
+from raysweep.ml.training import Trainer
+
+def some(n=4, of=None):
+    return Split(torch.ones(n, 2), torch.zeros(n if of is None else of))
+
+def nothing(): return None
+def uneven(): return Splits(some(), some(4, 3), some())
+def empty(): return Splits(some(), some(), some(0))
+def a_list(): return Splits(some(), Split([1], torch.zeros(1)), some())
+def a_number(): return Splits(Split(torch.tensor(1.0), torch.zeros(1)), some(), some())
+def raises(): return {}["x"]
+def steady(value: float = 1.0): return Splits(*(Split(torch.full((3, 2), value), torch.zeros(3))
+                                                for _ in range(3)))
+def drawn(): return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
+def no_module(): return torch.ones(3)
+def scores(model, test, device): return {"loss": 1.0}
+def words(model, test, device): return Evaluation({"loss": "low"})
+
+class Forgetful(Trainer):
+    metrics = {"train/loss": "minimize", "validation/f1": "maximize"}
+
+class NoTrainer:
+    metrics = {"train/loss": "minimize"}
+    def __init__(self, model, training, validation, seed, device, epochs: int = 1): ...
+"""
+
+
+@pytest.fixture(autouse=True)
+def parts_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "odd_parts.py").write_text(PARTS)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    yield
+    sys.modules.pop("odd_parts", None)
+
+
+def config_of(section: str, name: str, **keys: Any) -> Config:
+    sweep: dict[str, Any] = {"method": "grid", "parameters": {}}
+    if section == "train":
+        sweep["metric"] = {"name": "train/loss"}
+    own = {"target": f"odd_parts:{name}", **keys}
+    return Config.from_dict({"data": {"dataset": "digits"}, "sweep": sweep, section: own})
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nothing", "gave None; expected raysweep.ml.protocols.Splits"),
+        ("uneven", "its validation split: x has 4 examples and y has 3; expected as many"),
+        ("empty", "its test split is empty; expected at least 1 example"),
+        ("a_list", "its validation split: x is a list; expected a tensor"),
+        ("a_number", "its training split: x is a Tensor; expected a tensor whose first dimension"),
+        ("raises", "raised KeyError: 'x' (odd_parts.py, line 14)"),
+    ],
+)
+def test_data(name: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parts.load_data(config_of("data", name).data)
+    assert str(caught.value).startswith(f"data.target odd_parts:{name}: {says}")
+
+
+def test_a_network() -> None:
+    with pytest.raises(ConfigError, match="gave a Tensor; expected torch"):
+        parts.make_network(config_of("model", "no_module").model)
+
+
+def test_a_trainer() -> None:
+    config = config_of("train", "NoTrainer")
+    splits = parts.load_data(config_of("data", "steady").data)
+    data = (splits.training, splits.validation)
+    with pytest.raises(ConfigError, match=r"train\.target odd_parts:NoTrainer: .* has no model"):
+        parts.make_trainer(config.train, torch.nn.Linear(2, 1), data, 0, CPU)
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [
+        (None, "an epoch ends with None; expected EpochMetrics"),
+        (BatchLoss(0, 1, 0.5), "an epoch ends with a BatchLoss"),
+        (
+            EpochMetrics(0, 1, {"train/loss": 0.5}),
+            r"reports no number for validation/f1, .* \(it reports train/loss\)",
+        ),
+    ],
+)
+def test_an_epoch(last: object, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parts.check_metrics(config_of("train", "Forgetful"), last)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("scores", "gave a dict; expected"), ("words", "gave a str; expected a number for the score")],
+)
+def test_an_evaluation(name: str, says: str) -> None:
+    test = parts.load_data(config_of("data", "steady").data).test
+    with pytest.raises(ConfigError, match=rf"evaluate\.target odd_parts:{name}: {says}"):
+        parts.evaluate(config_of("evaluate", name).evaluate, torch.nn.Linear(2, 1), test, CPU)
+
+
+def test_a_network_comes_from_its_seed_alone() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        torch.rand(3)
+        network = parts.make_network(config_of("model", "drawn", seed=seed).model)
+        return network.state_dict()["0.weight"]
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_a_network_of_ones_own_trains_the_same_bit_for_bit() -> None:
+    """Its dropout is torch's own, which draws from torch's random state."""
+    rows = Split(torch.ones(64, 2), torch.arange(64) % 2)
+    train = config_of("train", "Forgetful", epochs=1, batch_size=8, precision="fp32").train
+
+    def trained(seed: int) -> torch.Tensor:
+        network = parts.make_network(config_of("model", "drawn").model)
+        torch.rand(3)  # what runs besides
+        trainer = parts.make_trainer(train, network, (rows, rows), seed, CPU)
+        list(trainer.epoch())
+        weight: torch.Tensor = trainer.model.state_dict()["0.weight"]
+        return weight
+
+    assert torch.equal(trained(1), trained(1))
+    assert not torch.equal(trained(1), trained(2)), "all rows are one: only the dropout differs"
+
+
+def test_what_one_owns_runs_every_time_and_gives_one_version_for_the_same_bytes(
+    tmp_path: Path, sweep: SweepIdentity
+) -> None:
+    tracker = open_store(tmp_path / "tracker")
+    first, again, other = (
+        stages.load(tracker, SweepIdentity(name, name), config_of("data", "steady", value=value))
+        for name, value in (("one", 1.0), ("two", 1.0), ("three", 2.0))
+    )
+    assert (first.cached, again.cached, other.cached) == (False, True, False)
+    assert [each.artifact.ref for each in (first, again, other)] == [
+        "steady-raw:v0", "steady-raw:v0", "steady-raw:v1",
+    ]  # fmt: skip
+    assert [len(tracker.runs(name)) for name in ("one", "two", "three")] == [1, 1, 1]
+    assert tracker.artifact("steady-raw:v0").metadata["source"] == "odd_parts:steady"
+    config = config_of("data", "steady", value=1.0)
+    assert not stages.preprocess(tracker, sweep, config, first.artifact).cached
+    assert stages.preprocess(tracker, sweep, config, again.artifact).cached
+
+
+def test_a_failed_stage_is_a_failed_run_that_says_why(tmp_path: Path, sweep: SweepIdentity) -> None:
+    tracker = open_store(tmp_path / "tracker")
+    with pytest.raises(ConfigError):
+        stages.load(tracker, sweep, config_of("data", "uneven"))
+    (run,) = tracker.runs(sweep.name)
+    assert run.error.startswith("ConfigError: data.target odd_parts:uneven: its validation split")
+
+
+def test_a_trainer_that_breaks_its_word_fails_its_trial(
+    workshop: Workshop, make_config: Callable[..., Config]
+) -> None:
+    config = make_config(
+        train={"target": "odd_parts:Forgetful", "momentum": 0.0},
+        sweep={"method": "grid", "parameters": {}, "metric": {"name": "train/loss"}},
+    )
+    with pytest.raises(ConfigError, match="reports no number for validation/f1"):
+        workshop.session(config).step()
+    run = workshop.tracker.run(workshop.sweep.run_id("trial-0000"))
+    assert run.state == "failed"
