@@ -1,8 +1,9 @@
-"""FashionMNIST's files in miniature."""
+"""One Ray for a module's sweeps, and FashionMNIST's files in miniature."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,15 @@ import pytest
 from sklearn.datasets import load_digits
 
 from raysweep.ml.digits import scale_up
+
+from sweeps import one_process
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """For sweeps that need not start it themselves."""
+    with one_process():
+        yield
 
 
 @pytest.fixture

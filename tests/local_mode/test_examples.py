@@ -13,7 +13,10 @@ from raysweep.config import load_config
 from commands import REPOSITORY
 from sweeps import HAS_LOCAL_MODE, runs_by_job, stored
 
-pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+pytestmark = [
+    pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode"),
+    pytest.mark.usefixtures("local_ray"),
+]
 
 EXAMPLES = REPOSITORY / "configs" / "examples"
 ONE_CPU = "resources.cpus=1"
@@ -25,7 +28,7 @@ def test_another_data_set_is_one_line(mini_fashion: Path, tmp_path: Path) -> Non
         "train.batch_size=50", "sweep.run_cap=2",
     ]  # fmt: skip
     config = load_config(EXAMPLES / "fashionmnist.yaml", changes)
-    result = run_sweep(config, storage=tmp_path / "runs", local_mode=True)
+    result = run_sweep(config, storage=tmp_path / "runs")
     assert result.artifacts == {
         "fashionmnist-raw": "v0", "fashionmnist-preprocess": "v0", "convnet": "v0",
     }  # fmt: skip
@@ -36,7 +39,7 @@ def test_another_data_set_is_one_line(mini_fashion: Path, tmp_path: Path) -> Non
 
 def test_a_network_of_ones_own(tmp_path: Path) -> None:
     config = load_config(EXAMPLES / "own_mlp.yaml", [ONE_CPU, "data.train_size=600"])
-    result = run_sweep(config, storage=tmp_path, local_mode=True)
+    result = run_sweep(config, storage=tmp_path)
     assert result.trials.completed == 4
     assert result.test.accuracy > 60
     assert result.artifacts.keys() == {"digits-raw", "digits-preprocess", "mlp"}
@@ -51,7 +54,7 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_regression_has_neither_pictures_nor_classes_nor_accuracy(tmp_path: Path) -> None:
     config = load_config(EXAMPLES / "regression.yaml", [ONE_CPU])
-    result = run_sweep(config, storage=tmp_path, local_mode=True)
+    result = run_sweep(config, storage=tmp_path)
     tracker = stored(tmp_path).tracker()
     jobs = runs_by_job(tracker, result.sweep)
 
@@ -72,7 +75,7 @@ def test_a_regression_has_neither_pictures_nor_classes_nor_accuracy(tmp_path: Pa
     data = tracker.artifact("diabetes-preprocess:v0")
     assert data.metadata["normalize"] is data.metadata["expand_dims"] is False
 
-    again = run_sweep(config, storage=tmp_path, local_mode=True)
+    again = run_sweep(config, storage=tmp_path)
     assert again.cached_stages == ("load", "preprocess", "initialize"), "the same bytes, again"
     assert again.artifacts == result.artifacts
     assert again.test == result.test

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import pytest
 from raysweep import SweepResult, run_sweep
 from raysweep.config import SweepConfig
 from raysweep.errors import SweepFailed
-from raysweep.pipeline import cluster
 from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.events import Event, TrialUpdated, WarmStarted
 from raysweep.tracking import RunRecord
@@ -27,10 +26,9 @@ SMALL = {"hidden_layer_sizes": [4, 8]}
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One Ray and one storage for all of these sweeps: 1 s each instead of 6."""
-    with cluster.connect(None, local_mode=True, verbose=False):
-        yield tmp_path_factory.mktemp("runs")
+def storage(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
+    """Of all these sweeps."""
+    return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture
