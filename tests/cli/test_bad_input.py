@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,25 @@ def refused(cwd: Path, *arguments: object, **env: str) -> str:
     assert set(cwd.rglob("*")) == before
     assert still_alive(in_folder(cwd)) == []
     return reason(done)
+
+
+@pytest.fixture
+def refused_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """As `refused`, in this process and in `tmp_path`: for what never gets as far as starting Ray,
+    where most of the time goes into a new process's imports."""
+
+    def refuse(*arguments: str, **env: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        for name, value in {"RAYSWEEP_DATA": os.devnull + "/none", **env}.items():
+            monkeypatch.setenv(name, value)
+        before = set(tmp_path.rglob("*"))
+        code = main(arguments)
+        assert set(tmp_path.rglob("*")) == before
+        return reason(subprocess.CompletedProcess(arguments, code, *capsys.readouterr()))
+
+    return refuse
 
 
 def reason(done: subprocess.CompletedProcess[str]) -> str:
@@ -73,20 +92,8 @@ def reason(done: subprocess.CompletedProcess[str]) -> str:
         ("train.epochs=[1", "not YAML"),
     ],
 )
-def test_a_value(
-    tmp_path: Path,
-    override: str,
-    says: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """In this process: none of them gets as far as Ray, whose import takes a second each time."""
-    monkeypatch.chdir(tmp_path)
-    assert main(["run", "--set", override]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert says in err
-    assert list(tmp_path.iterdir()) == []
+def test_a_value(refused_here: Callable[..., str], override: str, says: str) -> None:
+    assert says in refused_here("run", "--set", override)
 
 
 @pytest.mark.parametrize(
@@ -96,20 +103,9 @@ def test_a_value(
         ("bayes", "no sweep named earlier in "),
     ],
 )
-def test_a_warm_start(
-    tmp_path: Path,
-    method: str,
-    says: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    changes = ["--set", f"sweep.method={method}"]
-    assert main(["run", *changes, "--warm-start", "earlier"]) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert says in err
-    assert list(tmp_path.iterdir()) == []
+def test_a_warm_start(refused_here: Callable[..., str], method: str, says: str) -> None:
+    changes = ("--set", f"sweep.method={method}")
+    assert says in refused_here("run", *changes, "--warm-start", "earlier")
 
 
 def test_a_value_given_to_the_command(tmp_path: Path) -> None:
@@ -128,8 +124,8 @@ def test_a_value_given_to_the_command(tmp_path: Path) -> None:
         ("--address", "ray://127.0.0.1:1", "cannot join a Ray cluster there"),
     ],
 )
-def test_an_option(tmp_path: Path, option: str, value: str, says: str) -> None:
-    assert says in refused(tmp_path, "run", option, value)
+def test_an_option(refused_here: Callable[..., str], option: str, value: str, says: str) -> None:
+    assert says in refused_here("run", option, value)
 
 
 def test_a_cluster_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
@@ -150,10 +146,12 @@ def test_a_cluster_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
         (None, "no such file, looked for in"),
     ],
 )
-def test_a_file(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_a_file(
+    refused_here: Callable[..., str], tmp_path: Path, content: bytes | None, says: str
+) -> None:
     if content is not None:
         (tmp_path / "sweep.yaml").write_bytes(content)
-    line = refused(tmp_path, "run", "sweep.yaml")
+    line = refused_here("run", "sweep.yaml")
     assert line.startswith("raysweep: sweep.yaml")
     assert says in line
 
@@ -214,12 +212,14 @@ def images(count: int, pixels: int) -> bytes:
     ],
     ids=["truncated", "truncated gzip", "a web page"],  # the same in each worker: no bytes, no time
 )
-def test_a_damaged_data_set(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+def test_a_damaged_data_set(
+    refused_here: Callable[..., str], tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
     """Whatever stands in for absent data does not stand in for damaged data."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     (raw / name).write_bytes(content)
-    line = refused(tmp_path, "run", RAYSWEEP_DATA=str(tmp_path))
+    line = refused_here("run", RAYSWEEP_DATA=str(tmp_path))
     assert str(raw / name) in line
     assert says in line
 
@@ -234,9 +234,11 @@ def whole_data_set(root: Path, train: int) -> None:
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
 
 
-def test_more_training_pictures_than_there_are(tmp_path: Path) -> None:
+def test_more_training_pictures_than_there_are(
+    refused_here: Callable[..., str], tmp_path: Path
+) -> None:
     whole_data_set(tmp_path, train=100)
-    line = refused(tmp_path, "run", "--set", "data.train_size=100", RAYSWEEP_DATA=str(tmp_path))
+    line = refused_here("run", "--set", "data.train_size=100", RAYSWEEP_DATA=str(tmp_path))
     assert "data.train_size: 100, but MNIST has 100 pictures" in line
     assert "at most 99" in line
 
@@ -255,8 +257,8 @@ def test_absent_data_that_nothing_stands_in_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [["best"], ["best", "mine"], ["lineage", "trained-model:best"], ["dashboard"]]
 )
-def test_a_storage_without_sweeps(tmp_path: Path, command: list[str]) -> None:
-    assert "start one with `python -m raysweep run`" in refused(tmp_path, *command)
+def test_a_storage_without_sweeps(refused_here: Callable[..., str], command: list[str]) -> None:
+    assert "start one with `python -m raysweep run`" in refused_here(*command)
 
 
 def test_no_sweeps_are_no_mistake(tmp_path: Path) -> None:

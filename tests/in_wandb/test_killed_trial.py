@@ -30,7 +30,8 @@ def test_a_killed_trial_is_one_failed_trial_here_and_there(
 ) -> None:
     config = digits(
         grid(learning_rate=[0.01, 0.003]),
-        train={"epochs": 30},
+        model={"hidden_layer_sizes": [32, 64]},  # slow enough to be killed on the way
+        train={"epochs": 20},
         tracking={"project": PROJECT},
     )
     storage = tmp_path / "runs"
