@@ -229,5 +229,7 @@ def test_what_stands_beside_the_parameters_is_read() -> None:
     assert (named.metric.name, named.metric.goal, named.run_cap) == ("val/top1", "maximize", 50)
     assert read("metric_without_goal").metric.goal == "minimize"
     assert read("bayes_hyperband").early_terminate.min_iter == 3
-    brackets = read("hyperband_brackets").early_terminate
-    assert (brackets.max_iter, brackets.s, brackets.eta) == (27, 2, 3)
+    sweep = read("hyperband_brackets")
+    rule = sweep.early_terminate
+    assert (rule.max_iter, rule.s, rule.eta, rule.strict) == (27, 2, 3, True)
+    assert (rule.brackets(27), sweep.metric.target) == ((3, 9), 0.05)
