@@ -10,7 +10,7 @@ from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import PbtConfig
 from raysweep.config.quanta import count_of, multiple
 from raysweep.config.sampler import SamplerConfig
-from raysweep.config.schema import Config
+from raysweep.config.schema import SWEPT_SECTIONS, Config
 from raysweep.config.sections import (
     DataConfig,
     EvaluateConfig,
@@ -20,7 +20,14 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.space import apply, combinations, configurations, enumerate_trials
+from raysweep.config.space import (
+    MAX_REPEATS,
+    apply,
+    combinations,
+    configurations,
+    enumerate_trials,
+    fits,
+)
 from raysweep.config.sweep import Metric, SweepConfig
 from raysweep.config.target_sections import (
     DataTarget,
@@ -32,7 +39,9 @@ from raysweep.config.target_sections import (
 
 __all__ = [
     "ACTIVATIONS",
+    "MAX_REPEATS",
     "OPTIMIZERS",
+    "SWEPT_SECTIONS",
     "Beta",
     "Categorical",
     "Config",
@@ -66,6 +75,7 @@ __all__ = [
     "count_of",
     "enumerate_trials",
     "field_of",
+    "fits",
     "load_config",
     "load_sweep",
     "multiple",

@@ -123,6 +123,22 @@ class Config(Section):
             return given
         return {**given, "preprocess": {"normalize": False, "expand_dims": False, **asked}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _goal_is_the_trainers(cls, given: Any) -> Any:
+        """Of a metric of one's own trainer, where the config does not say it."""
+        if not isinstance(given, dict) or not _has_target(given.get("train")):
+            return given
+        sweep = given.get("sweep")
+        if not isinstance(sweep, dict):
+            return given
+        metric = sweep.get("metric")
+        if not isinstance(metric, dict) or "goal" in metric:
+            return given
+        goal = targets.goal_of(given["train"], metric.get("name"))
+        told = metric if goal is None else {**metric, "goal": goal}
+        return {**given, "sweep": {**sweep, "metric": told}}
+
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
         fit.check(self.sweep, self.fields(), self.goals())

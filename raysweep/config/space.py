@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from random import Random
@@ -19,8 +20,8 @@ from raysweep.config.sections import Section
 from raysweep.config.sweep import SweepConfig
 from raysweep.errors import ConfigError
 
-MAX_GRID = 10_000
-"""Trials of one grid: more would take weeks, and each is checked before the first one starts."""
+MOST_TRIALS = 10_000
+"""Of one sweep: more would take weeks, and each is checked before the first one starts."""
 
 MAX_REPEATS = 1000
 """Draws in a row that give nothing new before random search takes its space for exhausted."""
@@ -53,29 +54,49 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
     `cap` draws seeded with `train.seed`, none of them twice, fewer where there are no more; a
     larger `cap` adds to the end and changes none before. (Bayes chooses as it goes.)
 
-    Raises ConfigError for a draw that its field does not take (a bell curve has no bounds).
+    A draw that its field does not take (a bell curve has no bounds) is drawn again. Raises
+    ConfigError where hardly any is taken.
     """
     sweep = config.sweep
-    if sweep.method == "grid":
-        _check_size(combinations(sweep) or 0, sweep.run_cap)
-    listed = list(configurations(sweep, config.train.seed))
-    for trial in listed:
-        apply(config, trial)
-    return listed
+    _check_size(sweep)
+    if all(each.size is not None for each in sweep.space().values()):
+        listed = list(islice(configurations(sweep, config.train.seed), sweep.cap))
+        for trial in listed:
+            apply(config, trial)
+        return listed
+    return list(islice(_fitting(config), sweep.cap))
+
+
+def fits(config: Config, values: Mapping[str, Json]) -> bool:
+    """Whether the fields take the values."""
+    try:
+        apply(config, values)
+    except ConfigError:
+        return False
+    return True
+
+
+def _fitting(config: Config) -> Iterator[dict[str, Json]]:
+    """The draws that their fields take: a bell curve has no bounds, and is drawn from again."""
+    refused = 0
+    for trial in configurations(config.sweep, config.train.seed):
+        if fits(config, trial):
+            refused = 0
+            yield trial
+        elif (refused := refused + 1) == MAX_REPEATS:
+            apply(config, trial)  # raises, and says which value is refused
 
 
 def configurations(sweep: SweepConfig, seed: int) -> Iterator[dict[str, Json]]:
-    """What `enumerate_trials` lists, lazily, and whether or not a config has such fields. Without
-    a `cap`, random goes on until the space is exhausted, if it ever is."""
+    """What `enumerate_trials` chooses from, lazily, and whether or not a config has such fields.
+    It does not stop at the sweep's `cap`: random goes on until the space is exhausted, if ever."""
     assert sweep.method != "bayes", "bayes has no trials before the first one ends"
     space = sweep.space()
     if sweep.method == "grid":
-        trials = _product(space, range(_size(space)))
-    elif all(each.even for each in space.values()):
-        trials = _product(space, _shuffled(_size(space), Random(seed)))
-    else:
-        trials = _draws(space, Random(seed))
-    return islice(trials, sweep.cap)
+        return _product(space, range(_size(space)))
+    if all(each.even for each in space.values()):
+        return _product(space, _shuffled(_size(space), Random(seed)))
+    return _draws(space, Random(seed))
 
 
 def combinations(sweep: SweepConfig) -> int | None:
@@ -84,12 +105,15 @@ def combinations(sweep: SweepConfig) -> int | None:
     return None if any(each.size is None for each in space.values()) else _size(space)
 
 
-def _check_size(size: int, run_cap: int | None) -> None:
-    if min(size, run_cap or size) > MAX_GRID:
+def _check_size(sweep: SweepConfig) -> None:
+    size = combinations(sweep)
+    if sweep.method == "grid" and min(size or 0, sweep.run_cap or sys.maxsize) > MOST_TRIALS:
         raise ConfigError(
-            f"sweep.parameters: the grid has {size:,} combinations, at most {MAX_GRID:,} can run; "
-            "list fewer values, set run_cap, or use method random"
+            f"sweep.parameters: the grid has {size:,} combinations, at most {MOST_TRIALS:,} can "
+            "run; list fewer values, set run_cap, or use method random"
         )
+    if (sweep.run_cap or 0) > MOST_TRIALS:
+        raise ConfigError(f"sweep.run_cap: {sweep.run_cap:,}, but at most {MOST_TRIALS:,} can run")
 
 
 def _changed(current: Section, section: str, change: dict[str, Json], names: dict[str, str]) -> Any:

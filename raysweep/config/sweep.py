@@ -42,19 +42,20 @@ AGENT_KEYS = (
 """Keys that say what W&B's own agents and launch queues would start. A notice tells of them."""
 
 MOST_CONFIGURATIONS = 1000
-"""Of a sweep that only its time ends. Random's are drawn before the first one starts: 50 µs each,
-several times over. For more there is `run_cap`."""
+"""Of a sweep that only a budget ends: each is checked before the first one starts. For more there
+is `run_cap`."""
 
 
 class Metric(Section):
     """What the sweep optimizes, and what the best trial is chosen on."""
 
     name: Annotated[str, Field(min_length=1)]
-    """train/loss, validation/loss (mean cross-entropy, nats) or validation/accuracy (percent)."""
+    """train/loss, validation/loss (mean cross-entropy, nats) or validation/accuracy (percent); of a
+    trainer of one's own, one of its metrics."""
 
     goal: Literal["minimize", "maximize"]
-    """Which way is better. By default what the name says: losses down, accuracy up. Of a metric
-    that is not known here: down, as in W&B."""
+    """Which way is better. By default what the trainer says: losses down, accuracy up. In a sweep
+    file by itself, of a metric that is not known here: down, as in W&B."""
 
     target: float | None = None
     """Once a trial's value is as good as this, the sweep ends: running trials stop at the end of
@@ -156,14 +157,14 @@ class SweepConfig(Section):
     def cap(self) -> int | None:
         """How many configurations there may be; None: as many as the grid has.
 
-        Where `run_cap` does not say, as many as the budgets could pay for, an epoch a trial; and
-        MOST_CONFIGURATIONS where only the time is bounded.
+        Where `run_cap` does not say: one more than the budgets could pay for, an epoch a trial, so
+        that it is a budget that ends the sweep; and MOST_CONFIGURATIONS at most.
         """
         if self.run_cap is not None or self.method == "grid":
             return self.run_cap
         limits = [limit for limit in (self.max_trials, self.max_epochs_total) if limit is not None]
         if limits:
-            return math.ceil(min(limits) / self.repeats)
+            return min(math.ceil(min(limits) / self.repeats) + 1, MOST_CONFIGURATIONS)
         return None if self.max_time is None else MOST_CONFIGURATIONS
 
     @property

@@ -18,7 +18,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    ConfigDict,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import PydanticSerializationError, to_json
 
 from raysweep.config.annotations import as_written
@@ -146,9 +153,10 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
             takes = ", ".join((*part.given, *part.needs))
             raise mistake(("target",), f"{path} takes no {name}; {section}'s must take {takes}")
     own = {name: item for name, item in parameters.items() if name not in part.given}
-    for name in set(own) & (set(part.base.model_fields) - {"seed", "epochs"}):
-        text = f"{path} has a parameter {name}, which is {section}'s own key; call it otherwise"
-        raise mistake(("target",), text)
+    for name in own:
+        if name in _taken(part.base):
+            text = f"{path} has a parameter {name}, which is {section}'s own; call it otherwise"
+            raise mistake(("target",), text)
     fields = {name: field for name, item in own.items() if (field := _field(path, part.base, item))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a field may be called `copy` or `schema`
@@ -158,6 +166,13 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
     made.parameters = tuple(fields)
     made.function = staticmethod(target)
     return made
+
+
+def _taken(base: type[Target]) -> set[str]:
+    """The names that mean something to raysweep itself: keys, and what its code asks a section."""
+    ours = [each for each in base.__mro__ if each.__module__.startswith("raysweep.")]
+    named = {name for each in ours for name in vars(each)} | set(base.model_fields)
+    return named - {"seed", "epochs"}
 
 
 def _parameters(path: str, target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -201,7 +216,53 @@ def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple
         shown = getattr(annotation, "__name__", str(annotation))
         text = f"{path}: its parameter {parameter.name} is a {shown}, which YAML cannot hold"
         raise mistake(("target",), f"{text}; give it a default") from None
+    if not required:
+        annotation = _taking(path, parameter, annotation)
     return as_written(annotation), default
+
+
+def _taking(path: str, parameter: inspect.Parameter, annotation: Any) -> Any:
+    """The annotation, if it takes the parameter's default; `width: int = None` means `int | None`.
+
+    Raises a mistake for another default that it does not take: it would be found later, and blamed
+    on another value.
+    """
+    default = parameter.default
+    if _takes(annotation, default):
+        return annotation
+    if default is None:
+        return annotation | None
+    text = f"{path}: the default of {parameter.name}, {found(default)}, is not of its type"
+    raise mistake(("target",), f"{text}; mend its annotation")
+
+
+def _takes(annotation: Any, value: Any) -> bool:
+    try:
+        _strict(as_written(annotation)).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _strict(annotation: Any) -> TypeAdapter[Any]:
+    """As a section is about types. A model has that of itself, and takes it from nowhere else."""
+    try:
+        return TypeAdapter(annotation, config=_STRICT)
+    except PydanticUserError:
+        return TypeAdapter(annotation)
+
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+def goal_of(train: Any, metric: Any) -> str | None:
+    """Which way `metric` is better by the trainer that the section names; None where none says."""
+    path = train.get("target") if isinstance(train, Mapping) else getattr(train, "target", None)
+    try:
+        metrics = getattr(resolve(path), "metrics", None)
+    except ValidationError:
+        return None  # the section's own validation says why
+    return metrics.get(metric) if isinstance(metrics, Mapping) else None
 
 
 def _check_metrics(path: str, target: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from raysweep.config import (
@@ -25,6 +26,7 @@ from raysweep.config import (
     TrainConfig,
     TrainTarget,
 )
+from raysweep.config.explain import to_config_error
 from raysweep.config.targets import section_of, where_raised
 from raysweep.errors import ConfigError, RaysweepError
 from raysweep.ml.networks import seeded
@@ -55,7 +57,11 @@ def make_network(model: ModelConfig | ModelTarget) -> nn.Module:
 def network_of(recorded: Mapping[str, Any]) -> nn.Module:
     """The same from a section as an artifact's metadata has it."""
     if "target" in recorded:
-        section = section_of("model", recorded)
+        try:
+            section = section_of("model", recorded)
+        except ValidationError as error:
+            whose = f"model.target {recorded['target']}: "
+            raise to_config_error(error, ModelTarget, lambda _: whose) from None
         assert isinstance(section, ModelTarget)
         return make_network(section)
     return make_network(ModelConfig.model_validate(recorded))
@@ -87,8 +93,11 @@ def check_metrics(config: Config, last: object) -> EpochMetrics:
     where = _named("train", config.train)
     if not isinstance(last, EpochMetrics):
         raise ConfigError(f"{where}: an epoch ends with {_shown(last)}; expected EpochMetrics")
+    for name, value in last.values.items():
+        if not isinstance(value, (int, float)):
+            raise ConfigError(f"{where}: {name} is {_shown(value)}; expected a number")
     for name in config.goals():
-        if not isinstance(last.values.get(name), (int, float)):
+        if name not in last.values:
             reported = ", ".join(last.values) or "nothing"
             raise ConfigError(
                 f"{where}: an epoch reports no number for {name}, which is one of its metrics "

@@ -14,6 +14,7 @@ from raysweep.config import (
     ModelTarget,
     SweepConfig,
     combinations,
+    enumerate_trials,
 )
 from raysweep.ml import files
 from raysweep.pipeline import preflight, space, space_plan, stages
@@ -98,7 +99,7 @@ def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
         combinations=combinations(sweep),
-        first=space_plan.first(sweep, config.train.seed, show),
+        first=() if sweep.method == "bayes" else tuple(enumerate_trials(config)[:show]),
         notices=config.notices,
         search=tuple(_search(sweep)),
         may_end_early=sweep.may_end_early,
@@ -110,7 +111,7 @@ def _search(sweep: SweepConfig) -> Iterator[str]:
     if sweep.sampler is not None:
         yield f"sampler {sweep.sampler.type}"
     if sweep.pbt is not None:
-        yield f"population-based training, compared every {sweep.pbt.interval} epochs"
+        yield f"population-based training, compared every {sweep.pbt.interval} epoch(s)"
     if sweep.repeats > 1:
         yield f"{sweep.repeats} trials a configuration, ranked by their mean"
     if sweep.metric.target is not None:

@@ -73,7 +73,7 @@ class Population:
         if member not in worst or self._cost(best[0]) == self._cost(member):
             return None
         rng = Random(f"{self._config.train.seed} {member.trial} {epoch}")
-        parent = rng.choice(best)
+        parent = rng.choice([each for each in best if self._cost(each) < self._cost(member)])
         return Clone(parent.trial, parent.checkpoint, self._perturbed(parent.values, rng))
 
     def _cost(self, member: Member) -> float:

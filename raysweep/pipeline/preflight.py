@@ -20,6 +20,7 @@ def check(config: Config, storage: Storage, name: str | None) -> None:
     """Raise a UserError for the first fault. Quick: torch is not imported."""
     validate_project(config.tracking.project)
     storage.check(name)
+    space.trial_count(config)  # lists them, and so refuses too many, or values that no field takes
     for trial in space.distinct(config, "data"):
         _check_data(trial.data)
     for trial in space.distinct(config, "model"):

@@ -10,7 +10,8 @@ from typing import Any
 from ray import cloudpickle, tune
 from ray.exceptions import RayActorError, RayTaskError
 
-from raysweep.config import Config, apply
+from raysweep.config import Config
+from raysweep.pipeline import space
 from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.pipeline.trainable import TrialSpec
 
@@ -61,7 +62,7 @@ class Progress(tune.Callback):
     def _row(self, trial: Any) -> TrialUpdated:
         spec = TrialSpec.from_config(trial.config)
         if spec.index not in self._trials:
-            epochs = apply(self._config, spec.overrides).train.epochs
+            epochs = space.epochs_of(self._config, spec.overrides)
             return TrialUpdated(
                 spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
             )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, create_trial
 
 from raysweep.config import SamplerConfig
 
@@ -37,11 +38,32 @@ def make_sampler(
             case "gp":
                 return optuna.samplers.GPSampler(**options)
             case "cmaes":
-                if known:
-                    options["source_trials"] = list(known)
+                if source := _for_cmaes(known):
+                    options["source_trials"] = source
                 return optuna.samplers.CmaEsSampler(**options, warn_independent_sampling=False)
             case "qmc":
                 options = {"scramble": True, **options, "warn_asynchronous_seeding": False}
                 return optuna.samplers.QMCSampler(**options, warn_independent_sampling=False)
             case "random":
                 return optuna.samplers.RandomSampler(**options)
+
+
+FEWEST_SOURCE_TRIALS = 10
+"""CMA-ES starts from the best tenth of them, and there must be one."""
+
+
+def _for_cmaes(known: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Those trials with the parameters alone that CMA-ES searches, numbers of more than one value;
+    none where there are too few trials, or no such parameter."""
+    reduced = []
+    for trial in known:
+        searched: dict[str, BaseDistribution] = {
+            name: distribution
+            for name, distribution in trial.distributions.items()
+            if isinstance(distribution, (FloatDistribution, IntDistribution))
+            and not distribution.single()
+        }
+        if searched:
+            params = {name: trial.params[name] for name in searched}
+            reduced.append(create_trial(params=params, distributions=searched, value=trial.value))
+    return reduced if len(reduced) >= FEWEST_SOURCE_TRIALS else []

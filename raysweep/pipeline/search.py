@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from optuna.trial import FrozenTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from raysweep.config import Config, SamplerConfig, enumerate_trials
+from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
 from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.samplers import hush, make_sampler
 from raysweep.pipeline.schedulers import Brackets, Hyperband, Median
@@ -49,10 +50,10 @@ def scheduler(config: Config) -> TrialScheduler:
 
 
 def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
-    """The very list of trials of grid and random; a study for bayes, seeded by `train.seed`."""
+    """The very list of trials of grid and random; a study for bayes."""
     sweep = config.sweep
     if sweep.method != "bayes":
         return Listed(enumerate_trials(config))
     hush()
     sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
-    return Suggested(sweep.space(), sampler, sweep.metric.goal, known)
+    return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))

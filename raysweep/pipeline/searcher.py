@@ -78,7 +78,8 @@ class TrialSearcher(Searcher):
         configuration = self._running.pop(trial_id)
         configuration.scores.append(None if error or not result else self._score(result))
         if len(configuration.scores) == self._repeats:
-            self._budget.scored(configuration.mean)
+            if None not in configuration.scores:  # the mean of what did not fail may be luck
+                self._budget.scored(configuration.mean)
             self._source.tell(configuration.number, configuration.mean)
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.config import Config, Distribution, apply, enumerate_trials, field_of
@@ -24,7 +24,9 @@ DEPENDS = {
 def trial_count(config: Config) -> int:
     """How many trials there will be, each configuration's repeats counted, unless the sweep's
     target, time or epochs end it before."""
-    return min(unlimited_trial_count(config), config.sweep.max_trials or sys.maxsize)
+    sweep = config.sweep
+    limits = (sweep.max_trials, sweep.max_epochs_total)
+    return min(unlimited_trial_count(config), *(limit or sys.maxsize for limit in limits))
 
 
 def unlimited_trial_count(config: Config) -> int:
@@ -89,6 +91,12 @@ def _listed(distribution: Distribution) -> list[Any]:
     first = [distribution.at(i) for i in range(MOST_SETTINGS)]
     distinct_values = {json.dumps(value): value for value in (*edges, *first)}.values()
     return list(distinct_values)[:MOST_SETTINGS]
+
+
+def epochs_of(config: Config, overrides: Mapping[str, Any]) -> int:
+    """The epochs of one trial, whose values need not be such as their fields take."""
+    own = [value for name, value in overrides.items() if field_of(name) == "train.epochs"]
+    return int(own[0]) if own else config.train.epochs
 
 
 def longest_epochs(config: Config) -> int:

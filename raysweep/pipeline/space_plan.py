@@ -47,7 +47,7 @@ def plan_space(sweep: SweepConfig, notices: tuple[str, ...], show: int) -> Space
     """The space of a sweep that may be another program's: its parameters set no field here."""
     return SpacePlan(
         method=sweep.method,
-        run_cap=sweep.cap,
+        run_cap=sweep.run_cap,
         space=parameters(sweep, own=False),
         combinations=combinations(sweep),
         first=first(sweep, seed=0, show=show),
@@ -73,4 +73,4 @@ def first(sweep: SweepConfig, seed: int, show: int) -> tuple[dict[str, Any], ...
     """The first `show` configurations; none of a bayes sweep, which chooses as it goes."""
     if sweep.method == "bayes":
         return ()
-    return tuple(islice(configurations(sweep, seed), show))
+    return tuple(islice(configurations(sweep, seed), min(show, sweep.cap or show)))

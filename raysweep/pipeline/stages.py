@@ -215,11 +215,12 @@ def preprocess(
     return run_once(tracker, sweep, stage, build, one_of_many)
 
 
-def initialize(tracker: Tracker, sweep: SweepIdentity, model: Mapping[str, Any]) -> StageOutcome:
+def initialize(tracker: Tracker, sweep: SweepIdentity, config: Config) -> StageOutcome:
     """A model configuration to its untrained weights: `convnet`, or a name of the user's.
 
     A network of the user's own is made every time, as its data is loaded (see `load`).
     """
+    model = config.model.model_dump(mode="json")
     stage = initialize_stage(model)
     target = model.get("target")
 
@@ -227,7 +228,7 @@ def initialize(tracker: Tracker, sweep: SweepIdentity, model: Mapping[str, Any])
         from raysweep.ml.weights import save_weights
         from raysweep.pipeline import parts
 
-        save_weights(parts.network_of(model).state_dict(), folder / INITIALIZED_MODEL)
+        save_weights(parts.make_network(config.model).state_dict(), folder / INITIALIZED_MODEL)
         saved = {INITIALIZED_MODEL: folder / INITIALIZED_MODEL}
         if target is None:
             more = {"input_shape": list(INPUT_SHAPE), "fingerprint": stage.fingerprint}

@@ -19,13 +19,11 @@ from raysweep.config import (
     Steps,
     Uniform,
 )
-from raysweep.pipeline.trainable import TrialSpec
 
 
 def suggest(space: Mapping[str, Distribution], trial: optuna.Trial) -> dict[str, Any]:
     """Ask Optuna for one value of each parameter."""
-    values = {name: ask(trial, name, space[name]) for name in space}
-    return TrialSpec(trial.number, values).to_config()
+    return {name: ask(trial, name, space[name]) for name in space}
 
 
 def ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from raysweep.config import Distribution
+from raysweep.config import MAX_REPEATS, Distribution
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.suggest import suggest
-from raysweep.pipeline.trainable import TrialSpec
 
 Values = Mapping[str, Any]
 """Parameter → value: the configuration of one trial, or of its repeats."""
@@ -51,17 +50,25 @@ class Suggested:
         sampler: optuna.samplers.BaseSampler,
         direction: Goal,
         known: Sequence[FrozenTrial] = (),
+        fits: Callable[[Values], bool] = lambda _: True,
     ) -> None:
-        """`known`: completed trials of the same space."""
+        """`known`: completed trials of the same space. `fits`: whether the swept fields take the
+        values; a bell curve has no bounds, and what they do not take is asked for again."""
         self._space = space
+        self._fits = fits
         self._study = optuna.create_study(sampler=sampler, direction=direction)
         self._study.add_trials(known)
         self._asked: list[optuna.Trial] = []
 
-    def next(self) -> Values:
-        trial = self._study.ask()
-        self._asked.append(trial)
-        return TrialSpec.from_config(suggest(self._space, trial)).overrides
+    def next(self) -> Values | None:
+        for _ in range(MAX_REPEATS):
+            trial = self._study.ask()
+            values = suggest(self._space, trial)
+            if self._fits(values):
+                self._asked.append(trial)
+                return values
+            self._study.tell(trial, state=TrialState.FAIL)
+        return None
 
     def tell(self, number: int, score: float | None) -> None:
         state = TrialState.FAIL if score is None else TrialState.COMPLETE

@@ -231,7 +231,7 @@ def _run_stages(
     run("load", _task(stages.load, **on_this_node()), config)
     if outcomes:
         run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
-    run("initialize", _task(stages.initialize), config.model.model_dump(mode="json"))
+    run("initialize", _task(stages.initialize), config)
     if len(outcomes) == len(space.DEPENDS):
         _, data, model = (outcome.artifact for outcome in outcomes)
         return outcomes, FixedVersions(TrialVersions(data, model))

@@ -172,15 +172,17 @@ class TrialSession:
         return derive_seed("trial", train, model, *([self._repeat] if self._repeat else []))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
-        last: object = None
+        last, batches = None, 0
         for last in trainer.epoch():
             if isinstance(last, BatchLoss):
+                batches += 1
                 row = {"epoch": last.epoch, "train/loss": last.loss}
                 run.log(row, step=last.examples)
         event = parts.check_metrics(self._config, last)
         metrics = event.as_metrics()
-        validation = {key: value for key, value in metrics.items() if key != "train/loss"}
-        run.log(validation, step=event.examples)
+        told = {"train/loss"} if batches else set()
+        row = {key: value for key, value in metrics.items() if key not in told}
+        run.log(row, step=event.examples)
         self._keep_if_best(event, trainer)
         return event
 

@@ -57,7 +57,7 @@ class VersionMaker:
             return stages.preprocess(tracker, sweep, config, raw, one_of_many=True)
 
         def initialize() -> StageOutcome:
-            return stages.initialize(tracker, sweep, config.model.model_dump(mode="json"))
+            return stages.initialize(tracker, sweep, config)
 
         raw = self._once("load", config, load)
         data = self._once("preprocess", config, preprocess)

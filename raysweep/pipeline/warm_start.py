@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from raysweep.config import (
+    SWEPT_SECTIONS,
     Categorical,
     Config,
     Constant,
@@ -70,8 +71,9 @@ class Earlier:
                 )
 
     def read(self, config: Config, tracker: Tracker, data: str | None) -> WarmStart | None:
-        """Their completed trials that fit this sweep's space and `data` (`name:vK`; None: it is
-        swept, and so a part of the space); None where no sweep is named.
+        """Their completed trials that fit this sweep: within its space, of the same values where it
+        sweeps none, and on `data` (`name:vK`; None where that is swept, too). None where no sweep
+        is named.
 
         Trials of equal values, such as repeats, are one to the sampler, with their mean score.
         """
@@ -131,6 +133,7 @@ def _usable(
     score = run.summary.get(metric)
     if score is None or not math.isfinite(score):
         raise _PassedOverError(f"no finite {metric}")
+    _compare_the_rest(config, run.config)
     params = {}
     for name, distribution in config.sweep.space().items():
         value = _value(run.config, name)
@@ -139,6 +142,26 @@ def _usable(
         except (ValueError, TypeError):
             raise _PassedOverError(f"{name} outside the space") from None
     return params, float(score)
+
+
+def _compare_the_rest(config: Config, recorded: Mapping[str, Any]) -> None:
+    """Raise _PassedOverError where a field that is not swept now had another value then."""
+    swept = {field_of(name) for name in config.sweep.parameters}
+    for section in SWEPT_SECTIONS:
+        then = recorded.get(section, {})
+        for field, now in getattr(config, section).model_dump(mode="json").items():
+            name = f"{section}.{field}"
+            if name not in swept | _OF_NO_WEIGHT and field in then and then[field] != now:
+                raise _PassedOverError(f"another {name}")
+
+
+_OF_NO_WEIGHT = frozenset(
+    {
+        *("data.root", "data.fallback", "train.precision", "train.batch_log_interval"),
+        *("train.seed", "model.seed"),
+    }
+)
+"""Fields that do not make a trial's score another's."""
 
 
 def _value(recorded: Mapping[str, Any], name: str) -> Any:

@@ -121,7 +121,7 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
     values = text.values(best["config"])
     console.print(f"{sweep}: {best['artifact']} of {best['trial']} ({values})", soft_wrap=True)
     for name, value in best["metrics"].items():
-        if name.startswith("validation/"):
+        if name not in ("epoch", "train/loss"):
             console.print(f"  {name:<20} {text.metric(name, value)}")
     if best.get("repeats", 1) > 1:  # a sweep of an earlier raysweep does not say
         mean, std = text.number(best["mean"]), text.number(best["std"])

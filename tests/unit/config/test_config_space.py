@@ -156,12 +156,23 @@ def test_a_sweep_without_parameters_is_one_trial() -> None:
     assert enumerate_trials(config("random", {}, 5)) == [{}]
 
 
-def test_a_draw_that_its_field_refuses_is_told_before_any_trial_starts() -> None:
+def test_a_draw_that_its_field_refuses_is_drawn_again() -> None:
     parameters = {"learning_rate": {"distribution": "normal", "mu": 0.1, "sigma": 1.0}}
-    with pytest.raises(
-        ConfigError, match=r"^sweep\.parameters\.learning_rate: expected more than 0, got -"
-    ):
+    found = enumerate_trials(config("random", parameters, 20))
+    assert len(found) == 20
+    assert all(trial["learning_rate"] > 0 for trial in found)
+
+
+def test_a_curve_of_which_hardly_anything_is_taken_is_told() -> None:
+    parameters = {"momentum": {"distribution": "normal", "mu": 0.5, "sigma": 1e9}}
+    with pytest.raises(ConfigError, match=r"^sweep\.parameters\.momentum: expected .*, got "):
         enumerate_trials(config("random", parameters, 20))
+
+
+def test_more_trials_than_can_run_are_told() -> None:
+    parameters = {"learning_rate": {"min": 0.1, "max": 0.2}}
+    with pytest.raises(ConfigError, match=r"^sweep\.run_cap: 10,000,000, but at most 10,000 can"):
+        enumerate_trials(config("random", parameters, 10_000_000))
 
 
 def test_apply_puts_values_in_place_and_leaves_the_config_alone() -> None:

@@ -85,5 +85,4 @@ class Workshop:
 def run_stages(tracker: Tracker, sweep: SweepIdentity, config: Config) -> list[StageOutcome]:
     raw = stages.load(tracker, sweep, config)
     preprocessed = stages.preprocess(tracker, sweep, config, raw.artifact)
-    model = config.model.model_dump(mode="json")
-    return [raw, preprocessed, stages.initialize(tracker, sweep, model)]
+    return [raw, preprocessed, stages.initialize(tracker, sweep, config)]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pipeline_workshop import Workshop, run_stages
 
-from raysweep.config import Config
+from raysweep.config import Config, apply
 from raysweep.errors import ArtifactCorrupt, ConfigError, DataError
 from raysweep.ml import files
 from raysweep.ml.weights import load_weights
@@ -127,9 +127,9 @@ def test_what_a_stage_gave_last_is_latest(
 
 
 def test_each_architecture_is_a_version_and_a_run(workshop: Workshop, config: Config) -> None:
-    model = config.model.model_dump(mode="json")
     for hidden in ([4, 8], [8, 4], [2], [8, 4]):
-        stages.initialize(workshop.tracker, workshop.sweep, model | {"hidden_layer_sizes": hidden})
+        changed = apply(config, {"model.hidden_layer_sizes": hidden})
+        stages.initialize(workshop.tracker, workshop.sweep, changed)
     assert workshop.tracker.artifact("convnet:latest").ref == "convnet:v1"
     assert len(workshop.tracker.runs(workshop.sweep.name)) == 2
     with pytest.raises(Exception, match="none of them is v3"):
@@ -139,9 +139,9 @@ def test_each_architecture_is_a_version_and_a_run(workshop: Workshop, config: Co
 def test_a_stage_that_fails_says_why_in_its_run(
     tracker: Tracker, sweep: SweepIdentity, config: Config
 ) -> None:
-    model = config.model.model_dump(mode="json") | {"kernel_sizes": [27]}
+    config = apply(config, {"model.kernel_sizes": [27]})
     with pytest.raises(ConfigError, match="leave no pixels"):
-        stages.initialize(tracker, sweep, model)
+        stages.initialize(tracker, sweep, config)
     (run,) = tracker.runs(sweep.name)
     assert run.state == "failed"
     assert run.error is not None

@@ -11,11 +11,10 @@ import pytest
 from pipeline_workshop import PROJECT, digits_config, open_store
 from tuned import tune
 
-from raysweep.config import Config
+from raysweep.config import SWEPT_SECTIONS, Config, apply
 from raysweep.errors import UserError
 from raysweep.pipeline.storage import Storage, SweepRecord
 from raysweep.pipeline.suggest import answer, suggest
-from raysweep.pipeline.trainable import TrialSpec
 from raysweep.pipeline.warm_start import Earlier, WarmStart, asked
 from raysweep.tracking import ArtifactDraft, RunSpec, RunState, Tracker
 
@@ -29,12 +28,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "optimizer": {"value": "SGD"},
 }
 FITTING = {
-    "train": {
-        "learning_rate": 0.01, "weight_decay": 0.3, "batch_size": 32, "schedule": "none",
-        "optimizer": "SGD",
-    },
-    "model": {"kernel_sizes": [3, 5]},
-}  # fmt: skip
+    "learning_rate": 0.01,
+    "weight_decay": 0.3,
+    "batch_size": 32,
+    "schedule": "none",
+    "optimizer": "SGD",
+    "model.kernel_sizes": [3, 5],
+}
 
 
 def bayes(**keys: Any) -> Config:
@@ -70,10 +70,15 @@ class Past:
         stopped: bool = False,
         state: RunState = "finished",
         data: str | None = None,
+        config: Config | None = None,
         **summary: Any,
     ) -> None:
-        config = {**FITTING, "train": {**FITTING["train"], **(changes or {})}}
-        run = self._run(sweep, "train", {k: v for k, v in config.items() if v is not None})
+        """Of the values in `config` (by default that of `bayes()`), FITTING where it sweeps."""
+        config = config or bayes()
+        swept = {name: FITTING[name] for name in config.sweep.parameters}
+        trial = apply(config, swept | (changes or {}))
+        recorded = {part: getattr(trial, part).model_dump(mode="json") for part in SWEPT_SECTIONS}
+        run = self._run(sweep, "train", recorded)
         run.use_artifact(data or self.data)
         run.summarize({METRIC: score, "validation/loss": 1.0, "stopped": stopped, **summary})
         run.finish(state)
@@ -98,10 +103,10 @@ def test_what_was_suggested_is_found_again() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for _ in range(50):
         trial = study.ask()
-        values = TrialSpec.from_config(suggest(space, trial)).overrides
+        values = suggest(space, trial)
         found = {name: answer(space[name], values[name]) for name in space}
         assert found.pop("optimizer") == "SGD"
-        again = TrialSpec.from_config(suggest(space, optuna.trial.FixedTrial(found))).overrides
+        again = suggest(space, optuna.trial.FixedTrial(found))
         assert again == values
     assert asked(space) == trial.distributions
 
@@ -178,9 +183,32 @@ def test_why_the_others_are_not(past: Past) -> None:
 
 def test_a_field_that_was_not_recorded_is_missing(past: Past) -> None:
     past.sweep("one")
-    past.trial("one", 90.0)
+    past._run("one", "train", {}).summarize({METRIC: 90.0, "stopped": False})
+    run = past.tracker.runs("one")[-1]
+    past.tracker.start_run(RunSpec(run.id, "a run", "train", "one", {})).use_artifact(past.data)
+    past.tracker.start_run(RunSpec(run.id, "a run", "train", "one", {})).finish()
     config = bayes(parameters={"momentum": {"min": 0.0, "max": 0.9}})
     assert past.read("one", config=config).told.passed_over == {"no momentum recorded": 1}
+
+
+def test_what_is_not_swept_must_have_been_the_same(past: Past) -> None:
+    """A field that the earlier sweep swept and this one does not, or that was set otherwise."""
+    past.sweep("one")
+    rate = {"learning_rate": PARAMETERS["learning_rate"]}
+    config = bayes(parameters=rate)
+    past.trial("one", 90.0, config=config)
+    past.trial("one", 90.0, {"epochs": 7}, config=config)
+    past.trial("one", 90.0, {"model.dropout": 0.5}, config=config)
+    past.trial("one", 90.0, {"data.train_size": 100}, config=config)
+    past.trial("one", 90.0, {"batch_log_interval": 7, "precision": "bf16"}, config=config)
+    told = Earlier(past.storage, ("one",)).read(config, past.tracker, None)
+    assert told is not None
+    assert told.told.taken == 2
+    assert told.told.passed_over == {
+        "another train.epochs": 1,
+        "another model.dropout": 1,
+        "another data.train_size": 1,
+    }
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
@@ -191,7 +219,8 @@ def test_the_sampler_starts_from_them(sampler: str, past: Past) -> None:
     past.sweep("one")
     for i in range(24):
         power = -4 + 3 * i / 23
-        past.trial("one", 100 - 50 * abs(power + 3.6), {"learning_rate": 10**power})
+        score = 100 - 50 * abs(power + 3.6)
+        past.trial("one", score, {"learning_rate": 10**power}, config=config)
     known = past.read("one", config=config).trials
     assert len(known) == 24
 
@@ -201,6 +230,19 @@ def test_the_sampler_starts_from_them(sampler: str, past: Past) -> None:
         return sum(abs(math.log10(each["learning_rate"]) + 3.6) for each in found) / len(found)
 
     assert off(known) < 0.8 < off(())
+
+
+@pytest.mark.parametrize("count", [1, 9, 10])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
+def test_few_trials_and_a_mixed_space_are_no_trouble(sampler: str, count: int, past: Past) -> None:
+    """CMA-ES takes no fewer than ten, and no choices."""
+    config = bayes(sampler=sampler)
+    past.sweep("one")
+    for i in range(count):
+        past.trial("one", 80.0 + i, {"learning_rate": 0.01 + i / 1000}, config=config)
+    known = past.read("one", config=config).trials
+    assert len(known) == count
+    assert len(tune(config, lambda *_: 50, known=known).values) == 9
 
 
 def test_none_is_asked_for(past: Past) -> None:
