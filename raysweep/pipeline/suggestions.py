@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from random import Random
 from typing import Any, Protocol
 
 import optuna
@@ -10,10 +11,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from raysweep.config import MAX_REPEATS, Distribution
 from raysweep.pipeline.selection import Goal
-from raysweep.pipeline.suggest import suggest
+from raysweep.pipeline.suggest import answer, suggest
 
 Values = Mapping[str, Any]
 """Parameter → value: the configuration of one trial, or of its repeats."""
+
+
+ASKED_AGAIN = 20
+"""How often a sampler is asked for values that the fields take: it may learn, and may not."""
 
 
 class Source(Protocol):
@@ -59,15 +64,27 @@ class Suggested:
         self._study = optuna.create_study(sampler=sampler, direction=direction)
         self._study.add_trials(known)
         self._asked: list[optuna.Trial] = []
+        self._rng = Random(0)
 
     def next(self) -> Values | None:
-        for _ in range(MAX_REPEATS):
+        for _ in range(ASKED_AGAIN):
             trial = self._study.ask()
             values = suggest(self._space, trial)
             if self._fits(values):
                 self._asked.append(trial)
                 return values
-            self._study.tell(trial, state=TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.PRUNED)  # to TPE, worse than any other
+        return self._drawn()
+
+    def _drawn(self) -> Values | None:
+        """A random draw that fits, in the sampler's place; None where hardly any does."""
+        for _ in range(MAX_REPEATS):
+            drawn = {name: each.sample(self._rng) for name, each in self._space.items()}
+            if self._fits(drawn):
+                answers = {name: answer(self._space[name], value) for name, value in drawn.items()}
+                self._study.enqueue_trial(answers)
+                self._asked.append(self._study.ask())
+                return suggest(self._space, self._asked[-1])
         return None
 
     def tell(self, number: int, score: float | None) -> None:

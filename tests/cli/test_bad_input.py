@@ -266,3 +266,23 @@ def test_no_sweeps_are_no_mistake(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stderr == f"no sweep in {tmp_path / 'runs'}: `python -m raysweep run` starts one\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            "{method: random, run_cap: 9, parameters: {momentum: {distribution: normal, mu: 9}}}",
+            "sweep.parameters.momentum",
+        ),
+        (
+            "{method: grid, parameters: {batch_size: {min: 1, max: 20000}}}",
+            "sweep.parameters: the grid has 20,000 combinations, at most 10,000 can run",
+        ),
+    ],
+)
+def test_a_space_that_cannot_run_is_told_before_ray_starts(
+    refused_here: Callable[..., str], monkeypatch: pytest.MonkeyPatch, keys: str, says: str
+) -> None:
+    monkeypatch.setattr("ray.init", None)
+    assert says in refused_here("run", "--set", f"sweep={keys}")

@@ -40,6 +40,15 @@ class Endless(Trains):
 class Deaf(Trains):
     def __init__(self, model, training, validation, device, epochs: int = 1): ...
 
+class Explains(Trains):
+    metrics = {"validation/rmse": "minimize", "validation/r2": "maximize"}
+
+def labelled(label: str = "x"): ...
+def counted(params: int = 3): ...
+def copied(copy: int = 3, schema: str = "s"): ...
+def implicit(width: int = None, depth: int = 1): ...
+def listed(sizes: list[int] = (32, 64)): ...
+def endless(clip: float = float("inf")): ...
 def any_names(**settings): ...
 def bare(model: Net): ...
 def lost(x: Nowhere = None): ...
@@ -163,6 +172,10 @@ MISTAKES: list[tuple[str, str]] = [
     ("model: {target: 'builtins:map'}", "builtins:map has no signature to be read"),
     ("model: {target: 'own_parts:any_names'}", "takes **settings, whose names cannot be checked"),
     ("model: {target: 'own_parts:bare'}", "its parameter model is a Net, which YAML cannot hold"),
+    ("data: {target: 'own_parts:labelled'}", "has a parameter label, which is data's own; call"),
+    ("model: {target: 'own_parts:counted'}", "has a parameter params, which is model's own; call"),
+    ("model: {target: 'own_parts:listed'}", "the default of sizes, [32, 64], is not of its type"),
+    ("model: {target: 'own_parts:endless'}", "the default of clip, Infinity, is not of its type"),
     ("model: {target: 'own_parts:lost'}", "an annotation that cannot be read: NameError"),
     ("modle: {target: 'own_parts:Net'}", "modle: unknown key; did you mean model?"),
     ("model: {taget: 'own_parts:Net'}", "model.taget: unknown key; did you mean target?"),
@@ -192,6 +205,26 @@ def test_a_mistake_is_told_in_one_line(folder: Path, text: str, message: str) ->
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(folder / "sweep.yaml") in str(caught.value)
+
+
+def test_a_default_of_none_is_a_value_that_the_parameter_takes(folder: Path) -> None:
+    model = "model: {target: 'own_parts:implicit'}\n"
+    config = loaded(folder, model + SWEEP % "model.depth: {values: [1, 2]}")
+    assert config.model.params() == {"width": None, "depth": 1}
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_a_parameter_may_have_a_name_of_pydantics(folder: Path) -> None:
+    model = loaded(folder, "model: {target: 'own_parts:copied', copy: 4}\n").model
+    assert model.params() == {"copy": 4, "schema": "s"}
+
+
+def test_a_goal_that_is_not_given_is_the_trainers(folder: Path) -> None:
+    text = (TRAINS % ("", "validation/r2")).replace("Trains", "Explains")
+    assert loaded(folder, text).sweep.metric.goal == "maximize"
+    written = text.replace("r2}", "r2, goal: minimize}")
+    with pytest.raises(ConfigError, match="is better the other way; expected maximize"):
+        loaded(folder, written)
 
 
 def test_a_module_is_found_in_the_working_folder(

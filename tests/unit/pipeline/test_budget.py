@@ -167,3 +167,26 @@ def test_a_search_without_run_cap_goes_on_until_its_budget_ends(
     budget = limits(config)
     assert tune(config, rising, budget=budget).epochs == [3, 3, 3, 3, 2]
     assert budget.ended_by == "max_epochs_total"
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+@pytest.mark.parametrize(
+    ("keys", "epochs", "why"),
+    [
+        ({"max_trials": 2}, [3, 3], "max_trials"),
+        ({"max_trials": 3, "repeats": 2}, [3, 3, 3], "max_trials"),
+        ({"max_epochs_total": 2}, [2], "max_epochs_total"),
+    ],
+)
+def test_a_budget_that_is_the_only_limit_is_what_ended_the_sweep(
+    make_config: Callable[..., Config],
+    method: str,
+    keys: dict[str, Any],
+    epochs: list[int],
+    why: str,
+) -> None:
+    space = {"learning_rate": {"min": 0.001, "max": 0.1}}
+    config = make_config(sweep={"method": method, "parameters": space, **keys}, train={"epochs": 3})
+    budget = limits(config)
+    assert tune(config, rising, budget=budget).epochs == epochs
+    assert budget.ended_by == why

@@ -71,6 +71,11 @@ def test_a_diverged_trial_clones_and_is_never_cloned(configured: Callable[..., C
     config = configured()
     assert parents(config, [math.nan, 1.0, None]) == [None, None, "trial-1"]
     assert parents(config, [math.nan, math.nan]) == [None, None], "there is nobody better"
+    half = configured(quantile=0.5)
+    for epoch in range(1, 20):
+        clone = answers(half, [1.0, math.nan, math.nan, math.nan], epoch)[-1]
+        assert clone is not None
+        assert clone.parent == "trial-0"
 
 
 def test_only_the_same_epoch_is_compared(configured: Callable[..., Config]) -> None:

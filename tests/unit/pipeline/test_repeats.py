@@ -157,3 +157,17 @@ def test_repeats_differ_in_their_seed_and_the_first_is_as_it_was(
     assert len({each["seed"] for each in (first, second, third)}) == 3
     assert len({each["loss"] for each in (first, second, third)}) == 3
     assert [each["repeat"] for each in (first, second, third)] == [0, 1, 2]
+
+
+def test_a_target_is_not_reached_by_what_is_left_of_a_configuration(
+    repeated: Callable[..., Config],
+) -> None:
+    def lucky(spec: TrialSpec, epoch: int) -> float:
+        if spec.repeat:
+            raise ValueError("out of memory")
+        return 70
+
+    config = repeated(method="grid", metric={"name": METRIC, "target": 60})
+    budget = Budget(config.sweep, started=0, clock=lambda: 0)
+    tune(config, lucky, budget=budget)
+    assert budget.ended_by == "completed"

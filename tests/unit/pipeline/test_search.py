@@ -206,3 +206,14 @@ def test_without_a_sampler_it_is_tpe_seeded_by_the_sweep(
     seeded = {**sweep, "sampler": {"type": "tpe", "seed": 1}}
     other = make_config(sweep=sweep, train={"seed": 1})
     assert suggestions(other, 15) == suggestions(make_config(sweep=seeded), 15)
+
+
+def test_a_suggestion_that_its_field_refuses_is_asked_for_again(
+    make_config: Callable[..., Config],
+) -> None:
+    """A bell curve has no bounds: about every other draw is no learning rate."""
+    parameters = {"learning_rate": {"distribution": "normal", "mu": 0.001, "sigma": 0.01}}
+    config = make_config(sweep={"method": "bayes", "run_cap": 20, "parameters": parameters})
+    found = tune(config, accuracy)
+    assert len(found.values) == 20
+    assert all(values["learning_rate"] > 0 for values in found.values)
