@@ -165,4 +165,7 @@ def _named(name: str, section: Section) -> str:
 
 
 def _shown(value: object) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -24,7 +24,7 @@ def test_data_that_is_none_stops_the_sweep_before_its_first_trial(
     assert main(["run", "sweep.yaml", "--local-mode", "--name", "mine"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    expected = "data.target nonsense_part:data: gave a int; expected raysweep.ml.protocols.Splits"
+    expected = "data.target nonsense_part:data: gave an int; expected raysweep.ml.protocols.Splits"
     assert err.splitlines()[-1] == f"raysweep: {expected}"
     assert not (tmp_path / "runs" / "mine").exists()
     sys.modules.pop("nonsense_part")
