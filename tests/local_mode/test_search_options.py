@@ -151,7 +151,7 @@ def test_a_warm_start_is_told_and_recorded(
     sampler = {"type": "tpe", "n_startup_trials": 1}
     keys = {"method": "bayes", "run_cap": 1, "parameters": space, "sampler": sampler}
     events: list[Event] = []
-    config = digits(keys, model=SMALL, train={"epochs": 1})
+    config = digits(keys, model=SMALL, train={"epochs": 2})
     result = run_sweep(
         config, name="later", storage=storage, observer=events.append, warm_start=["earlier"]
     )
@@ -159,7 +159,7 @@ def test_a_warm_start_is_told_and_recorded(
     assert told.taken == 1
     assert told.passed_over == {"learning_rate outside the space": 1, "not completed": 1}
     assert [row.name for row in result.rows] == ["trial-0000"]
-    cold = sweep("cold", keys, epochs=1)
+    cold = sweep("cold", keys, epochs=2)
     assert cold.rows[0].overrides != result.rows[0].overrides, "it was not drawn, but learned"
     written = json.loads((storage / "later" / "result.json").read_text())
     assert written["warm_start"] == told.to_json()
