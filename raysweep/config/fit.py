@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from raysweep.config.distributions import Categorical, Distribution
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
+from raysweep.config.pbt import KEPT
 from raysweep.config.sections import Section
 from raysweep.config.sweep import Metric, SweepConfig
 from raysweep.config.target_sections import Target
@@ -40,11 +41,19 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
 
 
 def check_population(sweep: SweepConfig, train: Section) -> None:
-    """Raise a mistake where pbt is asked of a trainer that cannot go on from another's state."""
-    if sweep.pbt is None or not isinstance(train, Target) or hasattr(train.part(), "adopt"):
+    """Raise a mistake where pbt would change what cannot change in mid-training, or is asked of a
+    trainer that cannot go on from another's state."""
+    if sweep.pbt is None:
         return
-    text = f"{train.target} cannot go on as another trial: it has no adopt(state)"
-    raise mistake(("sweep", "pbt"), f"{text}; derive it from raysweep.ml.training.Trainer")
+    if isinstance(train, Target) and not hasattr(train.part(), "adopt"):
+        text = f"{train.target} cannot go on as another trial: it has no adopt(state)"
+        raise mistake(("sweep", "pbt"), f"{text}; derive it from raysweep.ml.training.Trainer")
+    changing = [name for name in type(train).model_fields if name not in KEPT | train.fixed]
+    for name in sweep.parameters:
+        section, _, field = field_of(name).partition(".")
+        if section != "train" or field not in changing:
+            text = f"pbt cannot change it in mid-training; it can change {', '.join(changing)}"
+            raise mistake(("sweep", "parameters", name), text)
 
 
 def _check_metric(metric: Metric, goals: Mapping[str, str]) -> None:

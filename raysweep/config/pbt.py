@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from raysweep.config.early_terminate import Count
 from raysweep.config.explain import mistake
-from raysweep.config.fields import field_of
 from raysweep.config.sections import Section
 
-PERTURBED = ("learning_rate", "weight_decay", "momentum", "label_smoothing", "batch_size")
-"""The fields of `train` that may change between two epochs of a trial."""
+KEPT = frozenset({"optimizer", "epochs", "seed"})
+"""The fields of `train` that stay as they are from a trial's first epoch to its last."""
 
 
 class PbtConfig(Section):
@@ -35,7 +34,7 @@ class PbtConfig(Section):
     0.8 or 1.2, within its bounds, and a choice or a step moves to a neighbour."""
 
 
-def check_pbt(method: str, others: Mapping[str, bool], parameters: Mapping[str, Any]) -> None:
+def check_pbt(method: str, others: Mapping[str, bool]) -> None:
     """Raise a mistake where a sweep cannot be trained as a population.
 
     `others`: key → whether the sweep gives it, of those that pbt does not go with.
@@ -46,8 +45,3 @@ def check_pbt(method: str, others: Mapping[str, bool], parameters: Mapping[str, 
     for key, given in others.items():
         if given:
             raise mistake(("pbt",), f"does not go with {key}; leave one of them out")
-    for name in parameters:
-        section, _, field = field_of(name).partition(".")
-        if section != "train" or field not in PERTURBED:
-            text = f"pbt cannot change it in mid-training; it can change {', '.join(PERTURBED)}"
-            raise mistake(("parameters", name), text)

@@ -148,7 +148,7 @@ class SweepConfig(Section):
                 "early_terminate": self.early_terminate is not None,
                 "repeats": self.repeats > 1,
             }
-            check_pbt(self.method, others, self.parameters)
+            check_pbt(self.method, others)
         for name, parameter in self.parameters.items():
             _check_method(("parameters", name), self.method, parameter.build())
         return self

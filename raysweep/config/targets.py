@@ -98,6 +98,9 @@ def resolve(path: Any) -> Callable[..., Any]:
     if not (colon and module_name and attribute):
         expected = "expected module:name, such as my_pkg.nets:ResNet"
         raise mistake(("target",), f"{expected}, got {found(path)}")
+    if module_name == "__main__":
+        text = "__main__ is another program in each process; put it into a module of its own"
+        raise mistake(("target",), text)
     thing: Any = _imported(module_name)
     for part in attribute.split("."):
         if not hasattr(thing, part):

@@ -6,10 +6,11 @@ import copy
 import math
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Ge, Gt, Lt
 from torch import nn
 
 from raysweep.ml.compute import (
@@ -55,19 +56,20 @@ class Trainer:
         seed: int,
         device: torch.device | None = None,
         optimizer: str = "AdamW",
-        learning_rate: float = 0.01,
-        weight_decay: float = 0.01,
-        momentum: float = 0.9,
-        batch_size: int = 128,
-        epochs: int = 3,
+        learning_rate: Annotated[float, Gt(0)] = 0.01,
+        weight_decay: Annotated[float, Ge(0)] = 0.01,
+        momentum: Annotated[float, Ge(0), Lt(1)] = 0.9,
+        batch_size: Annotated[int, Ge(1)] = 128,
+        epochs: Annotated[int, Ge(1)] = 3,
         shuffle: bool = True,
-        schedule: str = "one-cycle",
-        label_smoothing: float = 0.0,
-        precision: str = "auto",
-        batch_log_interval: int = 25,
+        schedule: Literal["none", "one-cycle", "cosine"] = "one-cycle",
+        label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        precision: Literal["auto", "fp32", "bf16"] = "auto",
+        batch_log_interval: Annotated[int, Ge(1)] = 25,
     ) -> None:
         """`device`: CUDA where there is one. CPU threads: see `use_threads`. The settings are those
-        of the config's `train`, and mean what is said there.
+        of the config's `train`, and mean what is said there; a config checks those of a trainer
+        that is derived from this one by its signature.
 
         Raises ConfigError for an optimizer, schedule or precision that does not exist.
         """

@@ -30,6 +30,11 @@ def check(config: Config, storage: Storage, name: str | None) -> None:
 def _check_data(data: DataConfig | DataTarget) -> None:
     """What a target gives is known when it has run."""
     if isinstance(data, DataTarget):
+        if data.label in {name.lower() for name in files.DATASETS}:
+            raise ConfigError(
+                f"data.name: {data.label} is a data set's that raysweep reads itself; "
+                "call your own otherwise"
+            )
         return
     if files.dataset_state(data.dataset, data.resolved_root()) == "present":
         check_train_size(data)

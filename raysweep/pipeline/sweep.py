@@ -180,7 +180,9 @@ def _run(
     known = () if warm is None else warm.trials
     run_trials(context, resources, progress, budget, job.folder.tune, verbose, known)
     if isinstance(versions, SweptVersions):
-        outcomes = versions.outcomes()
+        told, outcomes = len(outcomes), versions.outcomes()
+        for each in outcomes[told:]:
+            observer(StageFinished(each.stage, each.artifact.ref, each.cached))
     best = choose_winner(job.tracker, job.identity, config, progress)
     observer(Evaluating(best.trial, best.artifact))
     report = _evaluate(context, resources, best.artifact)

@@ -150,7 +150,8 @@ def test_events_tell_the_whole_story(result: SweepResult, events: list[Event]) -
     start = next(event for event in events if isinstance(event, SweepStarted))
     assert (start.trials, start.epochs) == (4, 2)
     stages = [event.stage for event in events if isinstance(event, StageFinished)]
-    assert stages == ["load", "preprocess"], "the swept models are made as trials ask"
+    expected = ["load", "preprocess", "initialize", "initialize"]
+    assert stages == expected, "the swept models are made as trials ask, and told at the end"
     last = {event.index: event for event in events if isinstance(event, TrialUpdated)}
     assert {event.state for event in last.values()} == {"completed"}
     assert all(event.epoch == event.epochs == 2 for event in last.values())

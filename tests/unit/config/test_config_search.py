@@ -35,7 +35,7 @@ def test_a_time_is_seconds_or_has_a_unit(written: Any, seconds: float) -> None:
         (
             {"parameters": {"model.dropout": {"values": [0.1, 0.2]}}},
             "parameters.model.dropout: pbt cannot change it in mid-training; it can change "
-            "learning_rate, weight_decay, momentum, label_smoothing, batch_size",
+            "learning_rate, weight_decay, momentum, batch_size, shuffle, schedule, label_smoothing",
         ),
         ({"parameters": {"epochs": {"values": [1, 2]}}}, "parameters.epochs: pbt cannot change it"),
         ({"pbt": {"quantile": 0.6}}, "pbt.quantile: expected at most 0.5, got 0.6"),

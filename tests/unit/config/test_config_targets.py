@@ -40,6 +40,14 @@ class Endless(Trains):
 class Deaf(Trains):
     def __init__(self, model, training, validation, device, epochs: int = 1): ...
 
+class Adopts(Trains):
+    def adopt(self, state): ...
+
+from raysweep.ml.training import Trainer
+
+class Derived(Trainer):
+    pass
+
 class Explains(Trains):
     metrics = {"validation/rmse": "minimize", "validation/r2": "maximize"}
 
@@ -172,6 +180,10 @@ MISTAKES: list[tuple[str, str]] = [
     ("model: {target: 'builtins:map'}", "builtins:map has no signature to be read"),
     ("model: {target: 'own_parts:any_names'}", "takes **settings, whose names cannot be checked"),
     ("model: {target: 'own_parts:bare'}", "its parameter model is a Net, which YAML cannot hold"),
+    ("train: {target: 'own_parts:Derived', batch_size: 0}", "train.batch_size: expected at least"),
+    ("train: {target: 'own_parts:Derived', momentum: 7}", "train.momentum: expected less than 1"),
+    ("train: {target: 'own_parts:Derived', schedule: no}", "train.schedule: expected one of none"),
+    ("model: {target: '__main__:Net'}", "__main__ is another program in each process"),
     ("data: {target: 'own_parts:labelled'}", "has a parameter label, which is data's own; call"),
     ("model: {target: 'own_parts:counted'}", "has a parameter params, which is model's own; call"),
     ("model: {target: 'own_parts:listed'}", "the default of sizes, [32, 64], is not of its type"),
@@ -205,6 +217,16 @@ def test_a_mistake_is_told_in_one_line(folder: Path, text: str, message: str) ->
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(folder / "sweep.yaml") in str(caught.value)
+
+
+def test_a_population_changes_what_ones_own_trainer_takes(folder: Path) -> None:
+    text = (TRAINS % ("", "validation/rmse")).replace("method: grid", "pbt: {}, method: grid")
+    assert loaded(folder, text.replace("Trains", "Adopts")).sweep.pbt is not None
+    with pytest.raises(ConfigError, match=r"own_parts:Trains cannot go on as another trial"):
+        loaded(folder, text)
+    epochs = text.replace("Trains", "Adopts").replace("rate: {values: [0.1", "epochs: {values: [1")
+    with pytest.raises(ConfigError, match="pbt cannot change it in mid-training; it can change ra"):
+        loaded(folder, epochs.replace(", 0.2", ""))
 
 
 def test_a_default_of_none_is_a_value_that_the_parameter_takes(folder: Path) -> None:

@@ -14,8 +14,9 @@ from pipeline_workshop import Workshop, open_store
 from raysweep.config import Config
 from raysweep.errors import ConfigError
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
-from raysweep.pipeline import parts, stages
+from raysweep.pipeline import parts, preflight, stages
 from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.storage import Storage
 
 CPU = torch.device("cpu")
 
@@ -186,3 +187,9 @@ def test_a_trainer_that_breaks_its_word_fails_its_trial(
         workshop.session(config).step()
     run = workshop.tracker.run(workshop.sweep.run_id("trial-0000"))
     assert run.state == "failed"
+
+
+def test_data_of_ones_own_is_not_called_mnist(tmp_path: Path) -> None:
+    data = {"target": "sklearn.datasets:load_iris", "name": "MNIST"}
+    with pytest.raises(ConfigError, match="data.name: mnist is a data set's that raysweep reads"):
+        preflight.check(Config.from_dict({"data": data}), Storage(tmp_path), None)
