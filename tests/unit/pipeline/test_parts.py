@@ -191,5 +191,5 @@ def test_a_trainer_that_breaks_its_word_fails_its_trial(
 
 def test_data_of_ones_own_is_not_called_mnist(tmp_path: Path) -> None:
     data = {"target": "sklearn.datasets:load_iris", "name": "MNIST"}
-    with pytest.raises(ConfigError, match="data.name: mnist is a data set's that raysweep reads"):
+    with pytest.raises(ConfigError, match=r"data\.name: mnist is a data set's that raysweep reads"):
         preflight.check(Config.from_dict({"data": data}), Storage(tmp_path), None)
