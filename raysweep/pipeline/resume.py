@@ -25,7 +25,7 @@ from raysweep.pipeline.result import SweepResult
 from raysweep.pipeline.storage import SweepFolder
 from raysweep.pipeline.trainable import TrialSpec
 from raysweep.pipeline.warm_start import Earlier
-from raysweep.tracking import Choice, Tracker, connect
+from raysweep.tracking import Choice, connect
 
 
 def resume_sweep(
@@ -56,6 +56,7 @@ def resume_sweep(
         past = Past(read_journal(folder.journal))
         config = _config(folder, past)
         _check_checkpoints(folder, past)
+        _check_data(config, past, stored)
         record, tracking = stored.record, config.tracking
         url = connect(tracking.project, tracking.entity) if record.tracker == "wandb" else None
         ray_there = cluster.connect(
@@ -64,7 +65,6 @@ def resume_sweep(
         with signals.watched(), ray_there:
             resources = cluster.resources(_as_before(config, past), space.trial_count(config))
             with job_again(folder, place, config, past, started) as this:
-                _check_data(config, past, this.tracker)
                 this.journal.write("resumed", versions=versions())
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
                 said = _resumed(past)
@@ -121,7 +121,7 @@ def _check_checkpoints(folder: SweepFolder, past: Past) -> None:
                 raise UserError(str(error)) from None
 
 
-def _check_data(config: Config, past: Past, tracker: Tracker) -> None:
+def _check_data(config: Config, past: Past, stored: StoredSweep) -> None:
     """Raise UserError where the data's files are others now. Where there are none, the tracker has
     what was made of them."""
     made = past.stages().get("load")
@@ -131,7 +131,11 @@ def _check_data(config: Config, past: Past, tracker: Tracker) -> None:
     if files.dataset_state(data.dataset, root) != "present":
         return
     now = stages.load_stage(data.dataset, root, data.train_size).fingerprint
-    then = tracker.artifact(made["ref"]).metadata["fingerprint"]
+    tracker = stored.tracker()
+    try:
+        then = tracker.artifact(made["ref"]).metadata["fingerprint"]
+    finally:
+        tracker.close()
     if now != then:
         raise UserError(
             f"{root}: the files of {data.dataset} are not those that {made['ref']} was made of "

@@ -94,7 +94,7 @@ class LiveTable:
             last,
             text.metric(metric, (trial.best or {}).get(metric)),
             # A line a trial, or the table outgrows the terminal; the summary has errors whole.
-            Text(trial.error or text.values(trial.overrides), no_wrap=True, overflow="ellipsis"),
+            Text(trial.error or _values(trial), no_wrap=True, overflow="ellipsis"),
         ]
 
     def _footer(self, start: SweepStarted) -> Text:
@@ -110,3 +110,7 @@ class LiveTable:
             value = text.metric(start.metric, best.best[start.metric])
             parts.append(f"best so far {best.name} {start.metric} {value}")
         return Text("  ·  ".join(parts), style="dim")
+
+
+def _values(trial: TrialUpdated) -> str:
+    return text.values(trial.overrides) + text.restarted(trial)

@@ -22,6 +22,7 @@ class PlainLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._board = Board()
+        self._restarts: dict[int, int] = {}
 
     def __enter__(self) -> PlainLines:
         return self
@@ -54,6 +55,9 @@ class PlainLines:
         head = f"{trial.name}  {trial.state:<9} epoch {trial.epoch}/{trial.epochs}"
         if trial.state == "failed":
             return f"{head}  {trial.error}"
+        if trial.state == "running" and trial.restarts > self._restarts.get(trial.index, 0):
+            self._restarts[trial.index] = trial.restarts
+            return f"{head}{text.restarted(trial)}"
         if trial.state == "running" and trial.epoch == 0:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})

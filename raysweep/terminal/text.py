@@ -40,8 +40,9 @@ def values(overrides: Mapping[str, Any]) -> str:
 
 
 def restarted(trial: TrialUpdated) -> str:
-    """`  its process died, and it goes on in another`, or nothing."""
-    return "  its process died, and it goes on in another" if trial.restarts else ""
+    """`  its process died, and it goes on in another`, or nothing once it has ended."""
+    going_on = trial.restarts and trial.state == "running"
+    return "  its process died, and it goes on in another" if going_on else ""
 
 
 def cloned(trial: TrialUpdated) -> str:

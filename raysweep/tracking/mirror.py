@@ -28,7 +28,7 @@ from raysweep.tracking.mirror_names import (
     is_version,
     version_there,
 )
-from raysweep.tracking.mirror_run import UNSENT, MirroredRun
+from raysweep.tracking.mirror_run import MirroredRun
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import (
     METADATA_FILE,
@@ -73,12 +73,12 @@ class MirroredTracker:
         return self.connection.attempt(call, first=self.there.knock)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
-        """See Tracker. A run of which W&B lacks what is kept here is only kept, from now on."""
+        """See Tracker. W&B is sent what an earlier process logged and could not send."""
         mine = self.here.start_run(spec, after)
         theirs = self.ask(lambda: self.there.start_run(spec, after))
-        if theirs is not None and after is not None and not self._has_all(spec.id):
-            self.ask(partial(theirs.finish, "failed", UNSENT))
-            theirs = None
+        if theirs is not None and after is not None:
+            for row in self.here.history(spec.id):
+                theirs.log({key: row[key] for key in row if key != "step"}, row["step"])
         return MirroredRun(self, mine, theirs)
 
     def artifact(self, ref: str) -> ArtifactVersion:
@@ -255,9 +255,6 @@ class MirroredTracker:
         if url is None or pending or not self.is_there(run_id):
             return None
         return url
-
-    def _has_all(self, run_id: str) -> bool:
-        return bool(self.ask(lambda: self.is_there(run_id)))
 
     def is_there(self, run_id: str) -> bool:
         """Whether W&B has the last row that is kept here. The client drops rows when it must, and

@@ -11,7 +11,7 @@ from signal import SIGINT, SIGTERM
 import pytest
 
 from running_sweep import Sweep
-from sweeps import stored
+from sweeps import runs_by_job, stored
 
 
 def send(sweep: Sweep, number: signal.Signals) -> None:
@@ -25,14 +25,18 @@ def send(sweep: Sweep, number: signal.Signals) -> None:
 
 def assert_ended_well(sweep: Sweep) -> None:
     """What an interrupted sweep leaves: a word to the user, its record, closed runs, no process."""
-    assert sweep.end() == 130, sweep.lines
-    assert sweep.lines[-1].startswith("raysweep: interrupted: mine has no best; ")
-    assert "the next `python -m raysweep run` reuses the stages" in sweep.lines[-1]
+    assert sweep.end(10) == 130, sweep.lines
+    assert sweep.lines[-1] == (
+        "raysweep: interrupted: mine has no best yet; what it did is kept, and this goes on: "
+        "python -m raysweep resume mine"
+    )
     assert not any("Traceback" in line or "SIGTERM" in line for line in sweep.lines)
     assert sweep.leaves() == []
     left = {path.name for path in (sweep.storage / "mine").iterdir()}
-    assert left == {"config.yaml", "sweep.json"}
+    assert left - {"checkpoints"} == {"config.yaml", "journal.jsonl", "sweep.json"}
     tracker = stored(sweep.storage).tracker()
+    states = {run.state for run in runs_by_job(tracker, "mine").get("train", [])}
+    assert states <= {"finished", "interrupted"}
     assert all(run.state != "running" for run in tracker.runs())
     tracker.close()
 

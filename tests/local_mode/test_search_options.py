@@ -88,10 +88,10 @@ def test_time_in_all(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(event, TrialUpdated) and event.epoch == 2:
             hours[0] += 1
 
-    def timed(config: SweepConfig, started: float) -> Budget:
-        return Budget(config, 0, lambda: 3600 * hours[0])
+    def timed(config: SweepConfig, started: float, clock: Any, note: Any) -> Budget:
+        return Budget(config, 0, lambda: 3600 * hours[0], note)
 
-    monkeypatch.setattr("raysweep.pipeline.sweep.Budget", timed)
+    monkeypatch.setattr("raysweep.pipeline.drive.Budget", timed)
     rates = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2}}
     keys = {"method": "random", "parameters": rates, "max_time": "1h"}
     config = digits(keys, model=SMALL, train={"epochs": 100})

@@ -1,0 +1,169 @@
+"""A sweep that is stopped at any event, and resumed, comes to what it would have come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep import resume_sweep, run_sweep
+from raysweep.errors import Interrupted
+from raysweep.pipeline.events import Event, SweepStarted
+from raysweep.pipeline.result import SweepResult
+from raysweep.tracking import RunRecord, Tracker
+
+from sweeps import HAS_LOCAL_MODE, digits, stored
+
+pytestmark = [
+    pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode"),
+    pytest.mark.usefixtures("local_ray"),
+]
+
+TINY = {"hidden_layer_sizes": [2, 4]}
+RATES = {"learning_rate": {"values": [0.01, 0.03]}}
+DRAWN = {"learning_rate": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1}}
+
+SWEEPS: dict[str, dict[str, Any]] = {
+    "grid": {"method": "grid", "parameters": RATES},
+    "architectures": {
+        "method": "grid",
+        "parameters": {"model.hidden_layer_sizes": {"values": [[2, 4], [3, 4]]}},
+    },
+    "tpe and hyperband": {
+        "method": "bayes",
+        "run_cap": 4,
+        "parameters": DRAWN,
+        "sampler": {"type": "tpe", "n_startup_trials": 2},
+        "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
+    },
+    "median": {
+        "method": "random",
+        "run_cap": 5,
+        "parameters": DRAWN,
+        "early_terminate": {"type": "median"},
+    },
+    "population": {"method": "random", "run_cap": 3, "parameters": DRAWN, "pbt": {"interval": 1}},
+    "repeats and a target": {
+        "method": "grid",
+        "parameters": RATES,
+        "repeats": 2,
+        "metric": {"name": "validation/loss", "target": 2.2999},
+    },
+    "so many epochs": {"method": "grid", "parameters": RATES, "max_epochs_total": 3},
+}
+
+
+class Stopped:
+    """An observer that lets the user press Ctrl-C at event number `at`."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at = at
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if len(self.events) - 1 == self.at:
+            raise KeyboardInterrupt
+
+
+def config_of(kind: str) -> dict[str, Any]:
+    return digits(SWEEPS[kind], model=TINY, train={"epochs": 2}, data={"train_size": 200})
+
+
+@pytest.mark.parametrize("kind", SWEEPS)
+def test_stopped_at_any_event_it_comes_to_the_same(kind: str, tmp_path: Path) -> None:
+    """Of every third event, so that each kind has its turn in one sweep or another."""
+    watched = Stopped()
+    whole = run_sweep(config_of(kind), name="whole", storage=tmp_path / "whole", observer=watched)
+    expected = outcome(whole, tmp_path / "whole")
+    first = list(SWEEPS).index(kind) % 3
+    for at in range(first, len(watched.events), 3):
+        storage = tmp_path / f"cut-{at}"
+        with pytest.raises(Interrupted, match="python -m raysweep resume whole --storage"):
+            run_sweep(config_of(kind), name="whole", storage=storage, observer=Stopped(at))
+        assert_interrupted(storage)
+        resumed = resume_sweep(storage=storage)
+        assert outcome(resumed, storage) == expected, f"stopped at {watched.events[at]}"
+
+
+def test_stopped_again_and_again(tmp_path: Path) -> None:
+    """At its every event, of which each process sees one more."""
+    kind = "tpe and hyperband"
+    whole = run_sweep(config_of(kind), name="whole", storage=tmp_path / "whole")
+    storage = tmp_path / "cut"
+    with pytest.raises(Interrupted):
+        run_sweep(config_of(kind), name="whole", storage=storage, observer=Stopped(2))
+    for at in range(4, 40, 3):
+        try:
+            resumed = resume_sweep(storage=storage, observer=Stopped(at))
+            break
+        except Interrupted:
+            continue
+    assert outcome(resumed, storage) == outcome(whole, tmp_path / "whole")
+
+
+def test_a_resumed_sweep_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run_sweep(config_of("grid"), name="mine", storage=tmp_path, observer=Stopped(9))
+    watched = Stopped()
+    resume_sweep("mine", storage=tmp_path, observer=watched)
+    start = watched.events[0]
+    assert isinstance(start, SweepStarted)
+    assert start.resumed is not None
+    assert (start.resumed.ended, start.resumed.under_way) == (1, 1)
+    assert start.resumed.changed == ()
+
+
+def assert_interrupted(storage: Path) -> None:
+    tracker = stored(storage).tracker()
+    assert {run.state for run in tracker.runs()} <= {"finished", "interrupted"}
+    tracker.close()
+    assert not (storage / "whole" / "result.json").exists()
+
+
+def outcome(result: SweepResult, storage: Path) -> dict[str, Any]:
+    """All that must not depend on how often the sweep was stopped."""
+    tracker = stored(storage).tracker()
+    try:
+        written = json.loads((storage / "whole" / "result.json").read_text())
+        named = _names(tracker)
+        best = {**written["best"], "artifact": named[written["best"]["artifact"]]}
+        return {
+            "result": {**written, "best": best, "wall_s": None},
+            "rows": [(row.name, row.state, row.epoch, row.best, row.error) for row in result.rows],
+            "runs": {run.name: _of_run(run, named, tracker) for run in tracker.runs()},
+            "files": sorted(path.name for path in (storage / "whole").iterdir()),
+        }
+    finally:
+        tracker.close()
+
+
+def _names(tracker: Tracker) -> dict[str, str]:
+    """Version → one that does not depend on the order in which trials logged theirs, and on the
+    sweep's id, which is in each model's metadata."""
+    names = {}
+    for run in tracker.runs():
+        for ref in run.logged:
+            digests = [
+                f.digest[:8] for f in tracker.artifact(ref).files if f.path != "metadata.json"
+            ]
+            names[ref] = f"{run.name} {' '.join(digests)}"
+    return names
+
+
+def _of_run(run: RunRecord, named: Mapping[str, str], tracker: Tracker) -> dict[str, Any]:
+    pairs = (run.summary or {}).items()
+    summary = {key: value for key, value in pairs if key not in ("model", "artifact", "clones")}
+    versions = ("model", "data") if run.job_type == "report" else ()
+    config = {key: value for key, value in run.config.items() if key not in versions}
+    return {
+        "state": (run.state, run.error),
+        "used": sorted(named[ref] for ref in run.used),
+        "logged": [named[ref] for ref in run.logged],
+        "history": tracker.history(run.id),
+        "summary": summary,
+        "config": config,
+    }
