@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.config import Config
+from raysweep.pipeline.inputs import Inputs
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.pipeline.versions import TrialVersions
@@ -30,7 +30,7 @@ class TrialContext:
     tracker: Tracker
     config: Config
     versions: Callable[[Config], TrialVersions]
-    inputs: Path
+    inputs: Inputs | Path
     metric: str
     goal: Goal
     threads: int

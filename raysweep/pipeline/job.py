@@ -13,6 +13,7 @@ from types import TracebackType
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.pipeline.claim import abandoned, claim, release
+from raysweep.pipeline.inputs import Inputs
 from raysweep.pipeline.remote import open_tracker
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
@@ -25,6 +26,7 @@ class Job:
 
     identity: SweepIdentity
     folder: SweepFolder
+    inputs: Inputs
     tracker: Tracker
 
 
@@ -44,6 +46,8 @@ def job(config: Config, storage: Storage, backend: str, name: str) -> Iterator[J
         stack.push(partial(_remove_after_wrong_input, folder, made))
         stack.callback(release, claim(folder))
         stack.callback(_remove_scratch, folder)
+        inputs = Inputs.of(record.id, folder.inputs)
+        stack.callback(inputs.remove)
         tracker, store = open_tracker(
             backend, storage.tracker, tracking.project, tracking.entity, folder.path
         )
@@ -53,7 +57,8 @@ def job(config: Config, storage: Storage, backend: str, name: str) -> Iterator[J
         for dead in abandoned(storage, record):
             tracker.close_stale(dead.record().name)
             _remove_scratch(dead)
-        yield Job(SweepIdentity(name, record.id, tuple(tracking.tags)), folder, tracker)
+        identity = SweepIdentity(name, record.id, tuple(tracking.tags))
+        yield Job(identity, folder, inputs, tracker)
 
 
 def _remove_after_wrong_input(

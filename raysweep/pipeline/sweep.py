@@ -116,7 +116,7 @@ def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
     if files.dataset_state(data.dataset, data.resolved_root()) == "present":
         return data, None
     obtained: tuple[DataConfig, str | None] = wait_for(
-        _task(stages.obtain, **on_this_node()).remote(data)
+        _task(stages.obtain, num_cpus=0, **on_this_node()).remote(data)
     )
     return obtained
 
@@ -165,7 +165,7 @@ def _run(
         tracker=job.tracker,
         config=config,
         versions=versions,
-        inputs=job.folder.inputs,
+        inputs=job.inputs,
         metric=metric.name,
         goal=metric.goal,
         threads=resources.threads,
@@ -230,7 +230,7 @@ def _run_stages(
         observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
 
-    run("load", _task(stages.load, **on_this_node()), config)
+    run("load", _task(stages.load, num_cpus=0, **on_this_node()), config)
     if outcomes:
         run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
     run("initialize", _task(stages.initialize), config)
@@ -251,9 +251,12 @@ def _raw_of(tracker: Tracker, model: ArtifactVersion) -> dict[str, str]:
     return {name: version}
 
 
-def _task(stage: Callable[..., Any], **options: Any) -> Any:
-    """It is not retried: a stage that failed once says why."""
-    return as_task(stage, num_cpus=1, max_retries=0, **options)
+def _task(stage: Callable[..., Any], *, num_cpus: int = 1, **options: Any) -> Any:
+    """It is not retried: a stage that failed once says why.
+
+    One that has to run on this node reserves no CPU: the head of a cluster often offers none.
+    """
+    return as_task(stage, num_cpus=num_cpus, max_retries=0, **options)
 
 
 def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:
