@@ -50,6 +50,8 @@ def run_trials(
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
+            # By default Tune writes one there, by the trial's node: which does not have the folder.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[progress],
             stop=search.stopper(config, budget),
             verbose=1 if verbose else 0,

@@ -75,7 +75,7 @@ class Habits:
 
     @staticmethod
     def of(environ: Mapping[str, str] = os.environ, scratch: Path | None = None) -> Habits:
-        """The habits in `environ`; `scratch` is where the client writes if WANDB_DIR does not say."""
+        """The habits in `environ`; `scratch`: where the client writes if WANDB_DIR does not say."""
         chosen = environ.get("WANDB_DIR")
         return Habits(
             group=environ.get("WANDB_RUN_GROUP") or None,

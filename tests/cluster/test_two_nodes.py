@@ -1,0 +1,133 @@
+"""Machines that share no file system: what a trial needs travels to its node, and goes again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commands import raysweep
+from sweeps import digits, grid, stored
+from two_nodes import Cluster, Machine, two_nodes
+
+NETWORK = """
+import json, os, sys, tempfile, time
+from functools import cache
+from pathlib import Path
+import ray
+from torch import nn
+
+class Meeting:
+    def __init__(self):
+        self.nodes = set()
+
+    def come(self, node):
+        self.nodes.add(node)
+        return len(self.nodes)
+
+@cache  # once in a process
+def wait_for_the_other_node():
+    meeting = ray.remote(Meeting).options(name="meeting", num_cpus=0, get_if_exists=True).remote()
+    while ray.get(meeting.come.remote(ray.get_runtime_context().get_node_id())) < 2:
+        time.sleep(0.1)
+
+def linear(width: int = 8) -> nn.Module:
+    if "raysweep.pipeline.trial" in sys.modules and "BASE" in os.environ:
+        temp = Path(tempfile.gettempdir())
+        found = [*temp.rglob("*.pt"), *temp.rglob("*.pth")]
+        with Path("~/trials.jsonl").expanduser().open("a") as notes:
+            print(json.dumps({str(path): path.stat().st_ino for path in found}), file=notes)
+        wait_for_the_other_node()
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, width), nn.ReLU(), nn.Linear(width, 10))
+"""
+"""A network that notes, in the home of its machine, which inputs a trial finds there. The first
+trial of a process waits for one on the other node: else the first process is often done with all
+trials before the second is up."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with two_nodes() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def config(cluster: Cluster) -> Path:
+    """Four trials, one CPU each; it and its network lie where the workers find nothing."""
+    folder = cluster.base / "laptop"
+    folder.mkdir()
+    (folder / "noting_network.py").write_text(NETWORK)
+    rates = digits(grid(learning_rate=[0.1, 0.03, 0.01, 0.003]))
+    sweep = {**rates, "model": {"target": "noting_network:linear"}}
+    (folder / "grid.yaml").write_text(yaml.safe_dump(sweep))
+    return folder / "grid.yaml"
+
+
+def driven_from_head(cluster: Cluster, config: Path, name: str) -> list[str]:
+    """The sweep's command, on the machine that has the storage."""
+    arguments = ["run", config, "--address", cluster.address, "--name", name, "--json"]
+    storage = ["--storage", cluster.base / "runs"]
+    return cluster.head.inside(sys.executable, "-m", "raysweep", *arguments, *storage)
+
+
+def left_of_sweeps(machine: Machine) -> list[str]:
+    """Everything on the machine that is raysweep's or the storage's; what Ray keeps apart."""
+    names = ("raysweep*", "runs", "laptop", "wandb")
+    return [str(path) for name in names for path in machine.folder().rglob(name)]
+
+
+def test_trials_on_both_nodes_give_what_this_machine_gives(
+    cluster: Cluster, config: Path, tmp_path: Path
+) -> None:
+    command = driven_from_head(cluster, config, "spread")
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(cluster))
+    assert done.returncode == 0, done.stderr
+    spread = json.loads(done.stdout)
+    assert spread["trials"] == {"total": 4, "completed": 4, "stopped": 0, "failed": 0}
+
+    notes = [notes_of(worker) for worker in cluster.workers]
+    assert sum(map(len, notes)) == 4
+    for each in notes:
+        assert each, "no trial ran on this node"
+        assert len(each[0]) == 4  # three splits and a model, once
+        assert all(note == each[0] for note in each)  # the same inodes
+    assert [left_of_sweeps(worker) for worker in cluster.workers] == [[], []]
+
+    home = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    alone = raysweep("run", config, "--storage", tmp_path / "runs", "--json", **home)
+    for key in ("trial", "config", "metrics"):
+        assert spread["best"][key] == alone["best"][key]
+    assert spread["test"] == alone["test"]
+    there, here = digests(cluster.base / "runs"), digests(tmp_path / "runs")
+    assert len(there) == 4
+    assert there == here
+
+
+def environment(cluster: Cluster) -> dict[str, str]:
+    return {**cluster.env, "RAYSWEEP_DATA": os.devnull + "/none"}
+
+
+def notes_of(worker: Machine) -> list[dict[str, int]]:
+    """What the trials of this node noted."""
+    path = worker.folder() / "home" / "trials.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def digests(storage: Path) -> dict[str, str]:
+    """Trial → the digest of the weights that it logged."""
+    sweep = stored(storage)
+    tracker = sweep.tracker()
+    found = {}
+    for run in tracker.runs(sweep.record.name):
+        for ref in run.logged:
+            if ref.startswith("trained-model:"):
+                files = {file.path: file.digest for file in tracker.artifact(ref).files}
+                found[run.config["trial"]] = files["trained_model.pth"]
+    tracker.close()
+    return found
