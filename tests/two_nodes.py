@@ -124,7 +124,7 @@ def _worker(head: Machine, number: int, env: dict[str, str]) -> Iterator[Machine
     own = head.inside("unshare", "--mount", "--net")
     log = base / f"worker-{number}.log"
     with _running([*own, *_raylet(WORKER, ip, *start)], log, {**env, "IP": ip}) as process:
-        _wait_until_apart(process, head.process)
+        _wait_until_apart(process, head)
         cable = ["sh", "-ec", CABLE, "sh", f"worker-{number}", str(process.pid)]
         subprocess.run(head.inside(*cable), check=True)
         yield Machine(process, base)
@@ -153,10 +153,10 @@ def _running(
                         os.kill(member.pid, signal.SIGKILL)
 
 
-def _wait_until_apart(process: subprocess.Popen[bytes], other: subprocess.Popen[bytes]) -> None:
-    """Until it has a network of its own, in which a cable can end."""
-    networks = [Path(f"/proc/{each.pid}/ns/net") for each in (process, other)]
-    while networks[0].readlink() == networks[1].readlink():
+def _wait_until_apart(process: subprocess.Popen[bytes], head: Machine) -> None:
+    """Until it has a network of its own, in which a cable can end: neither ours nor the head's."""
+    others = {Path(f"/proc/{pid}/ns/net").readlink() for pid in ("self", head.process.pid)}
+    while Path(f"/proc/{process.pid}/ns/net").readlink() in others:
         assert process.poll() is None, "a worker ended before it had a network of its own"
         time.sleep(0.02)
 
@@ -168,6 +168,10 @@ def _wait_for_text(log: Path, text: str, process: subprocess.Popen[bytes]) -> No
         time.sleep(0.1)
 
 
+def _logs(base: Path) -> str:
+    return "\n".join(log.read_text() for log in base.glob("*.log"))
+
+
 def _wait_for_nodes(head: Machine, count: int, env: dict[str, str]) -> None:
     ray = Path(sys.executable).with_name("ray")
     deadline = time.monotonic() + UP_TIMEOUT_S
@@ -177,5 +181,5 @@ def _wait_for_nodes(head: Machine, count: int, env: dict[str, str]) -> None:
         active = told.stdout.partition("Active:")[2].partition("Pending:")[0]
         if len(re.findall(r"\d+ node_", active)) >= count:
             return
-        assert time.monotonic() < deadline, told.stdout + told.stderr
+        assert time.monotonic() < deadline, told.stdout + told.stderr + _logs(head.base)
         time.sleep(0.3)

@@ -99,8 +99,7 @@ def test_trials_on_both_nodes_give_what_this_machine_gives(
         assert all(note == each[0] for note in each)  # the same inodes
     assert [left_of_sweeps(worker) for worker in cluster.workers] == [[], []]
 
-    home = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    alone = raysweep("run", config, "--storage", tmp_path / "runs", "--json", **home)
+    alone = raysweep("run", config, "--storage", tmp_path / "runs", "--json")
     for key in ("trial", "config", "metrics"):
         assert spread["best"][key] == alone["best"][key]
     assert spread["test"] == alone["test"]
