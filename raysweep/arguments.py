@@ -43,9 +43,7 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
 
     run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")
-    run.add_argument(
-        "--address", metavar="ADDR", help="join a Ray cluster: auto, HOST:PORT or ray://HOST:PORT"
-    )
+    run.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
     run.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )

@@ -27,7 +27,7 @@ def enter(sweep: str) -> Path:
     """
     root = _root()
     lock = root / f"{sweep}.lock"
-    if lock not in _held:
+    if lock not in _held or not _is_at(_held[lock], lock):
         _remove_unused(root)
         _held[lock] = _share(lock)
     return root / sweep
@@ -60,12 +60,18 @@ def _root() -> Path:
 def _share(lock: Path) -> int:
     """Hold the lock together with others. One that was removed meanwhile would tell nobody."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), lock.stat()):
+        _root()
+        with suppress(FileNotFoundError):  # the last sweep to end has removed the root
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            if _is_at(handle, lock):
                 return handle
-        os.close(handle)
+            os.close(handle)
+
+
+def _is_at(handle: int, lock: Path) -> bool:
+    """Whether that open file is the one that others find there."""
+    return lock.exists() and os.path.samestat(os.fstat(handle), lock.stat())
 
 
 def _remove_unused(root: Path) -> None:

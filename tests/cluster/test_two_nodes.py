@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +53,9 @@ trial of a process waits for one on the other node: else the first process is of
 trials before the second is up."""
 
 
+NOTES = "home/trials.jsonl"
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     with two_nodes() as made:
@@ -69,11 +74,17 @@ def config(cluster: Cluster) -> Path:
     return folder / "grid.yaml"
 
 
-def driven_from_head(cluster: Cluster, config: Path, name: str) -> list[str]:
+def start(cluster: Cluster, config: Path, name: str, *more: str) -> subprocess.Popen[str]:
     """The sweep's command, on the machine that has the storage."""
-    arguments = ["run", config, "--address", cluster.address, "--name", name, "--json"]
-    storage = ["--storage", cluster.base / "runs"]
-    return cluster.head.inside(sys.executable, "-m", "raysweep", *arguments, *storage)
+    place = ["--address", cluster.address, "--storage", cluster.base / "runs", "--name", name]
+    arguments = ["run", config, *place, "--json", *more]
+    return subprocess.Popen(
+        cluster.head.inside(sys.executable, "-m", "raysweep", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**cluster.env, "RAYSWEEP_DATA": os.devnull + "/none"},
+    )
 
 
 def left_of_sweeps(machine: Machine) -> list[str]:
@@ -85,10 +96,12 @@ def left_of_sweeps(machine: Machine) -> list[str]:
 def test_trials_on_both_nodes_give_what_this_machine_gives(
     cluster: Cluster, config: Path, tmp_path: Path
 ) -> None:
-    command = driven_from_head(cluster, config, "spread")
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(cluster))
-    assert done.returncode == 0, done.stderr
-    spread = json.loads(done.stdout)
+    for worker in cluster.workers:
+        (worker.folder() / NOTES).unlink(missing_ok=True)
+    with start(cluster, config, "spread") as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    spread = json.loads(out)
     assert spread["trials"] == {"total": 4, "completed": 4, "stopped": 0, "failed": 0}
 
     notes = [notes_of(worker) for worker in cluster.workers]
@@ -108,13 +121,35 @@ def test_trials_on_both_nodes_give_what_this_machine_gives(
     assert there == here
 
 
-def environment(cluster: Cluster) -> dict[str, str]:
-    return {**cluster.env, "RAYSWEEP_DATA": os.devnull + "/none"}
+LONG = ("--set", "train.epochs=100000")
+
+
+def test_nothing_is_left_on_the_nodes_however_a_sweep_ends(cluster: Cluster, config: Path) -> None:
+    for name, ending in (("killed", signal.SIGKILL), ("interrupted", signal.SIGINT)):
+        with start(cluster, config, name, *LONG) as process:
+            for worker in cluster.workers:
+                wait_for_inputs(worker, cluster.base / "runs" / name, process)
+            process.send_signal(ending)
+            process.communicate(timeout=60)
+        if ending == signal.SIGKILL:  # nobody was there to remove it: the next sweep does
+            assert all(left_of_sweeps(worker) for worker in cluster.workers)
+    assert process.returncode == 130
+    assert [left_of_sweeps(worker) for worker in cluster.workers] == [[], []]
+
+
+def wait_for_inputs(worker: Machine, sweep: Path, process: subprocess.Popen[str]) -> None:
+    """Until a trial of the sweep has its inputs on the node."""
+    deadline = time.monotonic() + 60
+    while not (record := sweep / "sweep.json").exists() or not list(
+        worker.folder().rglob(f"{json.loads(record.read_text())['id']}/linear-v*/*.pth")
+    ):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def notes_of(worker: Machine) -> list[dict[str, int]]:
     """What the trials of this node noted."""
-    path = worker.folder() / "home" / "trials.jsonl"
+    path = worker.folder() / NOTES
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
