@@ -60,7 +60,7 @@ def connect(
                     "this process has initialised Ray already, so address and local_mode come too "
                     "late; call ray.shutdown() first, or leave them out"
                 )
-            if client.is_connected():
+            if client.is_connected():  # type: ignore[no-untyped-call]
                 raise _by_client("this process is connected to a cluster by Ray Client")
             yield
             return
