@@ -43,9 +43,7 @@ def parser() -> argparse.ArgumentParser:
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
 
     on_ray = argparse.ArgumentParser(add_help=False)
-    on_ray.add_argument(
-        "--address", metavar="ADDR", help="join a Ray cluster: auto, HOST:PORT or ray://HOST:PORT"
-    )
+    on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
     on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )

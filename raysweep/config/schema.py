@@ -96,7 +96,7 @@ class Config(Section):
     tracking: TrackingConfig = TrackingConfig()
 
     storage: Annotated[str, Field(min_length=1)] = "./runs"
-    """Folder of all sweeps; on a shared file system, where the cluster has several machines."""
+    """Folder of all sweeps, on the machine that drives them."""
 
     sweep: SweepConfig = MNIST_SWEEP
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from raysweep.pipeline.inputs import fetch
+from raysweep.pipeline.inputs import Inputs, fetch
 from raysweep.tracking import ArtifactDraft, Run, Tracker
 
 FILE = "checkpoint.pt"
@@ -30,7 +30,7 @@ def log_checkpoint(run: Run, state: Mapping[str, Any], metadata: Mapping[str, An
         return run.log_artifact(draft).ref
 
 
-def use_checkpoint(run: Run, tracker: Tracker, ref: str, inputs: Path) -> dict[str, Any]:
+def use_checkpoint(run: Run, tracker: Tracker, ref: str, inputs: Inputs | Path) -> dict[str, Any]:
     """The state in `ref`, declared an input of `run`."""
     version = run.use_artifact(ref)
     path = fetch(tracker, version.ref, inputs) / FILE

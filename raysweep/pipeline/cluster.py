@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shlex
 import socket
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import ray
 from ray._private.services import canonicalize_bootstrap_address_or_die
+from ray.util.client import ray as client
 
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
@@ -47,7 +49,8 @@ def connect(
 
     A process that has initialised Ray already keeps its own, as it is.
     Raises UserError where there is no such cluster, local mode is asked of a Ray without it, or
-    either of them of a process with a Ray of its own.
+    either of them of a process with a Ray of its own; and for Ray Client, through which Tune hands
+    itself to the cluster: what it tells of trials would reach a copy of the driver's objects there.
     """
     with quiet.hushed(verbose):
         quiet.apply_settings()
@@ -57,6 +60,8 @@ def connect(
                     "this process has initialised Ray already, so address and local_mode come too "
                     "late; call ray.shutdown() first, or leave them out"
                 )
+            if client.is_connected():  # type: ignore[no-untyped-call]
+                raise _by_client("this process is connected to a cluster by Ray Client")
             yield
             return
         _initialise(address, local_mode, verbose, modules)
@@ -78,6 +83,9 @@ def _initialise(
             # Ray gives it to a shell as it is: with a space in it, no trial's process would start.
             options["runtime_env"] = {"py_executable": python}
     else:
+        asked = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+        if asked.startswith("ray://"):
+            raise _by_client(f"--address {asked}")
         options["address"] = address
         if modules:
             options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
@@ -105,14 +113,19 @@ def _initialise(
 def _knock(address: str) -> None:
     """Raise UserError where nobody answers: Ray itself would ask for over three minutes, aloud."""
     try:
-        if address.startswith("ray://"):
-            where = address.removeprefix("ray://")
-        else:
-            where = canonicalize_bootstrap_address_or_die(address)
+        where = canonicalize_bootstrap_address_or_die(address)
         host, _, port = where.rpartition(":")
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_TIMEOUT_S).close()
     except (OSError, ValueError) as error:  # ConnectionError is an OSError
         raise _not_joined(address, error) from error
+
+
+def _by_client(what: str) -> UserError:
+    return UserError(
+        f"{what}: Ray Client reaches a cluster from outside, where no sweep can be driven; hand it "
+        "over with `python -m raysweep submit`, or run it on a machine of the cluster with "
+        "--address HOST:PORT"
+    )
 
 
 def _not_joined(address: str, error: Exception) -> UserError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.config import Config
+from raysweep.pipeline.inputs import Inputs
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.pipeline.versions import TrialVersions
@@ -32,7 +33,7 @@ class TrialContext:
     tracker: Tracker
     config: Config
     versions: Callable[[Config], TrialVersions]
-    inputs: Path
+    inputs: Inputs | Path
     metric: str
     goal: Goal
     threads: int

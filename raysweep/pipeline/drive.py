@@ -114,7 +114,7 @@ def _context(
         tracker=job.tracker,
         config=config,
         versions=versions,
-        inputs=job.folder.inputs,
+        inputs=job.inputs,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
         threads=resources.threads,
@@ -146,7 +146,7 @@ def _run_stages(
         observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
 
-    run("load", _task(stages.load, **on_this_node()), config)
+    run("load", _task(stages.load, num_cpus=0, **on_this_node()), config)
     if outcomes:
         run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
     run("initialize", _task(stages.initialize), config)
@@ -167,8 +167,9 @@ def _raw_of(tracker: Tracker, model: ArtifactVersion) -> dict[str, str]:
     return {name: version}
 
 
-def _task(stage: Callable[..., Any], **options: Any) -> Any:
-    return as_task(stage, num_cpus=1, max_retries=STAGE_RETRIES, **options)
+def _task(stage: Callable[..., Any], *, num_cpus: int = 1, **options: Any) -> Any:
+    """One that has to run on this node reserves no CPU: the head of a cluster often offers none."""
+    return as_task(stage, num_cpus=num_cpus, max_retries=STAGE_RETRIES, **options)
 
 
 def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:

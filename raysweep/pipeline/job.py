@@ -16,6 +16,7 @@ from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.pipeline import signals
 from raysweep.pipeline.claim import abandoned, claim, release
+from raysweep.pipeline.inputs import Inputs
 from raysweep.pipeline.journal import Journal
 from raysweep.pipeline.past import Past
 from raysweep.pipeline.remote import RemoteCheckpoints, open_tracker
@@ -30,6 +31,7 @@ class Job:
 
     identity: SweepIdentity
     folder: SweepFolder
+    inputs: Inputs
     tracker: Tracker
     checkpoints: RemoteCheckpoints
     journal: Journal
@@ -84,6 +86,8 @@ def _driven(
     tracking = config.tracking
     with ExitStack() as stack:
         stack.callback(_remove_scratch, folder)
+        inputs = Inputs.of(record.id, folder.inputs)
+        stack.callback(inputs.remove)
         tracker, store, checkpoints = open_tracker(
             record.tracker, storage.tracker, tracking.project, tracking.entity, folder
         )
@@ -95,7 +99,7 @@ def _driven(
             tracker.close_stale(dead.record().name)
             _remove_scratch(dead)
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
-        yield Job(identity, folder, tracker, checkpoints, journal, past)
+        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past)
 
 
 def _close_runs(

@@ -106,8 +106,8 @@ class Storage:
     def __init__(self, root: Path) -> None:
         if _URI.match(str(root)):  # a Path has made one slash of two
             raise UserError(
-                f"--storage {root}: a URI, where a folder is needed (on a shared file system, if "
-                "the cluster has several machines)"
+                f"--storage {root}: a URI, where a folder is needed, on the machine that drives "
+                "the sweep; a cluster's others need not share it"
             )
         self.root = root.expanduser().resolve()
 

@@ -99,6 +99,6 @@ def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
     if files.dataset_state(data.dataset, data.resolved_root()) == "present":
         return data, None
     obtained: tuple[DataConfig, str | None] = wait_for(
-        as_task(stages.obtain, num_cpus=1, **on_this_node()).remote(data)
+        as_task(stages.obtain, num_cpus=0, **on_this_node()).remote(data)
     )
     return obtained

@@ -63,6 +63,8 @@ def run_trials(
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
+            # By default Tune writes one there, by the trial's node: which does not have the folder.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[progress],
             stop=stopper,
             failure_config=tune.FailureConfig(max_failures=config.resources.max_failures),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,22 +54,32 @@ class Habits:
     """What a W&B user sets in the environment, read once, where the sweep is started.
 
     `group` takes the place of the sweep's name, as WANDB_RUN_GROUP does wherever code names none;
-    `tags` come on top of the config's; `folder` is where the client keeps its `wandb` folder.
+    `tags` come on top of the config's; `folder` is where the client keeps its `wandb` folder, and
+    `scratch` where it does so unless the user says: the sweep's folder, which is the driver's.
     """
 
     group: str | None = None
     tags: tuple[str, ...] = ()
     folder: str | None = None
+    scratch: str | None = None
+
+    def place(self) -> str | None:
+        """Where the client writes on this machine; None: where it likes.
+
+        In a sweep's processes its own default, the working folder, is one that Ray clears away. The
+        sweep's folder is on the driver's machine: another one's is its temporary folder.
+        """
+        if self.folder is None and self.scratch is not None:
+            return self.scratch if Path(self.scratch).is_dir() else tempfile.gettempdir()
+        return self.folder
 
     @staticmethod
-    def of(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> Habits:
-        """The habits in `environ`; `folder` is where the client writes if WANDB_DIR does not say.
-
-        In a sweep's processes its own default, the working folder, is one that Ray clears away.
-        """
-        chosen = environ.get("WANDB_DIR") or folder
+    def of(environ: Mapping[str, str] = os.environ, scratch: Path | None = None) -> Habits:
+        """The habits in `environ`; `scratch`: where the client writes if WANDB_DIR does not say."""
+        chosen = environ.get("WANDB_DIR")
         return Habits(
             group=environ.get("WANDB_RUN_GROUP") or None,
             tags=tuple(tag for tag in environ.get("WANDB_TAGS", "").split(",") if tag),
             folder=str(Path(chosen).expanduser().absolute()) if chosen else None,
+            scratch=str(scratch.absolute()) if scratch else None,
         )

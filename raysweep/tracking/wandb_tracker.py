@@ -67,7 +67,7 @@ class WandbTracker:
         with self._project.explained(f"start run {spec.id}"):
             if left_open := open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
-            folder = self._habits.folder
+            folder = self._habits.place()
             if folder:
                 with suppress(OSError):  # the client then takes the machine's temporary folder
                     Path(folder).mkdir(parents=True, exist_ok=True)

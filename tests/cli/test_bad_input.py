@@ -121,7 +121,7 @@ def test_a_value_given_to_the_command(tmp_path: Path) -> None:
         ("--sweep", "absent.yaml", "absent.yaml: no such file"),
         ("--tracker", "wandb", "run `wandb login`"),
         ("--address", "nonsense", "Invalid address format"),
-        ("--address", "ray://127.0.0.1:1", "cannot join a Ray cluster there"),
+        ("--address", "ray://127.0.0.1:1", "Ray Client reaches a cluster from outside"),
     ],
 )
 def test_an_option(refused_here: Callable[..., str], option: str, value: str, says: str) -> None:

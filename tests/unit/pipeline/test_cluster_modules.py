@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import ray
 
+from raysweep.errors import UserError
 from raysweep.pipeline import cluster
 
 
@@ -24,11 +25,26 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_own_modules_are_sent_to_a_cluster(asked: dict[str, Any], tmp_path: Path) -> None:
     modules = [tmp_path / "my_pkg", tmp_path / "nets.py"]
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
+    with socket.create_server(("", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
         with cluster.connect(address, local_mode=False, verbose=True, modules=modules):
             pass
     assert asked["runtime_env"] == {"py_modules": [str(path) for path in modules]}
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "auto"])
+def test_ray_client_is_refused(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Tune ran on the cluster, told the driver nothing, and the sweep said it was interrupted."""
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
+    says = r"--address ray://127\.0\.0\.1:10001: Ray Client .*raysweep submit.*HOST:PORT"
+    with (
+        pytest.raises(UserError, match=says),
+        cluster.connect(address, local_mode=False, verbose=True),
+    ):
+        pass
+    assert asked == {}
 
 
 def test_workers_on_this_machine_need_nothing_sent(asked: dict[str, Any], tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""The machines of the cluster: which one a process is on, and how to reach the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+CALL_TIMEOUT_S = 15
+"""A worker process, if need be, starts in 1 to 3 s; a node that is lost unnoticed never answers."""
+
+
+def this_node() -> str:
+    """Ray's id of the node that this process runs on."""
+    node: str = ray.get_runtime_context().get_node_id()
+    return node
+
+
+def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function` once on every node but this one, at the same time, each with no CPU reserved.
+
+    Nodes that are gone, or do not answer within CALL_TIMEOUT_S, are passed over.
+    """
+    here = this_node()
+    others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+    if not others:
+        return
+    task = ray.remote(function)
+    calls = [task.options(**_on(node)).remote(*arguments) for node in others]
+    answered, silent = ray.wait(calls, num_returns=len(calls), timeout=CALL_TIMEOUT_S)
+    for call in silent:
+        ray.cancel(call)
+    for call in answered:
+        with suppress(RayError):  # gone since we looked
+            ray.get(call)
+
+
+def _on(node: str) -> dict[str, Any]:
+    place = NodeAffinitySchedulingStrategy(node, soft=False)
+    return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": place}

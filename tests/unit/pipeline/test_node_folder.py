@@ -1,0 +1,73 @@
+"""A sweep's folder on a node: shared while somebody lives, removed when nobody does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from raysweep.errors import TrackingError
+from raysweep.pipeline import node_folder
+
+USER = """
+import sys
+from raysweep.pipeline.node_folder import enter
+folder = enter(sys.argv[1])
+folder.mkdir(exist_ok=True)
+print(folder, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The node's temporary folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+@contextmanager
+def another(sweep: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A process that uses the sweep's folder until it is killed."""
+    command = [sys.executable, "-c", USER, sweep]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_sweep_left_is_removed_by_the_next_and_a_live_ones_stays(temp: Path) -> None:
+    with another("dead") as (killed, dead), another("alive") as (_, alive):
+        assert dead.is_dir()
+        assert alive.is_dir()
+        killed.kill()
+        killed.wait()
+        mine = node_folder.enter("mine")
+        assert mine.parent == alive.parent == dead.parent
+        assert not dead.exists()
+        assert alive.is_dir()
+        mine.mkdir()
+        node_folder.leave("mine")
+        assert sorted(path.name for path in mine.parent.iterdir()) == ["alive", "alive.lock"]
+    node_folder.leave("mine")
+    assert list(temp.iterdir()) == []
+
+
+def test_a_folder_that_somebody_else_made_is_not_trusted(
+    temp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = node_folder.enter("sweep").parent
+    assert root.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    root.rename(temp / "raysweep-inputs-4711")
+    with pytest.raises(TrackingError, match="belongs to another user"):
+        node_folder.enter("sweep")
