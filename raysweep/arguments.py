@@ -49,16 +49,26 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
-    run.add_argument(
-        "--warm-start",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="SWEEP",
-        help="earlier sweeps of the storage, whose completed trials method bayes learns from",
-    )
-    run.add_argument("--verbose", action="store_true", help="show what Ray says")
+    _add_warm_start_and_verbose(run)
     run.set_defaults(command="run")
+
+    submit = commands.add_parser(
+        "submit", parents=[sweep], help="hand a sweep to a cluster's job server"
+    )
+    submit.add_argument(
+        "--address", required=True, metavar="URL", help="Ray's job server: http://HOST:8265"
+    )
+    submit.add_argument(
+        "--no-wait", action="store_true", help="do not follow the job; say how to, and end"
+    )
+    submit.add_argument(
+        "--storage",
+        metavar="DIR",
+        help="a folder of the cluster's head machine or a URI (default ~/raysweep/runs there)",
+    )
+    submit.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    _add_warm_start_and_verbose(submit)
+    submit.set_defaults(command="submit")
 
     plan = commands.add_parser(
         "plan", parents=[sweep, common], help="check the input and show what would run"
@@ -109,6 +119,18 @@ def parser() -> argparse.ArgumentParser:
     sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     sync.set_defaults(command="sync")
     return root
+
+
+def _add_warm_start_and_verbose(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--warm-start",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="SWEEP",
+        help="earlier sweeps of the storage, whose completed trials method bayes learns from",
+    )
+    command.add_argument("--verbose", action="store_true", help="show what Ray says")
 
 
 def _count(text: str) -> int:

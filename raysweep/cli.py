@@ -81,6 +81,28 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     return result.to_json()
 
 
+def _submit(args: argparse.Namespace) -> dict[str, Any]:
+    config = _config(args)
+    from raysweep.pipeline.following import follow
+    from raysweep.pipeline.submission import submit
+    from raysweep.terminal.submission import show_detached, show_kept, show_submitted
+
+    submission = submit(
+        config, args.address, name=args.name, verbose=args.verbose, warm_start=args.warm_start
+    )
+    show_submitted(sys.stderr, submission)
+    if args.no_wait:
+        show_detached(sys.stderr, submission)
+        return submission.to_json()
+    try:
+        result = follow(submission.address, submission.job, sys.stderr, verbose=args.verbose)
+    except KeyboardInterrupt:
+        show_detached(sys.stderr, submission)
+        raise Interrupted(f"detached; job {submission.job} goes on") from None
+    show_kept(sys.stderr, submission)
+    return result
+
+
 def _plan(args: argparse.Namespace) -> dict[str, Any]:
     if args.space_only:
         return _space(args)
@@ -197,6 +219,7 @@ def _sync(args: argparse.Namespace) -> dict[str, Any]:
 
 COMMANDS = {
     "run": _run,
+    "submit": _submit,
     "plan": _plan,
     "list": _list,
     "best": _best,
