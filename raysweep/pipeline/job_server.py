@@ -19,7 +19,8 @@ from ray._private.authentication.http_token_authentication import (
 
 from raysweep.errors import UserError
 
-ANSWER_TIMEOUT_S = 4
+ANSWER_TIMEOUT_S = 3
+"""To be connected, and then again to be answered."""
 
 _EXTRA = ("aiohttp", "requests")
 """What Ray's client for jobs needs of `ray[default]`."""
