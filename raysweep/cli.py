@@ -259,7 +259,7 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does."""
-    # Ray blocks Ctrl-C in all that its job server starts: a job that is stopped would not hear of it.
+    # Ray blocks it in all that its job server starts: a job would not hear that it is stopped.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {

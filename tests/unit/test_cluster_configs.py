@@ -1,4 +1,4 @@
-"""configs/cluster is what Ray's own code takes, for the Ray and the command line of this raysweep."""
+"""configs/cluster is what Ray's own code takes, with this raysweep's Ray and command line."""
 
 from __future__ import annotations
 
