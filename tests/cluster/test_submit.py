@@ -92,7 +92,7 @@ def with_the_extra() -> Path:
 
 
 def fill(laptop: Path) -> None:
-    """A package with all in it that must not travel, and a sweep that uses it."""
+    """A package with all in it that must not travel, a sweep that uses it, and a plain one."""
     package = laptop / "own_net"
     for folder in (".git", ".venv", "__pycache__", "env", "data", "runs/old"):
         (package / folder).mkdir(parents=True)
@@ -104,14 +104,15 @@ def fill(laptop: Path) -> None:
     (laptop / "private.txt").write_text("beside the config")
     sweep = digits(grid(learning_rate=[0.01]), train={"epochs": 1})
     own = {"model": {"target": "own_net:linear"}, "storage": str(laptop / "own_net" / "runs")}
-    (laptop / "sweep.yaml").write_text(yaml.safe_dump({**sweep, **own}))
+    (laptop / "own.yaml").write_text(yaml.safe_dump({**sweep, **own}))
+    (laptop / "plain.yaml").write_text(yaml.safe_dump(sweep))
 
 
 @pytest.fixture(scope="module")
 def first(cluster: Cluster) -> subprocess.CompletedProcess[str]:
     data = ("--set", f"data.root='{cluster.laptop / 'own_net' / 'data'}'")
     storage = ("--storage", cluster.home / "sweeps")
-    return cluster.submit("sweep.yaml", "--name", "first", "--json", *storage, *data)
+    return cluster.submit("own.yaml", "--name", "first", "--json", *storage, *data)
 
 
 def test_it_runs_there_and_ends_here_as_run_does(
@@ -150,7 +151,7 @@ def test_what_only_the_cluster_knows_ends_with_the_jobs_exit_code(
     cluster: Cluster, first: subprocess.CompletedProcess[str]
 ) -> None:
     answer = cluster.submit(
-        *("sweep.yaml", "--name", "first", "--json", "--storage", cluster.home / "sweeps")
+        *("plain.yaml", "--name", "first", "--json", "--storage", cluster.home / "sweeps")
     )
     assert (answer.returncode, answer.stdout) == (2, "")
     said, ended = answer.stderr.splitlines()[-2:]
@@ -162,7 +163,7 @@ def test_what_only_the_cluster_knows_ends_with_the_jobs_exit_code(
 
 def test_ctrl_c_detaches_and_the_hints_are_true(cluster: Cluster) -> None:
     settings = ("--set", "train.epochs=100000", "--name", "long")
-    with cluster.start("sweep.yaml", *settings, "--storage", "~/elsewhere") as process:
+    with cluster.start("plain.yaml", *settings, "--storage", "~/elsewhere") as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("trial-0000  running   epoch 1/"):
@@ -186,19 +187,14 @@ def test_ctrl_c_detaches_and_the_hints_are_true(cluster: Cluster) -> None:
 def test_without_waiting_it_says_where_all_will_be(
     cluster: Cluster, first: subprocess.CompletedProcess[str]
 ) -> None:
-    storage = cluster.home / "sweeps"
-    answer = cluster.submit(
-        *("sweep.yaml", "--name", "first", "--no-wait", "--json", "--storage", storage)
-    )
+    arguments = ("plain.yaml", "--name", "first", "--no-wait", "--json")
+    answer = cluster.submit(*arguments, "--storage", "~/sweeps")
     said: dict[str, Any] = json.loads(answer.stdout)
-    assert said.keys() == {"job", "sweep", "storage", "address"}
-    assert (said["sweep"], said["storage"], said["address"]) == (
-        *("first", str(storage), cluster.address),
-    )
+    job = said.pop("job")
+    assert said == {"sweep": "first", "storage": "~/sweeps", "address": cluster.address}
     follow, stop, fetch = answer.stderr.splitlines()[-3:]
-    assert said["job"] in follow
-    assert said["job"] in stop
-    fetched = cluster.hinted(fetch).stdout
-    assert json.loads(fetched[fetched.index("{") : fetched.rindex("}") + 1]) == json.loads(
-        (storage / "first" / "result.json").read_text()
-    )
+    assert job in follow
+    assert job in stop
+    there = shlex.split(fetch.partition(" -- ")[2])  # as a job of the cluster would do it
+    fetched = subprocess.check_output(there, env={"HOME": str(cluster.home)}, text=True)
+    assert json.loads(fetched) == json.loads(first.stdout)
