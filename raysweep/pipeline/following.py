@@ -36,8 +36,9 @@ def follow(address: str, job: str, stream: TextIO, *, verbose: bool) -> dict[str
         except (RuntimeError, OSError) as error:  # aiohttp's and requests' are OSErrors
             failures += 1
             if failures == ATTEMPTS:
+                why = " ".join(str(error).split())
                 raise JobFailed(
-                    f"--address {address}: lost the job server ({error}); job {job} may go on: "
+                    f"--address {address}: lost the job server ({why}); job {job} may go on: "
                     f"ray job logs --follow --address {address} {job}"
                 ) from error
         time.sleep(PAUSE_S)

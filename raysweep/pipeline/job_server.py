@@ -22,8 +22,8 @@ from raysweep.errors import UserError
 ANSWER_TIMEOUT_S = 3
 """To be connected, and then again to be answered."""
 
-_EXTRA = ("aiohttp", "requests")
-"""What Ray's client for jobs needs of `ray[default]`."""
+_EXTRA = ("aiohttp",)
+"""What Ray's client for jobs needs of `ray[default]`; requests comes with every Ray."""
 
 _OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Either of them beats, in Ray's client, the address that it is given."""

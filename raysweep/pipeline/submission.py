@@ -6,7 +6,7 @@ import os
 import secrets
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def submit(
         except (RuntimeError, ValueError, OSError) as error:  # requests' errors are OSErrors
             why = " ".join(str(error).split())
             raise JobFailed(f"--address {address}: it did not take the sweep ({why})") from error
-    return Submission(address, job, name, storage, (*config.notices, *_key_stays(config)))
+    return Submission(address, job, name, storage, (*config.notices, *key_stays(config)))
 
 
 def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
@@ -101,11 +101,11 @@ def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
     )
 
 
-def _key_stays(config: Config) -> list[str]:
-    """A key of `wandb login` is in a file of this machine, which does not travel."""
-    if config.tracking.backend == "trackio" or os.environ.get("WANDB_API_KEY"):
+def key_stays(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A key of `wandb login` is in a file of this machine, which does not travel: that is told."""
+    if config.tracking.backend == "trackio" or environ.get("WANDB_API_KEY"):
         return []
-    if choose("auto").backend != "wandb":
+    if choose("auto", environ).backend != "wandb":
         return []
     return [
         "no W&B key is sent, since `wandb login` keeps it in a file of this machine; set "

@@ -10,7 +10,7 @@ import pytest
 from raysweep.config import Config, load_config
 from raysweep.errors import UserError
 from raysweep.pipeline import shipment
-from raysweep.pipeline.submission import entry_point
+from raysweep.pipeline.submission import entry_point, key_stays
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,18 @@ def test_of_the_environment_only_wandbs_settings_travel() -> None:
     }
     sent = shipment.environment(environ)
     assert sent.keys() == {"WANDB_API_KEY", "WANDB_PROJECT", "RAY_JOB_STOP_WAIT_TIME_S"}
+
+
+def test_a_key_that_stays_here_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "netrc"
+    file.write_text(f"machine api.wandb.ai login user password {'k' * 40}\n")
+    logged_in = {"NETRC": str(file)}
+    (told,) = key_stays(Config(), logged_in)
+    assert told.startswith("no W&B key is sent, since `wandb login` keeps it")
+    assert "kkk" not in told
+    assert key_stays(Config(), logged_in | {"WANDB_API_KEY": "k" * 40}) == []
+    assert key_stays(Config.from_dict({"tracking": {"backend": "trackio"}}), logged_in) == []
+    assert key_stays(Config(), {"NETRC": "/dev/null"}) == []
 
 
 def run_entry_point(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
