@@ -33,7 +33,7 @@ def follow(address: str, job: str, stream: TextIO, *, verbose: bool) -> dict[str
                 log.take(0, client.get_job_logs(job))  # its last lines may have come too late
                 return _outcome(details, log)
             failures = 0
-        except (RuntimeError, OSError) as error:  # aiohttp's and requests' are OSErrors
+        except job_server.lost() as error:
             failures += 1
             if failures == ATTEMPTS:
                 why = " ".join(str(error).split())

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,6 +82,16 @@ def client(address: str) -> Any:
         # Set when it is imported, and so nothing that `ray`'s own level would reach.
         logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.WARNING)
         return JobSubmissionClient(address)
+
+
+def lost() -> tuple[type[Exception], ...]:
+    """What Ray's client raises where the server has gone; requests' errors are OSErrors."""
+    errors: tuple[type[Exception], ...] = (RuntimeError, OSError)
+    with suppress(ImportError):  # no client without it, and nothing to be raised
+        from aiohttp import ClientError
+
+        errors += (ClientError,)
+    return errors
 
 
 def _ask(address: str, path: str) -> dict[str, Any]:

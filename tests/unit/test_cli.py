@@ -410,6 +410,22 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
+BLOCKED = """
+import os, signal, sys
+from raysweep import cli
+from raysweep.pipeline import plan
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+plan.make_plan = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(cli.main(["plan", *sys.argv[1:]]))
+"""
+
+
+def test_a_job_of_rays_job_server_hears_that_it_is_stopped(storage: Path) -> None:
+    """Ray starts it with Ctrl-C blocked, which SIGTERM is turned into."""
+    answer = python("-c", BLOCKED, *DIGITS, "--storage", str(storage))
+    assert (answer.returncode, answer.stderr) == (130, "raysweep: interrupted\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["run", "--help"], ["submit", "--help"], ["--version"]]
 )
