@@ -47,24 +47,36 @@ def parser() -> argparse.ArgumentParser:
     on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
-    on_ray.add_argument("--verbose", action="store_true", help="show what Ray says")
+    told = argparse.ArgumentParser(add_help=False)
+    told.add_argument("--verbose", action="store_true", help="show what Ray says")
 
-    run = commands.add_parser("run", parents=[sweep, on_ray, common], help="run a sweep")
-    run.add_argument(
-        "--warm-start",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="SWEEP",
-        help="earlier sweeps of the storage, whose completed trials method bayes learns from",
-    )
+    run = commands.add_parser("run", parents=[sweep, on_ray, told, common], help="run a sweep")
+    _add_warm_start(run)
     run.set_defaults(command="run")
 
     resume = commands.add_parser(
-        "resume", parents=[on_ray, common], help="go on with a sweep that was cut short"
+        "resume", parents=[on_ray, told, common], help="go on with a sweep that was cut short"
     )
     resume.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     resume.set_defaults(command="resume")
+
+    submit = commands.add_parser(
+        "submit", parents=[sweep, told], help="hand a sweep to a cluster's job server"
+    )
+    submit.add_argument(
+        "--address", required=True, metavar="URL", help="Ray's job server: http://HOST:8265"
+    )
+    submit.add_argument(
+        "--no-wait", action="store_true", help="do not follow the job; say how to, and end"
+    )
+    submit.add_argument(
+        "--storage",
+        metavar="DIR",
+        help="a folder of the cluster's head machine or a URI (default ~/raysweep/runs there)",
+    )
+    submit.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    _add_warm_start(submit)
+    submit.set_defaults(command="submit")
 
     plan = commands.add_parser(
         "plan", parents=[sweep, common], help="check the input and show what would run"
@@ -115,6 +127,17 @@ def parser() -> argparse.ArgumentParser:
     sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     sync.set_defaults(command="sync")
     return root
+
+
+def _add_warm_start(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--warm-start",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="SWEEP",
+        help="earlier sweeps of the storage, whose completed trials method bayes learns from",
+    )
 
 
 def _count(text: str) -> int:

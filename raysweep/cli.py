@@ -104,6 +104,28 @@ def _watched(
     return result.to_json()
 
 
+def _submit(args: argparse.Namespace) -> dict[str, Any]:
+    config = _config(args)
+    from raysweep.pipeline.following import follow
+    from raysweep.pipeline.submission import submit
+    from raysweep.terminal.submission import show_detached, show_kept, show_submitted
+
+    submission = submit(
+        config, args.address, name=args.name, verbose=args.verbose, warm_start=args.warm_start
+    )
+    show_submitted(sys.stderr, submission)
+    if args.no_wait:
+        show_detached(sys.stderr, submission)
+        return submission.to_json()
+    try:
+        result = follow(submission.address, submission.job, sys.stderr, verbose=args.verbose)
+    except KeyboardInterrupt:
+        show_detached(sys.stderr, submission)
+        raise Interrupted(f"detached; job {submission.job} goes on") from None
+    show_kept(sys.stderr, submission)
+    return result
+
+
 def _plan(args: argparse.Namespace) -> dict[str, Any]:
     if args.space_only:
         return _space(args)
@@ -221,6 +243,7 @@ def _sync(args: argparse.Namespace) -> dict[str, Any]:
 COMMANDS = {
     "run": _run,
     "resume": _resume,
+    "submit": _submit,
     "plan": _plan,
     "list": _list,
     "best": _best,
@@ -260,6 +283,8 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does."""
+    # Ray blocks it in all that its job server starts: a job would not hear that it is stopped.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {
         number: signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))

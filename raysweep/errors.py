@@ -11,6 +11,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 ├── CheckpointLost         a trial's checkpoint is gone or damaged
 ├── WorkerDied             a process of the sweep is gone: killed, or out of memory
 ├── SweepFailed            the sweep ran and there is no best
+├── JobFailed              a submitted sweep's job did not end well; the job's exit code
 └── Interrupted            the user stopped the sweep; exit code 130
 
 A message says what is wrong, where, what was found, and what to do about it.
@@ -67,6 +68,14 @@ class WorkerDied(RaysweepError):
 
 class SweepFailed(RaysweepError):
     """The sweep ran to its end and there is no best: every trial failed."""
+
+
+class JobFailed(RaysweepError):
+    """A submitted sweep's job did not end well, or cannot be followed any more."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Interrupted(RaysweepError):

@@ -31,8 +31,13 @@ def start(
         text=True,
         cwd=cwd,
         start_new_session=new_session,
-        env={**os.environ, "RAYSWEEP_DATA": os.devnull + "/none", **env},
+        env=environment(**env),
     )
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's, with no data set but the embedded one."""
+    return {**os.environ, "RAYSWEEP_DATA": os.devnull + "/none", **changes}
 
 
 def call(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 UNSHARED = [
@@ -24,15 +28,58 @@ def ray_head(log: Path, unseen: Path | None = None) -> Iterator[str]:
     `unseen`: a folder that it finds empty, as another machine would.
     """
     ray = Path(sys.executable).with_name("ray")
+    with _head(log, [ray], ["--include-dashboard=false"], unseen) as (process, _):
+        yield _address(process, log)
+
+
+@contextmanager
+def job_server(log: Path, python: Path, home: Path) -> Iterator[tuple[str, Path]]:
+    """The `http://HOST:PORT` of a head's job server, and its session's folder.
+
+    It runs that Python and has that home.
+    """
+    port, agent, client = free_ports(3)
+    options = [
+        *("--include-dashboard=true", f"--dashboard-port={port}"),
+        *(f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}"),
+        "--min-worker-port=0",  # any; else it wants 10,000 ports for itself, and refuses these
+    ]
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    env = {"PATH": path, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "LANG": "C.UTF-8"}
+    with _head(log, [python, "-m", "ray.scripts.scripts"], options, env=env) as (process, temp):
+        _address(process, log)
+        address = f"http://127.0.0.1:{port}"
+        _wait_for_jobs(process, address, log)
+        yield address, temp / "session_latest"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago."""
+    with ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextmanager
+def _head(
+    log: Path,
+    ray: Sequence[object],
+    options: Sequence[str],
+    unseen: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     with log.open("w") as out, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
         head = [
-            *(ray, "start", "--head", "--block", "--port=0", "--num-cpus=2"),
-            *("--include-dashboard=false", f"--temp-dir={temp}"),
+            *(*ray, "start", "--head", "--block", "--port=0", "--num-cpus=2"),
+            *(*options, f"--temp-dir={temp}"),
         ]
         hiding = [] if unseen is None else [*UNSHARED, str(unseen)]
-        with subprocess.Popen([*hiding, *head], stdout=out, stderr=out) as process:
+        command = [str(part) for part in (*hiding, *head)]
+        with subprocess.Popen(command, stdout=out, stderr=out, env=env) as process:
             try:
-                yield _address(process, log)
+                yield process, Path(temp)
             finally:
                 process.terminate()
                 process.wait(30)
@@ -47,3 +94,13 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         except subprocess.TimeoutExpired:
             continue
     raise AssertionError(f"ray start ended: {log.read_text()}")
+
+
+def _wait_for_jobs(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Until the agent that runs jobs has told the server of itself."""
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"{address}/api/jobs/", timeout=5):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"no job server: {log.read_text()}")

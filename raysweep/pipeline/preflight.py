@@ -18,8 +18,15 @@ CLASSES = 10
 
 def check(config: Config, storage: Storage, name: str | None) -> None:
     """Raise a UserError for the first fault. Quick: torch is not imported."""
-    validate_project(config.tracking.project)
     storage.check(name)
+    check_config(config)
+    for trial in space.distinct(config, "data"):
+        _check_files(trial.data)
+
+
+def check_config(config: Config) -> None:
+    """What holds on whatever machine the sweep will run."""
+    validate_project(config.tracking.project)
     space.trial_count(config)  # lists them, and so refuses too many, or values that no field takes
     for trial in space.distinct(config, "data"):
         _check_data(trial.data)
@@ -29,12 +36,18 @@ def check(config: Config, storage: Storage, name: str | None) -> None:
 
 def _check_data(data: DataConfig | DataTarget) -> None:
     """What a target gives is known when it has run."""
+    if not isinstance(data, DataTarget):
+        return
+    if data.label in {name.lower() for name in files.DATASETS}:
+        raise ConfigError(
+            f"data.name: {data.label} is a data set's that raysweep reads itself; "
+            "call your own otherwise"
+        )
+
+
+def _check_files(data: DataConfig | DataTarget) -> None:
+    """Of the files that are here."""
     if isinstance(data, DataTarget):
-        if data.label in {name.lower() for name in files.DATASETS}:
-            raise ConfigError(
-                f"data.name: {data.label} is a data set's that raysweep reads itself; "
-                "call your own otherwise"
-            )
         return
     if files.dataset_state(data.dataset, data.resolved_root()) == "present":
         check_train_size(data)

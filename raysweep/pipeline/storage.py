@@ -118,7 +118,7 @@ class Storage:
     def check(self, name: str | None) -> None:
         """Raise UserError unless a sweep of that name could be made; nothing is left behind."""
         if name is not None:
-            _check_name(name)
+            check_name(name)
         parent = self.root
         try:
             while not parent.exists():
@@ -196,7 +196,8 @@ def _taken(folder: Path) -> UserError:
     return UserError(f"--name {folder.name}: {folder} exists; choose another name")
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise UserError for what no sweep can be called."""
     if not _NAME.fullmatch(name) or name == TRACKER_FOLDER:
         raise UserError(
             f"--name {name!r}: a sweep's name takes letters, digits, dots, dashes and underscores, "

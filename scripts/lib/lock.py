@@ -1,4 +1,4 @@
-"""Write constraints.txt: the full closure of raysweep[test] for each supported Python.
+"""Write constraints.txt: the full closure of raysweep[cluster,test] for each supported Python.
 
 Each interpreter's own pip resolves (nothing is installed, about 30 s each); where the answers
 differ, environment markers keep them apart.
@@ -25,16 +25,18 @@ HELD = (
     "torchvision==0.29.1",
 )
 
+WHAT = "raysweep[cluster,test]"
+
 HEADER = f"""\
-# Every version that raysweep[test] installs, on Python {PYTHONS[0]} to {PYTHONS[-1]} and Linux.
+# Every version that {WHAT} installs, on Python {PYTHONS[0]} to {PYTHONS[-1]} and Linux.
 # Written by scripts/lock; do not edit by hand.
 """
 
 
 def resolve(python: str) -> dict[str, str]:
-    """Normalised name -> version of all that `pip install .[test]` would install for `python`."""
+    """Normalised name -> version of all that pip would install of `WHAT` for `python`."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--dry-run", "--ignore-installed", "--report", "-", *HELD, ".[test]"]
+    command += ["--dry-run", "--ignore-installed", "--report", "-", *HELD, ".[cluster,test]"]
     answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     # An older pip prints its warnings to stdout, before the report.
     report = json.loads(answer.stdout[answer.stdout.index("{\n") :])

@@ -62,7 +62,8 @@ def test_every_line_is_an_exact_pin_without_an_address() -> None:
 @pytest.mark.parametrize("python", LOCK.PYTHONS)
 def test_every_dependency_is_pinned_within_its_range(python: str) -> None:
     pins = pins_for(python)
-    for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]:
+    extras = PROJECT["optional-dependencies"]
+    for text in [*PROJECT["dependencies"], *extras["cluster"], *extras["test"]]:
         wanted = Requirement(text)
         assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), text
 

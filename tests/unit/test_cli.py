@@ -118,6 +118,22 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
     assert not storage.exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "train.epoch=3"], "did you mean epochs?"),
+        (["--set", "data.root=data"], "data.root: data is relative"),
+        (["--name", "a/b"], "a sweep's name"),
+        (["--address", "head:8265"], "--address head:8265: expected the address of"),
+    ],
+)
+def test_wrong_input_is_found_before_anything_is_sent(
+    call: Any, arguments: list[str], words: str
+) -> None:
+    nobody = ("--address", "http://127.0.0.1:9")
+    assert words in call("submit", *DIGITS, *nobody, *arguments).complaint
+
+
 FILES = {
     "no such file": (None, "no such file"),
     "not YAML": ("train: [1, 2", "not YAML"),
@@ -210,6 +226,7 @@ def test_a_sweep_that_did_not_end_has_no_best(
         ["sweep"],
         ["run", "--unknown"],
         ["run", "--tracker", "mlflow"],
+        ["submit", "configs/digits.yaml"],
         ["dashboard", "--port", "x"],
     ],
     ids=lambda arguments: " ".join(arguments) or "nothing",
@@ -393,7 +410,25 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+BLOCKED = """
+import os, signal, sys
+from raysweep import cli
+from raysweep.pipeline import plan
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+plan.make_plan = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(cli.main(["plan", *sys.argv[1:]]))
+"""
+
+
+def test_a_job_of_rays_job_server_hears_that_it_is_stopped(storage: Path) -> None:
+    """Ray starts it with Ctrl-C blocked, which SIGTERM is turned into."""
+    answer = python("-c", BLOCKED, *DIGITS, "--storage", str(storage))
+    assert (answer.returncode, answer.stderr) == (130, "raysweep: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["submit", "--help"], ["--version"]]
+)
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     show = f"""
 import sys
@@ -439,7 +474,7 @@ def test_a_reader_that_goes_away_is_no_error(storage: Path) -> None:
 
 
 def test_every_option_has_its_help(capfd: pytest.CaptureFixture[str]) -> None:
-    commands = {"run", "plan", "list", "best", "lineage", "dashboard"}
+    commands = {"run", "submit", "plan", "list", "best", "lineage", "dashboard"}
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     overview = capfd.readouterr().out

@@ -1,0 +1,132 @@
+"""What a submitted sweep takes along: its config, raysweep and the user's modules; nothing else.
+
+They lie in one folder, which Ray sends as the job's working folder; that comes first on the path of
+every process of the job, so that what is shipped wins over what is installed there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import yaml
+
+import raysweep
+from raysweep.config import Config, DataConfig
+from raysweep.errors import UserError
+from raysweep.version import __version__
+
+CONFIG = "config.yaml"
+
+MAX_BYTES = 500_000_000
+"""Ray takes no more (512 MiB, packed)."""
+
+USUAL_STORAGE = "~/raysweep/runs"
+"""On the head machine, in the home folder of who started Ray: what a job's own folder has is thrown
+away, and an own folder a sweep would share neither stages nor lineage."""
+
+USUAL_DATA = "raysweep/data"
+"""Below the same home folder: where data sets are looked for, unless the cluster's RAYSWEEP_DATA or
+the config's `data.root` says."""
+
+SENT = (
+    *("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_MODE", "WANDB_PROJECT"),
+    *("WANDB_RUN_GROUP", "WANDB_TAGS"),
+)
+"""The submitter's variables that the job is given. WANDB_DIR and RAYSWEEP_DATA are paths of this
+machine; the cluster has its own."""
+
+_URI = re.compile(r"[a-z][a-z0-9+.-]*://.")
+
+
+def storage_there(config: Config) -> str:
+    """Where on the cluster the sweep is kept. Raises UserError for a path that means nothing there.
+
+    The default, `./runs`, is this machine's; there it is `USUAL_STORAGE`.
+    """
+    wanted = config.storage
+    if wanted == Config().storage:
+        return USUAL_STORAGE
+    if _URI.match(wanted) or wanted.startswith(("/", "~/")):
+        return wanted
+    raise UserError(
+        f"--storage {wanted}: relative, and a job's own folder is thrown away; name a folder of "
+        f"the cluster's head machine (/…, ~/…) or a URI, or leave it out for {USUAL_STORAGE}"
+    )
+
+
+def check_data(config: Config) -> None:
+    """Raise UserError for a data folder that means nothing on the cluster."""
+    root = config.data.root if isinstance(config.data, DataConfig) else None
+    if root is not None and not root.startswith(("/", "~")):
+        raise UserError(
+            f"data.root: {root} is relative, and a job's own folder is empty; name a folder of the "
+            f"cluster's machines (/…, ~/…), or leave it out for ~/{USUAL_DATA}"
+        )
+
+
+def pack(config: Config, storage: str, folder: Path) -> None:
+    """Fill the empty `folder`. Raises UserError where it would be more than Ray takes."""
+    document = config.model_copy(update={"storage": storage}).to_dict()
+    (folder / CONFIG).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    _tell_version(folder)
+    assert raysweep.__file__ is not None
+    left_out = _left_out(config)
+    for source in (Path(raysweep.__file__).parent, *config.own_modules()):
+        target = folder / source.name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=left_out, ignore_dangling_symlinks=True)
+        else:
+            shutil.copyfile(source, target)
+        _refuse_too_much(folder, source)
+
+
+def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The job's variables. Whoever may look at the cluster's jobs can read them."""
+    sent = {name: environ[name] for name in SENT if environ.get(name)}
+    # By default Ray kills a stopped job after 3 s; to close its runs, a sweep may need longer.
+    return {**sent, "RAY_JOB_STOP_WAIT_TIME_S": "60"}
+
+
+def _tell_version(folder: Path) -> None:
+    """What `importlib.metadata` reads of an installed raysweep; the cluster may have none."""
+    info = folder / f"raysweep-{__version__}.dist-info"
+    info.mkdir()
+    text = f"Metadata-Version: 2.1\nName: raysweep\nVersion: {__version__}\n"
+    (info / "METADATA").write_text(text, encoding="utf-8")
+
+
+def _left_out(config: Config) -> Callable[[str, list[str]], set[str]]:
+    """For `copytree`: hidden folders and files, bytecode, environments, and the user's data and
+    sweeps, wherever they lie in a package of theirs."""
+    data = config.data if isinstance(config.data, DataConfig) else DataConfig()
+    known = {
+        *(data.resolved_root().absolute(), DataConfig().resolved_root().absolute()),
+        *(Path(config.storage).expanduser().absolute(), Path(Config().storage).absolute()),
+    }
+
+    def leaves_out(path: Path) -> bool:
+        return (
+            path.name.startswith(".")
+            or path.name == "__pycache__"
+            or path.absolute() in known
+            or (path / "pyvenv.cfg").exists()
+            or any(path.glob("*/sweep.json"))
+        )
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if leaves_out(Path(folder, name))}
+
+    return ignored
+
+
+def _refuse_too_much(folder: Path, source: Path) -> None:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if size > MAX_BYTES:
+        raise UserError(
+            f"{source}: {size / 1e6:.0f} MB, and Ray takes {MAX_BYTES / 1e6:.0f} MB at most; keep "
+            "the module in a folder without its data"
+        )

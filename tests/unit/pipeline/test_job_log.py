@@ -1,0 +1,49 @@
+"""A job's log: Ray's lines before it, the lines for people, the result; cut off and read again."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from raysweep.pipeline.job_log import RESULT, JobLog
+
+LOG = f"""\
+INFO job_manager.py:587 -- Runtime env is setting up.
+Running entrypoint for job one-3fa2: result=$(…); printf '{RESULT}'
+load        digits-raw:v0            made
+
+best: trained-model:v0
+
+{RESULT}{{"sweep": "one"}}
+"""
+
+SHOWN = "load        digits-raw:v0            made\n\nbest: trained-model:v0\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, len(LOG)])
+def test_in_whatever_pieces_it_comes(size: int) -> None:
+    stream = io.StringIO()
+    log = JobLog(stream, verbose=False)
+    for at in range(0, len(LOG), size):
+        log.take(at, LOG[at : at + size])
+    assert stream.getvalue() == SHOWN
+    assert log.result == {"sweep": "one"}
+
+
+def test_a_log_that_was_cut_off_is_not_told_twice() -> None:
+    stream = io.StringIO()
+    log = JobLog(stream, verbose=False)
+    log.take(0, LOG[:150])
+    log.take(0, LOG[:90])
+    log.take(90, LOG[90:])
+    log.take(0, LOG)
+    assert stream.getvalue() == SHOWN
+
+
+def test_verbose_shows_rays_own_lines_too() -> None:
+    stream = io.StringIO()
+    log = JobLog(stream, verbose=True)
+    log.take(0, LOG)
+    assert stream.getvalue().startswith("INFO job_manager.py")
+    assert "\n" + RESULT not in stream.getvalue()
