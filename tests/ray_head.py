@@ -53,6 +53,22 @@ def job_server(log: Path, python: Path, home: Path) -> Iterator[tuple[str, Path]
         yield address, temp / "session_latest"
 
 
+def ray_start(
+    log: Path, *options: str, env: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], str]:
+    """`ray start --block` with these options, once it is up: the process, and a head's address."""
+    ray = Path(sys.executable).with_name("ray")
+    with log.open("w") as out:
+        command = [str(ray), "start", "--block", *options]
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
+    if "--head" in options:
+        return process, _address(process, log)
+    while "Ray runtime started" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    return process, ""
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago."""
     with ExitStack() as stack:

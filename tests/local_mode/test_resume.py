@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from outcomes import outcome
 
 from raysweep import resume_sweep, run_sweep
 from raysweep.errors import Interrupted
 from raysweep.pipeline.events import Event, SweepStarted
 from raysweep.pipeline.result import SweepResult
-from raysweep.tracking import RunRecord, Tracker
 
 from sweeps import HAS_LOCAL_MODE, digits, stored
 
@@ -78,7 +76,7 @@ def test_stopped_at_any_event_it_comes_to_the_same(kind: str, tmp_path: Path) ->
     """Of every third event, so that each kind has its turn in one sweep or another."""
     watched = Stopped()
     whole = run_sweep(config_of(kind), name="whole", storage=tmp_path / "whole", observer=watched)
-    expected = outcome(whole, tmp_path / "whole")
+    expected = both(whole, tmp_path / "whole")
     first = list(SWEEPS).index(kind) % 3
     for at in range(first, len(watched.events), 3):
         storage = tmp_path / f"cut-{at}"
@@ -86,7 +84,7 @@ def test_stopped_at_any_event_it_comes_to_the_same(kind: str, tmp_path: Path) ->
             run_sweep(config_of(kind), name="whole", storage=storage, observer=Stopped(at))
         assert_interrupted(storage)
         resumed = resume_sweep(storage=storage)
-        assert outcome(resumed, storage) == expected, f"stopped at {watched.events[at]}"
+        assert both(resumed, storage) == expected, f"stopped at {watched.events[at]}"
 
 
 def test_stopped_again_and_again(tmp_path: Path) -> None:
@@ -102,7 +100,7 @@ def test_stopped_again_and_again(tmp_path: Path) -> None:
             break
         except Interrupted:
             continue
-    assert outcome(resumed, storage) == outcome(whole, tmp_path / "whole")
+    assert both(resumed, storage) == both(whole, tmp_path / "whole")
 
 
 def test_a_resumed_sweep_says_so(tmp_path: Path) -> None:
@@ -124,46 +122,7 @@ def assert_interrupted(storage: Path) -> None:
     assert not (storage / "whole" / "result.json").exists()
 
 
-def outcome(result: SweepResult, storage: Path) -> dict[str, Any]:
-    """All that must not depend on how often the sweep was stopped."""
-    tracker = stored(storage).tracker()
-    try:
-        written = json.loads((storage / "whole" / "result.json").read_text())
-        named = _names(tracker)
-        best = {**written["best"], "artifact": named[written["best"]["artifact"]]}
-        return {
-            "result": {**written, "best": best, "wall_s": None},
-            "rows": [(row.name, row.state, row.epoch, row.best, row.error) for row in result.rows],
-            "runs": {run.name: _of_run(run, named, tracker) for run in tracker.runs()},
-            "files": sorted(path.name for path in (storage / "whole").iterdir()),
-        }
-    finally:
-        tracker.close()
-
-
-def _names(tracker: Tracker) -> dict[str, str]:
-    """Version → one that does not depend on the order in which trials logged theirs, and on the
-    sweep's id, which is in each model's metadata."""
-    names = {}
-    for run in tracker.runs():
-        for ref in run.logged:
-            digests = [
-                f.digest[:8] for f in tracker.artifact(ref).files if f.path != "metadata.json"
-            ]
-            names[ref] = f"{run.name} {' '.join(digests)}"
-    return names
-
-
-def _of_run(run: RunRecord, named: Mapping[str, str], tracker: Tracker) -> dict[str, Any]:
-    pairs = (run.summary or {}).items()
-    summary = {key: value for key, value in pairs if key not in ("model", "artifact", "clones")}
-    versions = ("model", "data") if run.job_type == "report" else ()
-    config = {key: value for key, value in run.config.items() if key not in versions}
-    return {
-        "state": (run.state, run.error),
-        "used": sorted(named[ref] for ref in run.used),
-        "logged": [named[ref] for ref in run.logged],
-        "history": tracker.history(run.id),
-        "summary": summary,
-        "config": config,
-    }
+def both(result: SweepResult, storage: Path) -> tuple[dict[str, Any], list[Any]]:
+    """What the sweep came to, by its files and by what was returned."""
+    rows = [(row.name, row.state, row.epoch, row.best, row.error) for row in result.rows]
+    return outcome(storage, "whole"), rows

@@ -1,0 +1,189 @@
+"""Sweeps on a cluster of this machine's own, whose processes are killed at moments drawn by lot."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+
+from commands import environment
+from family import Process, family, still_alive
+from ray_head import ray_start
+
+TARGETS = ("driver", "trial", "writer", "node")
+
+QUICK_TO_NOTICE = {
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_initial_delay_ms": "500",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
+}
+"""Ray's head takes a node for dead after 25 s by default."""
+
+WORKERS = ("ray::Keeper", "ray::TrialTrainable", "ray::ImplicitFunc", "ray::Evaluator")
+
+
+class Cluster:
+    """A head without CPUs, beside which sweeps are driven, and two nodes with one CPU each. They
+    share this machine's files, and do not know it: a node is one of its own to raysweep."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self.nodes: list[subprocess.Popen[bytes]] = []
+
+    @contextmanager
+    def up(self) -> Iterator[Cluster]:
+        """Start it, and end it with all of its processes."""
+        options = ("--head", "--port=0", "--num-cpus=0", "--include-dashboard=false")
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
+            self._head, self.address = self._start(*options, f"--temp-dir={temp}")
+            try:
+                for _ in range(2):
+                    self.add_node()
+                yield self
+            finally:
+                members = {each for p in (*self.nodes, self._head) for each in family(p.pid)}
+                for process in (*self.nodes, self._head):
+                    process.terminate()
+                for process in (*self.nodes, self._head):
+                    process.wait(30)
+                for member in members:
+                    if member.alive:
+                        os.kill(member.pid, signal.SIGKILL)
+
+    def add_node(self) -> None:
+        """Another node, with one CPU."""
+        node, _ = self._start(f"--address={self.address}", "--num-cpus=1")
+        self.nodes.append(node)
+
+    def kill_node(self, number: int) -> None:
+        """One of them is gone, with all its processes, and another is started."""
+        node = self.nodes.pop(number)
+        members = family(node.pid)
+        for member in sorted(members, key=lambda each: "raylet" not in each.title):
+            if member.alive:
+                os.kill(member.pid, signal.SIGKILL)
+        node.wait(30)
+        self.add_node()
+
+    def processes(self) -> set[Process]:
+        """All of the head's and the nodes'."""
+        return {each for p in (self._head, *self.nodes) for each in family(p.pid)}
+
+    def _start(self, *options: str) -> tuple[subprocess.Popen[bytes], str]:
+        self._count += 1
+        log = self._folder / f"raylet-{self._count}.log"
+        return ray_start(log, *options, env={**os.environ, **QUICK_TO_NOTICE})
+
+
+@dataclass
+class Round:
+    """One sweep, disturbed until its kills are used up, and then brought to its end."""
+
+    cluster: Cluster
+    config: Path
+    storage: Path
+    name: str
+    rng: random.Random
+    kills: list[str] = field(default_factory=list)
+    """What was killed, and when, for whoever reads of a failure."""
+    lines: list[str] = field(default_factory=list)
+    resumed: int = 0
+
+    def undisturbed(self) -> None:
+        """Run it to its end."""
+        self._follow(self._command("run"), kill_after=None, target=None)
+
+    def disturbed(self, targets: list[str]) -> None:
+        """Kill each of `targets` in turn, at some moment, and go on until the sweep has ended."""
+        command = self._command("run")
+        for target in targets:
+            ended = self._follow(command, kill_after=self.rng.randint(1, 40), target=target)
+            if ended:
+                return
+            if self._started():
+                self.resumed += 1
+                command = self._command("resume")
+            else:
+                shutil.rmtree(self.storage / self.name, ignore_errors=True)
+        assert self._follow(command, kill_after=None, target=None), self.story()
+        print(self.kills, f"resumed {self.resumed} times")  # for `pytest -rP`
+
+    def story(self) -> str:
+        """What happened, for a failure's message."""
+        return "\n".join([f"{self.name}: killed {self.kills}", *self.lines[-60:]])
+
+    def _command(self, command: str) -> list[str]:
+        what = [str(self.config), "--name", self.name] if command == "run" else [self.name]
+        place = ["--address", self.cluster.address, "--storage", str(self.storage)]
+        return [sys.executable, "-m", "raysweep", command, *what, *place]
+
+    def _started(self) -> bool:
+        return (self.storage / self.name / "journal.jsonl").exists()
+
+    def _follow(self, command: list[str], kill_after: int | None, target: str | None) -> bool:
+        """Whether the sweep has ended well: only the driver's own death may prevent it.
+
+        `kill_after`: so many lines, and a moment drawn by lot.
+        """
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+        ) as process:
+            told: Queue[str | None] = Queue()
+            Thread(target=_read, args=(process, told), daemon=True).start()
+            seen, alive = 0, True
+            while (line := _next(told)) is not None:
+                self.lines.append(line)
+                seen += 1
+                if seen == kill_after and target is not None:
+                    time.sleep(self.rng.uniform(0, 0.3))
+                    self._kill(target, process)
+                    alive = target != "driver"
+            process.wait(30)
+        if alive:
+            assert process.returncode == 0, self.story()
+        return alive
+
+    def _kill(self, target: str, driver: subprocess.Popen[str]) -> None:
+        self.kills.append(f"{target} after {len(self.lines)} lines ({self.lines[-1][:40]})")
+        if target == "driver":
+            driver.kill()
+        elif target == "node":
+            self.cluster.kill_node(self.rng.randrange(2))
+        else:
+            title = "Trainable" if target == "trial" else "ray::Keeper"
+            found = [each for each in self.cluster.processes() if title in each.title]
+            if found:  # none yet, or none any more
+                chosen = self.rng.choice(sorted(found, key=lambda each: each.pid))
+                os.kill(chosen.pid, signal.SIGKILL)
+
+
+def left_over(cluster: Cluster) -> list[str]:
+    """Processes of sweeps that are still there when their drivers are gone."""
+    return still_alive(each for each in cluster.processes() if each.title.startswith(WORKERS))
+
+
+def _read(process: subprocess.Popen[str], told: Queue[str | None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        told.put(line.rstrip("\n"))
+    told.put(None)
+
+
+def _next(told: Queue[str | None], patience_s: float = 120) -> str | None:
+    try:
+        return told.get(timeout=patience_s)
+    except Empty:
+        raise AssertionError(f"not a word for {patience_s:.0f} s") from None

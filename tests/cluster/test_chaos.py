@@ -1,0 +1,123 @@
+"""kill -9 at moments drawn by lot, of a driver, a trial, the writer, a node: all rounds end alike.
+
+RAYSWEEP_CHAOS_ROUNDS says how many (`scripts/chaos N` sets it), RAYSWEEP_CHAOS_SEED from which on.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from chaos import TARGETS, Cluster, Round, left_over
+from outcomes import outcome
+
+from sweeps import digits, stored
+
+ROUNDS = int(os.environ.get("RAYSWEEP_CHAOS_ROUNDS", len(TARGETS)))
+FIRST = int(os.environ.get("RAYSWEEP_CHAOS_SEED", 0))
+
+RATES = {"learning_rate": {"distribution": "log_uniform_values", "min": 0.003, "max": 0.1}}
+RANDOM = {"method": "random", "run_cap": 12, "parameters": RATES}
+LEARNING = {
+    "method": "bayes",
+    "run_cap": 8,
+    "parameters": {"learning_rate": {"values": [0.003, 0.01, 0.03, 0.1]}},
+    "sampler": {"type": "tpe", "n_startup_trials": 4},
+    "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("raylets")).up() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def begin(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Round]:
+    """Begin a round: `begin(kind, name, seed)`; those of a kind share a storage."""
+    folder = tmp_path_factory.mktemp("chaos")
+
+    def make(kind: str, name: str, seed: int) -> Round:
+        sweep = RANDOM if kind == "random" else LEARNING
+        config = folder / f"{kind}.yaml"
+        config.write_text(yaml.safe_dump(digits(sweep, train={"epochs": 3})))
+        return Round(cluster, config, folder / f"{kind}-runs", name, random.Random(seed))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def expected(begin: Callable[..., Round]) -> dict[str, Any]:
+    """What the sweep comes to when nothing happens to it; its stages were made before."""
+    for name in ("first", "undisturbed"):
+        one = begin("random", name, 0)
+        one.undisturbed()
+    return outcome(one.storage, "undisturbed")
+
+
+def targets_of(seed: int) -> list[str]:
+    """The first kill of each four rounds is of each kind once; one or two others may follow."""
+    rng = random.Random(f"targets {seed}")
+    return [TARGETS[seed % len(TARGETS)], *rng.choices(TARGETS, k=rng.randint(0, 2))]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + ROUNDS))
+def test_whatever_is_killed_the_sweep_ends_alike(
+    seed: int, begin: Callable[..., Round], expected: dict[str, Any], cluster: Cluster
+) -> None:
+    one = begin("random", f"round-{seed}", seed)
+    one.disturbed(targets_of(seed))
+    came = outcome(one.storage, one.name)
+    for what in expected:
+        assert came[what] == expected[what], one.story()
+    tracker = stored(one.storage).tracker()
+    versions = [
+        int(ref.rpartition(":v")[2])
+        for run in tracker.runs()
+        for ref in run.logged
+        if ref.startswith("trained-model:")
+    ]
+    tracker.close()
+    assert sorted(versions) == list(range(len(versions))), "contiguous, and none twice"
+    assert left_over(cluster) == [], one.story()
+    assert not list(one.storage.glob("*/running.lock"))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + max(1, ROUNDS // 4)))
+def test_with_a_sampler_and_a_scheduler_each_configuration_agrees(
+    seed: int, begin: Callable[..., Round]
+) -> None:
+    """What is tried depends on what came first; what a configuration gives does not."""
+    calm, one = begin("learning", f"calm-{seed}", seed), begin("learning", f"round-{seed}", seed)
+    if not (calm.storage / calm.name).exists():
+        calm.undisturbed()
+    one.disturbed(["driver", *targets_of(seed)])
+    by_values = [epochs(each) for each in (calm, one)]
+    both = by_values[0].keys() & by_values[1].keys()
+    assert both, "they have configurations and epochs in common"
+    for key in both:
+        assert by_values[0][key] == by_values[1][key], one.story()
+    came = outcome(one.storage, one.name)
+    assert came["result"]["trials"]["total"] == 8
+    assert came["result"]["trials"]["failed"] == 0
+    assert {run["state"] for run in came["runs"].values()} == {("finished", None)}
+
+
+def epochs(one: Round) -> dict[tuple[float, int], Any]:
+    """(learning rate, examples seen) → what was told there, and the weights of a best epoch."""
+    found: dict[tuple[float, int], Any] = {}
+    for name, run in outcome(one.storage, one.name)["runs"].items():
+        if name.startswith("trial-"):
+            rate = run["config"]["train"]["learning_rate"]
+            for row in run["history"]:
+                found[rate, row["step"]] = row
+            best = run["summary"]["epoch"]
+            found[rate, -best] = run["logged"]
+    return found
