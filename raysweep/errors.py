@@ -9,6 +9,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── CheckpointLost         a trial's checkpoint is gone or damaged
+├── StorageFailed          the disk is full, or cannot be written: the sweep stopped, to be resumed
 ├── WorkerDied             a process of the sweep is gone: killed, or out of memory
 ├── SweepFailed            the sweep ran and there is no best
 ├── JobFailed              a submitted sweep's job did not end well; the job's exit code
@@ -60,6 +61,10 @@ class ArtifactCorrupt(TrackingError):
 
 class CheckpointLost(RaysweepError):
     """What a trial was to go on from is gone or damaged."""
+
+
+class StorageFailed(RaysweepError):
+    """The sweep could not go on recording what it does. What it recorded can be gone on with."""
 
 
 class WorkerDied(RaysweepError):

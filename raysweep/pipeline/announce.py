@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config
-from raysweep.errors import Interrupted
+from raysweep.errors import Interrupted, StorageFailed
 from raysweep.pipeline import space
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
+from raysweep.pipeline.stop import StorageLost
 from raysweep.pipeline.storage import Storage
 from raysweep.tracking import Choice
 from raysweep.version import __version__
@@ -74,9 +75,15 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[None]:
-    """Raise Interrupted, with the line that resumes the sweep, in a KeyboardInterrupt's place."""
+    """Raise Interrupted in a KeyboardInterrupt's place, and StorageFailed where the storage is
+    lost, each with the line that resumes the sweep."""
     try:
         yield
+    except StorageLost as error:
+        raise StorageFailed(
+            f"{name} stopped: {error}; make the storage writable, with room on its disk, and go "
+            f"on: {resume_command(storage, name, address)}"
+        ) from None
     except KeyboardInterrupt:
         if not (storage.root / name / "journal.jsonl").exists():
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from raysweep.config import Config
-from raysweep.errors import UserError
+from raysweep.errors import TrackingError, UserError
 from raysweep.pipeline import signals
 from raysweep.pipeline.claim import abandoned, claim, release
 from raysweep.pipeline.inputs import Inputs
@@ -114,7 +114,12 @@ def _close_runs(
     if interrupted:
         signals.end_at_the_next()
         journal.write("interrupted")
-    tracker.close_stale(name, "interrupted" if interrupted else "crashed")
+    try:
+        tracker.close_stale(name, "interrupted" if interrupted else "crashed")
+    except TrackingError:
+        if error is None:
+            raise
+        # The storage's fault, and what is on its way says so; whoever resumes it starts them again.
 
 
 def _remove_after_wrong_input(

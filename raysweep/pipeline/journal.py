@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.errors import UserError
+from raysweep.pipeline.stop import StorageLost
 
 Event = Mapping[str, Any]
 """`event` says what kind, `at` when, in seconds of the sweep's own time; the rest is the kind's."""
@@ -45,10 +46,13 @@ class Journal:
         return self._clock() - self._started
 
     def write(self, event: str, **fields: Any) -> None:
-        """Add an event."""
+        """Add an event. Raises StorageLost where that cannot be done."""
         line = json.dumps({"event": event, "at": round(self.elapsed_s, 3), **fields})
-        with self._path.open("ab") as file:
-            file.write(line.encode() + b"\n")
+        try:
+            with self._path.open("ab") as file:
+                file.write(line.encode() + b"\n")
+        except OSError as error:
+            raise StorageLost(f"{self._path}: cannot be written ({error.strerror})") from error
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

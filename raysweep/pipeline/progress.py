@@ -16,6 +16,7 @@ from raysweep.pipeline import signals, space
 from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.pipeline.journal import Journal
 from raysweep.pipeline.reports import EpochReport
+from raysweep.pipeline.stop import StorageLost
 from raysweep.pipeline.trainable import TrialSpec
 
 
@@ -91,6 +92,8 @@ class Progress(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
+        if result.get("storage"):
+            raise StorageLost(result["failed"])
         if "failed" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)

@@ -20,6 +20,7 @@ from ray import tune
 from raysweep.config import apply
 from raysweep.pipeline.context import TrialContext
 from raysweep.pipeline.reports import EpochReport
+from raysweep.pipeline.stop import is_of_the_storage
 
 if TYPE_CHECKING:
     from raysweep.pipeline.trial import TrialSession
@@ -108,6 +109,7 @@ class TrialTrainable(tune.Trainable):
             "best": None,
             "trial": self._spec.name,
             "failed": f"{type(error).__name__}: {lines[0]}".rstrip(": "),
+            "storage": is_of_the_storage(error),
             "done": True,
         }
 
