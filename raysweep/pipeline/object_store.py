@@ -16,6 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 from raysweep.errors import UserError
 
 CHUNK_BYTES = 8 * 2**20
+AT_ONCE = 8
+"""Files on their way: a small one takes as long as the way there and back, whatever else goes."""
+
 CONNECT_TIMEOUT_S = 5
 ATTEMPTS = 3
 """What pyarrow's S3 asks before it gives up: with the timeout above, about 20 s where nothing

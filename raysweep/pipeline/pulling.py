@@ -9,11 +9,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from raysweep.pipeline.object_store import ObjectStore
+from raysweep.pipeline.object_store import AT_ONCE, ObjectStore
 from raysweep.pipeline.storage import TRACKER_FOLDER, Storage
-
-AT_ONCE = 8
-"""Files: a small one takes as long as the way there and back, whatever else is on its way."""
 
 
 def pull(store: ObjectStore, root: Path, *, media: bool = False, checkpoints: bool = False) -> None:

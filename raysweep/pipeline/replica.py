@@ -13,11 +13,12 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysweep.pipeline.object_store import ObjectStore
+from raysweep.pipeline.object_store import AT_ONCE, ObjectStore
 from raysweep.pipeline.storage import TRACKER_FOLDER
 from raysweep.pipeline.working_copy import JOURNAL, MARK, WorkingCopy
 
@@ -84,8 +85,8 @@ class Replica:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self, scratch: Path) -> _Snapshot:
-        """The order matters: see the module. A checkpoint is linked, lest it go away meanwhile; once
-        before the journal is read, for those it replaces, and once after."""
+        """The order matters: see the module. Checkpoints are linked, lest one go away meanwhile:
+        before the journal is read, those that it may speak of, and after it, newer ones."""
         taken = _Snapshot()
         self._take_checkpoints(taken, scratch)
         for path in _small_files(self._root):
@@ -121,8 +122,8 @@ class Replica:
             taken.databases[name] = copy, before
 
     def _send(self, taken: _Snapshot) -> None:
-        for name, path in {**taken.files, **taken.checkpoints}.items():
-            self._put_once(name, path)
+        self._put_new(taken.files)
+        self._put_new(taken.checkpoints)
         for name, (path, stats) in taken.databases.items():
             self._store.put(name, path)
             self._note_sent(name, path.stat().st_size)
@@ -131,16 +132,19 @@ class Replica:
             self._put_changed(name, taken.small[name])
         for name, data in taken.results.items():
             folder = name.partition("/")[0]
-            for path in sorted((self._root / folder / "best").glob("*")):
-                self._put_once(f"{folder}/best/{path.name}", path)
+            best = [path for path in (self._root / folder / "best").glob("*") if path.is_file()]
+            self._put_new({f"{folder}/best/{path.name}": path for path in best})
             self._put_changed(name, data)
 
-    def _put_once(self, name: str, path: Path) -> None:
-        """A file that never changes under its name."""
-        size = path.stat().st_size
-        if self._there.get(name) != size:
-            self._store.put(name, path)
-            self._note_sent(name, size)
+    def _put_new(self, files: Mapping[str, Path]) -> None:
+        """Files that never change under their names, several at once."""
+        sizes = {name: path.stat().st_size for name, path in files.items()}
+        new = [name for name, size in sizes.items() if self._there.get(name) != size]
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="raysweep-push") as pool:
+            sent = {name: pool.submit(self._store.put, name, files[name]) for name in new}
+        for name, done in sent.items():
+            done.result()
+            self._note_sent(name, sizes[name])
 
     def _put_changed(self, name: str, data: bytes) -> None:
         if self._sent.get(name) != data:

@@ -81,8 +81,8 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
     """One sync a storage: two that log the same version at once could both make it."""
     if not stored.storage.tracker.is_dir():
         raise UserError(
-            f"--storage {stored.storage.shown}: its tracker folder is not there, so nothing is kept "
-            "that could be sent"
+            f"--storage {stored.storage.shown}: its tracker folder is not there, so nothing is "
+            "kept that could be sent"
         )
     lock = FileLock(stored.storage.tracker / "sync.lock")
     try:

@@ -108,7 +108,7 @@ def mark_at(store: ObjectStore) -> str | None:
 
 
 def _place(uri: str) -> Path:
-    """By URI and user, in the user's cache (it outlives a restart), else in the temporary folder."""
+    """By URI, in the user's cache (it outlives a restart), else in the temporary folder."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", uri.partition("?")[0])[:40].strip("-")
     name = f"{words}-{hashlib.sha256(uri.encode()).hexdigest()[:12]}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "raysweep"
