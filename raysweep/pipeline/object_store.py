@@ -24,6 +24,8 @@ ATTEMPTS = 3
 """What pyarrow's S3 asks before it gives up: with the timeout above, about 20 s where nothing
 answers."""
 
+GCS_RETRY_S = 10
+
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a Path has made one slash of two
 _PUTS_WHOLE = ("s3", "gcs", "abfs")  # what is written there appears when it is all there
 _S3_OPTIONS = ("region", "scheme", "endpoint_override", "force_virtual_addressing")
@@ -56,7 +58,12 @@ class ObjectStore:
             filesystem, root = _filesystem(uri)
             store = ObjectStore(uri, filesystem, root)
             store._must_be_there()
-        except (OSError, ValueError, NotImplementedError, ImportError) as error:
+        except (ValueError, NotImplementedError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise UserError(
+                f"--storage {_without_secrets(uri)}: {why(error)}; write s3://bucket/prefix, or "
+                "another URI that pyarrow's filesystems know (docs/object-stores.md)"
+            ) from error
+        except (OSError, ImportError) as error:
             raise unreachable(uri, error) from error
         return store
 
@@ -157,7 +164,7 @@ class ObjectStore:
 def unreachable(uri: str, error: Exception) -> UserError:
     """One line of what pyarrow says in several."""
     return UserError(
-        f"--storage {uri}: cannot be reached ({why(error)}); check the URI, the network and the "
+        f"--storage {_without_secrets(uri)}: cannot be reached ({why(error)}); check the URI, the network and the "
         "credentials (docs/object-stores.md)"
     )
 
@@ -175,8 +182,14 @@ def _filesystem(uri: str) -> tuple[Any, str]:
         return _s3(uri)
     from pyarrow.fs import FileSystem
 
+    if uri.startswith("gs:") and "retry_limit_seconds" not in uri:  # else 15 min
+        uri += f"{'&' if '?' in uri else '?'}retry_limit_seconds={GCS_RETRY_S}"
     filesystem, root = FileSystem.from_uri(uri)
     return filesystem, str(root)
+
+
+def _without_secrets(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", uri)
 
 
 def _s3(uri: str) -> tuple[Any, str]:
