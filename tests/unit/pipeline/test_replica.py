@@ -8,21 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from replica_workshop import CutShort, Driver, assert_resumable, same_folder, working_copy
 
 from raysweep.pipeline.object_store import ObjectStore
 from raysweep.pipeline.replica import Replica
-
-from replica_workshop import CutShort, Driver, assert_resumable, same_folder, working_copy
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
-    return (tmp_path / "it's there, 100%").as_uri()
 
 
 @pytest.fixture
@@ -119,18 +108,14 @@ def test_while_the_driver_writes(pushed: tuple[Driver, Replica], uri: str) -> No
     assert epochs[-1] > epochs[0], "it wrote meanwhile"
 
 
-def test_a_sweep_that_was_taken_back_is_so_there(
-    pushed: tuple[Driver, Replica], uri: str
-) -> None:
+def test_a_sweep_that_was_taken_back_is_so_there(pushed: tuple[Driver, Replica], uri: str) -> None:
     driver, replica = pushed
     shutil.rmtree(driver.folder.path)
     replica.push()
     assert [path for path in ObjectStore.open(uri).list() if path.startswith("mine")] == []
 
 
-def test_sweeps_that_are_there_and_not_here_stay(
-    pushed: tuple[Driver, Replica], uri: str
-) -> None:
+def test_sweeps_that_are_there_and_not_here_stay(pushed: tuple[Driver, Replica], uri: str) -> None:
     driver, _ = pushed
     store = ObjectStore.open(uri)
     store.put_bytes("other/sweep.json", b"{}")
