@@ -76,9 +76,8 @@ def test_another_machine_goes_on(uri: str, tmp_path: Path, monkeypatch: pytest.M
             "trial-0000-e0003"
         ]
         blobs = [p.read_text() for p in storage.tracker.glob("artifacts/*/blobs/sha256/*/*")]
-        assert {text for text in blobs if "train " in text} == {
-            f"mine-train {n}" for n in (1, 2, 3)
-        }
+        models = {text for text in blobs if "train " in text}
+        assert models == {f"mine-train {epoch}" for epoch in (1, 2, 3)}
 
 
 def test_readers_bring_little_and_leave_nothing(uri: str, tmp_path: Path) -> None:
@@ -104,7 +103,6 @@ def test_where_the_last_push_fails_nothing_is_lost(
         driver.step()
         patch.setattr(ObjectStore, "_write", _no_route)
         driver.step()
-    assert "tried again" in told[0] or len(told) == 1
     assert f"nothing is lost: the whole is in {storage.root}" in told[-1]
     assert len(told) <= 2
     assert assert_resumable(uri) <= 1
@@ -145,13 +143,9 @@ def test_an_interrupted_sweep_does_not_wait_for_long(
     hang.set()
 
 
-def test_what_a_killed_driver_left_here_is_gone_on_from(uri: str, tmp_path: Path) -> None:
+def test_what_a_killed_driver_left_here_is_gone_on_from(uri: str) -> None:
     told: list[str] = []
-    with open_(uri, told) as storage:
-        driver = Driver(storage)
-        driver.step()
-    before = tmp_path / "before"
-    shutil.copytree(tmp_path / "cache", before) if storage.root.exists() else None
+    do_epochs(uri, told, 1)
     _killed_with_an_epoch_more(uri)
     with open_(uri, told) as storage:
         journal = storage.find("mine").path / "journal.jsonl"
@@ -162,8 +156,7 @@ def test_what_a_killed_driver_left_here_is_gone_on_from(uri: str, tmp_path: Path
 
 def _killed_with_an_epoch_more(uri: str) -> None:
     """A driver that came back to the sweep, did an epoch, and pushed no more."""
-    opened = open_(uri, [])
-    with opened as storage:
+    with open_(uri, []) as storage:
         kept = storage.root.with_name("kept")
         shutil.copytree(storage.root, kept)
     kept.rename(storage.root)
