@@ -46,7 +46,10 @@ class WorkingCopy:
             ) from None
 
     def unlock(self) -> None:
-        """Let others of this machine have it. The file goes first, as in `claim.release`."""
+        """Let others of this machine have it. What is half pulled goes; the lock's file goes first,
+        as in `claim.release`."""
+        if self._note() is None:
+            self.remove()
         Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 

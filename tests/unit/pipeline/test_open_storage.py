@@ -211,3 +211,14 @@ def test_after_wrong_input_nothing_is_there(uri: str, tmp_path: Path) -> None:
 
 def _no_route(*_: object) -> None:
     raise OSError("no route to host")
+
+
+def test_what_was_pulled_by_half_does_not_stay(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do_epochs(uri, [], 1)
+    monkeypatch.setattr(ObjectStore, "get", _no_route)
+    with pytest.raises(UserError, match="cannot be reached"), open_(uri, []):
+        raise AssertionError("opened")
+    assert copies(tmp_path) == []
+    assert "driver.json" not in ObjectStore.open(uri).list()
