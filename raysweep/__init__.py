@@ -1,7 +1,7 @@
 """raysweep: from raw data to a model tagged `best`, on Ray, with the lineage of every byte kept.
 
-`run_sweep` is what `python -m raysweep run` calls. Importing this package is quick: Ray, torch and
-the trackers are imported when a sweep starts.
+`run_sweep` is what `python -m raysweep run` calls, and `resume_sweep` what `resume` does. Importing
+this package is quick: Ray, torch and the trackers are imported when a sweep starts.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raysweep.pipeline.result import SweepResult
+    from raysweep.pipeline.resume import resume_sweep
     from raysweep.pipeline.sweep import run_sweep
     from raysweep.version import __version__
 
-__all__ = ["SweepResult", "__version__", "run_sweep"]
+__all__ = ["SweepResult", "__version__", "resume_sweep", "run_sweep"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from raysweep.pipeline.sweep import run_sweep
 
         return run_sweep
+    if name == "resume_sweep":
+        from raysweep.pipeline.resume import resume_sweep
+
+        return resume_sweep
     if name == "SweepResult":
         from raysweep.pipeline.result import SweepResult
 

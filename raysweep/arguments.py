@@ -45,13 +45,16 @@ def parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
 
-    run = commands.add_parser("run", parents=[sweep, common], help="run a sweep")
-    run.add_argument(
+    on_ray = argparse.ArgumentParser(add_help=False)
+    on_ray.add_argument(
         "--address", metavar="ADDR", help="join a Ray cluster: auto, HOST:PORT or ray://HOST:PORT"
     )
-    run.add_argument(
+    on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
+    on_ray.add_argument("--verbose", action="store_true", help="show what Ray says")
+
+    run = commands.add_parser("run", parents=[sweep, on_ray, common], help="run a sweep")
     run.add_argument(
         "--warm-start",
         action="extend",
@@ -60,8 +63,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="SWEEP",
         help="earlier sweeps of the storage, whose completed trials method bayes learns from",
     )
-    run.add_argument("--verbose", action="store_true", help="show what Ray says")
     run.set_defaults(command="run")
+
+    resume = commands.add_parser(
+        "resume", parents=[on_ray, common], help="go on with a sweep that was cut short"
+    )
+    resume.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    resume.set_defaults(command="resume")
 
     plan = commands.add_parser(
         "plan", parents=[sweep, common], help="check the input and show what would run"

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,9 @@ from raysweep.errors import Interrupted, RaysweepError, UserError
 
 if TYPE_CHECKING:
     from raysweep.config import Config
+    from raysweep.pipeline.events import Observer
     from raysweep.pipeline.reading import StoredSweep
+    from raysweep.pipeline.result import SweepResult
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,6 +59,36 @@ def _config(args: argparse.Namespace) -> Config:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
+
+    def run(observer: Observer, **on_ray: Any) -> SweepResult:
+        from raysweep.pipeline.sweep import run_sweep  # Ray: over a second, not to be spent unseen
+
+        more = {"name": args.name, "warm_start": args.warm_start}
+        return run_sweep(config, observer=observer, **more, **on_ray)
+
+    return _watched(args, run, config.storage)
+
+
+def _resume(args: argparse.Namespace) -> dict[str, Any]:
+    with _stored(args) as stored:
+        name, result = stored.record.name, stored.folder.result()
+    if result is not None:
+        print(f"{name} has ended already: nothing is left to do", file=sys.stderr)
+        return result
+
+    def resume(observer: Observer, **on_ray: Any) -> SweepResult:
+        from raysweep.pipeline.resume import resume_sweep
+
+        return resume_sweep(name, storage=_storage(args), observer=observer, **on_ray)
+
+    return _watched(args, resume, _storage(args))
+
+
+def _watched(
+    args: argparse.Namespace, sweep: Callable[..., SweepResult], storage: Path | str
+) -> dict[str, Any]:
+    """Call `sweep`, show how it goes and what came of it, and return that as JSON."""
+    from raysweep.config import Config
     from raysweep.terminal.console import open_console
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
@@ -64,20 +96,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
     console = open_console(sys.stderr)
     live = console.is_terminal and not args.verbose
+    on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     with LiveTable(console) if live else PlainLines(sys.stderr) as observer:
-        from raysweep.pipeline.sweep import run_sweep  # Ray: over a second, not to be spent unseen
-
-        result = run_sweep(
-            config,
-            name=args.name,
-            address=args.address,
-            local_mode=args.local_mode,
-            verbose=args.verbose,
-            observer=observer,
-            warm_start=args.warm_start,
-        )
-    usual = config.storage == type(config)().storage
-    show_result(console, result, None if usual else config.storage)
+        result = sweep(observer, **on_ray)
+    usual = Path(storage) == Path(Config().storage)
+    show_result(console, result, None if usual else storage)
     return result.to_json()
 
 
@@ -203,6 +226,7 @@ def _sync(args: argparse.Namespace) -> dict[str, Any]:
 
 COMMANDS = {
     "run": _run,
+    "resume": _resume,
     "plan": _plan,
     "list": _list,
     "best": _best,

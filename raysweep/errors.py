@@ -8,6 +8,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 ├── TrackingError          the tracker could not do what was asked
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
+├── CheckpointLost         a trial's checkpoint is gone or damaged
 ├── WorkerDied             a process of the sweep is gone: killed, or out of memory
 ├── SweepFailed            the sweep ran and there is no best
 └── Interrupted            the user stopped the sweep; exit code 130
@@ -54,6 +55,10 @@ class ArtifactNotFound(TrackingError):
 
 class ArtifactCorrupt(TrackingError):
     """Bytes on disk differ from the digest that they were logged with."""
+
+
+class CheckpointLost(RaysweepError):
+    """What a trial was to go on from is gone or damaged."""
 
 
 class WorkerDied(RaysweepError):

@@ -36,6 +36,7 @@ from raysweep.config.target_sections import (
     Target,
     TrainTarget,
 )
+from raysweep.config.targets import look_in
 
 __all__ = [
     "ACTIVATIONS",
@@ -78,5 +79,6 @@ __all__ = [
     "fits",
     "load_config",
     "load_sweep",
+    "look_in",
     "multiple",
 ]

@@ -267,6 +267,10 @@ class ResourcesConfig(Section):
     max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(_trials)] = "auto"
     """Trials at a time; auto means as many as the resources allow."""
 
+    max_failures: Annotated[int, Field(ge=0)] = 3
+    """How often a trial whose process died is started again, from its last checkpoint. A machine
+    that is taken away (preemption) does not count."""
+
 
 class TrackingConfig(Section):
     """Where runs and artifacts are recorded, and when the alias `best` moves."""

@@ -22,10 +22,15 @@ class Budget:
     """
 
     def __init__(
-        self, sweep: SweepConfig, started: float, clock: Callable[[], float] = time.monotonic
+        self,
+        sweep: SweepConfig,
+        started: float,
+        clock: Callable[[], float] = time.monotonic,
+        note: Callable[..., None] = lambda why: None,
     ) -> None:
-        """`started`: when the sweep did, by `clock`, in seconds."""
+        """`started`: when the sweep did, by `clock`, in seconds. `note` is told what ends it."""
         self._sweep = sweep
+        self._tell = note
         self._clock = clock
         self._deadline = math.inf if sweep.max_time is None else started + sweep.max_time
         self._trials = 0
@@ -45,6 +50,11 @@ class Budget:
         self._trials += 1
         return True
 
+    def not_started(self, trial: str) -> None:
+        """Take `may_start` back: there was no trial to start."""
+        self.stopped(trial)
+        self._trials -= 1
+
     def may_go_on(self, trial: str) -> bool:
         """Whether a trial may train another epoch; if so, it is counted."""
         self._granted.discard(trial)
@@ -63,12 +73,27 @@ class Budget:
         """The epoch that was granted has been trained, or has failed, and no other is asked for."""
         self._granted.discard(trial)
 
-    def stopped(self, trial: str) -> None:
+    def stopped(self, trial: str, *, failed: bool = False) -> None:
         """The trial has ended. An epoch that it was granted, and that early stopping took from it,
-        is free for another trial."""
+        is free for another trial; not one that it failed in."""
         if trial in self._granted:
             self._granted.remove(trial)
-            self._epochs -= 1
+            self._epochs -= not failed
+
+    def started_before(self, trial: str) -> None:
+        """Count a trial that an earlier process started, and its first epoch."""
+        self._trials += 1
+        self.went_on_before(trial)
+
+    def went_on_before(self, trial: str) -> None:
+        """Count an epoch that an earlier process granted."""
+        self._epochs += 1
+        self._granted.add(trial)
+
+    def ended_before(self, why: EndedBy) -> None:
+        """An earlier process noted that this ends the sweep."""
+        self._over = why != "max_trials"
+        self.ended_by = why
 
     def scored(self, value: float | None) -> None:
         """A trial (with repeats: a configuration) came to `value`: that may be the target."""
@@ -86,3 +111,4 @@ class Budget:
         """The first reason stays."""
         if self.ended_by == "completed":
             self.ended_by = why
+            self._tell(why=why)

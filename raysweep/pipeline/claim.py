@@ -31,6 +31,28 @@ def release(lock: FileLock) -> None:
 
 
 @contextmanager
+def taken_up(folder: SweepFolder) -> Iterator[None]:
+    """Drive a sweep whose driver is gone. Raises UserError where it is not, or another process has
+    taken it up."""
+    lock = FileLock(folder.path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder.path.name}: is driven by another process; wait for its end, or interrupt that"
+        ) from None
+    try:
+        yield
+    except UserError:  # nothing was done: the next sweep is still to close its runs
+        lock.release()
+        raise
+    except BaseException:
+        release(lock)
+        raise
+    release(lock)
+
+
+@contextmanager
 def ended(folder: SweepFolder) -> Iterator[None]:
     """Keep the sweep from being looked after by others meanwhile.
 

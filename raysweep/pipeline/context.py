@@ -16,6 +16,7 @@ from raysweep.tracking import Tracker
 if TYPE_CHECKING:
     import torch
 
+    from raysweep.pipeline.checkpoints import CheckpointStore
     from raysweep.pipeline.population import Population, SharedPopulation
 
 TRAINED_MODEL = "trained_model.pth"
@@ -24,7 +25,8 @@ TRAINED_MODEL = "trained_model.pth"
 @dataclass(frozen=True)
 class TrialContext:
     """What all trials of a sweep share. `versions`: a trial's config → what it starts from;
-    `population` is whom a trial asks whether it goes on as another (population-based training)."""
+    `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
+    whether it goes on as another (population-based training)."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -35,6 +37,7 @@ class TrialContext:
     goal: Goal
     threads: int
     gpus: float
+    checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
 
     def device(self) -> torch.device:

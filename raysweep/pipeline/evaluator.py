@@ -51,7 +51,7 @@ class Evaluator:
         data_ref = data_of(self._tracker.artifact(model_ref))
         metric, goal = context.metric, context.goal
         config = {"data": data_ref, "model": model_ref, "metric": metric, "goal": goal}
-        run = self._tracker.start_run(self._sweep.run(REPORT, REPORT, config))
+        run = self._tracker.start_run(self._sweep.run(REPORT, REPORT, config), after=-1)
         try:
             evaluation = self._evaluate(run, data_ref, model_ref)
             _record(run, evaluation)

@@ -13,6 +13,16 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """The sweep goes on where an earlier process left it: so many trials had `ended`, so many were
+    `under_way`. `changed` says what may give other weights now, a line each."""
+
+    ended: int
+    under_way: int
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SweepStarted:
     """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
 
@@ -37,6 +47,7 @@ class SweepStarted:
     repeats: int = 1
     may_end_early: bool = False
     notices: tuple[str, ...] = ()
+    resumed: Resumed | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,8 @@ class WarmStarted:
 class TrialUpdated:
     """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
     0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
-    was: the `parent`, its `checkpoint`, and the new `values`.
+    was: the `parent`, its `checkpoint`, and the new `values`. `restarts`: how often its process
+    died, and it went on in another.
     """
 
     index: int
@@ -84,6 +96,7 @@ class TrialUpdated:
     error: str | None = None
     repeat: int = 0
     cloned: Mapping[str, Any] | None = None
+    restarts: int = 0
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """The trial as selection sees it; with `so_far`, a running one as if it ended now."""

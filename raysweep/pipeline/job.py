@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import UserError
+from raysweep.pipeline import signals
 from raysweep.pipeline.claim import abandoned, claim, release
-from raysweep.pipeline.remote import open_tracker
+from raysweep.pipeline.journal import Journal
+from raysweep.pipeline.past import Past
+from raysweep.pipeline.remote import RemoteCheckpoints, open_tracker
 from raysweep.pipeline.stages import SweepIdentity
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Tracker
@@ -21,20 +26,29 @@ from raysweep.tracking import Tracker
 
 @dataclass(frozen=True)
 class Job:
-    """What a sweep under way is made of."""
+    """What a sweep under way is made of. `past` is what its journal said when it was opened."""
 
     identity: SweepIdentity
     folder: SweepFolder
     tracker: Tracker
+    checkpoints: RemoteCheckpoints
+    journal: Journal
+    past: Past
 
 
 @contextmanager
-def job(config: Config, storage: Storage, backend: str, name: str) -> Iterator[Job]:
-    """A sweep's folder and tracker, made when the input has been checked and Ray is up.
+def job(
+    config: Config,
+    storage: Storage,
+    backend: str,
+    name: str,
+    started: float,
+    first: Mapping[str, Any],
+) -> Iterator[Job]:
+    """A new sweep's, made when the input has been checked and Ray is up. `started`: when, by
+    time.monotonic(). `first`: the journal's first event.
 
-    However it is left, everything is closed: runs that nobody finished are marked as crashed, those
-    of sweeps whose driver was killed before it included. Where the input turned out to be wrong
-    after all (UserError), the folder goes again.
+    Where the input turned out to be wrong after all (UserError), the folder goes again.
     """
     tracking = config.tracking
     record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
@@ -43,17 +57,60 @@ def job(config: Config, storage: Storage, backend: str, name: str) -> Iterator[J
         folder = storage.create(record, config.to_dict())
         stack.push(partial(_remove_after_wrong_input, folder, made))
         stack.callback(release, claim(folder))
+        Journal(folder.journal, time.monotonic() - started).write("started", **first)
+        yield stack.enter_context(_driven(folder, record, storage, config, Past(), started))
+
+
+@contextmanager
+def job_again(
+    folder: SweepFolder, storage: Storage, config: Config, past: Past, started: float
+) -> Iterator[Job]:
+    """That of a sweep whose driver is gone, and which the caller has claimed."""
+    with _driven(folder, folder.record(), storage, config, past, started) as this:
+        yield this
+
+
+@contextmanager
+def _driven(
+    folder: SweepFolder,
+    record: SweepRecord,
+    storage: Storage,
+    config: Config,
+    past: Past,
+    started: float,
+) -> Iterator[Job]:
+    """However it is left, everything is closed: runs that nobody finished are marked as crashed or
+    interrupted, those of sweeps whose driver was killed before it included."""
+    tracking = config.tracking
+    with ExitStack() as stack:
         stack.callback(_remove_scratch, folder)
-        tracker, store = open_tracker(
-            backend, storage.tracker, tracking.project, tracking.entity, folder.path
+        tracker, store, checkpoints = open_tracker(
+            record.tracker, storage.tracker, tracking.project, tracking.entity, folder
         )
         stack.callback(store.stop)
         stack.callback(tracker.close)
-        stack.callback(tracker.close_stale, name)
+        journal = Journal(folder.journal, past.elapsed_s + time.monotonic() - started)
+        stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
             tracker.close_stale(dead.record().name)
             _remove_scratch(dead)
-        yield Job(SweepIdentity(name, record.id, tuple(tracking.tags)), folder, tracker)
+        identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
+        yield Job(identity, folder, tracker, checkpoints, journal, past)
+
+
+def _close_runs(
+    tracker: Tracker,
+    name: str,
+    journal: Journal,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    interrupted = isinstance(error, KeyboardInterrupt)
+    if interrupted:
+        signals.end_at_the_next()
+        journal.write("interrupted")
+    tracker.close_stale(name, "interrupted" if interrupted else "crashed")
 
 
 def _remove_after_wrong_input(

@@ -164,8 +164,8 @@ class ObjectStore:
 def unreachable(uri: str, error: Exception) -> UserError:
     """One line of what pyarrow says in several."""
     return UserError(
-        f"--storage {_without_secrets(uri)}: cannot be reached ({why(error)}); check the URI, the network and the "
-        "credentials (docs/object-stores.md)"
+        f"--storage {_without_secrets(uri)}: cannot be reached ({why(error)}); check the URI, the "
+        "network and the credentials (docs/object-stores.md)"
     )
 
 

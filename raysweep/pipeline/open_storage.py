@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raysweep.errors import Interrupted
+from raysweep.pipeline.claim import LOCK
 from raysweep.pipeline.lease import Holder, Lease, LeasePace
 from raysweep.pipeline.object_store import ObjectStore, is_uri, unreachable
 from raysweep.pipeline.pulling import BlobFetcher, pull
@@ -116,6 +117,7 @@ def _ready(copy: WorkingCopy, store: ObjectStore, storage: Storage, tell: Tell) 
             copy.set_aside(store, tell)
             copy.root.mkdir(mode=0o700)
             pull(store, copy.root, media=True, checkpoints=True)
+            _look_abandoned(storage)
             copy.is_pulled(store)
         replica = Replica(store, copy)
         fetch_to_go_on(storage)
@@ -124,6 +126,14 @@ def _ready(copy: WorkingCopy, store: ObjectStore, storage: Storage, tell: Tell) 
     except OSError as error:
         raise unreachable(store.uri, error) from error
     return replica
+
+
+def _look_abandoned(storage: Storage) -> None:
+    """Sweeps that have no result have no driver either, or there would be its lease: the next sweep
+    closes the runs of one that was killed, as it does in a folder (`claim.abandoned`)."""
+    for folder in storage.sweeps():
+        if folder.result() is None:
+            (folder.path / LOCK).touch()
 
 
 def _explained(store: ObjectStore, fetch: Fetch) -> Fetch:

@@ -2,13 +2,13 @@
 
 Ray's own scheduler for it is not used: it refuses a Searcher, pauses each trial at each interval
 and sets it up anew, and in its synchronous mode waits for ever where the last trial of an interval
-fails. Here a trial asks, as it asks for its architecture, and goes on in its own process.
+fails. Here a trial asks, and goes on in its own process.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -52,13 +52,16 @@ class Clone:
 class Population:
     """Compares the trials that have come to the same epoch."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, known: Iterable[tuple[Member, int]] = ()) -> None:
+        """`known`: members that had reported to an earlier process, each with its epoch."""
         assert config.sweep.pbt is not None
         self._config = config
         self._pbt = config.sweep.pbt
         self._space = config.sweep.space()
         self._sign = 1 if config.sweep.metric.goal == "minimize" else -1
         self._at: dict[int, dict[str, Member]] = {}
+        for member, epoch in known:
+            self._at.setdefault(epoch, {})[member.trial] = member
 
     def report(self, member: Member, epoch: int) -> Clone | None:
         """`member` has trained `epoch` epochs. What it is to clone, or None: it goes on as it is.
@@ -119,8 +122,9 @@ def _within(value: Any, bounds: tuple[float, float] | None) -> Any:
 class SharedPopulation:
     """The trials' side of a `Population` actor."""
 
-    def __init__(self, config: Config) -> None:
-        self._actor = as_actor(Population, num_cpus=0).remote(config)
+    def __init__(self, config: Config, known: Iterable[tuple[Member, int]] = ()) -> None:
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        self._actor = as_actor(Population, **lasting).remote(config, list(known))
 
     def report(self, member: Member, epoch: int) -> Clone | None:
         """See Population."""

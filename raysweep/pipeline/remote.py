@@ -24,6 +24,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.errors import WorkerDied
 from raysweep.pipeline import signals
+from raysweep.pipeline.checkpoints import CheckpointFolder
+from raysweep.pipeline.storage import SweepFolder
 from raysweep.tracking import (
     ArtifactFile,
     ArtifactVersion,
@@ -32,6 +34,7 @@ from raysweep.tracking import (
     RunRecord,
     RunSpec,
     RunState,
+    StaleState,
     Tracker,
 )
 from raysweep.tracking.metadata import plain
@@ -106,24 +109,27 @@ def on_this_node() -> dict[str, Any]:
 
 
 def open_tracker(
-    backend: str, root: Path, project: str, entity: str | None, scratch: Path
-) -> tuple[Tracker, RemoteStore]:
-    """The sweep's tracker, ready to be handed to tasks, trials and actors; and its one writer.
+    backend: str, root: Path, project: str, entity: str | None, folder: SweepFolder
+) -> tuple[Tracker, RemoteStore, RemoteCheckpoints]:
+    """The sweep's tracker and the trials' checkpoints, ready to be handed to tasks, trials and
+    actors; and the one writer of both.
 
-    `scratch` is where W&B's client keeps its files, unless WANDB_DIR says.
+    In the sweep's `folder` W&B's client keeps its files, too, unless WANDB_DIR says.
     """
     from raysweep.tracking.embedded import TrackioTracker
 
-    store = RemoteStore.start(root, project)
+    store = RemoteStore.start(root, project, folder.checkpoints)
+    checkpoints = RemoteCheckpoints(store, folder.checkpoints)
     here = TrackioTracker(store)
     if backend != "wandb":
-        return here, store
+        return here, store, checkpoints
     from raysweep.tracking.mirror import MirroredTracker
     from raysweep.tracking.wandb_settings import Habits
     from raysweep.tracking.wandb_tracker import WandbTracker
 
-    habits = Habits.of(os.environ, scratch)
-    return MirroredTracker(here, WandbTracker(project, entity, habits)), store
+    habits = Habits.of(os.environ, folder.path)
+    there = WandbTracker(project, entity, habits)
+    return MirroredTracker(here, there), store, checkpoints
 
 
 class RemoteStore:
@@ -136,12 +142,12 @@ class RemoteStore:
         self._sent: list[Any] = []
 
     @staticmethod
-    def start(root: Path, project: str) -> RemoteStore:
+    def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
         """Start the writer on this node. A call that its death cut short is sent again."""
-        from raysweep.tracking.trackio_store import TrackioStore
+        from raysweep.pipeline.keeper import Keeper
 
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        actor = as_actor(TrackioStore, **lasting, **on_this_node()).remote(root, project)
+        actor = as_actor(Keeper, **lasting, **on_this_node()).remote(root, project, checkpoints)
         return RemoteStore(actor, project, ray.get_runtime_context().get_node_id())
 
     def stop(self) -> None:
@@ -163,8 +169,8 @@ class RemoteStore:
         sent, self._sent = self._sent, []
         get(sent)
 
-    def start_run(self, spec: RunSpec) -> None:
-        self._call("start_run", spec)
+    def start_run(self, spec: RunSpec, after: int | None = None) -> None:
+        self._call("start_run", spec, after)
 
     def update_run(
         self,
@@ -178,8 +184,8 @@ class RemoteStore:
     def set_url(self, run_id: str, url: str | None) -> None:
         self._call("set_url", run_id, url)
 
-    def close_stale(self, group: str) -> list[str]:
-        stale: list[str] = self._call("close_stale", group)
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
+        stale: list[str] = self._call("close_stale", group, state)
         return stale
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
@@ -245,9 +251,43 @@ class RemoteStore:
         data: bytes = self._call("read_blob", digest, offset, size)
         return data
 
+    def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
+        """As `CheckpointStore.keep`."""
+        self._call("keep_checkpoint", trial, epochs, data)
+
+    def latest_checkpoint(self, trial: str) -> bytes | None:
+        """As `CheckpointStore.latest`."""
+        data: bytes | None = self._call("latest_checkpoint", trial)
+        return data
+
     def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
         version: ArtifactVersion = self._call(method, *arguments)
         return version
 
     def _call(self, method: str, *arguments: Any) -> Any:
         return get(getattr(self._actor, method).remote(*arguments))
+
+
+class RemoteCheckpoints:
+    """The `CheckpointStore` in the sweep's folder, from any node: where the folder is not at hand,
+    bytes go through the store's writer."""
+
+    def __init__(self, store: RemoteStore, folder: Path) -> None:
+        self._store = store
+        self._folder = CheckpointFolder(folder)
+
+    def keep(self, trial: str, epochs: int, data: bytes) -> None:
+        """See CheckpointStore."""
+        if self._store.shares_files:
+            self._folder.keep(trial, epochs, data)
+        else:
+            self._store.keep_checkpoint(trial, epochs, data)
+
+    def forget(self, trial: str) -> None:
+        """Remove the trial's. For the driver, which has the folder."""
+        self._folder.forget(trial)
+
+    def latest(self, trial: str) -> bytes | None:
+        """See CheckpointStore."""
+        shared = self._store.shares_files
+        return self._folder.latest(trial) if shared else self._store.latest_checkpoint(trial)

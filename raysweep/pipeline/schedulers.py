@@ -67,42 +67,48 @@ class Hyperband(FIFOScheduler):
         self._metric: str = metric
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        self._report(trial, result)
-        return STOP if self._brackets.falls_behind(trial.trial_id) else CONTINUE
+        self._report(result)
+        return STOP if self._brackets.falls_behind(result["trial"]) else CONTINUE
 
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
         """Of a trial's last epoch Tune tells only here."""
-        self._report(trial, result)
+        if "failed" not in result:
+            self._report(result)
 
-    def _report(self, trial: Any, result: Mapping[str, Any]) -> None:
-        self._brackets.report(trial.trial_id, result["training_iteration"], result[self._metric])
+    def _report(self, result: Mapping[str, Any]) -> None:
+        self._brackets.report(result["trial"], result["epochs"], result[self._metric])
 
 
 class Median(MedianStoppingRule):
     """Ray's median rule, in which one diverged trial does not stop all others: NaN would be the
-    median of whatever it is among."""
+    median of whatever it is among. A trial that another process goes on with is the same to it,
+    though Tune makes a new object of it."""
 
     def __init__(self, metric: str, mode: str, grace_period: int) -> None:
         """`mode`: min or max. No trial is paused for want of others to compare it with."""
         super().__init__(
-            time_attr="training_iteration",
+            time_attr="epochs",
             metric=metric,
             mode=mode,
             grace_period=grace_period,
             min_time_slice=math.inf,  # type: ignore[arg-type]
         )
         self._metric: str = metric
+        self._known: dict[str, Any] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        decision: str = super().on_trial_result(tune_controller, trial, self._without_nan(result))
+        known = self._known.setdefault(result["trial"], trial)
+        decision: str = super().on_trial_result(tune_controller, known, self._without_nan(result))
         return decision
 
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
-        super().on_trial_complete(tune_controller, trial, self._without_nan(result))
+        if "failed" not in result:
+            known = self._known.setdefault(result["trial"], trial)
+            super().on_trial_complete(tune_controller, known, self._without_nan(result))
 
     def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """The worst number there is in the place of one that is not finite."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from optuna.trial import FrozenTrial
@@ -15,12 +15,19 @@ from raysweep.pipeline.schedulers import Brackets, Hyperband, Median
 from raysweep.pipeline.searcher import BudgetStopper, TrialSearcher
 from raysweep.pipeline.space import longest_epochs
 from raysweep.pipeline.suggestions import Listed, Source, Suggested
+from raysweep.pipeline.trainable import TrialSpec
 
 MODES = {"minimize": "min", "maximize": "max"}
 
 
-def algorithm(config: Config, budget: Budget, known: Sequence[FrozenTrial] = ()) -> TrialSearcher:
-    """Where Tune gets its trials from. `known`: what the sampler learns from before the first."""
+def algorithm(
+    config: Config,
+    budget: Budget,
+    known: Sequence[FrozenTrial] = (),
+    note: Callable[[TrialSpec], None] = lambda spec: None,
+) -> TrialSearcher:
+    """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
+    `note` is told of each new trial."""
     sweep = config.sweep
     return TrialSearcher(
         _source(config, known),
@@ -28,6 +35,7 @@ def algorithm(config: Config, budget: Budget, known: Sequence[FrozenTrial] = ())
         metric=sweep.metric.name,
         mode=MODES[sweep.metric.goal],
         repeats=sweep.repeats,
+        note=note,
     )
 
 

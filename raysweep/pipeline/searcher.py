@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,59 +40,100 @@ class TrialSearcher(Searcher):
 
     A trial scores what its best epoch does, since selection ranks it by that; a configuration, the
     mean of its repeats. Its last repeat told, so is the source. No trial starts that the budget
-    refuses.
+    refuses. Trials that another process had under way come before new ones.
     """
 
     def __init__(
-        self, source: Source, budget: Budget, *, metric: str, mode: str, repeats: int = 1
+        self,
+        source: Source,
+        budget: Budget,
+        *,
+        metric: str,
+        mode: str,
+        repeats: int = 1,
+        note: Callable[[TrialSpec], None] = lambda spec: None,
     ) -> None:
-        """`mode`: min or max, as Tune has it."""
+        """`mode`: min or max, as Tune has it. `note` is told of each new trial."""
         super().__init__(metric=metric, mode=mode)
         self._source = source
         self._budget = budget
         self._repeats = repeats
+        self._note = note
         self._count = 0
         self._current: _Configuration | None = None
-        self._running: dict[str, _Configuration] = {}
+        self._under_way: dict[str, _Configuration] = {}
+        self._unfinished: deque[TrialSpec] = deque()
+        self._specs: dict[str, TrialSpec] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial as Tune carries it, or FINISHED."""
-        if not self._budget.may_start(trial_id):
-            return self.FINISHED
-        if self._current is None or self._current.started == self._repeats:
-            values = self._source.next()
-            if values is None:
+        if self._unfinished:
+            spec = self._unfinished.popleft()
+        else:
+            new = self._next()
+            if new is None:
                 return self.FINISHED
-            self._current = _Configuration(self._count // self._repeats, values)
-        current = self._running[trial_id] = self._current
-        spec = TrialSpec(self._count, current.values, current.started)
-        current.started += 1
-        self._count += 1
+            spec = new
+            self._note(spec)
+        self._specs[trial_id] = spec
         return spec.to_config()
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        if error:
-            self._budget.done(trial_id)
-        self._budget.stopped(trial_id)
-        configuration = self._running.pop(trial_id)
-        configuration.scores.append(None if error or not result else self._score(result))
-        if len(configuration.scores) == self._repeats:
-            if None not in configuration.scores:  # the mean of what did not fail may be luck
-                self._budget.scored(configuration.mean)
-            self._source.tell(configuration.number, configuration.mean)
+        failed = error or not result or "failed" in result
+        score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
+        self.ended(self._specs.pop(trial_id), score, failed=failed)  # `best` comes flattened
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """An epoch that is not the last one tells the source nothing."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Tune wants a file beside its own state. A sweep is not continued from it."""
+        """Tune wants a file beside its own state. A sweep is resumed from its journal."""
         Path(checkpoint_path).touch()
 
-    def _score(self, result: Mapping[str, Any]) -> float | None:
-        """Tune hands over `{"best": {metric: value}}` as one flat mapping."""
-        return finite(result.get(f"best/{self.metric}"))
+    def started_before(self, values: Values) -> TrialSpec:
+        """Go once more through a start that an earlier process journalled, with these values."""
+        name = TrialSpec(self._count, {}).name
+        self._budget.started_before(name)
+        spec = self._start(name, lambda: self._source.next_again(values))
+        assert spec is not None
+        return spec
+
+    def go_on_with(self, unfinished: Iterable[TrialSpec]) -> None:
+        """Hand these out first: they have started before, and not ended."""
+        self._unfinished.extend(unfinished)
+
+    def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
+        """A trial has ended with `score`; None where it failed, or has none that is finite."""
+        self._budget.stopped(spec.name, failed=failed)
+        configuration = self._under_way.pop(spec.name)
+        configuration.scores.append(score)
+        if len(configuration.scores) == self._repeats:
+            if None not in configuration.scores:  # the mean of what did not fail may be luck
+                self._budget.scored(configuration.mean)
+            self._source.tell(configuration.number, configuration.mean)
+
+    def _next(self) -> TrialSpec | None:
+        name = TrialSpec(self._count, {}).name
+        if not self._budget.may_start(name):
+            return None
+        spec = self._start(name, self._source.next)
+        if spec is None:
+            self._budget.not_started(name)
+        return spec
+
+    def _start(self, name: str, ask: Callable[[], Values | None]) -> TrialSpec | None:
+        if self._current is None or self._current.started == self._repeats:
+            values = ask()
+            if values is None:
+                return None
+            self._current = _Configuration(self._count // self._repeats, values)
+        current = self._under_way[name] = self._current
+        spec = TrialSpec(self._count, current.values, current.started)
+        current.started += 1
+        self._count += 1
+        return spec
 
 
 class BudgetStopper(Stopper):
@@ -105,12 +147,16 @@ class BudgetStopper(Stopper):
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Whether the trial ends now."""
+        self.see(result)
+        if result["done"]:
+            self._budget.done(result["trial"])
+            return False  # it ends anyway
+        return not self._budget.may_go_on(result["trial"])
+
+    def see(self, result: Mapping[str, Any]) -> None:
+        """The epoch may have reached the target."""
         if self._target_by_trial:
             self._budget.scored(finite((result["best"] or {}).get(self._metric)))
-        if result["done"]:
-            self._budget.done(trial_id)
-            return False  # it ends anyway
-        return not self._budget.may_go_on(trial_id)
 
     def stop_all(self) -> bool:
         """Never: Tune would kill trials before they have logged their models."""

@@ -7,6 +7,7 @@ So a Ctrl-C is also noted below Python's handlers, whoever they belong to.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -50,6 +51,21 @@ def raise_if_interrupted() -> None:
         return
     if signal.SIGINT in numbers:
         raise KeyboardInterrupt
+
+
+def end_at_the_next() -> None:
+    """A second Ctrl-C ends this process at once, and Ray's that it started: clean-up is under way,
+    and the user has seen enough of it."""
+    if _in_main_thread():
+        signal.signal(signal.SIGINT, _end_at_once)
+
+
+def _end_at_once(*_: object) -> None:
+    from ray._private import worker
+
+    if worker._global_node is not None:
+        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+    os._exit(130)
 
 
 @contextmanager

@@ -69,7 +69,9 @@ def run_once(
     """Reuse the version that carries the stage's fingerprint, or build and log it in a run."""
     found = tracker.find_artifact(stage.artifact, stage.fingerprint)
     if found is not None:
-        return StageOutcome(stage.name, _as_latest(tracker, found), cached=True)
+        run_id = sweep.run_id(_run_name(stage, one_of_many))
+        made_here = found.producer == run_id  # by a process of this sweep that died
+        return StageOutcome(stage.name, _as_latest(tracker, found), cached=not made_here)
     artifact, _ = _run(tracker, sweep, stage, build, one_of_many)
     return StageOutcome(stage.name, artifact, cached=False)
 
@@ -104,7 +106,7 @@ def _run(
         run.finish("failed", f"{type(error).__name__}: {error}")
         raise
     run.finish()
-    return artifact, known is not None
+    return artifact, known is not None and known.producer != spec.id
 
 
 def _as_latest(tracker: Tracker, version: ArtifactVersion) -> ArtifactVersion:

@@ -5,6 +5,8 @@
   <sweep>/
     sweep.json        what it is: written when the sweep starts
     config.yaml       its whole configuration
+    journal.jsonl     what its driver decided and heard: `resume` goes on from it
+    checkpoints/      the trials', until it has ended
     result.json       what came of it: written last
     best/             the winner's files
     wandb/            what W&B's client keeps, where it records the sweep
@@ -57,6 +59,18 @@ class SweepFolder:
     """One sweep's folder."""
 
     path: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
 
     @property
     def inputs(self) -> Path:
@@ -151,7 +165,7 @@ class Storage:
             folder.path.mkdir(parents=True)
         except FileExistsError:  # another sweep took the name since `check`
             raise _taken(folder.path) from None
-        write_atomically(folder.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        write_atomically(folder.config, yaml.safe_dump(config, sort_keys=False))
         write_atomically(folder.path / "sweep.json", json.dumps(asdict(record), indent=2) + "\n")
         return folder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
@@ -28,6 +29,10 @@ class Source(Protocol):
         """The next configuration, or None where there is none left."""
         ...
 
+    def next_again(self, values: Values) -> Values:
+        """`next` as an earlier process was answered, with these values as JSON has them."""
+        ...
+
     def tell(self, number: int, score: float | None) -> None:
         """Configuration `number` came to `score`; None: it failed."""
         ...
@@ -41,6 +46,10 @@ class Listed:
 
     def next(self) -> Values | None:
         return next(self._left, None)
+
+    def next_again(self, values: Values) -> Values:
+        """See Source."""
+        return next(self._left)
 
     def tell(self, number: int, score: float | None) -> None:
         """What was listed does not depend on it."""
@@ -76,16 +85,30 @@ class Suggested:
             self._study.tell(trial, state=TrialState.PRUNED)  # to TPE, worse than any other
         return self._drawn()
 
+    def next_again(self, values: Values) -> Values:
+        """See Source. A sampler that is asked the same and told the same suggests the same, so it
+        comes to the state that it had. Another version of Optuna's may not: what was tried then is
+        what counts."""
+        suggested = self.next()
+        if suggested is not None and json.loads(json.dumps(suggested)) == values:
+            return suggested
+        if suggested is not None:
+            self._study.tell(self._asked.pop(), state=TrialState.PRUNED)
+        return self._enqueued(values)
+
     def _drawn(self) -> Values | None:
         """A random draw that fits, in the sampler's place; None where hardly any does."""
         for _ in range(MAX_REPEATS):
             drawn = {name: each.sample(self._rng) for name, each in self._space.items()}
             if self._fits(drawn):
-                answers = {name: answer(self._space[name], value) for name, value in drawn.items()}
-                self._study.enqueue_trial(answers)
-                self._asked.append(self._study.ask())
-                return suggest(self._space, self._asked[-1])
+                return self._enqueued(drawn)
         return None
+
+    def _enqueued(self, values: Values) -> Values:
+        answers = {name: answer(self._space[name], value) for name, value in values.items()}
+        self._study.enqueue_trial(answers)
+        self._asked.append(self._study.ask())
+        return suggest(self._space, self._asked[-1])
 
     def tell(self, number: int, score: float | None) -> None:
         state = TrialState.FAIL if score is None else TrialState.COMPLETE

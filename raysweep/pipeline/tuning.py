@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from optuna.trial import FrozenTrial
 from ray import tune
@@ -12,9 +11,11 @@ from raysweep.pipeline import search, signals
 from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.cluster import Resources
 from raysweep.pipeline.context import TrialContext
+from raysweep.pipeline.job import Job
 from raysweep.pipeline.progress import Progress
+from raysweep.pipeline.replay import Replay
 from raysweep.pipeline.space import unlimited_trial_count
-from raysweep.pipeline.trainable import TrialTrainable
+from raysweep.pipeline.trainable import TrialSpec, TrialTrainable
 
 
 def run_trials(
@@ -22,17 +23,29 @@ def run_trials(
     resources: Resources,
     progress: Progress,
     budget: Budget,
-    folder: Path,
-    verbose: bool,
+    job: Job,
     known: Sequence[FrozenTrial] = (),
+    *,
+    verbose: bool = False,
 ) -> None:
-    """Run every trial that the budget allows, telling `progress`; `folder` holds Tune's own state.
+    """Run every trial that the budget allows, telling `progress`, from where the job's past ends.
 
-    Returns when all have ended, their models logged. A failed trial is told and passed over.
-    `known`: what the sampler learns from before the first. Raises KeyboardInterrupt where the user
-    stopped it.
+    Returns when all have ended. A failed trial is told and passed over. `known`: what the sampler
+    learns from before the first. Raises KeyboardInterrupt where the user stopped it.
     """
-    config = context.config
+    config, folder = context.config, job.folder.tune
+
+    def note(spec: TrialSpec) -> None:
+        values = dict(spec.overrides)
+        job.journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
+
+    searcher = search.algorithm(config, budget, known, note)
+    scheduler, stopper = search.scheduler(config), search.stopper(config, budget)
+    Replay(searcher, scheduler, stopper, budget, progress).play(job.past)
+    ended = [trial for trial in progress.trials if trial.state != "running"]
+    left = unlimited_trial_count(config) - len(ended)
+    if not left:
+        return
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=context),
         {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -40,9 +53,9 @@ def run_trials(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=search.algorithm(config, budget, known),
-            scheduler=search.scheduler(config),
-            num_samples=unlimited_trial_count(config),
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=left,
             max_concurrent_trials=resources.concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -51,14 +64,11 @@ def run_trials(
             name=folder.name,
             storage_path=str(folder.parent),
             callbacks=[progress],
-            stop=search.stopper(config, budget),
+            stop=stopper,
+            failure_config=tune.FailureConfig(max_failures=config.resources.max_failures),
             verbose=1 if verbose else 0,
         ),
     )
     with signals.given_back():
         tuner.fit()
-    signals.raise_if_interrupted()  # Tune takes Ctrl-C itself, and returns
-    ended = [trial for trial in progress.trials if trial.state != "running"]
-    started, cut = len(progress.trials), budget.ended_by != "completed"
-    if len(ended) < (started if cut else unlimited_trial_count(config)):
-        raise KeyboardInterrupt  # it came where it could not be noted: in another thread
+    signals.raise_if_interrupted()

@@ -83,7 +83,8 @@ class SweptVersions:
     def __init__(
         self, tracker: Tracker, sweep: SweepIdentity, config: Config, done: Iterable[StageOutcome]
     ) -> None:
-        actor = as_actor(VersionMaker, num_cpus=0, **on_this_node())
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        actor = as_actor(VersionMaker, **lasting, **on_this_node())
         self._actor = actor.remote(tracker, sweep, config, list(done))
 
     def __call__(self, config: Config) -> TrialVersions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from raysweep.config import Config
 from raysweep.errors import SweepFailed
+from raysweep.pipeline.models import logged_models
 from raysweep.pipeline.progress import Progress
 from raysweep.pipeline.repeats import rank_configurations
 from raysweep.pipeline.result import Best, TrialCounts
@@ -20,7 +21,7 @@ def choose_winner(
     """
     if not progress.trials:
         raise SweepFailed(f"{sweep.name}: max_time was over before the first trial started")
-    models = _logged_models(tracker, sweep, progress)
+    models = logged_models(tracker, sweep, progress.trials)
     metric = config.sweep.metric
     rows = {row.index: row for row in progress.trials}
     candidates = [row.candidate() for row in rows.values()]
@@ -43,20 +44,3 @@ def choose_winner(
         mean=first.mean,
         std=first.std,
     )
-
-
-def _logged_models(tracker: Tracker, sweep: SweepIdentity, progress: Progress) -> dict[int, str]:
-    """Trial → `trained-model:vK`. A trial that ended without one is told as failed.
-
-    Tune gives a trial that is stopped at the very end 10 s to log its model, and kills it then.
-    """
-    runs = {run.id: run for run in tracker.runs(sweep.name)}
-    models = {}
-    for row in progress.trials:
-        run = runs.get(sweep.run_id(row.name))
-        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
-        if logged:
-            models[row.index] = logged[-1]
-        elif row.state in ("completed", "stopped"):
-            progress.fail(row.index, "its process ended before its model was logged")
-    return models

@@ -39,6 +39,11 @@ def values(overrides: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
 
 
+def restarted(trial: TrialUpdated) -> str:
+    """`  its process died, and it goes on in another`, or nothing."""
+    return "  its process died, and it goes on in another" if trial.restarts else ""
+
+
 def cloned(trial: TrialUpdated) -> str:
     """`  goes on from trial-0003 with learning_rate=0.01`, or nothing."""
     clone = trial.cloned
@@ -68,8 +73,17 @@ def headline(start: SweepStarted) -> str:
     return (
         f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each} of up to "
         f"{plural(start.epochs, 'epoch')}, "
-        f"{start.concurrent} at once with {share} each"
+        f"{start.concurrent} at once with {share} each{_resumed(start)}"
     )
+
+
+def _resumed(start: SweepStarted) -> str:
+    """`; resumed: 3 trials had ended, 2 go on`."""
+    past = start.resumed
+    if past is None:
+        return ""
+    ended, under_way = plural(past.ended, "trial"), past.under_way
+    return f"; resumed: {ended} had ended, {under_way} {'goes' if under_way == 1 else 'go'} on"
 
 
 def recorder(start: SweepStarted) -> str:
@@ -89,7 +103,9 @@ def warm_start_line(event: WarmStarted) -> str:
 
 def warnings(start: SweepStarted) -> list[str]:
     """What the user should know before the trials: of the config, and of the data."""
-    return [*start.notices, *([start.warning] if start.warning else [])]
+    changed = start.resumed.changed if start.resumed else ()
+    since = [f"{each}: weights may differ from those of before" for each in changed]
+    return [*start.notices, *since, *([start.warning] if start.warning else [])]
 
 
 def stage_line(stage: StageFinished) -> str:

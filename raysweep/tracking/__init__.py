@@ -20,6 +20,7 @@ from raysweep.tracking.port import (
     RunRecord,
     RunSpec,
     RunState,
+    StaleState,
     Tracker,
 )
 from raysweep.tracking.select import Backend, Choice, choose, connect, where_the_key_is
@@ -40,6 +41,7 @@ __all__ = [
     "RunRecord",
     "RunSpec",
     "RunState",
+    "StaleState",
     "Tracker",
     "choose",
     "connect",

@@ -23,6 +23,7 @@ from raysweep.tracking.port import (
     RunRecord,
     RunSpec,
     RunState,
+    StaleState,
 )
 from raysweep.tracking.store import Pictures, Row, Store, Table
 
@@ -40,9 +41,9 @@ class TrackioTracker:
     def url(self) -> None:
         """See Tracker. The dashboard's server is only there while somebody looks."""
 
-    def start_run(self, spec: RunSpec) -> Run:
+    def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
         """See Tracker."""
-        self.store.start_run(spec)
+        self.store.start_run(spec, after)
         return TrackioRun(self.store, spec.id)
 
     def artifact(self, ref: str) -> ArtifactVersion:
@@ -103,9 +104,9 @@ class TrackioTracker:
         """See Tracker."""
         return self.store.lineage(ref)
 
-    def close_stale(self, group: str) -> list[str]:
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """See Tracker."""
-        return self.store.close_stale(group)
+        return self.store.close_stale(group, state)
 
     def close(self) -> None:
         """See Tracker. Whoever made the store ends it."""

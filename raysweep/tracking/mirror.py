@@ -28,7 +28,7 @@ from raysweep.tracking.mirror_names import (
     is_version,
     version_there,
 )
-from raysweep.tracking.mirror_run import MirroredRun
+from raysweep.tracking.mirror_run import UNSENT, MirroredRun
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import (
     METADATA_FILE,
@@ -41,6 +41,7 @@ from raysweep.tracking.port import (
     Run,
     RunRecord,
     RunSpec,
+    StaleState,
     Tracker,
 )
 from raysweep.tracking.wandb_tracker import WandbTracker
@@ -71,10 +72,14 @@ class MirroredTracker:
         """What W&B answers, or None where it cannot be had."""
         return self.connection.attempt(call, first=self.there.knock)
 
-    def start_run(self, spec: RunSpec) -> Run:
-        """See Tracker."""
-        mine = self.here.start_run(spec)
-        return MirroredRun(self, mine, self.ask(lambda: self.there.start_run(spec)))
+    def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
+        """See Tracker. A run of which W&B lacks what is kept here is only kept, from now on."""
+        mine = self.here.start_run(spec, after)
+        theirs = self.ask(lambda: self.there.start_run(spec, after))
+        if theirs is not None and after is not None and not self._has_all(spec.id):
+            self.ask(partial(theirs.finish, "failed", UNSENT))
+            theirs = None
+        return MirroredRun(self, mine, theirs)
 
     def artifact(self, ref: str) -> ArtifactVersion:
         """See Tracker. W&B is asked for what is not here, and for whatever an alias means there.
@@ -149,11 +154,11 @@ class MirroredTracker:
             edges=tuple((nodes[start].id, nodes[end].id) for start, end in found.edges),
         )
 
-    def close_stale(self, group: str) -> list[str]:
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """See Tracker. Only this storage's own runs: another's group in W&B may have the name."""
-        stale = self.here.close_stale(group)
+        stale = self.here.close_stale(group, state)
         for run_id in stale:
-            url = self.ask(partial(self._close_there, run_id))
+            url = self.ask(partial(self._close_there, run_id, state))
             self.here.store.set_url(run_id, url)
         return stale
 
@@ -242,14 +247,17 @@ class MirroredTracker:
             aliases=version.aliases,
         )
 
-    def _close_there(self, run_id: str) -> str | None:
+    def _close_there(self, run_id: str, state: StaleState) -> str | None:
         """Where W&B shows the run that died, if it had sent all that is kept of it."""
-        url = self.there.close_run(run_id)
+        url = self.there.close_run(run_id, state)
         record = self.run(run_id)
         pending = any(f":{HERE}" in ref for ref in (*record.used, *record.logged))
         if url is None or pending or not self.is_there(run_id):
             return None
         return url
+
+    def _has_all(self, run_id: str) -> bool:
+        return bool(self.ask(lambda: self.is_there(run_id)))
 
     def is_there(self, run_id: str) -> bool:
         """Whether W&B has the last row that is kept here. The client drops rows when it must, and

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+UNSENT = "kept elsewhere until synced"
+"""The error there of a run that only goes on here."""
+
 
 class MirroredRun:
     """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
@@ -56,7 +59,7 @@ class MirroredRun:
         mine = tracker.kept(version.ref) or tracker.bring(version)
         self._mine.use_artifact(mine.ref)
         if is_pending(version):  # W&B's run cannot be told what it used
-            self._send(lambda run: run.finish("failed", "kept elsewhere until synced"), asks=True)
+            self._send(lambda run: run.finish("failed", UNSENT), asks=True)
             self._theirs = None
         self._send(lambda run: run.use_artifact(version.ref), asks=True)
         return version

@@ -34,13 +34,19 @@ import numpy.typing as npt
 Json = Any
 """A value that `json.dumps` takes: str, int, float, bool, None, list, dict with string keys."""
 
-RunState = Literal["running", "finished", "failed", "crashed"]
+RunState = Literal["running", "finished", "failed", "crashed", "interrupted"]
+
+StaleState = Literal["crashed", "interrupted"]
+"""How a run ends that its process did not end."""
 
 METADATA_FILE = "metadata.json"
 """The file, in every version, that holds its metadata (sorted keys: equal means same bytes)."""
 
-STALE_ERROR = "the process ended without finishing the run"
-"""The error of a run that `Tracker.close_stale` marked as crashed."""
+STALE_ERRORS: Mapping[str, str] = {
+    "crashed": "the process ended without finishing the run",
+    "interrupted": "the sweep was interrupted; it can be resumed",
+}
+"""The error of a run that `Tracker.close_stale` marked."""
 
 
 @dataclass(frozen=True)
@@ -222,8 +228,12 @@ class Tracker(Protocol):
         """Where a browser shows the project; None where no server does."""
         ...
 
-    def start_run(self, spec: RunSpec) -> Run:
-        """Start the run, or continue the one of that id (its state becomes `running` again)."""
+    def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
+        """Start the run, or continue the one of that id (its state becomes `running` again).
+
+        `after`: the step that it goes on from. Rows of later steps, which an earlier process
+        logged, are not kept twice when they come again.
+        """
         ...
 
     def artifact(self, ref: str) -> ArtifactVersion:
@@ -275,8 +285,9 @@ class Tracker(Protocol):
         """What the version came from and what came of it."""
         ...
 
-    def close_stale(self, group: str) -> list[str]:
-        """Mark the group's runs that are still `running` as `crashed`; their ids."""
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
+        """Mark the group's runs that are still `running` as `crashed`, or as `interrupted`, where
+        the user stopped the sweep; their ids."""
         ...
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from raysweep.tracking.port import (
     RunRecord,
     RunSpec,
     RunState,
+    StaleState,
 )
 
 
@@ -60,8 +61,9 @@ class Store(Protocol):
 
     # Runs
 
-    def start_run(self, spec: RunSpec) -> None:
-        """Keep the run as `running`; one that is there already keeps its summary and history."""
+    def start_run(self, spec: RunSpec, after: int | None = None) -> None:
+        """Keep the run as `running`; one that is there already keeps its summary, and its history
+        up to the step `after` (None: all of it)."""
         ...
 
     def update_run(
@@ -86,8 +88,8 @@ class Store(Protocol):
         """Return when every row this caller sent is kept. Raises TrackingError if one is not."""
         ...
 
-    def close_stale(self, group: str) -> list[str]:
-        """Mark the group's runs that are still `running` as `crashed`; their ids."""
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
+        """As `Tracker.close_stale`."""
         ...
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:

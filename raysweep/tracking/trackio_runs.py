@@ -71,6 +71,11 @@ def put_rows(
     )
 
 
+def drop_rows(db: sqlite3.Connection, run_id: str, after: int) -> None:
+    """Remove the rows of all steps past `after`."""
+    db.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run_id, after))
+
+
 def rows_of(db: sqlite3.Connection, run_id: str) -> Iterator[tuple[str, int, dict[str, Json]]]:
     """All that was logged, (id, step, values) in order; media among the values as payloads."""
     query = "SELECT log_id, step, metrics FROM metrics WHERE run_id = ? ORDER BY step, id"

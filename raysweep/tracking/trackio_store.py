@@ -25,7 +25,7 @@ from raysweep.tracking.names import (
 )
 from raysweep.tracking.port import (
     METADATA_FILE,
-    STALE_ERROR,
+    STALE_ERRORS,
     ArtifactFile,
     ArtifactVersion,
     Json,
@@ -34,6 +34,7 @@ from raysweep.tracking.port import (
     RunRecord,
     RunSpec,
     RunState,
+    StaleState,
 )
 from raysweep.tracking.store import Pictures, Row, Table
 from raysweep.tracking.trackio_database import Database
@@ -65,12 +66,14 @@ class TrackioStore:
     def __reduce__(self) -> tuple[Any, ...]:
         return TrackioStore, (self.root, self.project)
 
-    def start_run(self, spec: RunSpec) -> None:
+    def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """See Store. The first row has no values: Trackio lists a run, and its config, by a row."""
         check_run_id(spec.id)
         with self._database.writing("start the run") as db:
             entry = RunEntry.started(spec, runs.find_entry(db, spec.id), runs.now())
             runs.put_entry(db, spec.id, entry)
+            if after is not None:
+                runs.drop_rows(db, spec.id, after)
             runs.put_rows(db, spec.id, entry.name, [(f"{spec.id}:start", 0, {})])
 
     def update_run(
@@ -103,13 +106,13 @@ class TrackioStore:
         with self._database.writing("note where the run is shown") as db:
             runs.put_entry(db, run_id, replace(runs.entry_of(db, run_id), url=url))
 
-    def close_stale(self, group: str) -> list[str]:
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """See Store."""
         with self._database.writing("close stale runs") as db:
             found = runs.entries(db, group=group)
             stale = [(run_id, entry) for run_id, entry in found if entry.state == "running"]
             for run_id, entry in stale:
-                runs.put_entry(db, run_id, replace(entry, state="crashed", error=STALE_ERROR))
+                runs.put_entry(db, run_id, replace(entry, state=state, error=STALE_ERRORS[state]))
         return [run_id for run_id, _ in stale]
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:

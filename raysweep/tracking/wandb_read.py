@@ -19,7 +19,7 @@ from raysweep.tracking.lineage import artifact_node_id, run_node_id
 from raysweep.tracking.metadata import number
 from raysweep.tracking.pictures import from_png
 from raysweep.tracking.port import (
-    STALE_ERROR,
+    STALE_ERRORS,
     ArtifactFile,
     ArtifactVersion,
     Image,
@@ -88,8 +88,10 @@ def record_of(run: Any) -> RunRecord:
 
 def state_of(run: Any) -> RunState:
     """The run's state. W&B lets no client say `crashed`, so close_stale says it by the error."""
-    if run.summary_metrics.get(ERROR_KEY) == STALE_ERROR and run.state != "running":
-        return "crashed"
+    stale: tuple[RunState, ...] = ("crashed", "interrupted")
+    for state in stale:
+        if run.summary_metrics.get(ERROR_KEY) == STALE_ERRORS[state] and run.state != "running":
+            return state
     return _STATES.get(run.state, "crashed")
 
 

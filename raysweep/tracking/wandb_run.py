@@ -14,7 +14,7 @@ from raysweep.tracking.names import check_artifact_name
 from raysweep.tracking.pictures import from_png, to_pillow
 from raysweep.tracking.port import (
     METADATA_FILE,
-    STALE_ERROR,
+    STALE_ERRORS,
     ArtifactDraft,
     ArtifactVersion,
     Image,
@@ -36,11 +36,13 @@ class WandbRun:
     that waits for the server to have them, other than to finish the run.
     """
 
-    def __init__(self, project: Project, run: wandb.Run) -> None:
+    def __init__(self, project: Project, run: wandb.Run, sent: int = -1) -> None:
+        """`sent`: the step up to which the server has the rows that an earlier process logged."""
         self.id: str = run.id
         self.url: str | None = run.url
         self._project = project
         self._run = run
+        self._sent = sent
         self._finished = False
         self._row_is_open = False
         self._summary: dict[str, Json] = {}
@@ -122,13 +124,15 @@ class WandbRun:
                 # summary to its values when it ends: what was summarized comes after that.
                 self._run.log({}, commit=True)
                 self._run.summary.update(self._summary)
-            if state == "crashed" or error is not None:
-                self._run.summary[wandb_read.ERROR_KEY] = error or STALE_ERROR
+            if said := error or STALE_ERRORS.get(state):
+                self._run.summary[wandb_read.ERROR_KEY] = said
             open_runs.pop(self.id, None)
             self._run.finish(exit_code=0 if state == "finished" else 1)
 
     def _log(self, values: dict[str, Any], step: int) -> None:
         self._must_be_open()
+        if step <= self._sent:
+            return
         with self._project.explained("log"):
             self._run.log(values, step=step)
             self._row_is_open = True

@@ -17,13 +17,14 @@ from raysweep.tracking.folder import fresh_folder
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_alias, check_artifact_name, check_run_id
 from raysweep.tracking.port import (
-    STALE_ERROR,
+    STALE_ERRORS,
     ArtifactVersion,
     Image,
     Json,
     Lineage,
     RunRecord,
     RunSpec,
+    StaleState,
 )
 from raysweep.tracking.wandb_project import Project
 from raysweep.tracking.wandb_run import WandbRun, open_runs
@@ -60,8 +61,8 @@ class WandbTracker:
         does not answer, and one that refuses the key."""
         return self._project.url
 
-    def start_run(self, spec: RunSpec) -> WandbRun:
-        """See Tracker."""
+    def start_run(self, spec: RunSpec, after: int | None = None) -> WandbRun:
+        """See Tracker. W&B drops no row, so those that it has are not sent again."""
         check_run_id(spec.id)
         with self._project.explained(f"start run {spec.id}"):
             if left_open := open_runs.pop(spec.id, None):
@@ -89,7 +90,8 @@ class WandbTracker:
             if run.resumed:
                 run.summary[wandb_read.ERROR_KEY] = None
                 self._project.run(spec.id).summary.update({wandb_read.ERROR_KEY: None})  # at once
-        return WandbRun(self._project, run)
+        last = self.last_step(spec.id) if run.resumed and after is not None else -1
+        return WandbRun(self._project, run, sent=last)
 
     def artifact(self, ref: str) -> ArtifactVersion:
         """See Tracker."""
@@ -171,11 +173,11 @@ class WandbTracker:
         with self._project.explained(f"read lineage of {ref}"):
             return lineage.walk(wandb_read.WandbGraph(self._project), focus)
 
-    def close_stale(self, group: str) -> list[str]:
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """See Tracker."""
         stale = [run for run in self._project.runs(group) if run.state == "running"]
         for run in stale:
-            self._close(run)
+            self._close(run, state)
         return [run.id for run in stale]
 
     def find_run(self, run_id: str) -> RunRecord | None:
@@ -196,19 +198,19 @@ class WandbTracker:
         with self._project.explained(f"read history of run {run_id}"):
             return wandb_read.keys_by_step(run)
 
-    def close_run(self, run_id: str) -> str | None:
+    def close_run(self, run_id: str, state: StaleState) -> str | None:
         """As `close_stale`, of one run: where W&B shows it, or None if it has no such run."""
         run = self._project.find_run(run_id)
         if run is None:
             return None
         if run.state == "running":
-            self._close(run)
+            self._close(run, state)
         url: str = run.url
         return url
 
-    def _close(self, run: Any) -> None:
+    def _close(self, run: Any, state: StaleState) -> None:
         with self._project.explained(f"close run {run.id}"):
-            run.summary.update({wandb_read.ERROR_KEY: STALE_ERROR})
+            run.summary.update({wandb_read.ERROR_KEY: STALE_ERRORS[state]})
             run.update_state("failed")
 
     def close(self) -> None:

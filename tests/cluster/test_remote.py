@@ -44,7 +44,7 @@ def test_a_lost_interrupt_ends_the_wait(two_cpus: None) -> None:
 def test_the_writer_never_imports_torch(two_cpus: None, tmp_path: Path) -> None:
     """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is a class of torch's."""
     (tmp_path / "a.bin").write_bytes(b"weights")
-    store = RemoteStore.start(tmp_path / "store", "p")
+    store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     run = TrackioTracker(store).start_run(RunSpec("r", "r", "train", "g", {}))
     metadata = {"torch": torch.__version__}
     files = {"a.bin": tmp_path / "a.bin"}

@@ -48,7 +48,7 @@ def trackio_actor(root: Path) -> Iterator[Tracker]:
     """The store as a sweep has it: behind a Ray actor, here in Ray's local mode."""
     if not HAS_LOCAL_MODE:
         pytest.skip("this Ray has no local mode; tests/cluster has the actor in its own process")
-    yield TrackioTracker(_ray_in_this_process().start(root, PROJECT))
+    yield TrackioTracker(_ray_in_this_process().start(root, PROJECT, root.with_name("checkpoints")))
 
 
 @contextmanager
@@ -171,9 +171,9 @@ def store(root: Path) -> TrackioStore:
 def start(tracker: Tracker) -> Callable[..., Run]:
     """Start a run: `start("id")`, and any field of RunSpec by name."""
 
-    def start_run(run_id: str, **fields: Any) -> Run:
+    def start_run(run_id: str, after: int | None = None, **fields: Any) -> Run:
         spec = {"name": run_id, "job_type": "train", "group": "sweep", **fields}
-        return tracker.start_run(RunSpec(id=run_id, **spec))
+        return tracker.start_run(RunSpec(id=run_id, **spec), after)
 
     return start_run
 

@@ -10,7 +10,7 @@ import pytest
 
 from raysweep.errors import TrackingError
 from raysweep.tracking import Image, RunSpec
-from raysweep.tracking.port import STALE_ERROR
+from raysweep.tracking.port import STALE_ERRORS
 
 
 def test_a_run_that_never_logs_keeps_all_that_it_was_started_with(tracker):
@@ -184,12 +184,32 @@ def test_close_stale_marks_only_the_groups_running_runs(tracker, start):
     start("other", group="two")
     assert tracker.close_stale("one") == ["lost"]
     record = tracker.run("lost")
-    assert (record.state, record.error) == ("crashed", STALE_ERROR)
+    assert (record.state, record.error) == ("crashed", STALE_ERRORS["crashed"])
     assert tracker.run("done").state == "finished"
     assert tracker.run("other").state == "running"
     assert tracker.close_stale("one") == []
     start("lost", group="one").finish()
     assert (tracker.run("lost").state, tracker.run("lost").error) == ("finished", None)
+
+
+def test_an_interrupted_sweeps_runs_say_so(tracker, start):
+    start("cut")
+    assert tracker.close_stale("sweep", "interrupted") == ["cut"]
+    record = tracker.run("cut")
+    assert (record.state, record.error) == ("interrupted", STALE_ERRORS["interrupted"])
+
+
+def test_a_run_that_goes_on_from_a_checkpoint_has_no_row_twice(tracker, start):
+    run = start("t1")
+    for step in (1, 2, 3):
+        run.log({"loss": 1 / step}, step=step)
+    run.finish("failed", "worker died")
+    again = start("t1", after=1)
+    for step in (2, 3, 4):
+        again.log({"loss": 1 / step}, step=step)
+    again.finish()
+    rows = [(row["step"], row["loss"]) for row in tracker.history("t1")]
+    assert rows == [(step, 1 / step) for step in (1, 2, 3, 4)]
 
 
 def test_a_run_id_that_no_folder_could_have_is_refused(start):

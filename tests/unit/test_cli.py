@@ -416,7 +416,7 @@ def test_the_package_offers_its_names_without_importing_ray() -> None:
     show = f"""
 import sys, raysweep
 assert raysweep.__version__ == {__version__!r}
-assert set(raysweep.__all__) == {{"SweepResult", "__version__", "run_sweep"}}
+assert set(raysweep.__all__) == {{"SweepResult", "__version__", "resume_sweep", "run_sweep"}}
 print(sorted({LIGHT!r} & sys.modules.keys()))
 raysweep.SweepResult
 assert not {{"ray", "torch"}} & sys.modules.keys()

@@ -8,6 +8,7 @@ from typing import Any
 
 from raysweep.config import Config, apply
 from raysweep.pipeline import stages
+from raysweep.pipeline.checkpoints import CheckpointFolder
 from raysweep.pipeline.context import TrialContext
 from raysweep.pipeline.stages import StageOutcome, SweepIdentity
 from raysweep.pipeline.trial import TrialSession
@@ -65,6 +66,7 @@ class Workshop:
             goal=metric.goal,
             threads=1,
             gpus=0,
+            checkpoints=CheckpointFolder(self.inputs.with_name("checkpoints")),
         )
         return replace(context, **changes)
 

@@ -164,8 +164,11 @@ def test_what_one_owns_runs_every_time_and_gives_one_version_for_the_same_bytes(
     assert [len(tracker.runs(name)) for name in ("one", "two", "three")] == [1, 1, 1]
     assert tracker.artifact("steady-raw:v0").metadata["source"] == "odd_parts:steady"
     config = config_of("data", "steady", value=1.0)
+    another = SweepIdentity("another", "another")
     assert not stages.preprocess(tracker, sweep, config, first.artifact).cached
-    assert stages.preprocess(tracker, sweep, config, again.artifact).cached
+    assert stages.preprocess(tracker, another, config, again.artifact).cached
+    resumed = stages.preprocess(tracker, sweep, config, again.artifact)
+    assert not resumed.cached, "an earlier process of the very sweep made it"
 
 
 def test_a_failed_stage_is_a_failed_run_that_says_why(tmp_path: Path, sweep: SweepIdentity) -> None:

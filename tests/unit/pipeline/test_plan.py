@@ -74,9 +74,9 @@ def test_what_the_plan_promises_is_what_the_stages_do(
 ) -> None:
     data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 50}
     tracker = open_store(storage / "tracker")
-    for _ in range(2):
+    for identity in (sweep, SweepIdentity("another", "another")):
         planned = [ref for *_, ref in refs(plan_of(data=data))]
-        outcomes = run_stages(tracker, sweep, digits_config(data=data))
+        outcomes = run_stages(tracker, identity, digits_config(data=data))
         assert planned == [o.artifact.ref if o.cached else None for o in outcomes]
     assert planned == ["mnist-raw:v0", "mnist-preprocess:v0", "convnet:v0"]
 

@@ -150,7 +150,8 @@ def test_a_trial_that_is_behind_goes_on_from_the_others_checkpoint(
     before = bad.step()
     assert bad.best is not None
     assert bad.best.as_metrics() == before, "its best epoch stays its own"
-    assert bad.best_values["learning_rate"] == 0.001
+    assert bad.report.values is not None
+    assert bad.report.values["learning_rate"] == 0.001
     trainer = bad._trainer
     assert trainer is not None
     assert all(torch.equal(weights[k], v) for k, v in trainer.model.state_dict().items())
@@ -170,8 +171,8 @@ def test_a_trial_that_is_behind_goes_on_from_the_others_checkpoint(
     assert first["values"]["learning_rate"] == pytest.approx(0.02, rel=0.21)
     model = tracker.artifact(cloned.logged[-1])
     assert model.metadata["clones"] == cloned.summary["clones"]
-    assert model.metadata["train"]["learning_rate"] == bad.best_values["learning_rate"]
-    assert bad.best_values["learning_rate"] != 0.001, "it was better after it had cloned"
+    assert model.metadata["train"]["learning_rate"] == bad.report.values["learning_rate"]
+    assert bad.report.values["learning_rate"] != 0.001, "it was better after it had cloned"
     edges = tracker.lineage(model.ref).to_json()["edges"]
     assert [f"artifact:{checkpoint}", f"run:{cloned.id}"] in edges
     assert [f"run:{made.id}", f"artifact:{checkpoint}"] in edges

@@ -95,7 +95,8 @@ class _Running:
         best = min(self.history) if goal == "minimize" else max(self.history)
         return {
             name: self.history[-1],
-            "training_iteration": len(self.history),
+            "trial": self.spec.name,
+            "epochs": len(self.history),
             "best": {name: best},
             "done": len(self.history) == self.epochs,
         }

@@ -1,0 +1,94 @@
+"""What is said and written when a sweep starts, and when the user stops it."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from raysweep.config import Config
+from raysweep.errors import Interrupted
+from raysweep.pipeline import space
+from raysweep.pipeline.cluster import Resources
+from raysweep.pipeline.events import Resumed, SweepStarted
+from raysweep.pipeline.job import Job
+from raysweep.pipeline.storage import Storage
+from raysweep.tracking import Choice
+from raysweep.version import __version__
+
+
+def announcement(
+    job: Job,
+    config: Config,
+    choice: Choice,
+    url: str | None,
+    resources: Resources,
+    warning: str | None = None,
+    resumed: Resumed | None = None,
+) -> SweepStarted:
+    """The first event of a sweep."""
+    return SweepStarted(
+        sweep=job.identity.name,
+        folder=job.folder.path,
+        tracker=choice.backend,
+        reason=choice.reason,
+        trials=space.trial_count(config),
+        epochs=space.longest_epochs(config),
+        concurrent=resources.concurrent,
+        cpus=resources.cpus,
+        gpus=resources.gpus,
+        metric=config.sweep.metric.name,
+        goal=config.sweep.metric.goal,
+        url=url,
+        warning=warning,
+        repeats=config.sweep.repeats,
+        may_end_early=config.sweep.may_end_early,
+        notices=config.notices,
+        resumed=resumed,
+    )
+
+
+def first_event(
+    config: Config, resources: Resources, warm_start: Sequence[str]
+) -> Mapping[str, Any]:
+    """What the journal begins with: all that whoever resumes the sweep must know of its start."""
+    return {
+        "config": config.to_dict(),
+        "modules": [str(path.parent) for path in config.own_modules()],
+        "cpus": resources.cpus,
+        "gpus": resources.gpus,
+        "warm_start": list(warm_start),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what may change a weight."""
+    own = {"raysweep": __version__, "python": platform.python_version()}
+    return own | {name: version(name) for name in ("torch", "ray", "optuna")}
+
+
+@contextmanager
+def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[None]:
+    """Raise Interrupted, with the line that resumes the sweep, in a KeyboardInterrupt's place."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not (storage.root / name / "journal.jsonl").exists():
+            raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
+        raise Interrupted(
+            f"interrupted: {name} has no best yet; what it did is kept, and this goes on: "
+            f"{resume_command(storage, name, address)}"
+        ) from None
+
+
+def resume_command(storage: Storage, name: str, address: str | None = None) -> str:
+    """What to type to go on with the sweep, from this folder."""
+    usual = storage.shown == str(Path(Config().storage).resolve())
+    where = "" if usual else f" --storage {shlex.quote(storage.shown)}"
+    join = f" --address {shlex.quote(address)}" if address else ""
+    return f"python -m raysweep resume {name}{where}{join}"

@@ -1,0 +1,188 @@
+"""Driving a sweep to its end: stages, trials, selection, report. Only here is the order known.
+
+A new sweep has no past. One that is resumed has, and what its past says is done is not done again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from raysweep.config import Config
+from raysweep.errors import WorkerDied
+from raysweep.pipeline import space, stages
+from raysweep.pipeline.budget import Budget
+from raysweep.pipeline.cluster import Resources
+from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
+from raysweep.pipeline.evaluator import Evaluator, Report, data_of
+from raysweep.pipeline.events import Evaluating, Observer, StageFinished
+from raysweep.pipeline.job import Job
+from raysweep.pipeline.links import links, unsent
+from raysweep.pipeline.models import log_lacking_models
+from raysweep.pipeline.population import SharedPopulation
+from raysweep.pipeline.progress import Progress
+from raysweep.pipeline.remote import as_actor, as_task, on_this_node, wait_for
+from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
+from raysweep.pipeline.stages import StageOutcome
+from raysweep.pipeline.tuning import run_trials
+from raysweep.pipeline.versions import FixedVersions, SweptVersions, TrialVersions
+from raysweep.pipeline.warm_start import Earlier
+from raysweep.pipeline.winner import choose_winner
+from raysweep.tracking import ArtifactVersion, Tracker
+from raysweep.tracking.folder import detach
+
+STAGE_RETRIES = 3
+"""How often a stage or the evaluation is started again where its process died. One that raises is
+not: it says why."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How this process drives the sweep."""
+
+    resources: Resources
+    observer: Observer
+    verbose: bool
+    earlier: Earlier
+
+
+def drive(job: Job, config: Config, how: Drive) -> SweepResult:
+    """From where the sweep stands to its end; the result is written last."""
+    outcomes, versions = _run_stages(job, config, how.observer)
+    context = _context(job, config, versions, how.resources)
+    progress = Progress(config, how.observer, job.journal, job.checkpoints.forget)
+    budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
+    warm = how.earlier.read(config, job.tracker, _data_of_all(outcomes))
+    if warm is not None:
+        how.observer(warm.told)
+    known = () if warm is None else warm.trials
+    run_trials(context, how.resources, progress, budget, job, known, verbose=how.verbose)
+    log_lacking_models(context, how.resources, progress)
+    if isinstance(versions, SweptVersions):
+        told, outcomes = len(outcomes), versions.outcomes()
+        for each in outcomes[told:]:
+            how.observer(StageFinished(each.stage, each.artifact.ref, each.cached))
+    best = choose_winner(job.tracker, job.identity, config, progress)
+    how.observer(Evaluating(best.trial, best.artifact))
+    report = _evaluate(context, how.resources, best.artifact)
+    shutil.rmtree(job.folder.best, ignore_errors=True)  # of a process that died here
+    model = job.tracker.download(best.artifact, job.folder.best)
+    detach(job.folder.best)
+    job.tracker.close_stale(job.identity.name)
+    result = SweepResult(
+        sweep=job.identity.name,
+        project=config.tracking.project,
+        tracker=job.tracker.backend,
+        artifacts={**_raw_of(job.tracker, model), **model.metadata["used"]},
+        cached_stages=_cached(outcomes),
+        trials=TrialCounts.of(progress.trials),
+        best=best,
+        test=Scores(report.scores),
+        wall_s=job.journal.elapsed_s,
+        folder=job.folder.path,
+        model_path=job.folder.best / TRAINED_MODEL,
+        promotion=report.reason,
+        metric=config.sweep.metric.name,
+        goal=config.sweep.metric.goal,
+        links=links(job.tracker, job.identity, best.trial),
+        unsent=unsent(job.tracker, job.identity),
+        rows=tuple(progress.trials),
+        ended_by=budget.ended_by,
+        repeats=config.sweep.repeats,
+        warm_start=None if warm is None else warm.told,
+    )
+    job.folder.write_result(result.to_json())
+    shutil.rmtree(job.folder.checkpoints, ignore_errors=True)
+    return result
+
+
+def _elapsed(job: Job) -> Callable[[], float]:
+    journal = job.journal
+    return lambda: journal.elapsed_s
+
+
+def _context(
+    job: Job, config: Config, versions: FixedVersions | SweptVersions, resources: Resources
+) -> TrialContext:
+    pbt = config.sweep.pbt
+    return TrialContext(
+        sweep=job.identity,
+        tracker=job.tracker,
+        config=config,
+        versions=versions,
+        inputs=job.folder.inputs,
+        metric=config.sweep.metric.name,
+        goal=config.sweep.metric.goal,
+        threads=resources.threads,
+        gpus=resources.gpus,
+        checkpoints=job.checkpoints,
+        population=None if pbt is None else SharedPopulation(config, job.past.members()),
+    )
+
+
+def _run_stages(
+    job: Job, config: Config, observer: Observer
+) -> tuple[list[StageOutcome], FixedVersions | SweptVersions]:
+    """Load, preprocess, initialize: Ray tasks, each run once; a swept one when a trial asks.
+
+    One after the other they share a process, and `import torch`, which is most of what they take.
+    """
+    tracker, sweep, done = job.tracker, job.identity, job.past.stages()
+    outcomes: list[StageOutcome] = []
+
+    def run(stage: str, task: Any, *arguments: Any) -> None:
+        if space.sweeps(stage, config):
+            return
+        if stage in done:
+            ref, cached = done[stage]["ref"], done[stage]["cached"]
+            outcome = StageOutcome(stage, tracker.artifact(ref), cached=cached)
+        else:
+            outcome = wait_for(task.remote(tracker, sweep, *arguments))
+            job.journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
+        observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
+        outcomes.append(outcome)
+
+    run("load", _task(stages.load, **on_this_node()), config)
+    if outcomes:
+        run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
+    run("initialize", _task(stages.initialize), config)
+    if len(outcomes) == len(space.DEPENDS):
+        _, data, model = (outcome.artifact for outcome in outcomes)
+        return outcomes, FixedVersions(TrialVersions(data, model))
+    return outcomes, SweptVersions(tracker, sweep, config, outcomes)
+
+
+def _data_of_all(outcomes: list[StageOutcome]) -> str | None:
+    """The data that every trial uses, `name:vK`; None where it is swept."""
+    return next((each.artifact.ref for each in outcomes if each.stage == "preprocess"), None)
+
+
+def _raw_of(tracker: Tracker, model: ArtifactVersion) -> dict[str, str]:
+    """The raw data that a model's data was made of."""
+    name, _, version = str(tracker.artifact(data_of(model)).metadata["raw"]).partition(":")
+    return {name: version}
+
+
+def _task(stage: Callable[..., Any], **options: Any) -> Any:
+    return as_task(stage, num_cpus=1, max_retries=STAGE_RETRIES, **options)
+
+
+def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:
+    """Scored by an actor. Where its process dies another does it all again, as the same run."""
+    actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
+    for _ in range(STAGE_RETRIES):
+        with suppress(WorkerDied):
+            report: Report = wait_for(actor.remote(context).report.remote(model))
+            return report
+    last: Report = wait_for(actor.remote(context).report.remote(model))
+    return last
+
+
+def _cached(outcomes: list[StageOutcome]) -> tuple[str, ...]:
+    """A stage counts as reused when none of its versions had to be made."""
+    names = list(dict.fromkeys(outcome.stage for outcome in outcomes))
+    return tuple(n for n in names if all(o.cached for o in outcomes if o.stage == n))

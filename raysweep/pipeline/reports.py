@@ -1,0 +1,30 @@
+"""What a trial tells its sweep's driver at the end of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """Plain values, so that a checkpoint and the journal keep it as it is.
+
+    `epochs` trained so far; `examples` seen by then; the epoch's metrics, and those of the best
+    one so far; whether it was the `last`. In a population also the values of the best epoch, whom
+    the trial goes on from as of now (`cloned`), and what it offered the others (`member`).
+    """
+
+    epochs: int
+    examples: int
+    metrics: Mapping[str, float]
+    best: Mapping[str, float] | None
+    last: bool
+    values: Mapping[str, Any] | None = None
+    cloned: Mapping[str, Any] | None = None
+    member: Mapping[str, Any] | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """`EpochReport(**plain)` is the same again."""
+        return asdict(self)

@@ -1,0 +1,170 @@
+"""Going on with a sweep whose driver is gone: killed, interrupted, or lost with its machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from raysweep.config import Config, DataTarget, look_in
+from raysweep.config.yaml import read_mapping
+from raysweep.errors import CheckpointLost, UserError
+from raysweep.ml import files
+from raysweep.pipeline import cluster, signals, space, stages
+from raysweep.pipeline.announce import announcement, interruptible, versions
+from raysweep.pipeline.checkpoints import CheckpointFolder
+from raysweep.pipeline.claim import taken_up
+from raysweep.pipeline.drive import Drive, drive
+from raysweep.pipeline.events import Observer, Resumed, silent
+from raysweep.pipeline.job import job_again
+from raysweep.pipeline.journal import read_journal
+from raysweep.pipeline.open_storage import open_storage
+from raysweep.pipeline.past import Past
+from raysweep.pipeline.reading import StoredSweep
+from raysweep.pipeline.result import SweepResult
+from raysweep.pipeline.storage import Storage, SweepFolder
+from raysweep.pipeline.trainable import TrialSpec
+from raysweep.pipeline.warm_start import Earlier
+from raysweep.tracking import Choice, Tracker, connect
+
+
+def resume_sweep(
+    name: str | None = None,
+    *,
+    storage: str | Path | None = None,
+    address: str | None = None,
+    local_mode: bool = False,
+    verbose: bool = False,
+    observer: Observer = silent,
+) -> SweepResult:
+    """Go on with the named sweep, or the latest: what `python -m raysweep resume` calls.
+
+    Trials that had ended are not run again; those under way go on from their last checkpoint, as
+    the same runs; the rest of the sweep follows as if nothing had happened. The other arguments are
+    those of `run_sweep`.
+
+    Raises UserError where there is nothing to go on with (no such sweep, it has ended, or another
+    process drives it), and where what it goes on from is not what it was: its config, its data, a
+    checkpoint. Then nothing has been changed. Else raises as `run_sweep`.
+    """
+    with open_storage(storage or Config().storage, f"resume {name or ''}".strip()) as place:
+        return _resume_in(place, name, address, local_mode, verbose, observer).at(place)
+
+
+def _resume_in(
+    storage: Storage,
+    name: str | None,
+    address: str | None,
+    local_mode: bool,
+    verbose: bool,
+    observer: Observer,
+) -> SweepResult:
+    """Go on in a folder of this machine."""
+    started = time.monotonic()
+    stored = StoredSweep.find(storage, name)
+    folder, place = stored.folder, stored.storage
+    with taken_up(folder), interruptible(place, stored.record.name, address):
+        if folder.result() is not None:
+            raise UserError(f"{stored.record.name}: has ended; see `python -m raysweep best`")
+        past = Past(read_journal(folder.journal))
+        config = _config(folder, past)
+        _check_checkpoints(folder, past)
+        record, tracking = stored.record, config.tracking
+        url = connect(tracking.project, tracking.entity) if record.tracker == "wandb" else None
+        ray_there = cluster.connect(
+            address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
+        )
+        with signals.watched(), ray_there:
+            resources = cluster.resources(_as_before(config, past), space.trial_count(config))
+            with job_again(folder, place, config, past, started) as this:
+                _check_data(config, past, this.tracker)
+                this.journal.write("resumed", versions=versions())
+                choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
+                said = _resumed(past)
+                observer(announcement(this, config, choice, url, resources, resumed=said))
+                earlier = Earlier(place, tuple(past.started["warm_start"]))
+                return drive(this, config, Drive(resources, observer, verbose, earlier))
+
+
+def _config(folder: SweepFolder, past: Past) -> Config:
+    """The sweep's. Raises UserError where the copy beside its journal says something else now."""
+    if not past.events:
+        raise UserError(
+            f"{folder.path}: the sweep was stopped before it had started, so there is nothing to "
+            "go on with; remove the folder and run it again"
+        )
+    then: Mapping[str, Any] = past.started["config"]
+    changes = list(_differences(then, read_mapping(folder.config)))
+    if changes:
+        raise UserError(
+            f"{folder.config}: the config is not the one that the sweep was started with "
+            f"({'; '.join(changes)}); put it back, or start a new sweep"
+        )
+    for path in past.started["modules"]:
+        look_in(Path(path))
+    look_in(Path.cwd())
+    return Config.from_dict(then)
+
+
+def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
+    """`train.epochs: 3, now 5`, for each value that differs."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*then, *now]):
+            yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
+    elif then != now:
+        yield f"{where}: {then}, now {now}"
+
+
+def _check_checkpoints(folder: SweepFolder, past: Past) -> None:
+    """Raise UserError where one is lacking, or damaged, that a trial goes on from."""
+    kept = CheckpointFolder(folder.checkpoints)
+    for index, told in past.epochs_told().items():
+        name = TrialSpec(index, {}).name
+        found = kept.find(name)
+        if told and (found is None or found.epochs < told):
+            there = f"there is one after {found.epochs}" if found else "there is none"
+            raise UserError(
+                f"{kept.folder}: no checkpoint of {name} after {told} epochs ({there}); put the "
+                "files back, or start a new sweep"
+            )
+        if found is not None:
+            try:
+                found.read()
+            except CheckpointLost as error:
+                raise UserError(str(error)) from None
+
+
+def _check_data(config: Config, past: Past, tracker: Tracker) -> None:
+    """Raise UserError where the data's files are others now. Where there are none, the tracker has
+    what was made of them."""
+    made = past.stages().get("load")
+    if made is None or isinstance(config.data, DataTarget):
+        return
+    data, root = config.data, config.data.resolved_root()
+    if files.dataset_state(data.dataset, root) != "present":
+        return
+    now = stages.load_stage(data.dataset, root, data.train_size).fingerprint
+    then = tracker.artifact(made["ref"]).metadata["fingerprint"]
+    if now != then:
+        raise UserError(
+            f"{root}: the files of {data.dataset} are not those that {made['ref']} was made of "
+            f"(fingerprint {then[:12]}, now {now[:12]}); put them back, or start a new sweep"
+        )
+
+
+def _as_before(config: Config, past: Past) -> Config:
+    """With what a trial had then: another number of threads would give other weights."""
+    cpus, gpus = past.started["cpus"], past.started["gpus"]
+    fixed = config.resources.model_copy(update={"cpus": cpus, "gpus": gpus})
+    return config.model_copy(update={"resources": fixed})
+
+
+def _resumed(past: Past) -> Resumed:
+    then, now = past.started["versions"], versions()
+    changed = [f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]]
+    return Resumed(
+        ended=len({event["index"] for event in past.of("ended")}),
+        under_way=len(past.epochs_told()),
+        changed=tuple(changed),
+    )

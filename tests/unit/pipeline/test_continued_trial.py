@@ -1,0 +1,164 @@
+"""A trial whose process died: another goes on, as the same run, and nothing is told twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pipeline_workshop import Workshop
+
+from raysweep.config import Config, apply
+from raysweep.errors import CheckpointLost
+from raysweep.ml.weights import load_weights
+from raysweep.pipeline.population import Population
+from raysweep.pipeline.trial import TrialSession
+
+EPOCHS = 3
+
+
+def continued(workshop: Workshop, config: Config, told: int | None, **changes: Any) -> TrialSession:
+    """The trial's next process, which knows that so many epochs were told."""
+    values = {key: each.at(0) for key, each in config.sweep.space().items()}
+    context = workshop.context(config, **changes)
+    return TrialSession(context, apply(config, values), "trial-0000", told=told)
+
+
+def model_of(workshop: Workshop, name: str, folder: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    run = workshop.tracker.run(workshop.sweep.run_id(name))
+    models = [ref for ref in run.logged if ref.startswith("trained-model")]
+    assert len(models) == 1, "one model a trial, however many processes it took"
+    version = workshop.tracker.download(models[0], folder)
+    return load_weights(folder / "trained_model.pth"), version.metadata
+
+
+def assert_as_undisturbed(workshop: Workshop, config: Config, folder: Path, **changes: Any) -> None:
+    """The trial's model and history are those of one that nothing happened to."""
+    workshop.trained(config, "trial-0001", **changes)
+    (weights, metadata), (expected, theirs) = (
+        model_of(workshop, name, folder / name) for name in ("trial-0000", "trial-0001")
+    )
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in weights)
+    assert metadata["metrics"] == theirs["metrics"]
+    run, other = (workshop.tracker.run(workshop.sweep.run_id(f"trial-000{i}")) for i in (0, 1))
+    assert (run.state, run.error) == ("finished", None)
+    assert workshop.tracker.history(run.id) == workshop.tracker.history(other.id)
+    assert rows(workshop, run.id) == rows(workshop, other.id), "and no row is there twice"
+
+
+def rows(workshop: Workshop, run_id: str) -> int:
+    return len(workshop.tracker.store.rows(run_id))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("trained", [1, 2, EPOCHS])
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_what_could_not_be_told_is_told_and_the_rest_trained(
+    workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path, trained: int, lost: int
+) -> None:
+    """`lost` epochs of those `trained` were not heard of; by a snapshot elsewhere, even several."""
+    if lost > trained:
+        pytest.skip("cannot lose more than there is")
+    config = make_config(train={"schedule": "one-cycle", "epochs": EPOCHS})
+    first = workshop.session(config)
+    told = [first.step() for _ in range(trained)][: trained - lost]
+    second = continued(workshop, config, told=len(told))
+    while len(told) < EPOCHS:
+        told.append(second.step())
+        assert second.report.epochs == len(told)
+    if not lost and trained == EPOCHS:
+        second.close_again()
+    assert second.done
+    assert [metrics["epoch"] for metrics in told] == list(range(EPOCHS))
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_one_that_died_in_an_epoch_drops_the_rows_of_it(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    first = workshop.session(config)
+    first.step()
+    run, trainer = first._open()
+    loss = next(iter(trainer.epoch()))
+    run.log({"epoch": 1, "train/loss": loss.loss}, step=loss.examples)  # type: ignore[union-attr]
+    second = continued(workshop, config, told=1)
+    while not second.done:
+        second.step()
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_one_that_died_in_its_first_epoch_starts_again(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    workshop.session(config)._open()
+    second = continued(workshop, config, told=0)
+    while not second.done:
+        second.step()
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_one_that_was_stopped_and_died_logs_its_model_yet(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    first = workshop.session(config)
+    first.step()
+    weights = first._best.weights
+    continued(workshop, config, told=1).close_again()
+    logged, metadata = model_of(workshop, "trial-0000", tmp_path / "model")
+    assert all(torch.equal(logged[name], weights[name]) for name in weights)
+    assert metadata["stopped"] is True
+
+
+def test_the_best_epoch_is_kept(workshop: Workshop, config: Config, tmp_path: Path) -> None:
+    """The loss falls, so that of its highest the first epoch is the best."""
+    worst = {"metric": "validation/loss", "goal": "maximize"}
+    workshop.session(config, **worst).step()
+    second = continued(workshop, config, told=1, **worst)
+    while not second.done:
+        second.step()
+    assert model_of(workshop, "trial-0000", tmp_path / "one")[1]["metrics"]["epoch"] == 0
+    assert_as_undisturbed(workshop, config, tmp_path, **worst)
+
+
+def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..., Config]) -> None:
+    rates = {"learning_rate": {"distribution": "uniform", "min": 0.001, "max": 0.1}}
+    pbt = {"quantile": 0.5, "resample_probability": 0}
+    sweep = {"method": "random", "run_cap": 2, "parameters": rates, "pbt": pbt}
+    config = make_config(sweep=sweep, train={"schedule": "none"})
+    population = Population(config)
+
+    def session(index: int, rate: float, told: int | None = None) -> TrialSession:
+        context = workshop.context(config, population=population)
+        given = apply(config, {"learning_rate": rate})
+        return TrialSession(context, given, f"trial-000{index}", told=told)
+
+    good, bad = session(0, 0.02), session(1, 0.001)
+    good.step()
+    bad.step()
+    assert bad.report.cloned is not None
+    undisturbed = bad.step()
+    again = session(1, 0.001, told=1)
+    assert again.step() == undisturbed, "with the values and the weights that it had taken over"
+    assert again._clones[0]["parent"] == "trial-0000"
+
+
+def _only(workshop: Workshop, trial: str) -> Path:
+    (path,) = workshop.inputs.with_name("checkpoints").glob(f"{trial}-*")
+    return path
+
+
+def test_a_checkpoint_that_is_gone_or_damaged_fails_the_trial_and_names_it(
+    workshop: Workshop, config: Config
+) -> None:
+    workshop.session(config).step()
+    path = _only(workshop, "trial-0000")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(CheckpointLost, match=str(path)):
+        continued(workshop, config, told=1).step()
+    assert workshop.tracker.run(workshop.sweep.run_id("trial-0000")).state == "failed"
+    path.unlink()
+    with pytest.raises(CheckpointLost, match="trial-0000: its checkpoint after 1 epochs is gone"):
+        continued(workshop, config, told=1).step()
