@@ -23,6 +23,7 @@ from raysweep.pipeline.storage import TRACKER_FOLDER
 from raysweep.pipeline.working_copy import JOURNAL, MARK, WorkingCopy
 
 _SCRATCH = ".push"
+_LOOKS = 100
 _FIRST_TO_LAST = (JOURNAL, "sweep.json")  # of a sweep's small files; others come before these
 
 Signature = Mapping[str, tuple[int, int]]
@@ -101,15 +102,26 @@ class Replica:
         return taken
 
     def _take_checkpoints(self, taken: _Snapshot, scratch: Path) -> None:
-        for path in self._root.glob("*/checkpoints/*"):
+        """Look until none goes away between the look and the link: the one in its place was then
+        not seen. A driver writes one a second at the most, and a look takes a millisecond."""
+        for _ in range(_LOOKS):
+            if self._link_checkpoints(taken, scratch):
+                return
+        raise OSError(f"{self._root}: checkpoints come and go too quickly to be copied")
+
+    def _link_checkpoints(self, taken: _Snapshot, scratch: Path) -> bool:
+        for path in sorted(self._root.glob("*/checkpoints/*")):
             name = path.relative_to(self._root).as_posix()
             if path.name.startswith(".") or name in taken.checkpoints:
                 continue
             link = scratch / name
             link.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # a newer one has taken its place
+            try:
                 os.link(path, link)
-                taken.checkpoints[name] = link
+            except FileNotFoundError:
+                return False
+            taken.checkpoints[name] = link
+        return True
 
     def _take_databases(self, taken: _Snapshot, scratch: Path) -> None:
         for path in (self._root / TRACKER_FOLDER).glob("*.db"):

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -104,24 +103,29 @@ def test_the_next_sweep_on_another_machine_reuses_the_stages(
     assert left_on(other) == []
 
 
-def test_an_interrupted_sweep_is_there_too(
-    other: dict[str, str], tmp_path: Path, s3: S3Server
+def test_an_interrupted_sweep_goes_on_on_another_machine(
+    machine: Callable[[str], dict[str, str]], swept: Swept, tmp_path: Path, s3: S3Server
 ) -> None:
-    config = configured(tmp_path, 200)
-    with start(*run(config, "stopped"), cwd=tmp_path, new_session=True, **other) as process:
+    here, there = swept.env, machine("third")
+    config = configured(tmp_path, 12)
+    with start(*run(config, "stopped"), cwd=tmp_path, new_session=True, **here) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "epoch 2/" in line:
+            if "epoch 3/" in line:
                 break
         os.killpg(process.pid, signal.SIGINT)
         _, rest = process.communicate(timeout=120)
     assert process.returncode == 130, rest
-    assert "interrupted" in rest.splitlines()[-1]
-    assert {"stopped/sweep.json", "stopped/config.yaml"} <= s3.keys(PREFIX)
-    assert "driver.json" not in s3.keys(PREFIX)
-    lineage: dict[str, Any] = raysweep(
-        "lineage", "digits-preprocess:latest", "--storage", URI, "--json", **other
-    )
-    states = {n["name"]: n.get("state") for n in lineage["nodes"] if n["kind"] == "run"}
-    assert states["trial-0000-stopped"] != "running"
-    assert left_on(other) == []
+    assert f"resume stopped --storage {URI}" in rest.splitlines()[-1]
+    keys = s3.keys(PREFIX)
+    assert {"stopped/journal.jsonl", "stopped/config.yaml", "stopped/sweep.json"} <= keys
+    assert "driver.json" not in keys
+    assert left_on(here) == []
+    again = call("resume", "stopped", "--storage", URI, "--local-mode", cwd=tmp_path, **there)
+    assert again.returncode == 0, again.stderr
+    assert "epoch 1/12" not in again.stderr, "it went on, and did not start anew"
+    assert f"model: {URI}/stopped/best/trained_model.pth" in again.stderr
+    keys = s3.keys(PREFIX)
+    assert "stopped/result.json" in keys
+    assert not [key for key in keys if "/checkpoints/" in key]
+    assert left_on(there) == []
