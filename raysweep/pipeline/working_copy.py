@@ -133,9 +133,9 @@ def _all_is_at(store: ObjectStore, root: Path) -> bool:
     for record in root.glob("*/sweep.json"):
         sweep = record.parent
         result, journal = sweep / "result.json", sweep / JOURNAL
-        if f"{sweep.name}/sweep.json" not in there:
-            return False
-        if result.exists() and f"{sweep.name}/result.json" not in there:
+        if f"{sweep.name}/result.json" in there:  # whoever went on with it came to its end
+            continue
+        if result.exists() or f"{sweep.name}/sweep.json" not in there:
             return False
         if journal.exists():
             known = store.read(f"{sweep.name}/{JOURNAL}") or b""

@@ -222,3 +222,19 @@ def test_what_was_pulled_by_half_does_not_stay(
         raise AssertionError("opened")
     assert copies(tmp_path) == []
     assert "driver.json" not in ObjectStore.open(uri).list()
+
+
+def test_a_copy_of_a_sweep_that_has_ended_elsewhere_is_not_kept(uri: str, tmp_path: Path) -> None:
+    do_epochs(uri, [], 1)
+    _killed_with_an_epoch_more(uri)
+    mine = tmp_path / "cache"
+    mine.rename(tmp_path / "away")
+    with open_(uri, []) as storage:
+        storage.find("mine").write_result({})
+    shutil.rmtree(mine)
+    (tmp_path / "away").rename(mine)
+    told: list[str] = []
+    with open_(uri, told):
+        pass
+    assert copies(tmp_path) == []
+    assert told == []
