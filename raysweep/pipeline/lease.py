@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -86,17 +87,24 @@ class Lease:
             )
             self._wait_for_death(other, last)
         self._beat()
-        time.sleep(self._pace.settle_s)
-        winner, _ = _read(self._store)
+        try:
+            time.sleep(self._pace.settle_s)
+            winner, _ = _read(self._store)
+        except BaseException:  # Ctrl-C in that moment
+            self._give_back()
+            raise
         if winner is None or winner.id != self._holder.id:
             raise _refused(self._store, winner)
         self._thread.start()
 
     def release(self) -> None:
-        """Let others write. What another has taken over stays."""
+        """Let others write. Its thread does it, for a beat at most: a server may hang."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(timeout=self._pace.beat_s)
+
+    def _give_back(self) -> None:
+        """What another has taken over stays."""
         holder, _ = _read(self._store)
         if holder is not None and holder.id == self._holder.id:
             self._store.delete(LEASE)
@@ -125,6 +133,8 @@ class Lease:
                 self._beat()
             except OSError:  # the network: the next beat may come through
                 continue
+        with suppress(OSError):  # then it looks alive for a minute
+            self._give_back()
 
     def _beat(self) -> None:
         self._beats += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,8 +105,7 @@ def _held(lease: Lease, store: ObjectStore, tell: Tell) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # then it looks alive for a minute
-            lease.release()
+        lease.release()
 
 
 def _ready(copy: WorkingCopy, store: ObjectStore, storage: Storage, tell: Tell) -> Replica:

@@ -35,6 +35,7 @@ def lease(store: ObjectStore) -> Iterator[Callable[..., Lease]]:
 
 def died(lease: Lease) -> None:
     """As a killed process: no further sign of life, and nothing removed."""
+    lease._give_back = lambda: None  # type: ignore[method-assign]
     lease._ended.set()
     lease._thread.join()
 
