@@ -46,6 +46,9 @@ class ObjectStore:
         self.uri = uri
         self.moved_at = time.monotonic()
         """When bytes last went either way: a slow transfer goes on, and one that hangs does not."""
+        self.given_up = False
+        """Set, nothing is written any more: a push that hung must not end after all, when others
+        have written since."""
         self._filesystem = filesystem
         self._root = root.rstrip("/")
         self._beside = filesystem.type_name not in _PUTS_WHOLE
@@ -128,6 +131,8 @@ class ObjectStore:
                 raise
 
     def _write(self, path: str, read: Callable[[int], bytes]) -> None:
+        if self.given_up:
+            raise OSError(f"{self.uri}: was given up")
         target = self._path(path)
         place = target
         if self._beside:

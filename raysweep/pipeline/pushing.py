@@ -59,9 +59,10 @@ class Pusher:
                 self._thread.join(0.1)
                 stalled = time.monotonic() - self._store.moved_at > self._pace.stalled_s
                 if stalled or (interrupted and time.monotonic() > end):
-                    self._failure = "it took too long"
+                    self._store.given_up, self._failure = True, "it took too long"
                     break
         except KeyboardInterrupt:
+            self._store.given_up = True
             self._tell_kept("interrupted")
             raise
         if self._failure is not None:
