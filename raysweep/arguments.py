@@ -20,7 +20,10 @@ def parser() -> argparse.ArgumentParser:
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--storage", type=Path, metavar="DIR", help="where sweeps are kept (default ./runs)"
+        "--storage",
+        type=_place,
+        metavar="DIR",
+        help="where sweeps are kept: a folder, or a URI like s3://bucket/prefix (default ./runs)",
     )
     common.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -138,6 +141,11 @@ def _add_warm_start(command: argparse.ArgumentParser) -> None:
         metavar="SWEEP",
         help="earlier sweeps of the storage, whose completed trials method bayes learns from",
     )
+
+
+def _place(text: str) -> Path | str:
+    """A folder; or a URI, as it is: a Path would make one slash of two."""
+    return text if ":/" in text else Path(text)
 
 
 def _count(text: str) -> int:

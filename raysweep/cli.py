@@ -66,12 +66,12 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         more = {"name": args.name, "warm_start": args.warm_start}
         return run_sweep(config, observer=observer, **more, **on_ray)
 
-    return _watched(args, run, Path(config.storage))
+    return _watched(args, run, config.storage)
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
-    stored = _stored(args)
-    name, result = stored.record.name, stored.folder.result()
+    with _stored(args) as stored:
+        name, result = stored.record.name, stored.folder.result()
     if result is not None:
         print(f"{name} has ended already: nothing is left to do", file=sys.stderr)
         return result
@@ -85,7 +85,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _watched(
-    args: argparse.Namespace, sweep: Callable[..., SweepResult], storage: Path
+    args: argparse.Namespace, sweep: Callable[..., SweepResult], storage: Path | str
 ) -> dict[str, Any]:
     """Call `sweep`, show how it goes and what came of it, and return that as JSON."""
     from raysweep.config import Config
@@ -99,7 +99,7 @@ def _watched(
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     with LiveTable(console) if live else PlainLines(sys.stderr) as observer:
         result = sweep(observer, **on_ray)
-    usual = storage == Path(Config().storage)
+    usual = Path(storage) == Path(Config().storage)
     show_result(console, result, None if usual else storage)
     return result.to_json()
 
@@ -159,25 +159,25 @@ def _space(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
-    from raysweep.pipeline.storage import Storage
+    from raysweep.pipeline.open_storage import read_storage
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
-    storage = Storage(_storage(args))
-    sweeps = [
-        {
-            "sweep": folder.path.name,
-            "created": folder.record().created,
-            "project": folder.record().project,
-            "tracker": folder.record().tracker,
-            "result": folder.result(),
-        }
-        for folder in storage.sweeps()
-    ]
+    with read_storage(_storage(args)) as storage:
+        sweeps = [
+            {
+                "sweep": folder.path.name,
+                "created": folder.record().created,
+                "project": folder.record().project,
+                "tracker": folder.record().tracker,
+                "result": folder.result(),
+            }
+            for folder in storage.sweeps()
+        ]
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stderr), sweeps)
     elif not args.json:
-        print(f"no sweep in {storage.root}: `python -m raysweep run` starts one", file=sys.stderr)
+        print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
 
 
@@ -185,10 +185,10 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_best
 
-    stored = _stored(args)
-    result = stored.result()
-    if args.download:
-        stored.download_best(args.download)
+    with _stored(args) as stored:
+        result = stored.result()
+        if args.download:
+            stored.download_best(args.download)
     if not args.json:
         show_best(open_console(sys.stderr), stored.record.name, result, args.download)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
@@ -198,18 +198,23 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.graph import lineage_lines
 
-    lineage = _stored(args).lineage(args.artifact)
+    with _stored(args) as stored:
+        lineage = stored.lineage(args.artifact)
     if not args.json:
         print("\n".join(lineage_lines(lineage)), file=sys.stderr)
     return lineage.to_json()
 
 
 def _dashboard(args: argparse.Namespace) -> None:
+    with _stored(args, media=True) as stored:
+        _serve(args, stored)
+
+
+def _serve(args: argparse.Namespace, stored: StoredSweep) -> None:
     import webbrowser
 
     from raysweep.tracking import dashboard
 
-    stored = _stored(args)
     result = stored.folder.result()
     if stored.record.tracker != "trackio":
         raise UserError(f"{stored.record.name} is recorded in W&B; its page is there")
@@ -229,13 +234,14 @@ def _dashboard(args: argparse.Namespace) -> None:
 
 
 def _sync(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.pipeline.open_storage import open_storage
     from raysweep.pipeline.syncing import sync_sweep
     from raysweep.terminal.console import open_console
     from raysweep.terminal.syncing import SyncProgress, show_synced
 
     console = open_console(sys.stderr)
-    with SyncProgress(console) as progress:
-        synced = sync_sweep(_storage(args), args.sweep, progress)
+    with open_storage(_storage(args), "sync") as storage, SyncProgress(console) as progress:
+        synced = sync_sweep(storage, args.sweep, progress)
     show_synced(console, synced)
     return synced.to_json()
 
@@ -253,16 +259,19 @@ COMMANDS = {
 }
 
 
-def _stored(args: argparse.Namespace) -> StoredSweep:
+@contextlib.contextmanager
+def _stored(args: argparse.Namespace, media: bool = False) -> Iterator[StoredSweep]:
+    from raysweep.pipeline.open_storage import read_storage
     from raysweep.pipeline.reading import StoredSweep
 
-    return StoredSweep.find(_storage(args), args.sweep)
+    with read_storage(_storage(args), media=media) as storage:
+        yield StoredSweep.find(storage, args.sweep)
 
 
-def _storage(args: argparse.Namespace) -> Path:
+def _storage(args: argparse.Namespace) -> Path | str:
     from raysweep.config import Config
 
-    return args.storage or Path(Config().storage)
+    return args.storage or Config().storage
 
 
 @contextlib.contextmanager

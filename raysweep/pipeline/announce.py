@@ -95,7 +95,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
 
 def resume_command(storage: Storage, name: str, address: str | None = None) -> str:
     """What to type to go on with the sweep, from this folder."""
-    usual = storage.root == Path(Config().storage).resolve()
-    where = "" if usual else f" --storage {shlex.quote(str(storage.root))}"
+    usual = storage.shown == str(Path(Config().storage).resolve())
+    where = "" if usual else f" --storage {shlex.quote(storage.shown)}"
     join = f" --address {shlex.quote(address)}" if address else ""
     return f"python -m raysweep resume {name}{where}{join}"

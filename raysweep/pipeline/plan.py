@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from raysweep.config import (
@@ -19,6 +18,7 @@ from raysweep.config import (
 from raysweep.ml import files
 from raysweep.pipeline import preflight, space, space_plan, stages
 from raysweep.pipeline.habits import with_project
+from raysweep.pipeline.open_storage import read_storage
 from raysweep.pipeline.reading import tracker_for_reading
 from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.space_plan import PlannedParameter
@@ -74,7 +74,11 @@ def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
     `show`: how many of the first configurations it lists.
     """
     config = with_project(config)
-    storage = Storage(Path(config.storage))
+    with read_storage(config.storage) as storage:
+        return _plan(config, storage, name, show)
+
+
+def _plan(config: Config, storage: Storage, name: str | None, show: int) -> Plan:
     choice = choose(config.tracking.backend)
     preflight.check(config, storage, name)
     tracking = config.tracking
@@ -86,7 +90,7 @@ def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
     return Plan(
         tracker=choice.backend,
         reason=choice.reason,
-        storage=str(storage.root),
+        storage=storage.shown,
         warning=_absent(config),
         stages=tuple(_stages(config, tracker)),
         space=space_plan.parameters(sweep, own=True),

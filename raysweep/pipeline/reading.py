@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raysweep.errors import UserError
+from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
 from raysweep.tracking.folder import detach
+
+if TYPE_CHECKING:
+    from raysweep.tracking.trackio_store import TrackioStore
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,9 @@ class StoredSweep:
     storage: Storage
 
     @staticmethod
-    def find(storage: Path, name: str | None) -> StoredSweep:
+    def find(storage: Path | Storage, name: str | None) -> StoredSweep:
         """The named sweep, or the latest. Raises UserError where there is none."""
-        place = Storage(storage)
+        place = storage if isinstance(storage, Storage) else Storage(storage)
         folder = place.find(name)
         return StoredSweep(folder, folder.record(), place)
 
@@ -54,6 +59,7 @@ class StoredSweep:
         ref: str = self.result()["best"]["artifact"]
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
+        self._fetch([ref])
         tracker = self.tracker()
         try:
             version = tracker.download(ref, folder)
@@ -62,6 +68,55 @@ class StoredSweep:
         finally:
             tracker.close()
 
+    def fetch_upstream(self) -> None:
+        """Of a storage at a URI: bring the files of all that the sweep made, and came from."""
+        if self.storage.fetch is None:
+            return
+        store = kept_store(self.record, self.storage)
+        refs, runs, todo = set[str](), set[str](), store.runs(self.record.name)
+        while todo:
+            run = todo.pop()
+            for ref in {*run.used, *run.logged} - refs:
+                refs.add(ref)
+                producer = store.artifact(ref).producer
+                if producer is not None and producer not in runs:
+                    runs.add(producer)
+                    todo += store.runs(run_id=producer)
+        self._fetch(refs)
+
+    def _fetch(self, refs: Iterable[str]) -> None:
+        """Bring these versions' files, those of them that are kept there. W&B has the others."""
+        if self.storage.fetch is None:
+            return
+        store, digests = kept_store(self.record, self.storage), list[str]()
+        for ref in refs:
+            with suppress(ArtifactNotFound):
+                digests += [file.digest for file in store.artifact(ref).files]
+        self.storage.fetch(self.record.project, digests)
+
+
+def fetch_to_go_on(storage: Storage) -> None:
+    """Of a storage at a URI: bring what the next sweep may reuse, and what those made that have not
+    ended, since they may be gone on with."""
+    if storage.fetch is None:
+        return
+    under_way: dict[str, list[str]] = {}
+    records = {}
+    for folder in storage.sweeps():
+        record = records[folder.record().project] = folder.record()
+        groups = under_way.setdefault(record.project, [])
+        groups += [record.name] if folder.result() is None else []
+    for project, groups in under_way.items():
+        digests = kept_store(records[project], storage).digests_to_go_on(groups)
+        storage.fetch(project, digests)
+
+
+def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
+    """The embedded store of the sweep's project, opened in this process."""
+    from raysweep.tracking.trackio_store import TrackioStore
+
+    return TrackioStore(storage.tracker, record.project)
+
 
 def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
     """Without Ray: one process reads, so the embedded store needs no actor before it.
@@ -69,10 +124,9 @@ def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
     What W&B recorded is kept in the storage, too, and read there; W&B is asked for the rest.
     """
     from raysweep.tracking.embedded import TrackioTracker
-    from raysweep.tracking.trackio_store import TrackioStore
 
     def here() -> TrackioTracker:
-        return TrackioTracker(TrackioStore(storage.tracker, record.project))
+        return TrackioTracker(kept_store(record, storage))
 
     if record.tracker != "wandb":
         return here()

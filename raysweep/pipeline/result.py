@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from raysweep.pipeline.budget import EndedBy
 from raysweep.pipeline.events import TrialUpdated, WarmStarted
 from raysweep.pipeline.repeats import Configuration, rank_configurations
 from raysweep.pipeline.selection import Goal, without_nan
+from raysweep.pipeline.storage import Storage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ class SweepResult:
     `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
     `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
     was given of earlier sweeps, where it was.
+    `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -85,8 +87,8 @@ class SweepResult:
     best: Best
     test: Scores
     wall_s: float
-    folder: Path
-    model_path: Path
+    folder: Path | str
+    model_path: Path | str
     promotion: str
     metric: str
     goal: Goal
@@ -125,6 +127,11 @@ class SweepResult:
             (each, [by_index[trial.index] for trial in each.trials])
             for each in rank_configurations(candidates, self.metric, self.goal, self.repeats)
         ]
+
+    def at(self, storage: Storage) -> SweepResult:
+        """The same with paths as the user knows them: a working copy's go away with it."""
+        folder, model = (storage.shown_path(Path(p)) for p in (self.folder, self.model_path))
+        return replace(self, folder=folder, model_path=model)
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `result.json` and `run --json`."""

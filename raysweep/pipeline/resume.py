@@ -19,10 +19,11 @@ from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, Resumed, silent
 from raysweep.pipeline.job import job_again
 from raysweep.pipeline.journal import read_journal
+from raysweep.pipeline.open_storage import open_storage
 from raysweep.pipeline.past import Past
 from raysweep.pipeline.reading import StoredSweep
 from raysweep.pipeline.result import SweepResult
-from raysweep.pipeline.storage import SweepFolder
+from raysweep.pipeline.storage import Storage, SweepFolder
 from raysweep.pipeline.trainable import TrialSpec
 from raysweep.pipeline.warm_start import Earlier
 from raysweep.tracking import Choice, connect
@@ -47,8 +48,21 @@ def resume_sweep(
     process drives it), and where what it goes on from is not what it was: its config, its data, a
     checkpoint. Then nothing has been changed. Else raises as `run_sweep`.
     """
+    with open_storage(storage or Config().storage, f"resume {name or ''}".strip()) as place:
+        return _resume_in(place, name, address, local_mode, verbose, observer).at(place)
+
+
+def _resume_in(
+    storage: Storage,
+    name: str | None,
+    address: str | None,
+    local_mode: bool,
+    verbose: bool,
+    observer: Observer,
+) -> SweepResult:
+    """Go on in a folder of this machine."""
     started = time.monotonic()
-    stored = StoredSweep.find(Path(storage or Config().storage), name)
+    stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
     with taken_up(folder), interruptible(place, stored.record.name, address):
         if folder.result() is not None:

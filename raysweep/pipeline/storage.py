@@ -20,6 +20,7 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,6 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 TRACKER_FOLDER = "tracker"
+Fetch = Callable[[str, Iterable[str]], None]
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,34 @@ class SweepFolder:
 
 
 class Storage:
-    """A storage folder: makes, lists and finds sweeps."""
+    """A storage folder: makes, lists and finds sweeps.
 
-    def __init__(self, root: Path) -> None:
+    `shown` is what the user knows it by: the folder, or the URI whose working copy it is. `fetch`
+    brings blobs of a project that are still at the URI, by their digests; None for a folder.
+    """
+
+    def __init__(self, root: Path, shown: str | None = None) -> None:
         if _URI.match(str(root)):  # a Path has made one slash of two
             raise UserError(
                 f"--storage {root}: a URI, where a folder is needed, on the machine that drives "
                 "the sweep; a cluster's others need not share it"
             )
         self.root = root.expanduser().resolve()
+        self.shown = str(self.root) if shown is None else shown
+        self.fetch: Fetch | None = None
+
+    @property
+    def is_uri(self) -> bool:
+        """Whether what is here is a copy."""
+        return self.shown != str(self.root)
+
+    def shown_path(self, path: Path) -> Path | str:
+        """A path in it as the user knows it: by the URI, once the copy is gone."""
+        if not self.is_uri:
+            return path
+        return (
+            f"{self.shown.partition('?')[0].rstrip('/')}/{path.relative_to(self.root).as_posix()}"
+        )
 
     @property
     def tracker(self) -> Path:
@@ -164,7 +185,7 @@ class Storage:
         known = ", ".join(folder.path.name for folder in sweeps[-5:]) or "none yet"
         what = f"no sweep named {name}" if name else "no sweep"
         raise UserError(
-            f"{what} in {self.root} (there: {known}); start one with `python -m raysweep run`"
+            f"{what} in {self.shown} (there: {known}); start one with `python -m raysweep run`"
         )
 
 

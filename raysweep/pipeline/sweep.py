@@ -15,6 +15,7 @@ from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, silent
 from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.job import job
+from raysweep.pipeline.open_storage import open_storage
 from raysweep.pipeline.remote import as_task, on_this_node, wait_for
 from raysweep.pipeline.result import SweepResult
 from raysweep.pipeline.storage import Storage, new_sweep_name
@@ -44,9 +45,24 @@ def run_sweep(
     Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
     gave a model, Interrupted where the user stopped it.
     """
-    started = time.monotonic()
     config = with_project(_as_config(config))
-    place = Storage(Path(storage or config.storage))
+    with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
+        result = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
+        return result.at(place)
+
+
+def _run_in(
+    place: Storage,
+    config: Config,
+    name: str | None,
+    address: str | None,
+    local_mode: bool,
+    verbose: bool,
+    observer: Observer,
+    warm_start: Sequence[str],
+) -> SweepResult:
+    """The sweep in a folder of this machine."""
+    started = time.monotonic()
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name)
     earlier = Earlier(place, tuple(warm_start))

@@ -16,6 +16,7 @@ from raysweep.pipeline.claim import ended
 from raysweep.pipeline.links import links, unsent
 from raysweep.pipeline.reading import StoredSweep
 from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.storage import Storage
 from raysweep.tracking import connect, where_the_key_is
 from raysweep.tracking.mirror import MirroredTracker
 from raysweep.tracking.publish import Published, Publisher, RunPublished
@@ -42,7 +43,7 @@ class Synced:
 
 
 def sync_sweep(
-    storage: Path,
+    storage: Path | Storage,
     name: str | None = None,
     tell: Callable[[RunPublished], None] = lambda event: None,
     environ: Mapping[str, str] = os.environ,
@@ -64,6 +65,7 @@ def sync_sweep(
     record = stored.record
     with _alone(stored), ended(stored.folder):
         url = connect(record.project, record.entity)
+        stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)
         store.close_stale(record.name)
         habits = Habits.of(environ, stored.folder.path)
@@ -79,19 +81,19 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
     """One sync a storage: two that log the same version at once could both make it."""
     if not stored.storage.tracker.is_dir():
         raise UserError(
-            f"--storage {stored.storage.root}: its tracker folder is not there, so nothing is kept "
-            "that could be sent"
+            f"--storage {stored.storage.shown}: its tracker folder is not there, so nothing is "
+            "kept that could be sent"
         )
     lock = FileLock(stored.storage.tracker / "sync.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"--storage {stored.storage.root}: another sync is running; wait for its end"
+            f"--storage {stored.storage.shown}: another sync is running; wait for its end"
         ) from None
     except OSError as error:
         raise UserError(
-            f"--storage {stored.storage.root}: cannot be written ({error.strerror}); sync notes "
+            f"--storage {stored.storage.shown}: cannot be written ({error.strerror}); sync notes "
             "there what it sent"
         ) from error
     try:

@@ -29,7 +29,7 @@ USUAL_NAME = len("fashionmnist-20261123-0915-3fa2")
 """Characters of the longest name that a data set gives its sweeps."""
 
 
-def show_result(console: Console, result: SweepResult, storage: Path | None) -> None:
+def show_result(console: Console, result: SweepResult, storage: Path | str | None) -> None:
     """Leaderboard, test score, where the model is, and the next command to type.
 
     `storage` is what that command must name; None where it is the default.
@@ -54,9 +54,14 @@ def show_result(console: Console, result: SweepResult, storage: Path | None) -> 
         f"model: {result.model_path}",
         soft_wrap=True,
     )
+    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if isinstance(result.model_path, str):  # a URI, which no program opens as a file
+        console.print(
+            f"copy it: python -m raysweep best {result.sweep} --download ./my-model{where}",
+            soft_wrap=True,
+        )
     for what, url in result.links.items():
         console.print(f"{what} in W&B: {url}", soft_wrap=True)
-    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
     if result.unsent:
         names = ", ".join(result.unsent)
         console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from chaos import TARGETS, Cluster, Round, left_over
 from outcomes import outcome
-
 from sweeps import digits, stored
 
 ROUNDS = int(os.environ.get("RAYSWEEP_CHAOS_ROUNDS", len(TARGETS)))

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outcomes import outcome
 
 from raysweep import resume_sweep, run_sweep
 from raysweep.errors import Interrupted
 from raysweep.pipeline.events import Event, SweepStarted
 from raysweep.pipeline.result import SweepResult
 
+from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, stored
 
 pytestmark = [

@@ -78,3 +78,10 @@ def mini_mnist(tmp_path: Path) -> Path:
         header = struct.pack(">II", 0x0801, size)
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
     return root
+
+
+@pytest.fixture
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a folder that is not there yet; working copies lie below `tmp_path / "cache"`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return (tmp_path / "it's there, 100%").as_uri()

@@ -1,0 +1,249 @@
+"""A folder at a URI (`s3://bucket/prefix`), through pyarrow's filesystems: whole files, in and out.
+
+pyarrow is imported when a URI is opened, and not before: it takes 0.2 s.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from raysweep.errors import UserError
+
+CHUNK_BYTES = 8 * 2**20
+AT_ONCE = 8
+"""Files on their way: a small one takes as long as the way there and back, whatever else goes."""
+
+CONNECT_TIMEOUT_S = 5
+ATTEMPTS = 3
+"""What pyarrow's S3 asks before it gives up: with the timeout above, about 20 s where nothing
+answers."""
+
+GCS_RETRY_S = 10
+
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a Path has made one slash of two
+_PUTS_WHOLE = ("s3", "gcs", "abfs")  # what is written there appears when it is all there
+_S3_OPTIONS = ("region", "scheme", "endpoint_override", "force_virtual_addressing")
+
+
+def is_uri(place: str | Path) -> bool:
+    """Whether a `--storage` is a URI, and not a folder's path."""
+    return _URI.match(str(place)) is not None
+
+
+class ObjectStore:
+    """The files below a URI, by their paths relative to it.
+
+    Methods raise OSError as pyarrow does: a network that is down, a key that is refused.
+    """
+
+    def __init__(self, uri: str, filesystem: Any, root: str) -> None:
+        self.uri = uri
+        self.moved_at = time.monotonic()
+        """When bytes last went either way: a slow transfer goes on, and one that hangs does not."""
+        self.given_up = False
+        """Set, nothing is written any more: a push that hung must not end after all, when others
+        have written since."""
+        self._filesystem = filesystem
+        self._root = root.rstrip("/")
+        self._beside = filesystem.type_name not in _PUTS_WHOLE
+
+    @staticmethod
+    def open(uri: str) -> ObjectStore:
+        """Raises UserError for a URI that names nothing, a bucket that is not there, or no way to
+        it."""
+        try:
+            filesystem, root = _filesystem(uri)
+            store = ObjectStore(uri, filesystem, root)
+            store._must_be_there()
+        except (ValueError, NotImplementedError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise UserError(
+                f"--storage {_without_secrets(uri)}: {why(error)}; write s3://bucket/prefix, or "
+                "another URI that pyarrow's filesystems know (docs/object-stores.md)"
+            ) from error
+        except (OSError, ImportError) as error:
+            raise unreachable(uri, error) from error
+        return store
+
+    def list(self, below: str = "") -> dict[str, int]:
+        """Every file below the URI, or below that folder of it → its size in bytes."""
+        from pyarrow.fs import FileSelector, FileType
+
+        folder = self._path(below) if below else self._root
+        selector = FileSelector(folder, recursive=True, allow_not_found=True)
+        found = self._filesystem.get_file_info(selector)
+        start = len(self._root) + 1
+        return {each.path[start:]: each.size for each in found if each.type == FileType.File}
+
+    def read(self, path: str) -> bytes | None:
+        """A small file's bytes; None where there is no such file."""
+        try:
+            with self._filesystem.open_input_stream(self._path(path)) as stream:
+                data: bytes = stream.read()
+        except FileNotFoundError:
+            return None
+        self.moved_at = time.monotonic()
+        return data
+
+    def get(self, path: str, target: Path) -> None:
+        """Copy a file to this machine: beside `target` first, then there."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".partial.{target.name}")
+        try:
+            with (
+                self._filesystem.open_input_stream(self._path(path)) as stream,
+                partial.open("wb") as file,
+            ):
+                self._copy(stream.read, file.write)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def put(self, path: str, source: Path) -> None:
+        """Copy a file there. Whoever reads sees all of it, or what was there before."""
+        with source.open("rb") as file:
+            self._write(path, file.read)
+
+    def put_bytes(self, path: str, data: bytes) -> None:
+        """The same of bytes in memory."""
+        parts = iter([data])
+        self._write(path, lambda _: next(parts, b""))
+
+    def delete(self, path: str) -> None:
+        """Remove a file, if it is there.
+
+        Of the last one in a folder pyarrow's S3 then writes an empty object in the folder's place,
+        which a server may refuse: what counts is that the file is gone.
+        """
+        try:
+            self._filesystem.delete_file(self._path(path))
+        except FileNotFoundError:
+            pass
+        except OSError:
+            from pyarrow.fs import FileType
+
+            if self._filesystem.get_file_info(self._path(path)).type != FileType.NotFound:
+                raise
+
+    def _write(self, path: str, read: Callable[[int], bytes]) -> None:
+        if self.given_up:
+            raise OSError(f"{self.uri}: was given up")
+        target = self._path(path)
+        place = target
+        if self._beside:
+            above, _, name = target.rpartition("/")
+            self._filesystem.create_dir(above, recursive=True)
+            place = f"{above}/.partial.{name}"
+        with self._filesystem.open_output_stream(place) as stream:
+            self._copy(read, stream.write)
+        if self._beside:
+            self._filesystem.move(place, target)
+
+    def _copy(self, read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> None:
+        while chunk := read(CHUNK_BYTES):
+            write(chunk)
+            self.moved_at = time.monotonic()
+
+    def _path(self, path: str) -> str:
+        return f"{self._root}/{path}" if self._root else path
+
+    def _must_be_there(self) -> None:
+        """Ask once: the bucket must be there. Elsewhere a folder is made when needed."""
+        from pyarrow.fs import FileType
+
+        if self._beside:
+            self._filesystem.get_file_info(self._root)
+            return
+        bucket = self._root.partition("/")[0]
+        if self._filesystem.get_file_info(bucket).type == FileType.NotFound:
+            raise UserError(
+                f"--storage {self.uri}: there is no bucket {bucket}; make it, or name another"
+            )
+
+
+def unreachable(uri: str, error: Exception) -> UserError:
+    """One line of what pyarrow says in several."""
+    return UserError(
+        f"--storage {_without_secrets(uri)}: cannot be reached ({why(error)}); check the URI, the "
+        "network and the credentials (docs/object-stores.md)"
+    )
+
+
+def why(error: BaseException) -> str:
+    """An error's first words."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    if any(each in PurePosixPath(uri).parts for each in ("..", ".")):
+        raise ValueError("it has . or .. in it")
+    if uri.startswith("s3:"):
+        return _s3(uri)
+    from pyarrow.fs import FileSystem
+
+    if uri.startswith("gs:") and "retry_limit_seconds" not in uri:  # else 15 min
+        uri += f"{'&' if '?' in uri else '?'}retry_limit_seconds={GCS_RETRY_S}"
+    filesystem, root = FileSystem.from_uri(uri)
+    return filesystem, str(root)
+
+
+def _without_secrets(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", uri)
+
+
+def _s3(uri: str) -> tuple[Any, str]:
+    """S3, or a server that speaks it, with bounds on how long it is asked in vain.
+
+    `FileSystem.from_uri` takes no such bounds. Options come from the URI's query, the endpoint also
+    from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, credentials from where AWS's own tools look.
+    """
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+
+    parts = urlsplit(uri)
+    if parts.username or parts.password:
+        raise ValueError(
+            "credentials in a URI end up in logs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if not parts.netloc or not uri.startswith("s3://"):
+        raise ValueError("no bucket is named: write s3://bucket/prefix")
+    options: dict[str, Any] = dict(_s3_options(parse_qsl(parts.query, strict_parsing=True)))
+    endpoint = options.pop("endpoint_override", None) or _endpoint()
+    if endpoint:
+        scheme, _, host = endpoint.rpartition("://")
+        options["endpoint_override"] = host.rstrip("/")
+        options.setdefault("scheme", scheme or "https")
+    options["region"] = options.get("region") or _region(parts.netloc, bool(endpoint))
+    filesystem = S3FileSystem(
+        **options,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        allow_delayed_open=True,  # a small file is one request, and not three
+    )
+    return filesystem, parts.netloc + parts.path
+
+
+def _s3_options(query: Iterable[tuple[str, str]]) -> Iterable[tuple[str, Any]]:
+    for name, value in query:
+        if name not in _S3_OPTIONS:
+            raise ValueError(f"{name} is no option; there are {', '.join(_S3_OPTIONS)}")
+        yield name, value == "true" if name == "force_virtual_addressing" else value
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _region(bucket: str, elsewhere: bool) -> str:
+    """Where the bucket is. Another server than AWS's takes any region."""
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if named or elsewhere:
+        return named or "us-east-1"
+    from pyarrow.fs import resolve_s3_region
+
+    return str(resolve_s3_region(bucket))

@@ -1,0 +1,131 @@
+"""Sweeps at `s3://…`: made on one machine, read and gone on from on another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commands import call, raysweep, start
+from s3_server import S3Server
+from sweeps import HAS_LOCAL_MODE, digits, grid
+
+URI = "s3://bucket/team/sweeps"
+PREFIX = "team/sweeps"
+
+pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="local mode makes these quick")
+
+
+@dataclass
+class Swept:
+    """A sweep that machine `one` made, and what it printed."""
+
+    config: Path
+    done: subprocess.CompletedProcess[str]
+    env: dict[str, str]
+
+
+def configured(folder: Path, epochs: int) -> Path:
+    path = folder / f"{epochs}.yaml"
+    path.write_text(yaml.safe_dump(digits(grid(learning_rate=[0.01]), train={"epochs": epochs})))
+    return path
+
+
+def run(config: Path, name: str) -> tuple[object, ...]:
+    return ("run", config, "--name", name, "--local-mode", "--storage", URI)
+
+
+@pytest.fixture(scope="module")
+def swept(
+    machine: Callable[[str], dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Swept:
+    folder, env = tmp_path_factory.mktemp("swept"), machine("one")
+    config = configured(folder, 1)
+    done = call(*run(config, "mine"), cwd=folder, **env)
+    assert done.returncode == 0, done.stderr
+    return Swept(config, done, env)
+
+
+@pytest.fixture
+def other(machine: Callable[[str], dict[str, str]], swept: Swept) -> dict[str, str]:
+    """Another machine, once the sweep is there."""
+    return machine("other")
+
+
+def left_on(env: dict[str, str]) -> list[str]:
+    """Files in the machine's home and temporary folder, but Ray's and torch's own."""
+    places = [Path(env["XDG_CACHE_HOME"]) / "raysweep", *Path(env["TMPDIR"]).glob("raysweep*")]
+    return [str(file) for place in places for file in place.rglob("*") if file.is_file()]
+
+
+def test_the_bucket_has_it_and_the_machine_no_longer(swept: Swept, s3: S3Server) -> None:
+    keys = s3.keys(PREFIX)
+    assert {"mine/sweep.json", "mine/config.yaml", "mine/result.json"} <= keys
+    assert {"mine/best/trained_model.pth", "replica.json"} <= keys
+    assert "driver.json" not in keys
+    assert not {key for key in keys if "/inputs/" in key or "/tune/" in key or "lock" in key}
+    assert left_on(swept.env) == []
+
+
+def test_what_the_user_reads_is_the_uri(swept: Swept) -> None:
+    told = swept.done.stderr
+    assert f"model: {URI}/mine/best/trained_model.pth" in told
+    assert f"best mine --download ./my-model --storage {URI}" in told
+    assert f"dashboard --storage {URI}" in told
+    assert ".cache" not in told
+
+
+def test_list_best_and_lineage_on_another_machine(other: dict[str, str], tmp_path: Path) -> None:
+    at = ("--storage", URI, "--json")
+    (listed,) = raysweep("list", *at, **other)["sweeps"]
+    assert listed["sweep"] == "mine"
+    best = raysweep("best", *at, "--download", tmp_path / "model", **other)
+    assert best["artifact"] == listed["result"]["best"]["artifact"] == "trained-model:v0"
+    assert (tmp_path / "model" / "trained_model.pth").stat().st_size > 1000
+    lineage = raysweep("lineage", "trained-model:best", *at, **other)
+    names = {node["name"] for node in lineage["nodes"]}
+    assert {"digits-raw", "trained-model", "trial-0000-mine", "report-mine"} <= names
+    assert left_on(other) == []
+
+
+def test_the_next_sweep_on_another_machine_reuses_the_stages(
+    other: dict[str, str], swept: Swept, s3: S3Server
+) -> None:
+    result = raysweep(*run(swept.config, "again"), "--json", **other)
+    assert result["cached_stages"] == ["load", "preprocess", "initialize"]
+    assert {"again/result.json", "mine/result.json"} <= s3.keys(PREFIX)
+    assert left_on(other) == []
+
+
+def test_an_interrupted_sweep_goes_on_on_another_machine(
+    machine: Callable[[str], dict[str, str]], swept: Swept, tmp_path: Path, s3: S3Server
+) -> None:
+    here, there = swept.env, machine("third")
+    config = configured(tmp_path, 12)
+    with start(*run(config, "stopped"), cwd=tmp_path, new_session=True, **here) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "epoch 3/" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        _, rest = process.communicate(timeout=120)
+    assert process.returncode == 130, rest
+    assert f"resume stopped --storage {URI}" in rest.splitlines()[-1]
+    keys = s3.keys(PREFIX)
+    assert {"stopped/journal.jsonl", "stopped/config.yaml", "stopped/sweep.json"} <= keys
+    assert "driver.json" not in keys
+    assert left_on(here) == []
+    again = call("resume", "stopped", "--storage", URI, "--local-mode", cwd=tmp_path, **there)
+    assert again.returncode == 0, again.stderr
+    assert "epoch 1/12" not in again.stderr, "it went on, and did not start anew"
+    assert f"model: {URI}/stopped/best/trained_model.pth" in again.stderr
+    keys = s3.keys(PREFIX)
+    assert "stopped/result.json" in keys
+    assert not [key for key in keys if "/checkpoints/" in key]
+    assert left_on(there) == []

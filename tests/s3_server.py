@@ -1,0 +1,56 @@
+"""An S3 server of this machine, in a process of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+START_TIMEOUT_S = 30
+
+
+@dataclass
+class S3Server:
+    """localbucket: a bucket is a folder of `data`, an object a file. `env` leads a client to it."""
+
+    data: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        keys = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret"}
+        return {**keys, "AWS_ENDPOINT_URL": self.endpoint}
+
+    def start(self) -> None:
+        (self.data / "bucket").mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "localbucket", str(self.data), "--port", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "the S3 server did not start"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def keys(self, prefix: str) -> set[str]:
+        """The objects below the prefix, relative to it."""
+        folder = self.data / "bucket" / prefix
+        return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}

@@ -1,0 +1,125 @@
+"""What is at the URI can be resumed: after every push, and after one cut short anywhere."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from replica_workshop import CutShort, Driver, assert_resumable, same_folder, working_copy
+
+from raysweep.pipeline.object_store import ObjectStore
+from raysweep.pipeline.replica import Replica
+
+
+@pytest.fixture
+def pushed(uri: str) -> Iterator[tuple[Driver, Replica]]:
+    """A driver that has done an epoch, and pushed it."""
+    copy, storage = working_copy(uri)
+    driver, replica = Driver(storage), Replica(ObjectStore.open(uri), copy)
+    driver.step()
+    replica.push()
+    yield driver, replica
+    copy.unlock()
+
+
+def test_a_push_brings_all_that_resume_needs(pushed: tuple[Driver, Replica], uri: str) -> None:
+    driver, replica = pushed
+    assert assert_resumable(uri) == 1
+    assert not replica.is_behind()
+    for _ in range(2):
+        driver.step()
+    assert replica.is_behind()
+    driver.end()
+    replica.push()
+    assert assert_resumable(uri) == 3
+    there = ObjectStore.open(uri).list()
+    assert [p for p in there if "checkpoints" in p] == ["mine/checkpoints/trial-0000-e0003-abc.pt"]
+    assert {"mine/result.json", "mine/config.yaml", "mine/best/trained_model.pth"} <= there.keys()
+
+
+def test_what_is_scratch_or_half_written_stays_here(
+    pushed: tuple[Driver, Replica], uri: str
+) -> None:
+    driver, replica = pushed
+    folder = driver.folder.path
+    for name in ("inputs/data.pt", "tune/state", "wandb/log", ".partial", "running.lock"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x")
+    with (folder / "journal.jsonl").open("a") as journal:
+        journal.write('{"half": ')
+    before = ObjectStore.open(uri).list()
+    replica.push()
+    assert ObjectStore.open(uri).list().keys() == before.keys()
+    assert assert_resumable(uri) == 1
+
+
+def test_a_push_cut_short_anywhere_leaves_what_can_be_resumed(
+    pushed: tuple[Driver, Replica], uri: str, tmp_path: Path
+) -> None:
+    driver, _ = pushed
+    driver.step()
+    driver.step()
+    driver.end()
+    copy = same_folder(driver)
+    told = []
+    for uploads in range(100):
+        place = tmp_path / f"cut-{uploads}"
+        shutil.copytree(tmp_path / "it's there, 100%", place)
+        store = CutShort.at(place.as_uri(), uploads)
+        replica = Replica(store, copy)
+        try:
+            replica.push()
+        except OSError:
+            told.append(assert_resumable(store.uri))
+            has_ended = "mine/result.json" in store.list()
+            assert not has_ended or "mine/best/trained_model.pth" in store.list()
+            store.mend()
+            replica.push()
+            assert assert_resumable(store.uri) == 3
+        else:
+            assert assert_resumable(store.uri) == 3
+            break
+    assert set(told) == {1, 3}, "cut before the journal and after it"
+    assert uploads == len(told) > 8
+
+
+def test_while_the_driver_writes(pushed: tuple[Driver, Replica], uri: str) -> None:
+    driver, replica = pushed
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set() and driver.epoch < 150:
+            driver.step()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    epochs = []
+    try:
+        for _ in range(12):
+            replica.push()
+            epochs.append(assert_resumable(uri))
+    finally:
+        ended.set()
+        thread.join()
+    assert epochs == sorted(epochs)
+    assert epochs[-1] > epochs[0], "it wrote meanwhile"
+
+
+def test_a_sweep_that_was_taken_back_is_so_there(pushed: tuple[Driver, Replica], uri: str) -> None:
+    driver, replica = pushed
+    shutil.rmtree(driver.folder.path)
+    replica.push()
+    assert [path for path in ObjectStore.open(uri).list() if path.startswith("mine")] == []
+
+
+def test_sweeps_that_are_there_and_not_here_stay(pushed: tuple[Driver, Replica], uri: str) -> None:
+    driver, _ = pushed
+    store = ObjectStore.open(uri)
+    store.put_bytes("other/sweep.json", b"{}")
+    copy = same_folder(driver)
+    driver.step()
+    Replica(store, copy).push()
+    assert store.read("other/sweep.json") == b"{}"
