@@ -41,6 +41,10 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
         raise UserError(
             f"{folder.path.name}: is driven by another process; wait for its end, or interrupt that"
         ) from None
+    except OSError as error:
+        raise UserError(
+            f"{folder.path}: cannot be written ({error.strerror}); make it writable, and try again"
+        ) from error
     try:
         yield
     except UserError:  # nothing was done: the next sweep is still to close its runs

@@ -6,11 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from signal import SIGINT, SIGTERM
 
 import pytest
 
-from running_sweep import Sweep
+from running_sweep import AGENTS, Sweep
 from sweeps import runs_by_job, stored
 
 
@@ -52,6 +53,18 @@ def test_at_any_time(
     one.wait_for(at)
     send(one, number)
     assert_ended_well(one)
+
+
+def test_a_second_one_ends_it_at_once(sweep: Callable[..., Sweep]) -> None:
+    one = sweep("mine", 200, rates=(0.01,))
+    one.wait_for("epoch 2/")
+    send(one, SIGINT)
+    time.sleep(0.5)
+    with suppress(ProcessLookupError):  # it is as quick as that
+        os.killpg(one.process.pid, SIGINT)
+    assert one.end(5) == 130, one.lines
+    assert one.leaves(but=AGENTS) == []
+    assert not any("Traceback" in line for line in one.lines)
 
 
 def test_when_tune_is_up_and_no_trial_has_started(sweep: Callable[..., Sweep]) -> None:

@@ -1,0 +1,46 @@
+"""A trial that takes its process with it each time, as one that needs more memory than there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raysweep import run_sweep
+from raysweep.pipeline.events import Event, TrialUpdated
+
+from sweeps import digits, runs_by_job, stored
+
+NETWORK = """
+import os, signal, sys
+from torch import nn
+
+def linear(deadly: bool = False) -> nn.Module:
+    if deadly and "raysweep.pipeline.trial" in sys.modules:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+"""
+
+
+def test_it_fails_when_it_has_died_often_enough_and_the_others_go_on(
+    two_cpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deadly_network.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    grid = {"method": "grid", "parameters": {"model.deadly": {"values": [True, False]}}}
+    config = digits(grid, resources={"max_failures": 1})
+    config["model"] = {"target": "deadly_network:linear"}
+    told: list[TrialUpdated] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, TrialUpdated) and event.index == 0:
+            told.append(event)
+
+    result = run_sweep(config, name="mine", storage=tmp_path / "runs", observer=watch)
+    assert (result.trials.completed, result.trials.failed) == (1, 1)
+    assert result.rows[0].error == "its process died 2 times: killed, or out of memory"
+    assert max(row.restarts for row in told) == 1
+    tracker = stored(tmp_path / "runs").tracker()
+    trials = {run.config["trial"]: run.state for run in runs_by_job(tracker, "mine")["train"]}
+    tracker.close()
+    assert trials == {"trial-0000": "crashed", "trial-0001": "finished"}
