@@ -291,13 +291,27 @@ def _stdout_for_json(wanted: bool) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does."""
+    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does; a second one, at once."""
     # Ray blocks it in all that its job server starts: a job would not hear that it is stopped.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    asked = [0]
+
+    def interrupt(*_: object) -> None:
+        asked[0] += 1
+        if asked[0] > 1:
+            from raysweep.pipeline.signals import end_at_once
+
+            end_at_once()
+        raise KeyboardInterrupt
+
+    handlers = {
+        signal.SIGINT: interrupt,
+        signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT),
+        signal.SIGHUP: lambda *_: signal.raise_signal(signal.SIGINT),
+    }
     before = {
-        number: signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
-        for number in numbers
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
         if signal.getsignal(number) is not signal.SIG_IGN  # `nohup` means to go on
     }
     try:

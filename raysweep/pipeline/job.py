@@ -14,7 +14,6 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
-from raysweep.pipeline import signals
 from raysweep.pipeline.claim import abandoned, claim, release
 from raysweep.pipeline.inputs import Inputs
 from raysweep.pipeline.journal import Journal
@@ -112,7 +111,6 @@ def _close_runs(
 ) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     if interrupted:
-        signals.end_at_the_next()
         journal.write("interrupted")
     try:
         tracker.close_stale(name, "interrupted" if interrupted else "crashed")

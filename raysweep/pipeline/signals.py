@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 _noted: socket.socket | None = None
 """Its end to read; None where no sweep watches. A byte for each signal, which is its number."""
@@ -53,18 +55,12 @@ def raise_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
-def end_at_the_next() -> None:
-    """A second Ctrl-C ends this process at once, and Ray's that it started: clean-up is under way,
-    and the user has seen enough of it."""
-    if _in_main_thread():
-        signal.signal(signal.SIGINT, _end_at_once)
-
-
-def _end_at_once(*_: object) -> None:
-    from ray._private import worker
-
-    if worker._global_node is not None:
-        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=False)
+def end_at_once() -> None:
+    """End this process, and Ray's that it started, without another word."""
+    if worker := sys.modules.get("ray._private.worker"):
+        started = worker._global_node.all_processes if worker._global_node else {}
+        for info in chain.from_iterable(started.values()):
+            info.process.kill()
     os._exit(130)
 
 
