@@ -163,6 +163,12 @@ def test_what_it_points_to_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tests_that_it_names_exist(page: Path) -> None:
+    named = re.findall(r"`(tests/[^`]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_its_commands_parse(page: Path) -> None:
     """Quicker than running them: an option that was renamed fails here first."""
     text = page.read_text(encoding="utf-8")
