@@ -33,7 +33,7 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.sweep import GOALS, Metric, SweepConfig
+from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig
 from raysweep.config.target_sections import (
     DataTarget,
     EvaluateTarget,
@@ -154,7 +154,7 @@ class Config(Section):
         if isinstance(self.train, TrainTarget):
             metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
             return metrics
-        return GOALS
+        return GOAL_OF
 
     def own_modules(self) -> list[Path]:
         """The packages (folders) and modules (files) that its parts of one's own lie in; not those

@@ -22,7 +22,7 @@ from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.sections import Section
 
-GOALS = {
+GOAL_OF = {
     "train/loss": "minimize",
     "validation/loss": "minimize",
     "validation/accuracy": "maximize",
@@ -67,7 +67,7 @@ class Metric(Section):
         if not isinstance(given, dict):
             return given
         name = given.get("name")
-        goal = GOALS.get(name, "minimize") if isinstance(name, str) else "minimize"
+        goal = GOAL_OF.get(name, "minimize") if isinstance(name, str) else "minimize"
         return {"goal": goal, **given}
 
 
