@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialCounts:
-    """How the trials ended. A stopped one was ended early, by a scheduler or a budget, and counts."""
+    """How the trials ended. A stopped one was ended early, by scheduler or budget, and counts."""
 
     total: int
     completed: int

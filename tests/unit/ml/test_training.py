@@ -153,7 +153,7 @@ def test_every_optimizer_moves_the_weights(optimizer: str, make_trainer: MakeTra
 def test_the_config_says_all_that_training_asks_and_no_more() -> None:
     from raysweep.config.names import OPTIMIZERS
     from raysweep.config.sections import TrainConfig
-    from raysweep.config.sweep import GOALS
+    from raysweep.config.sweep import GOAL_OF
 
     given = {"model", "training", "validation", "seed", "device"}
     asked = {
@@ -162,7 +162,7 @@ def test_the_config_says_all_that_training_asks_and_no_more() -> None:
         if name not in given
     }
     assert asked == TrainConfig().params(), "a trainer derived from it has the same defaults"
-    assert Trainer.metrics == GOALS
+    assert Trainer.metrics == GOAL_OF
     assert set(OPTIMIZERS) <= set(optimizer_names())
     for schedule, precision in zip(SCHEDULES, PRECISIONS, strict=True):
         TrainConfig(schedule=schedule, precision=precision)
