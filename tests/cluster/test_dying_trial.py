@@ -55,7 +55,7 @@ def test_a_machine_that_is_taken_away_does_not_count(
 ) -> None:
     storage = StorageContext(str(tmp_path), "sweep", trial_dir_name="trial")
     trial = Trial("stub", stub=True, storage=storage, max_failures=1)
-    Path(str(trial.local_path)).mkdir(parents=True)
+    Path(str(trial.local_path)).mkdir(parents=True, exist_ok=True)
     trial.handle_error(RayActorError())
     assert trial.should_recover(), "the first death is within the limit"
     trial.handle_error(RayActorError(preempted=preempted))
