@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
+from raysweep.terminal.process import stdout_for_json, terminable
 
 if TYPE_CHECKING:
     from raysweep.config import Config
     from raysweep.pipeline.events import Observer
-    from raysweep.pipeline.reading import StoredSweep
     from raysweep.pipeline.result import SweepResult
+    from raysweep.pipeline.storage.reading import StoredSweep
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     args = parser().parse_args(argv)
     try:
-        with _stdout_for_json(args.json) as args.out, _terminable():
+        with stdout_for_json(args.json) as args.out, terminable():
             answer = COMMANDS[args.command](args)
             if args.json and answer is not None:
                 print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
@@ -106,8 +107,8 @@ def _watched(
 
 def _submit(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
-    from raysweep.pipeline.following import follow
-    from raysweep.pipeline.submission import submit
+    from raysweep.pipeline.submission.following import follow
+    from raysweep.pipeline.submission.submission import submit
     from raysweep.terminal.submission import show_detached, show_kept, show_submitted
 
     submission = submit(
@@ -147,7 +148,7 @@ def _space(args: argparse.Namespace) -> dict[str, Any]:
             "--space-only shows a sweep file by itself: give --sweep FILE and no config"
         )
     from raysweep.config import load_sweep
-    from raysweep.pipeline.space_plan import plan_space
+    from raysweep.pipeline.search.space_plan import plan_space
     from raysweep.terminal.console import open_console
     from raysweep.terminal.plan import show_space
 
@@ -159,7 +160,7 @@ def _space(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
-    from raysweep.pipeline.open_storage import read_storage
+    from raysweep.pipeline.storage.open_storage import read_storage
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
@@ -234,7 +235,7 @@ def _serve(args: argparse.Namespace, stored: StoredSweep) -> None:
 
 
 def _sync(args: argparse.Namespace) -> dict[str, Any]:
-    from raysweep.pipeline.open_storage import open_storage
+    from raysweep.pipeline.storage.open_storage import open_storage
     from raysweep.pipeline.syncing import sync_sweep
     from raysweep.terminal.console import open_console
     from raysweep.terminal.syncing import SyncProgress, show_synced
@@ -261,8 +262,8 @@ COMMANDS = {
 
 @contextlib.contextmanager
 def _stored(args: argparse.Namespace, media: bool = False) -> Iterator[StoredSweep]:
-    from raysweep.pipeline.open_storage import read_storage
-    from raysweep.pipeline.reading import StoredSweep
+    from raysweep.pipeline.storage.open_storage import read_storage
+    from raysweep.pipeline.storage.reading import StoredSweep
 
     with read_storage(_storage(args), media=media) as storage:
         yield StoredSweep.find(storage, args.sweep)
@@ -272,50 +273,3 @@ def _storage(args: argparse.Namespace) -> Path | str:
     from raysweep.config import Config
 
     return args.storage or Config().storage
-
-
-@contextlib.contextmanager
-def _stdout_for_json(wanted: bool) -> Iterator[Any]:
-    """Give stdout to the one JSON object: whatever else prints to it, here or in C, is human."""
-    if not wanted:
-        yield sys.stdout
-        return
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        os.dup2(2, 1)
-        try:
-            yield out
-        finally:
-            sys.stdout.flush()
-            os.dup2(out.fileno(), 1)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does; a second one, at once."""
-    # Ray blocks it in all that its job server starts: a job would not hear that it is stopped.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    asked = [0]
-
-    def interrupt(*_: object) -> None:
-        asked[0] += 1
-        if asked[0] > 1:
-            from raysweep.pipeline.signals import end_at_once
-
-            end_at_once()
-        raise KeyboardInterrupt
-
-    handlers = {
-        signal.SIGINT: interrupt,
-        signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT),
-        signal.SIGHUP: lambda *_: signal.raise_signal(signal.SIGINT),
-    }
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in handlers.items()
-        if signal.getsignal(number) is not signal.SIG_IGN  # `nohup` means to go on
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

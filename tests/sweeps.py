@@ -11,8 +11,8 @@ import ray
 import torch
 
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline import cluster
-from raysweep.pipeline.reading import StoredSweep
+from raysweep.pipeline.cluster import cluster
+from raysweep.pipeline.storage.reading import StoredSweep
 from raysweep.tracking import RunRecord, Tracker
 
 HAS_LOCAL_MODE = tuple(map(int, ray.__version__.split(".")[:2])) <= (2, 54)

@@ -12,12 +12,12 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import Interrupted, StorageFailed
-from raysweep.pipeline import space
-from raysweep.pipeline.cluster import Resources
+from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
-from raysweep.pipeline.stop import StorageLost
-from raysweep.pipeline.storage import Storage
+from raysweep.pipeline.search import space
+from raysweep.pipeline.storage.stop import StorageLost
+from raysweep.pipeline.storage.storage import Storage
 from raysweep.tracking import Choice
 from raysweep.version import __version__
 

@@ -14,23 +14,24 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import WorkerDied
-from raysweep.pipeline import space, stages
-from raysweep.pipeline.budget import Budget
-from raysweep.pipeline.cluster import Resources
-from raysweep.pipeline.context import TRAINED_MODEL, TrialContext
-from raysweep.pipeline.evaluator import Evaluator, Report, data_of
+from raysweep.pipeline.cluster.cluster import Resources
+from raysweep.pipeline.cluster.remote import as_actor, as_task, on_this_node, wait_for
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.links import links, unsent
-from raysweep.pipeline.models import log_lacking_models
-from raysweep.pipeline.population import SharedPopulation
-from raysweep.pipeline.progress import Progress
-from raysweep.pipeline.remote import as_actor, as_task, on_this_node, wait_for
 from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
-from raysweep.pipeline.stages import StageOutcome
-from raysweep.pipeline.tuning import run_trials
-from raysweep.pipeline.versions import FixedVersions, SweptVersions, TrialVersions
-from raysweep.pipeline.warm_start import Earlier
+from raysweep.pipeline.search import space
+from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.population import SharedPopulation
+from raysweep.pipeline.search.warm_start import Earlier
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.stages.evaluator import Evaluator, Report, data_of
+from raysweep.pipeline.stages.stages import StageOutcome
+from raysweep.pipeline.stages.versions import FixedVersions, SweptVersions, TrialVersions
+from raysweep.pipeline.trials.context import TRAINED_MODEL, TrialContext
+from raysweep.pipeline.trials.models import log_lacking_models
+from raysweep.pipeline.trials.progress import Progress
+from raysweep.pipeline.trials.tuning import run_trials
 from raysweep.pipeline.winner import choose_winner
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.folder import detach

@@ -14,13 +14,13 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
-from raysweep.pipeline.claim import abandoned, claim, release
-from raysweep.pipeline.inputs import Inputs
-from raysweep.pipeline.journal import Journal
-from raysweep.pipeline.past import Past
-from raysweep.pipeline.remote import RemoteCheckpoints, open_tracker
-from raysweep.pipeline.stages import SweepIdentity
-from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
+from raysweep.pipeline.cluster.remote import RemoteCheckpoints, open_tracker
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.storage.claim import abandoned, claim, release
+from raysweep.pipeline.storage.journal import Journal
+from raysweep.pipeline.storage.past import Past
+from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.pipeline.trials.inputs import Inputs
 from raysweep.tracking import Tracker
 
 

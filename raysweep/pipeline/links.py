@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.tracking import Tracker
 
 REPORT = "report"

@@ -16,14 +16,16 @@ from raysweep.config import (
     enumerate_trials,
 )
 from raysweep.ml import files
-from raysweep.pipeline import preflight, space, space_plan, stages
+from raysweep.pipeline import preflight
 from raysweep.pipeline.habits import with_project
-from raysweep.pipeline.open_storage import read_storage
-from raysweep.pipeline.reading import tracker_for_reading
+from raysweep.pipeline.search import space, space_plan
+from raysweep.pipeline.search.space_plan import PlannedParameter
 from raysweep.pipeline.selection import Goal
-from raysweep.pipeline.space_plan import PlannedParameter
-from raysweep.pipeline.stages import Stage
-from raysweep.pipeline.storage import Storage, SweepRecord
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.stages.stages import Stage
+from raysweep.pipeline.storage.open_storage import read_storage
+from raysweep.pipeline.storage.reading import tracker_for_reading
+from raysweep.pipeline.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactVersion, Tracker, choose
 
 FOR_EACH = "one for each setting"

@@ -6,9 +6,9 @@ from raysweep.config import Config, DataConfig, DataTarget, ModelConfig, ModelTa
 from raysweep.errors import ConfigError
 from raysweep.ml import files, shapes
 from raysweep.ml.shapes import INPUT_SHAPE
-from raysweep.pipeline import space
-from raysweep.pipeline.stages import check_train_size
-from raysweep.pipeline.storage import Storage
+from raysweep.pipeline.search import space
+from raysweep.pipeline.stages.stages import check_train_size
+from raysweep.pipeline.storage.storage import Storage
 from raysweep.tracking import validate_project
 
 INPUT_HW = INPUT_SHAPE[1]

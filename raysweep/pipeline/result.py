@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.pipeline.budget import EndedBy
 from raysweep.pipeline.events import TrialUpdated, WarmStarted
 from raysweep.pipeline.repeats import Configuration, rank_configurations
+from raysweep.pipeline.search.budget import EndedBy
 from raysweep.pipeline.selection import Goal, without_nan
-from raysweep.pipeline.storage import Storage
+from raysweep.pipeline.storage.storage import Storage
 
 if TYPE_CHECKING:
     import pandas as pd

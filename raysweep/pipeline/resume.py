@@ -11,21 +11,23 @@ from raysweep.config import Config, DataTarget, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import CheckpointLost, UserError
 from raysweep.ml import files
-from raysweep.pipeline import cluster, signals, space, stages
 from raysweep.pipeline.announce import announcement, interruptible, versions
-from raysweep.pipeline.checkpoints import CheckpointFolder
-from raysweep.pipeline.claim import taken_up
+from raysweep.pipeline.cluster import cluster, signals
 from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, Resumed, silent
 from raysweep.pipeline.job import job_again
-from raysweep.pipeline.journal import read_journal
-from raysweep.pipeline.open_storage import open_storage
-from raysweep.pipeline.past import Past
-from raysweep.pipeline.reading import StoredSweep
 from raysweep.pipeline.result import SweepResult
-from raysweep.pipeline.storage import Storage, SweepFolder
-from raysweep.pipeline.trainable import TrialSpec
-from raysweep.pipeline.warm_start import Earlier
+from raysweep.pipeline.search import space
+from raysweep.pipeline.search.warm_start import Earlier
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.storage.claim import taken_up
+from raysweep.pipeline.storage.journal import read_journal
+from raysweep.pipeline.storage.open_storage import open_storage
+from raysweep.pipeline.storage.past import Past
+from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.pipeline.storage.storage import Storage, SweepFolder
+from raysweep.pipeline.trials.checkpoints import CheckpointFolder
+from raysweep.pipeline.trials.trainable import TrialSpec
 from raysweep.tracking import Choice, connect
 
 

@@ -9,17 +9,20 @@ from typing import Any
 
 from raysweep.config import Config, DataConfig, DataTarget, load_config
 from raysweep.ml import files
-from raysweep.pipeline import cluster, preflight, signals, space, stages
+from raysweep.pipeline import preflight
 from raysweep.pipeline.announce import announcement, first_event, interruptible
+from raysweep.pipeline.cluster import cluster, signals
+from raysweep.pipeline.cluster.remote import as_task, on_this_node, wait_for
 from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, silent
 from raysweep.pipeline.habits import with_project
 from raysweep.pipeline.job import job
-from raysweep.pipeline.open_storage import open_storage
-from raysweep.pipeline.remote import as_task, on_this_node, wait_for
 from raysweep.pipeline.result import SweepResult
-from raysweep.pipeline.storage import Storage, new_sweep_name
-from raysweep.pipeline.warm_start import Earlier
+from raysweep.pipeline.search import space
+from raysweep.pipeline.search.warm_start import Earlier
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.storage.open_storage import open_storage
+from raysweep.pipeline.storage.storage import Storage, new_sweep_name
 from raysweep.tracking import choose, connect
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
-from raysweep.pipeline.claim import ended
 from raysweep.pipeline.links import links, unsent
-from raysweep.pipeline.reading import StoredSweep
-from raysweep.pipeline.stages import SweepIdentity
-from raysweep.pipeline.storage import Storage
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.storage.claim import ended
+from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.pipeline.storage.storage import Storage
 from raysweep.tracking import connect, where_the_key_is
 from raysweep.tracking.mirror import MirroredTracker
 from raysweep.tracking.publish import Published, Publisher, RunPublished

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from raysweep.config import Config
 from raysweep.errors import SweepFailed
-from raysweep.pipeline.models import logged_models
-from raysweep.pipeline.progress import Progress
 from raysweep.pipeline.repeats import rank_configurations
 from raysweep.pipeline.result import Best, TrialCounts
-from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.trials.models import logged_models
+from raysweep.pipeline.trials.progress import Progress
 from raysweep.tracking import Tracker
 
 

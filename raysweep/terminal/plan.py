@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.pipeline.space_plan import PlannedParameter, SpacePlan
+from raysweep.pipeline.search.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal import text
 
 if TYPE_CHECKING:

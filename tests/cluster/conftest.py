@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from raysweep.pipeline import quiet
+from raysweep.pipeline.cluster import quiet
 
 
 @pytest.fixture(scope="module")

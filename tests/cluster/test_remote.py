@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from raysweep.errors import TrackingError
-from raysweep.pipeline import signals
-from raysweep.pipeline.remote import RemoteStore, as_task, get, wait_for
+from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.remote import RemoteStore, as_task, get, wait_for
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.embedded import TrackioTracker
 

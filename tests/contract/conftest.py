@@ -121,8 +121,8 @@ def _store_process() -> BaseManager:
 def _ray_in_this_process() -> Any:
     import ray
 
-    from raysweep.pipeline import quiet
-    from raysweep.pipeline.remote import RemoteStore
+    from raysweep.pipeline.cluster import quiet
+    from raysweep.pipeline.cluster.remote import RemoteStore
 
     quiet.apply_settings()
     with quiet.hushed(verbose=False):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from raysweep.config import Config
-from raysweep.pipeline.storage import Storage, SweepRecord
+from raysweep.pipeline.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactDraft, Image, Run, RunSpec
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.trackio_store import TrackioStore

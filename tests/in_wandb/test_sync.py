@@ -18,7 +18,7 @@ import wandb
 from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, small_sweep, whole_sweep
 
 from raysweep.errors import UserError
-from raysweep.pipeline.claim import claim, release
+from raysweep.pipeline.storage.claim import claim, release
 from raysweep.pipeline.syncing import sync_sweep
 from raysweep.tracking import RunSpec
 from raysweep.tracking.metadata import plain

@@ -13,8 +13,8 @@ import pytest
 from raysweep import SweepResult, run_sweep
 from raysweep.config import SweepConfig
 from raysweep.errors import SweepFailed
-from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.events import Event, TrialUpdated, WarmStarted
+from raysweep.pipeline.search.budget import Budget
 from raysweep.tracking import RunRecord
 
 from sweeps import HAS_LOCAL_MODE, digits, grid, runs_by_job, stored

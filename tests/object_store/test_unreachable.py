@@ -9,7 +9,7 @@ import pytest
 
 from raysweep.cli import main
 from raysweep.errors import UserError
-from raysweep.pipeline.object_store import ObjectStore
+from raysweep.pipeline.storage.object_store import ObjectStore
 
 from s3_server import S3Server
 

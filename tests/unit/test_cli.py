@@ -15,7 +15,7 @@ import pytest
 
 from raysweep import cli
 from raysweep.config import Config
-from raysweep.pipeline.storage import Storage, SweepFolder, SweepRecord
+from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.version import __version__
 
 LIGHT = {"pydantic", "ray", "torch", "trackio", "wandb", "rich", "yaml", "numpy", "pandas"}

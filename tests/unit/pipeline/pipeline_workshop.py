@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config, apply
-from raysweep.pipeline import stages
-from raysweep.pipeline.checkpoints import CheckpointFolder
-from raysweep.pipeline.context import TrialContext
-from raysweep.pipeline.stages import StageOutcome, SweepIdentity
-from raysweep.pipeline.trial import TrialSession
-from raysweep.pipeline.versions import FixedVersions, TrialVersions
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.stages.stages import StageOutcome, SweepIdentity
+from raysweep.pipeline.stages.versions import FixedVersions, TrialVersions
+from raysweep.pipeline.trials.checkpoints import CheckpointFolder
+from raysweep.pipeline.trials.context import TrialContext
+from raysweep.pipeline.trials.trial import TrialSession
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.trackio_store import TrackioStore

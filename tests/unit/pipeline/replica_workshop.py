@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from raysweep.pipeline.lease import LeasePace
-from raysweep.pipeline.object_store import ObjectStore
-from raysweep.pipeline.open_storage import Pace
-from raysweep.pipeline.pushing import PushPace
-from raysweep.pipeline.storage import Storage, SweepRecord
-from raysweep.pipeline.working_copy import WorkingCopy
+from raysweep.pipeline.storage.lease import LeasePace
+from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.pipeline.storage.open_storage import Pace
+from raysweep.pipeline.storage.pushing import PushPace
+from raysweep.pipeline.storage.storage import Storage, SweepRecord
+from raysweep.pipeline.storage.working_copy import WorkingCopy
 from raysweep.tracking import ArtifactFile, RunSpec
 from raysweep.tracking.trackio_store import TrackioStore
 

@@ -10,7 +10,7 @@ import pytest
 import ray
 
 from raysweep.errors import UserError
-from raysweep.pipeline import cluster
+from raysweep.pipeline.cluster import cluster
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from raysweep.config import Config
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import Node, Resources, share
+from raysweep.pipeline.cluster.cluster import Node, Resources, share
 
 LAPTOP = [Node(2, 0)]
 

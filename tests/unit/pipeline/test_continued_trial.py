@@ -13,8 +13,8 @@ from pipeline_workshop import Workshop
 from raysweep.config import Config, apply
 from raysweep.errors import CheckpointLost
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline.population import Population
-from raysweep.pipeline.trial import TrialSession
+from raysweep.pipeline.search.population import Population
+from raysweep.pipeline.trials.trial import TrialSession
 
 EPOCHS = 3
 

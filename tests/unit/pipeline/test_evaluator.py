@@ -15,10 +15,10 @@ from pipeline_workshop import Workshop, digits_config, run_stages
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
 from raysweep.ml import datasets
-from raysweep.pipeline.evaluator import Evaluator, Promote, Report
-from raysweep.pipeline.inputs import fetch
-from raysweep.pipeline.stages import SweepIdentity
-from raysweep.pipeline.versions import FixedVersions, TrialVersions
+from raysweep.pipeline.stages.evaluator import Evaluator, Promote, Report
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.stages.versions import FixedVersions, TrialVersions
+from raysweep.pipeline.trials.inputs import fetch
 from raysweep.tracking import ArtifactVersion
 
 LOSS = "validation/loss"

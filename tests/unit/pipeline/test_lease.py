@@ -10,8 +10,8 @@ import pytest
 from replica_workshop import HURRIED
 
 from raysweep.errors import UserError
-from raysweep.pipeline.lease import LEASE, Holder, Lease
-from raysweep.pipeline.object_store import ObjectStore
+from raysweep.pipeline.storage.lease import LEASE, Holder, Lease
+from raysweep.pipeline.storage.object_store import ObjectStore
 
 
 @pytest.fixture

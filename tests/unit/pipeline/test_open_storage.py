@@ -13,9 +13,9 @@ import pytest
 from replica_workshop import HURRIED, Driver, assert_resumable
 
 from raysweep.errors import Interrupted, UserError
-from raysweep.pipeline.object_store import ObjectStore
-from raysweep.pipeline.open_storage import open_storage, read_storage
-from raysweep.pipeline.reading import StoredSweep
+from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.pipeline.storage.open_storage import open_storage, read_storage
+from raysweep.pipeline.storage.reading import StoredSweep
 
 
 def open_(uri: str, told: list[str]) -> Any:

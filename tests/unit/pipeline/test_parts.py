@@ -14,9 +14,10 @@ from pipeline_workshop import Workshop, open_store
 from raysweep.config import Config
 from raysweep.errors import ConfigError
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
-from raysweep.pipeline import parts, preflight, stages
-from raysweep.pipeline.stages import SweepIdentity
-from raysweep.pipeline.storage import Storage
+from raysweep.pipeline import preflight
+from raysweep.pipeline.stages import parts, stages
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.storage.storage import Storage
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from pipeline_workshop import digits_config, open_store, run_stages
 from raysweep.config import Config, enumerate_trials
 from raysweep.errors import UserError
 from raysweep.pipeline.plan import Plan, make_plan
-from raysweep.pipeline.stages import SweepIdentity
+from raysweep.pipeline.stages.stages import SweepIdentity
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pipeline_workshop import PROJECT, Workshop
 from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.pipeline.events import TrialUpdated
-from raysweep.pipeline.reading import StoredSweep
 from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
-from raysweep.pipeline.storage import Storage, SweepRecord
+from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.pipeline.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactVersion
 
 GOOD = {"validation/loss": 0.1, "validation/accuracy": 97.5}

@@ -12,12 +12,12 @@ from pipeline_workshop import Workshop
 from tuned import tune
 
 from raysweep.config import Config, apply
-from raysweep.pipeline import space
-from raysweep.pipeline.budget import Budget
 from raysweep.pipeline.repeats import rank_configurations
+from raysweep.pipeline.search import space
+from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.selection import Candidate
-from raysweep.pipeline.trainable import TrialSpec
-from raysweep.pipeline.trial import TrialSession
+from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.pipeline.trials.trial import TrialSession
 
 METRIC = "validation/accuracy"
 

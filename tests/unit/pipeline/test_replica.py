@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from replica_workshop import CutShort, Driver, assert_resumable, same_folder, working_copy
 
-from raysweep.pipeline.object_store import ObjectStore
-from raysweep.pipeline.replica import Replica
+from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.pipeline.storage.replica import Replica
 
 
 @pytest.fixture

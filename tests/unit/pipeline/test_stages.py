@@ -15,8 +15,8 @@ from raysweep.config import Config, apply
 from raysweep.errors import ArtifactCorrupt, ConfigError, DataError
 from raysweep.ml import files
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline import stages
-from raysweep.pipeline.stages import SPLITS, SweepIdentity
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.stages.stages import SPLITS, SweepIdentity
 from raysweep.tracking import Tracker
 
 SPLIT_FILES = ["metadata.json", "test.pt", "training.pt", "validation.pt"]

@@ -20,7 +20,7 @@ import pytest
 from scipy import stats
 
 from raysweep.config import Distribution, Parameter
-from raysweep.pipeline.suggest import answer, ask
+from raysweep.pipeline.search.suggest import answer, ask
 
 DRAWS = 2000
 LEAST_P = 1e-3

@@ -15,8 +15,8 @@ from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.selection import best_epoch
-from raysweep.pipeline.trial import TrialSession
-from raysweep.pipeline.versions import TrialVersions
+from raysweep.pipeline.stages.versions import TrialVersions
+from raysweep.pipeline.trials.trial import TrialSession
 from raysweep.tracking import ArtifactVersion
 from raysweep.version import __version__
 

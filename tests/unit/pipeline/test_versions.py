@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
-from raysweep.pipeline import stages
-from raysweep.pipeline.versions import VersionMaker
+from raysweep.pipeline.stages import stages
+from raysweep.pipeline.stages.versions import VersionMaker
 
 SWEEP = {
     "method": "grid",

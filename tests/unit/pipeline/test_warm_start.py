@@ -13,9 +13,9 @@ from tuned import tune
 
 from raysweep.config import SWEPT_SECTIONS, Config, apply
 from raysweep.errors import UserError
-from raysweep.pipeline.storage import Storage, SweepRecord
-from raysweep.pipeline.suggest import answer, suggest
-from raysweep.pipeline.warm_start import Earlier, WarmStart, asked
+from raysweep.pipeline.search.suggest import answer, suggest
+from raysweep.pipeline.search.warm_start import Earlier, WarmStart, asked
+from raysweep.pipeline.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactDraft, RunSpec, RunState, Tracker
 
 METRIC = "validation/accuracy"

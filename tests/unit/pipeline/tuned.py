@@ -10,10 +10,10 @@ from typing import Any
 from ray.tune.experiment import Trial
 
 from raysweep.config import Config, apply
-from raysweep.pipeline import search
-from raysweep.pipeline.budget import Budget
-from raysweep.pipeline.space import unlimited_trial_count
-from raysweep.pipeline.trainable import TrialSpec
+from raysweep.pipeline.search import search
+from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.space import unlimited_trial_count
+from raysweep.pipeline.trials.trainable import TrialSpec
 
 Metric = Callable[[TrialSpec, int], float]
 """(trial, epoch from 1) → what the sweep's metric comes to there; it may raise: the trial fails."""

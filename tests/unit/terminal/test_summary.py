@@ -14,7 +14,7 @@ from terminal_sweep import METRIC, trial
 from raysweep.pipeline.events import TrialUpdated
 from raysweep.pipeline.plan import Plan, PlannedStage
 from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
-from raysweep.pipeline.space_plan import PlannedParameter, SpacePlan
+from raysweep.pipeline.search.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal.console import open_console
 from raysweep.terminal.plan import show_plan, show_space
 from raysweep.terminal.summary import show_best, show_result, show_sweeps

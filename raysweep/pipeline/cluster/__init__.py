@@ -1,0 +1,1 @@
+"""Ray: joined or started, its processes and its habits."""

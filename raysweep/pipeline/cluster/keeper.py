@@ -1,0 +1,24 @@
+"""What the one writer beside a sweep's driver keeps: the store, and trials' checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raysweep.pipeline.trials.checkpoints import CheckpointFolder
+from raysweep.tracking.trackio_store import TrackioStore
+
+
+class Keeper(TrackioStore):
+    """The store, and the checkpoints of trials on machines that cannot write into their folder."""
+
+    def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
+        super().__init__(root, project)
+        self._checkpoints = CheckpointFolder(checkpoints)
+
+    def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
+        """See CheckpointStore."""
+        self._checkpoints.keep(trial, epochs, data)
+
+    def latest_checkpoint(self, trial: str) -> bytes | None:
+        """See CheckpointStore."""
+        return self._checkpoints.latest(trial)

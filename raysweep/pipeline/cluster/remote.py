@@ -1,0 +1,293 @@
+"""The embedded store's one writer as a Ray actor, and its stand-in on every other process.
+
+The actor lives on the driver's node, beside the store, and reserves no CPU. Trials on any node
+reach it through Ray itself: no port is opened, no token handed round, no SQLite file shared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import (
+    GetTimeoutError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raysweep.errors import WorkerDied
+from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.storage.storage import SweepFolder
+from raysweep.pipeline.trials.checkpoints import CheckpointFolder
+from raysweep.tracking import (
+    ArtifactFile,
+    ArtifactVersion,
+    Json,
+    Lineage,
+    RunRecord,
+    RunSpec,
+    RunState,
+    StaleState,
+    Tracker,
+)
+from raysweep.tracking.metadata import plain
+from raysweep.tracking.store import Pictures, Row, Table
+
+T = TypeVar("T")
+
+
+def get(ref: Any) -> Any:
+    """`ray.get`, raising what the task itself raised instead of Ray's wrapping of it.
+
+    Raises WorkerDied, in one line, where the process of a task or an actor is gone.
+    """
+    return _got(ref, timeout_s=None)
+
+
+def wait_for(ref: Any) -> Any:
+    """As `get`, for the driver's long waits: a Ctrl-C ends it even where Python lost it."""
+    while True:
+        signals.raise_if_interrupted()
+        with suppress(GetTimeoutError):
+            return _got(ref, timeout_s=1)
+
+
+def _got(ref: Any, timeout_s: float | None) -> Any:
+    try:
+        return ray.get(ref, timeout=timeout_s)
+    except RayTaskError as error:
+        raise _cause(error) from None
+    except RayActorError as error:
+        raise WorkerDied(_why(error)) from error
+    except (WorkerCrashedError, OutOfMemoryError) as error:
+        raise WorkerDied(DIED) from error
+
+
+DIED = "a process of the sweep died: killed, or out of memory"
+
+
+def _cause(error: RayTaskError) -> Exception:
+    """What was raised at the bottom of a task that called a task that called …"""
+    cause: Exception = error
+    while isinstance(cause, RayTaskError) and isinstance(cause.cause, Exception):
+        cause = cause.cause
+    return cause
+
+
+def _why(error: RayActorError) -> str:
+    """An actor that could not even be made leaves its exception, as the last line of Ray's text."""
+    lines = str(error).strip().splitlines()
+    if not error.actor_init_failed or not lines:
+        return DIED
+    return lines[-1].partition(": ")[2] or lines[-1]
+
+
+def as_actor(cls: type, **options: Any) -> Any:
+    """A plain class as a Ray actor's, ready for `.remote(…)`; Ray's own types lose the way."""
+    return ray.remote(cls).options(**options)
+
+
+def as_task(function: Callable[..., Any], **options: Any) -> Any:
+    """A plain function as a Ray task, ready for `.remote(…)`."""
+    return ray.remote(function).options(**options)
+
+
+def on_this_node() -> dict[str, Any]:
+    """Options that keep an actor or a task on the driver's machine, beside the user's files."""
+    context = ray.get_runtime_context()
+    if context.worker.mode == getattr(ray, "LOCAL_MODE", None):
+        return {}  # one process: Ray refuses to place anything
+    node = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
+    return {"scheduling_strategy": node}
+
+
+def open_tracker(
+    backend: str, root: Path, project: str, entity: str | None, folder: SweepFolder
+) -> tuple[Tracker, RemoteStore, RemoteCheckpoints]:
+    """The sweep's tracker and the trials' checkpoints, ready to be handed to tasks, trials and
+    actors; and the one writer of both.
+
+    In the sweep's `folder` W&B's client keeps its files, too, unless WANDB_DIR says.
+    """
+    from raysweep.tracking.embedded import TrackioTracker
+
+    store = RemoteStore.start(root, project, folder.checkpoints)
+    checkpoints = RemoteCheckpoints(store, folder.checkpoints)
+    here = TrackioTracker(store)
+    if backend != "wandb":
+        return here, store, checkpoints
+    from raysweep.tracking.mirror import MirroredTracker
+    from raysweep.tracking.wandb_settings import Habits
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    habits = Habits.of(os.environ, folder.path)
+    there = WandbTracker(project, entity, habits)
+    return MirroredTracker(here, there), store, checkpoints
+
+
+class RemoteStore:
+    """The `Store`, wherever the caller is: every call is forwarded to the one writer."""
+
+    def __init__(self, actor: Any, project: str, node: str) -> None:
+        self._actor = actor
+        self.project = project
+        self._node = node
+        self._sent: list[Any] = []
+
+    @staticmethod
+    def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
+        """Start the writer on this node. A call that its death cut short is sent again."""
+        from raysweep.pipeline.cluster.keeper import Keeper
+
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        actor = as_actor(Keeper, **lasting, **on_this_node()).remote(root, project, checkpoints)
+        return RemoteStore(actor, project, ray.get_runtime_context().get_node_id())
+
+    def stop(self) -> None:
+        """End the writer. Every call that returned is on disk."""
+        ray.kill(self._actor)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteStore, (self._actor, self.project, self._node)
+
+    @property
+    def shares_files(self) -> bool:
+        return bool(ray.get_runtime_context().get_node_id() == self._node)
+
+    def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
+        """Returns at once: training never waits for the tracker. `flush` waits."""
+        self._sent.append(self._actor.log_rows.remote(run_id, list(rows)))
+
+    def flush(self) -> None:
+        sent, self._sent = self._sent, []
+        get(sent)
+
+    def start_run(self, spec: RunSpec, after: int | None = None) -> None:
+        self._call("start_run", spec, after)
+
+    def update_run(
+        self,
+        run_id: str,
+        summary: Mapping[str, Json],
+        state: RunState | None = None,
+        error: str | None = None,
+    ) -> None:
+        self._call("update_run", run_id, plain(summary, "summary"), state, error)
+
+    def set_url(self, run_id: str, url: str | None) -> None:
+        self._call("set_url", run_id, url)
+
+    def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
+        stale: list[str] = self._call("close_stale", group, state)
+        return stale
+
+    def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
+        runs: list[RunRecord] = self._call("runs", group, run_id)
+        return runs
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        history: list[dict[str, Json]] = self._call("history", run_id)
+        return history
+
+    def media(self, run_id: str, key: str) -> Pictures | Table | None:
+        media: Pictures | Table | None = self._call("media", run_id, key)
+        return media
+
+    def use_artifact(self, run_id: str, ref: str) -> ArtifactVersion:
+        return self._version("use_artifact", run_id, ref)
+
+    def commit_artifact(
+        self,
+        run_id: str,
+        name: str,
+        type: str,
+        description: str,
+        metadata: Mapping[str, Json],
+        files: Sequence[ArtifactFile],
+    ) -> ArtifactVersion:
+        # Plain, or the writer would import what the values are made of: torch, in one instance.
+        arguments = (run_id, name, type, description, plain(metadata), list(files))
+        return self._version("commit_artifact", *arguments)
+
+    def artifact(self, ref: str) -> ArtifactVersion:
+        return self._version("artifact", ref)
+
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        found: ArtifactVersion | None = self._call("find_artifact", name, fingerprint)
+        return found
+
+    def set_alias(self, ref: str, alias: str) -> None:
+        self._call("set_alias", ref, alias)
+
+    def remove_alias(self, ref: str, alias: str) -> None:
+        self._call("remove_alias", ref, alias)
+
+    def lineage(self, ref: str) -> Lineage:
+        lineage: Lineage = self._call("lineage", ref)
+        return lineage
+
+    def stage_file(self, path: str) -> tuple[str, int]:
+        staged: tuple[str, int] = self._call("stage_file", path)
+        return staged
+
+    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
+        self._call("stage_chunk", digest, offset, chunk)
+
+    def stage_commit(self, digest: str) -> None:
+        self._call("stage_commit", digest)
+
+    def blob_path(self, digest: str) -> str:
+        path: str = self._call("blob_path", digest)
+        return path
+
+    def read_blob(self, digest: str, offset: int, size: int) -> bytes:
+        data: bytes = self._call("read_blob", digest, offset, size)
+        return data
+
+    def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
+        """As `CheckpointStore.keep`."""
+        self._call("keep_checkpoint", trial, epochs, data)
+
+    def latest_checkpoint(self, trial: str) -> bytes | None:
+        """As `CheckpointStore.latest`."""
+        data: bytes | None = self._call("latest_checkpoint", trial)
+        return data
+
+    def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
+        version: ArtifactVersion = self._call(method, *arguments)
+        return version
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        return get(getattr(self._actor, method).remote(*arguments))
+
+
+class RemoteCheckpoints:
+    """The `CheckpointStore` in the sweep's folder, from any node: where the folder is not at hand,
+    bytes go through the store's writer."""
+
+    def __init__(self, store: RemoteStore, folder: Path) -> None:
+        self._store = store
+        self._folder = CheckpointFolder(folder)
+
+    def keep(self, trial: str, epochs: int, data: bytes) -> None:
+        """See CheckpointStore."""
+        if self._store.shares_files:
+            self._folder.keep(trial, epochs, data)
+        else:
+            self._store.keep_checkpoint(trial, epochs, data)
+
+    def forget(self, trial: str) -> None:
+        """Remove the trial's. For the driver, which has the folder."""
+        self._folder.forget(trial)
+
+    def latest(self, trial: str) -> bytes | None:
+        """See CheckpointStore."""
+        shared = self._store.shares_files
+        return self._folder.latest(trial) if shared else self._store.latest_checkpoint(trial)

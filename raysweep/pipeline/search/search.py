@@ -1,0 +1,67 @@
+"""The config's `sweep` section in Ray Tune's terms: search algorithm, stopper and scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from optuna.trial import FrozenTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
+from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.samplers import hush, make_sampler
+from raysweep.pipeline.search.schedulers import Brackets, Hyperband, Median
+from raysweep.pipeline.search.searcher import BudgetStopper, TrialSearcher
+from raysweep.pipeline.search.space import longest_epochs
+from raysweep.pipeline.search.suggestions import Listed, Source, Suggested
+from raysweep.pipeline.trials.trainable import TrialSpec
+
+MODES = {"minimize": "min", "maximize": "max"}
+
+
+def algorithm(
+    config: Config,
+    budget: Budget,
+    known: Sequence[FrozenTrial] = (),
+    note: Callable[[TrialSpec], None] = lambda spec: None,
+) -> TrialSearcher:
+    """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
+    `note` is told of each new trial."""
+    sweep = config.sweep
+    return TrialSearcher(
+        _source(config, known),
+        budget,
+        metric=sweep.metric.name,
+        mode=MODES[sweep.metric.goal],
+        repeats=sweep.repeats,
+        note=note,
+    )
+
+
+def stopper(config: Config, budget: Budget) -> BudgetStopper:
+    """What ends a trial between two epochs because the sweep ends."""
+    sweep = config.sweep
+    return BudgetStopper(budget, sweep.metric.name, target_by_trial=sweep.repeats == 1)
+
+
+def scheduler(config: Config) -> TrialScheduler:
+    """`early_terminate`; without it every trial runs to its end."""
+    rule, metric = config.sweep.early_terminate, config.sweep.metric
+    if rule is None:
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
+    places = rule.brackets(longest_epochs(config))
+    if rule.type == "hyperband":
+        brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
+        return Hyperband(brackets, metric.name)
+    return Median(metric.name, MODES[metric.goal], grace_period=rule.min_iter or 1)
+
+
+def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
+    """The very list of trials of grid and random; a study for bayes."""
+    sweep = config.sweep
+    if sweep.method != "bayes":
+        return Listed(enumerate_trials(config))
+    hush()
+    sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
+    return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))

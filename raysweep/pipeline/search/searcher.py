@@ -1,0 +1,168 @@
+"""The edge between where trials come from and Ray Tune: a Searcher, and a Stopper beside it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Stopper
+from ray.tune.search import Searcher
+
+from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.suggestions import Source, Values
+from raysweep.pipeline.trials.trainable import TrialSpec
+
+
+@dataclass
+class _Configuration:
+    """One configuration under way: how many of its repeats have started, and what those that have
+    ended came to."""
+
+    number: int
+    values: Values
+    started: int = 0
+    scores: list[float | None] = field(default_factory=list)
+
+    @property
+    def mean(self) -> float | None:
+        """Of the repeats that have a score; None where none has."""
+        finite = [score for score in self.scores if score is not None]
+        return statistics.fmean(finite) if finite else None
+
+
+class TrialSearcher(Searcher):
+    """Hands Tune the trials of `source`, each configuration `repeats` times in a row.
+
+    A trial scores what its best epoch does, since selection ranks it by that; a configuration, the
+    mean of its repeats. Its last repeat told, so is the source. No trial starts that the budget
+    refuses. Trials that another process had under way come before new ones.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        budget: Budget,
+        *,
+        metric: str,
+        mode: str,
+        repeats: int = 1,
+        note: Callable[[TrialSpec], None] = lambda spec: None,
+    ) -> None:
+        """`mode`: min or max, as Tune has it. `note` is told of each new trial."""
+        super().__init__(metric=metric, mode=mode)
+        self._source = source
+        self._budget = budget
+        self._repeats = repeats
+        self._note = note
+        self._count = 0
+        self._current: _Configuration | None = None
+        self._under_way: dict[str, _Configuration] = {}
+        self._unfinished: deque[TrialSpec] = deque()
+        self._specs: dict[str, TrialSpec] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial as Tune carries it, or FINISHED."""
+        if self._unfinished:
+            spec = self._unfinished.popleft()
+        else:
+            new = self._next()
+            if new is None:
+                return self.FINISHED
+            spec = new
+            self._note(spec)
+        self._specs[trial_id] = spec
+        return spec.to_config()
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        failed = error or not result or "failed" in result
+        score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
+        self.ended(self._specs.pop(trial_id), score, failed=failed)  # `best` comes flattened
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """An epoch that is not the last one tells the source nothing."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Tune wants a file beside its own state. A sweep is resumed from its journal."""
+        Path(checkpoint_path).touch()
+
+    def started_before(self, values: Values) -> TrialSpec:
+        """Go once more through a start that an earlier process journalled, with these values."""
+        name = TrialSpec(self._count, {}).name
+        self._budget.started_before(name)
+        spec = self._start(name, lambda: self._source.next_again(values))
+        assert spec is not None
+        return spec
+
+    def go_on_with(self, unfinished: Iterable[TrialSpec]) -> None:
+        """Hand these out first: they have started before, and not ended."""
+        self._unfinished.extend(unfinished)
+
+    def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
+        """A trial has ended with `score`; None where it failed, or has none that is finite."""
+        self._budget.stopped(spec.name, failed=failed)
+        configuration = self._under_way.pop(spec.name)
+        configuration.scores.append(score)
+        if len(configuration.scores) == self._repeats:
+            if None not in configuration.scores:  # the mean of what did not fail may be luck
+                self._budget.scored(configuration.mean)
+            self._source.tell(configuration.number, configuration.mean)
+
+    def _next(self) -> TrialSpec | None:
+        name = TrialSpec(self._count, {}).name
+        if not self._budget.may_start(name):
+            return None
+        spec = self._start(name, self._source.next)
+        if spec is None:
+            self._budget.not_started(name)
+        return spec
+
+    def _start(self, name: str, ask: Callable[[], Values | None]) -> TrialSpec | None:
+        if self._current is None or self._current.started == self._repeats:
+            values = ask()
+            if values is None:
+                return None
+            self._current = _Configuration(self._count // self._repeats, values)
+        current = self._under_way[name] = self._current
+        spec = TrialSpec(self._count, current.values, current.started)
+        current.started += 1
+        self._count += 1
+        return spec
+
+
+class BudgetStopper(Stopper):
+    """Asks the budget after each epoch of each trial whether it may go on."""
+
+    def __init__(self, budget: Budget, metric: str, *, target_by_trial: bool) -> None:
+        """`target_by_trial`: one trial's value may be the target, and not only its mean."""
+        self._budget = budget
+        self._metric = metric
+        self._target_by_trial = target_by_trial
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Whether the trial ends now."""
+        self.see(result)
+        if result["done"]:
+            self._budget.done(result["trial"])
+            return False  # it ends anyway
+        return not self._budget.may_go_on(result["trial"])
+
+    def see(self, result: Mapping[str, Any]) -> None:
+        """The epoch may have reached the target."""
+        if self._target_by_trial:
+            self._budget.scored(finite((result["best"] or {}).get(self._metric)))
+
+    def stop_all(self) -> bool:
+        """Never: Tune would kill trials before they have logged their models."""
+        return False
+
+
+def finite(value: float | None) -> float | None:
+    """None where the metric is missing, or was never finite."""
+    return value if value is not None and math.isfinite(value) else None

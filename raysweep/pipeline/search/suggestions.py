@@ -1,0 +1,115 @@
+"""Where the trials of a sweep come from: the list of a grid or random sweep, or Optuna's study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from random import Random
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from raysweep.config import MAX_REPEATS, Distribution
+from raysweep.pipeline.search.suggest import answer, suggest
+from raysweep.pipeline.selection import Goal
+
+Values = Mapping[str, Any]
+"""Parameter → value: the configuration of one trial, or of its repeats."""
+
+
+ASKED_AGAIN = 20
+"""How often a sampler is asked for values that the fields take: it may learn, and may not."""
+
+
+class Source(Protocol):
+    """Gives configurations, each by its number from 0, and is told what they came to."""
+
+    def next(self) -> Values | None:
+        """The next configuration, or None where there is none left."""
+        ...
+
+    def next_again(self, values: Values) -> Values:
+        """`next` as an earlier process was answered, with these values as JSON has them."""
+        ...
+
+    def tell(self, number: int, score: float | None) -> None:
+        """Configuration `number` came to `score`; None: it failed."""
+        ...
+
+
+class Listed:
+    """The configurations of a grid or random sweep, known before it starts."""
+
+    def __init__(self, configurations: Iterable[Values]) -> None:
+        self._left: Iterator[Values] = iter(list(configurations))
+
+    def next(self) -> Values | None:
+        return next(self._left, None)
+
+    def next_again(self, values: Values) -> Values:
+        """See Source."""
+        return next(self._left)
+
+    def tell(self, number: int, score: float | None) -> None:
+        """What was listed does not depend on it."""
+
+
+class Suggested:
+    """An Optuna study: its sampler suggests, and learns from what it is told."""
+
+    def __init__(
+        self,
+        space: Mapping[str, Distribution],
+        sampler: optuna.samplers.BaseSampler,
+        direction: Goal,
+        known: Sequence[FrozenTrial] = (),
+        fits: Callable[[Values], bool] = lambda _: True,
+    ) -> None:
+        """`known`: completed trials of the same space. `fits`: whether the swept fields take the
+        values; a bell curve has no bounds, and what they do not take is asked for again."""
+        self._space = space
+        self._fits = fits
+        self._study = optuna.create_study(sampler=sampler, direction=direction)
+        self._study.add_trials(known)
+        self._asked: list[optuna.Trial] = []
+        self._rng = Random(0)
+
+    def next(self) -> Values | None:
+        for _ in range(ASKED_AGAIN):
+            trial = self._study.ask()
+            values = suggest(self._space, trial)
+            if self._fits(values):
+                self._asked.append(trial)
+                return values
+            self._study.tell(trial, state=TrialState.PRUNED)  # to TPE, worse than any other
+        return self._drawn()
+
+    def next_again(self, values: Values) -> Values:
+        """See Source. A sampler that is asked the same and told the same suggests the same, so it
+        comes to the state that it had. Another version of Optuna's may not: what was tried then is
+        what counts."""
+        suggested = self.next()
+        if suggested is not None and json.loads(json.dumps(suggested)) == values:
+            return suggested
+        if suggested is not None:
+            self._study.tell(self._asked.pop(), state=TrialState.PRUNED)
+        return self._enqueued(values)
+
+    def _drawn(self) -> Values | None:
+        """A random draw that fits, in the sampler's place; None where hardly any does."""
+        for _ in range(MAX_REPEATS):
+            drawn = {name: each.sample(self._rng) for name, each in self._space.items()}
+            if self._fits(drawn):
+                return self._enqueued(drawn)
+        return None
+
+    def _enqueued(self, values: Values) -> Values:
+        answers = {name: answer(self._space[name], value) for name, value in values.items()}
+        self._study.enqueue_trial(answers)
+        self._asked.append(self._study.ask())
+        return suggest(self._space, self._asked[-1])
+
+    def tell(self, number: int, score: float | None) -> None:
+        state = TrialState.FAIL if score is None else TrialState.COMPLETE
+        self._study.tell(self._asked[number], score, state)

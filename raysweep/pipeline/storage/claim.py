@@ -1,0 +1,106 @@
+"""Whether a sweep's driver is alive: it holds a lock in the sweep's folder, which death lets go of.
+
+A driver that is killed outright cannot close its runs. The next sweep of the storage does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from raysweep.errors import UserError
+from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
+
+LOCK = "running.lock"
+
+
+def claim(folder: SweepFolder) -> FileLock:
+    """Say that this process drives the sweep, until `release`."""
+    lock = FileLock(folder.path / LOCK)
+    lock.acquire()
+    return lock
+
+
+def release(lock: FileLock) -> None:
+    """Say that the sweep has ended. The file goes first: who sees it can tell that it is held."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+
+
+@contextmanager
+def taken_up(folder: SweepFolder) -> Iterator[None]:
+    """Drive a sweep whose driver is gone. Raises UserError where it is not, or another process has
+    taken it up."""
+    lock = FileLock(folder.path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder.path.name}: is driven by another process; wait for its end, or interrupt that"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{folder.path}: cannot be written ({error.strerror}); make it writable, and try again"
+        ) from error
+    try:
+        yield
+    except UserError:  # nothing was done: the next sweep is still to close its runs
+        lock.release()
+        raise
+    except BaseException:
+        release(lock)
+        raise
+    release(lock)
+
+
+@contextmanager
+def ended(folder: SweepFolder) -> Iterator[None]:
+    """Keep the sweep from being looked after by others meanwhile.
+
+    Raises UserError where it is under way. One whose driver was killed has ended.
+    """
+    lock = FileLock(folder.path / LOCK)
+    if not Path(lock.lock_file).exists():
+        yield
+        return
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{folder.path.name}: is still running; wait for its end, or interrupt it first"
+        ) from None
+    try:
+        yield
+    finally:
+        release(lock)
+
+
+def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:
+    """The sweeps of `like`'s tracker and project, itself left out, that ended without a word.
+
+    Each is claimed while its turn lasts, and told once.
+    """
+    for path in storage.root.glob(f"*/{LOCK}"):
+        folder = SweepFolder(path.parent)
+        try:
+            record = folder.record()
+        except UserError:  # damaged, or removed meanwhile: not ours to tell
+            continue
+        if record.name == like.name or not _same_project(record, like):
+            continue
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:  # under way, or another sweep is looking after it
+            continue
+        try:
+            yield folder
+        finally:
+            release(lock)
+
+
+def _same_project(one: SweepRecord, other: SweepRecord) -> bool:
+    return (one.tracker, one.project, one.entity) == (other.tracker, other.project, other.entity)

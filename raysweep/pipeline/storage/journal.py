@@ -1,0 +1,79 @@
+"""A sweep's journal: what its driver has decided and heard, a line an event.
+
+`resume` rebuilds search, schedulers, budgets and progress by going through it again. Only the
+driver writes, and only at the end of the file, so a killed driver leaves whole lines and perhaps a
+part of one. The store and the trials' checkpoints are written before the line that tells of them:
+they may be ahead of the journal, and are never behind it.
+
+Not synced to disk line by line, no more than the store is: a process may die at any time, and what
+a power cut takes from the driver's machine is its last seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from raysweep.errors import UserError
+from raysweep.pipeline.storage.stop import StorageLost
+
+Event = Mapping[str, Any]
+"""`event` says what kind, `at` when, in seconds of the sweep's own time; the rest is the kind's."""
+
+
+class Journal:
+    """Writes the events, in the driver's process alone."""
+
+    def __init__(
+        self, path: Path, elapsed_s: float = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`elapsed_s`: what the sweep has taken before now. A torn last line is cut off."""
+        self._path = path
+        self._clock = clock
+        self._started = clock() - elapsed_s
+        if path.exists():
+            text = path.read_bytes()
+            with path.open("r+b") as file:
+                file.truncate(text.rfind(b"\n") + 1)
+
+    @property
+    def elapsed_s(self) -> float:
+        """The sweep's own time: that of all processes which have driven it, by clocks that nobody
+        sets."""
+        return self._clock() - self._started
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Add an event. Raises StorageLost where that cannot be done."""
+        line = json.dumps({"event": event, "at": round(self.elapsed_s, 3), **fields})
+        try:
+            with self._path.open("ab") as file:
+                file.write(line.encode() + b"\n")
+        except OSError as error:
+            raise StorageLost(f"{self._path}: cannot be written ({error.strerror})") from error
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """The events, oldest first, without a torn last line; none where there is no file.
+
+    Raises UserError where a line is not one of raysweep's.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    return [_event(path, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _event(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        event: dict[str, Any] = json.loads(line)
+        event["event"], event["at"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}, line {number}: is damaged ({error}); put back a copy of the file, "
+            "or start a new sweep"
+        ) from error
+    return event

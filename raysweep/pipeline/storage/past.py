@@ -1,0 +1,54 @@
+"""What a sweep's journal tells of the processes that drove it before this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raysweep.pipeline.search.population import Member
+from raysweep.pipeline.trials.reports import EpochReport
+
+
+@dataclass(frozen=True)
+class Past:
+    """The events so far; none for a new sweep."""
+
+    events: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it had been driven when it was last heard of."""
+        return float(self.events[-1]["at"]) if self.events else 0.0
+
+    @property
+    def started(self) -> Mapping[str, Any]:
+        """The first event."""
+        return self.events[0]
+
+    def stages(self) -> dict[str, Mapping[str, Any]]:
+        """Stage → what it gave: `ref` and `cached`."""
+        return {event["stage"]: event for event in self.of("stage")}
+
+    def epochs_told(self) -> dict[int, int]:
+        """Trial that has not ended → how many epochs it had told; 0 for none."""
+        told = {event["index"]: 0 for event in self.of("trial")}
+        told |= {event["index"]: event["epochs"] for event in self.of("epoch")}
+        ended = {event["index"] for event in self.of("ended")}
+        return {index: epochs for index, epochs in told.items() if index not in ended}
+
+    def members(self) -> Iterator[tuple[Member, int]]:
+        """What trials offered to their population, and after which epoch, in order."""
+        for event in self.of("epoch"):
+            if event["member"] is not None:
+                yield Member(**event["member"]), event["epochs"]
+
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        """The events of one kind, in order."""
+        return [event for event in self.events if event["event"] == kind]
+
+
+def report_of(event: Mapping[str, Any]) -> EpochReport:
+    """What the trial told in an event `epoch`."""
+    own = ("event", "at", "index", "ends")
+    return EpochReport(**{key: value for key, value in event.items() if key not in own})

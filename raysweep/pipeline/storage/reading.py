@@ -1,0 +1,137 @@
+"""A sweep that is there already: its folder, its record and its tracker, read without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import ArtifactNotFound, UserError
+from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.tracking import Lineage, Tracker
+from raysweep.tracking.folder import detach
+
+if TYPE_CHECKING:
+    from raysweep.tracking.trackio_store import TrackioStore
+
+
+@dataclass(frozen=True)
+class StoredSweep:
+    """One sweep of a storage."""
+
+    folder: SweepFolder
+    record: SweepRecord
+    storage: Storage
+
+    @staticmethod
+    def find(storage: Path | Storage, name: str | None) -> StoredSweep:
+        """The named sweep, or the latest. Raises UserError where there is none."""
+        place = storage if isinstance(storage, Storage) else Storage(storage)
+        folder = place.find(name)
+        return StoredSweep(folder, folder.record(), place)
+
+    def result(self) -> dict[str, Any]:
+        """Its `result.json`. Raises UserError for a sweep without a best."""
+        result = self.folder.result()
+        if result is None:
+            raise UserError(
+                f"{self.record.name}: has no best (still running, interrupted or failed); "
+                "name another sweep, see `python -m raysweep list`"
+            )
+        return result
+
+    def tracker(self) -> Tracker:
+        """The tracker that recorded it, opened in this process."""
+        return tracker_for_reading(self.record, self.storage)
+
+    def lineage(self, ref: str) -> Lineage:
+        """What `ref` came from and what came of it."""
+        tracker = self.tracker()
+        try:
+            return tracker.lineage(ref)
+        finally:
+            tracker.close()
+
+    def download_best(self, folder: Path) -> str:
+        """Copy the winner's files into `folder`, each checked; the version's reference."""
+        ref: str = self.result()["best"]["artifact"]
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
+        self._fetch([ref])
+        tracker = self.tracker()
+        try:
+            version = tracker.download(ref, folder)
+            detach(folder)
+            return version.ref
+        finally:
+            tracker.close()
+
+    def fetch_upstream(self) -> None:
+        """Of a storage at a URI: bring the files of all that the sweep made, and came from."""
+        if self.storage.fetch is None:
+            return
+        store = kept_store(self.record, self.storage)
+        refs, runs, todo = set[str](), set[str](), store.runs(self.record.name)
+        while todo:
+            run = todo.pop()
+            for ref in {*run.used, *run.logged} - refs:
+                refs.add(ref)
+                producer = store.artifact(ref).producer
+                if producer is not None and producer not in runs:
+                    runs.add(producer)
+                    todo += store.runs(run_id=producer)
+        self._fetch(refs)
+
+    def _fetch(self, refs: Iterable[str]) -> None:
+        """Bring these versions' files, those of them that are kept there. W&B has the others."""
+        if self.storage.fetch is None:
+            return
+        store, digests = kept_store(self.record, self.storage), list[str]()
+        for ref in refs:
+            with suppress(ArtifactNotFound):
+                digests += [file.digest for file in store.artifact(ref).files]
+        self.storage.fetch(self.record.project, digests)
+
+
+def fetch_to_go_on(storage: Storage) -> None:
+    """Of a storage at a URI: bring what the next sweep may reuse, and what those made that have not
+    ended, since they may be gone on with."""
+    if storage.fetch is None:
+        return
+    under_way: dict[str, list[str]] = {}
+    records = {}
+    for folder in storage.sweeps():
+        record = records[folder.record().project] = folder.record()
+        groups = under_way.setdefault(record.project, [])
+        groups += [record.name] if folder.result() is None else []
+    for project, groups in under_way.items():
+        digests = kept_store(records[project], storage).digests_to_go_on(groups)
+        storage.fetch(project, digests)
+
+
+def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
+    """The embedded store of the sweep's project, opened in this process."""
+    from raysweep.tracking.trackio_store import TrackioStore
+
+    return TrackioStore(storage.tracker, record.project)
+
+
+def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
+    """Without Ray: one process reads, so the embedded store needs no actor before it.
+
+    What W&B recorded is kept in the storage, too, and read there; W&B is asked for the rest.
+    """
+    from raysweep.tracking.embedded import TrackioTracker
+
+    def here() -> TrackioTracker:
+        return TrackioTracker(kept_store(record, storage))
+
+    if record.tracker != "wandb":
+        return here()
+    from raysweep.tracking.mirror import MirroredTracker
+    from raysweep.tracking.wandb_tracker import WandbTracker
+
+    there = WandbTracker(record.project, record.entity)
+    return MirroredTracker(here(), there) if storage.tracker.exists() else there

@@ -1,0 +1,1 @@
+"""A sweep handed to a cluster's job server."""

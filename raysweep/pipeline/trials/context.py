@@ -1,0 +1,50 @@
+"""What all trials of a sweep share. Without torch: the driver makes it, and trains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raysweep.config import Config
+from raysweep.pipeline.selection import Goal
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.stages.versions import TrialVersions
+from raysweep.pipeline.trials.inputs import Inputs
+from raysweep.tracking import Tracker
+
+if TYPE_CHECKING:
+    import torch
+
+    from raysweep.pipeline.search.population import Population, SharedPopulation
+    from raysweep.pipeline.trials.checkpoints import CheckpointStore
+
+TRAINED_MODEL = "trained_model.pth"
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What all trials of a sweep share. `versions`: a trial's config → what it starts from;
+    `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
+    whether it goes on as another (population-based training)."""
+
+    sweep: SweepIdentity
+    tracker: Tracker
+    config: Config
+    versions: Callable[[Config], TrialVersions]
+    inputs: Inputs | Path
+    metric: str
+    goal: Goal
+    threads: int
+    gpus: float
+    checkpoints: CheckpointStore
+    population: Population | SharedPopulation | None = None
+
+    def device(self) -> torch.device:
+        """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""
+        import torch
+
+        from raysweep.ml.compute import default_device
+
+        return torch.device("cpu") if self.gpus == 0 else default_device()

@@ -1,0 +1,54 @@
+"""Models that trials have logged, and those that their processes died before logging."""
+
+from __future__ import annotations
+
+from raysweep.errors import RaysweepError
+from raysweep.pipeline.cluster.cluster import Resources
+from raysweep.pipeline.cluster.remote import as_task, wait_for
+from raysweep.pipeline.events import TrialUpdated
+from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.trials.context import TrialContext
+from raysweep.pipeline.trials.progress import Progress
+from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.tracking import Tracker
+
+
+def logged_models(
+    tracker: Tracker, sweep: SweepIdentity, trials: list[TrialUpdated]
+) -> dict[int, str]:
+    """Trial → the `trained-model:vK` that it logged; those that logged none are left out."""
+    runs = {run.id: run for run in tracker.runs(sweep.name)}
+    models = {}
+    for row in trials:
+        run = runs.get(sweep.run_id(row.name))
+        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
+        if logged and run is not None and run.state == "finished":
+            models[row.index] = logged[-1]
+    return models
+
+
+def log_lacking_models(context: TrialContext, resources: Resources, progress: Progress) -> None:
+    """Log them from the trials' checkpoints. A trial of which even that fails has failed.
+
+    A stopped trial logs its model after Tune has heard of its end: a driver that dies then leaves
+    it without, and so does Tune, which gives it 10 s.
+    """
+    ended = [row for row in progress.trials if row.state in ("completed", "stopped")]
+    models = logged_models(context.tracker, context.sweep, ended)
+    task = as_task(close_again, num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=3)
+    lacking = [row for row in ended if row.index not in models]
+    tasks = [task.remote(context, _spec(row)) for row in lacking]
+    for row, closing in zip(lacking, tasks, strict=True):
+        try:
+            wait_for(closing)
+        except RaysweepError as error:
+            progress.fail(row.index, f"its process ended before its model was logged, and {error}")
+
+
+def close_again(context: TrialContext, spec: TrialSpec) -> None:
+    """A task: end the trial once more."""
+    spec.open(context).close_again()
+
+
+def _spec(row: TrialUpdated) -> TrialSpec:
+    return TrialSpec(row.index, row.overrides, row.repeat, told=row.epoch)

@@ -1,0 +1,143 @@
+"""Ray Tune's callbacks, turned into the sweep's own events, told, journalled and kept as its
+leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayTaskError
+
+from raysweep.config import Config
+from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
+from raysweep.pipeline.search import space
+from raysweep.pipeline.storage.journal import Journal
+from raysweep.pipeline.storage.stop import StorageLost
+from raysweep.pipeline.trials.reports import EpochReport
+from raysweep.pipeline.trials.trainable import TrialSpec
+
+
+class Progress(tune.Callback):
+    """The latest word on every trial, journalled and then told to the observer as it comes."""
+
+    def __init__(
+        self,
+        config: Config,
+        observer: Observer,
+        journal: Journal,
+        forget: Callable[[str], None] = lambda trial: None,
+    ) -> None:
+        """`forget` is told of a trial whose checkpoint nobody needs any more."""
+        self._forget = forget
+        self._config = config
+        self._observer = observer
+        self._journal = journal
+        self._trials: dict[int, TrialUpdated] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune saves its callbacks with its state; whoever watches stays in this process."""
+        return {**self.__dict__, "_observer": silent, "_forget": None}
+
+    @property
+    def trials(self) -> list[TrialUpdated]:
+        """In the order of the sweep."""
+        return [self._trials[index] for index in sorted(self._trials)]
+
+    def fail(self, index: int, error: str) -> None:
+        """Take back that a trial finished."""
+        self._end(self._trials[index], "failed", error)
+
+    def end(self, spec: TrialSpec) -> None:
+        """The trial has ended, with the last epoch that it told."""
+        row = self.row(spec)
+        self._end(row, "completed" if row.epoch >= row.epochs else "stopped")
+
+    def row(self, spec: TrialSpec) -> TrialUpdated:
+        """The latest word on the trial; before the first, that it has started."""
+        if spec.index not in self._trials:
+            epochs = space.epochs_of(self._config, spec.overrides)
+            return TrialUpdated(
+                spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
+            )
+        return self._trials[spec.index]
+
+    def keep(self, row: TrialUpdated) -> None:
+        """Make it the latest word, and tell it."""
+        self.recall(row)
+        self._observer(row)
+
+    def recall(self, row: TrialUpdated) -> None:
+        """Make it the latest word, which an earlier process has told."""
+        self._trials[row.index] = row
+
+    def after(self, row: TrialUpdated, report: EpochReport) -> TrialUpdated:
+        """The row once the trial has told of another epoch."""
+        keys = ("epoch", *self._config.goals())
+        metrics = {key: report.metrics[key] for key in keys if key in report.metrics}
+        row = replace(row, epoch=report.epochs, metrics=metrics, best=report.best)
+        if self._config.sweep.pbt is not None:  # the values change on the way
+            row = replace(row, overrides=report.values or {}, cloned=report.cloned)
+        return row
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune's own handling of Ctrl-C is switched off: it would let the trials log models."""
+        signals.raise_if_interrupted()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.keep(self.row(TrialSpec.from_config(trial.config)))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        if result.get("storage"):
+            raise StorageLost(result["failed"])
+        if "failed" in result:
+            return  # `on_trial_complete` comes next
+        spec = TrialSpec.from_config(trial.config)
+        report = EpochReport(**result["report"])
+        self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
+        self.keep(self.after(self.row(spec), report))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
+        if failed is not None:
+            self._end(self.row(spec), "failed", failed)
+        else:
+            self.end(spec)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._end(self.row(TrialSpec.from_config(trial.config)), "failed", _cause(trial))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Its process died, and Tune is about to start it again: tell the next one how far it is
+        known to be."""
+        row = self.row(TrialSpec.from_config(trial.config))
+        spec = TrialSpec.from_config(trial.config).continued(row.epoch)
+        trial.set_config({**trial.config, **spec.to_config()})
+        self.keep(replace(row, restarts=row.restarts + 1))
+
+    def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
+        self._journal.write("ended", index=row.index, state=state, error=error)
+        if state != "stopped":  # whose model may not be logged yet
+            self._forget(row.name)
+        self.keep(replace(row, state=state, error=error))
+
+
+def _cause(trial: Any) -> str:
+    """The exception that ended the trial, in one line, without Ray's wrapping.
+
+    Tune's own getters look in the storage, where the file is not yet.
+    """
+    if trial.pickled_error_file is None:
+        return "ended without a word"
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
+        error = error.cause
+    if isinstance(error, RayActorError):
+        return f"its process died {trial.num_failures} times: killed, or out of memory"
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")

@@ -1,0 +1,137 @@
+"""The edge between a trial and Ray Tune: a class Trainable, one epoch a `step`.
+
+Tune reuses the process for the next trial (`reset_config`), so torch, the data and the tracker's
+connection are there already: measured on 2 cores, 0.14 s a trial instead of 1.9 s. torch is
+imported in that process alone: the driver needs the class, and not what it trains with.
+
+Tune takes no checkpoints: a trial keeps its own (see `TrialSession`), and one that Tune starts
+again, its process having died, goes on from there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from raysweep.config import apply
+from raysweep.pipeline.storage.stop import is_of_the_storage
+from raysweep.pipeline.trials.context import TrialContext
+from raysweep.pipeline.trials.reports import EpochReport
+
+if TYPE_CHECKING:
+    from raysweep.pipeline.trials.trial import TrialSession
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """A trial as Tune carries it: its place in the sweep, its swept values, and which of its
+    configuration's repeats it is, from 0. `told`: see TrialSession."""
+
+    index: int
+    overrides: Mapping[str, Any]
+    repeat: int = 0
+    told: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`trial-0003`: sorts as the sweep runs."""
+        return f"trial-{self.index:04d}"
+
+    def to_config(self) -> dict[str, Any]:
+        """What Tune hands to the Trainable."""
+        return {"trial": {**vars(self), "overrides": dict(self.overrides)}}
+
+    @staticmethod
+    def from_config(config: Mapping[str, Any]) -> TrialSpec:
+        """Read `to_config` back."""
+        return TrialSpec(**config["trial"])
+
+    def continued(self, told: int) -> TrialSpec:
+        """The same trial for another process to go on with."""
+        return replace(self, told=told)
+
+    def open(self, context: TrialContext) -> TrialSession:
+        """Ready to be stepped, in this process."""
+        from raysweep.pipeline.trials.trial import TrialSession
+
+        config = apply(context.config, self.overrides)
+        return TrialSession(context, config, self.name, repeat=self.repeat, told=self.told)
+
+
+def result_of(spec: TrialSpec, report: EpochReport) -> dict[str, Any]:
+    """An epoch as Tune, its schedulers and its stopper see it."""
+    return {
+        **report.metrics,
+        "trial": spec.name,
+        "epochs": report.epochs,
+        "best": report.best,
+        "done": report.last,
+        "report": report.plain(),
+    }
+
+
+class TrialTrainable(tune.Trainable):
+    """Ray Tune's view of a `TrialSession`.
+
+    Nothing is done before the first `step`: Tune prepares actors that it never uses, and an
+    exception in `setup` ends the whole process in local mode.
+    """
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """`context` comes from `tune.with_parameters`."""
+        self._context = context
+        self._spec = TrialSpec.from_config(config)
+        self._session: TrialSession | None = None
+
+    def step(self) -> dict[str, Any]:
+        """An epoch. What the trial raises is a result, too (`failed`): Tune would start the trial
+        again, as it must where the process died, and it would raise that again."""
+        if self._session is None:
+            self._session = self._spec.open(self._context)
+        session = self._session
+        try:
+            session.step()
+        except Exception as error:
+            if _spoils_the_process(error):
+                raise
+            return self._failed(error)
+        return result_of(self._spec, session.report)
+
+    def _failed(self, error: Exception) -> dict[str, Any]:
+        lines = str(error).strip().splitlines() or [""]
+        nothing = dict.fromkeys(self._context.config.goals(), math.nan)
+        return {
+            **nothing,
+            "best": None,
+            "trial": self._spec.name,
+            "failed": f"{type(error).__name__}: {lines[0]}".rstrip(": "),
+            "storage": is_of_the_storage(error),
+            "done": True,
+        }
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        self._spec = TrialSpec.from_config(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Tune wants the method, and has no use for it."""
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
+        """As `save_checkpoint`."""
+
+
+def _spoils_the_process(error: Exception) -> bool:
+    """A fault of a CUDA device stays with the process that met it. So does no other exception."""
+    import torch
+
+    return isinstance(error, torch.AcceleratorError)

@@ -1,0 +1,316 @@
+"""One training trial: the tracker's run, the training, the model of its best epoch.
+
+Plain Python: `trainable` wraps it for Ray Tune, and a test can step it by hand.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+
+from raysweep.config import Config, apply, field_of
+from raysweep.errors import CheckpointLost
+from raysweep.ml import datasets
+from raysweep.ml.compute import use_threads
+from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
+from raysweep.ml.seeds import derive_seed
+from raysweep.ml.weights import load_weights
+from raysweep.pipeline.search.population import Clone, Member
+from raysweep.pipeline.selection import without_nan
+from raysweep.pipeline.stages import parts
+from raysweep.pipeline.stages.stages import INITIALIZED_MODEL
+from raysweep.pipeline.trials.best_so_far import BestSoFar
+from raysweep.pipeline.trials.clones import log_checkpoint, use_checkpoint
+from raysweep.pipeline.trials.context import TrialContext
+from raysweep.pipeline.trials.inputs import fetch
+from raysweep.pipeline.trials.reports import EpochReport
+from raysweep.pipeline.trials.trained_model import log_model
+from raysweep.tracking import ArtifactVersion, Run, RunState
+from raysweep.tracking.port import STALE_ERRORS
+
+
+class TrialSession:
+    """A trial in progress: `step` trains an epoch, `close` logs the model and ends the run.
+
+    The run starts with the first `step`, not before: Ray Tune prepares actors that it never uses.
+
+    After each epoch a checkpoint is kept, before anyone is told of the epoch. A process that goes
+    on from it first tells what the one before it could not, and trains on from there, as the same
+    run: rows that were logged after the checkpoint go, and come again.
+    """
+
+    def __init__(
+        self,
+        context: TrialContext,
+        config: Config,
+        name: str,
+        *,
+        repeat: int = 0,
+        told: int | None = None,
+    ) -> None:
+        """`config` is the sweep's with this trial's values put in place; `repeat` tells apart, from
+        0, the trials of one configuration. `told`: of how many epochs the driver knows, where an
+        earlier process had the trial; None: none had."""
+        self._context = context
+        self._config = self._first_config = config
+        self._name = name
+        self._repeat = repeat
+        self._continued = told is not None
+        self._told = told or 0
+        self._run: Run | None = None
+        self._trainer: Trainer | None = None
+        self._used: dict[str, ArtifactVersion] = {}
+        self._reports: list[EpochReport] = []
+        self._best = BestSoFar(config, context.metric, context.goal)
+        self._clones: list[dict[str, Any]] = []
+        self._closed = False
+
+    def step(self) -> dict[str, float]:
+        """Train one epoch and return its metrics; the last epoch also logs the model.
+
+        An exception ends the run as failed, with its cause, and is raised again.
+        """
+        try:
+            run, trainer = self._open()
+            if self._told == len(self._reports):
+                self._reports.append(self._report(run, trainer))
+                self._context.checkpoints.keep(self._name, len(self._reports), self._state())
+            self._told += 1
+            if self.done:
+                self._finish(stopped=False)
+        except Exception as error:
+            self._end("failed", f"{type(error).__name__}: {error}")
+            raise
+        except KeyboardInterrupt:  # in local mode: elsewhere it is the driver's alone
+            self._end("interrupted", STALE_ERRORS["interrupted"])
+            raise
+        return dict(self.report.metrics)
+
+    def close(self) -> None:
+        """End the trial where it stands: one stopped early logs the model of its best epoch."""
+        if self._run is not None and not self._closed:
+            try:
+                self._finish(stopped=not self.done)
+            except Exception as error:
+                self._end("failed", f"{type(error).__name__}: {error}")
+                raise
+
+    def close_again(self) -> None:
+        """End a trial that had ended, and whose process died before it had logged the model."""
+        self._open()
+        self.close()
+
+    @property
+    def report(self) -> EpochReport:
+        """What the latest `step` came to."""
+        return self._reports[self._told - 1]
+
+    @property
+    def best(self) -> EpochMetrics | None:
+        """The epoch whose model is (or will be) logged; None before the first."""
+        return self._best.epoch
+
+    @property
+    def done(self) -> bool:
+        """Whether every epoch is trained, and has been returned by `step`."""
+        trainer, told = self._trainer, self._told
+        return trainer is not None and trainer.done and told == len(self._reports)
+
+    def _open(self) -> tuple[Run, Trainer]:
+        if self._run is None or self._trainer is None:
+            state = self._last_state() if self._continued else None
+            if state is not None:
+                self._restore(state)
+            examples = self._reports[-1].examples if self._reports else 0
+            self._run = self._start_run(after=examples if self._continued else None)
+            self._trainer = self._load(self._run)
+            if state is not None:
+                self._trainer.load_state_dict(state["trainer"])
+        return self._run, self._trainer
+
+    def _last_state(self) -> dict[str, Any] | None:
+        """What is in the checkpoint. One that cannot be had ends the run as failed."""
+        try:
+            data = self._context.checkpoints.latest(self._name)
+            if data is None and self._told:
+                raise CheckpointLost(
+                    f"{self._name}: its checkpoint after {self._told} epochs is gone; "
+                    "start a new sweep"
+                )
+        except CheckpointLost:
+            self._run = self._start_run(after=None)
+            raise
+        if data is None:  # its process died in the first epoch
+            return None
+        state: dict[str, Any] = torch.load(io.BytesIO(data), "cpu", weights_only=True)
+        return state
+
+    def _state(self) -> bytes:
+        """Everything to continue bit for bit in another process, as torch.save writes it."""
+        assert self._trainer is not None
+        state = {
+            "trainer": self._trainer.state_dict(),
+            "reports": [report.plain() for report in self._reports],
+            "best": self._best.state_dict(),
+            "values": _swept(self._config),
+            "best_values": _swept(self._best.config),
+            "clones": self._clones,
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """All of `_state` but the trainer's own."""
+        self._reports = [EpochReport(**report) for report in state["reports"]]
+        best_config = self._config
+        if state["clones"]:
+            self._clones = list(state["clones"])
+            self._config = apply(self._context.config, state["values"])
+            best_config = apply(self._context.config, state["best_values"])
+        self._best.load_state_dict(state["best"], best_config)
+
+    def _start_run(self, after: int | None) -> Run:
+        config = self._first_config
+        recorded = {
+            "sweep": self._context.sweep.name,
+            "trial": self._name,
+            "repeat": self._repeat,
+            **{part: getattr(config, part).model_dump(mode="json") for part in _RECORDED_SECTIONS},
+        }
+        return self._context.tracker.start_run(
+            self._context.sweep.run(self._name, "train", recorded), after
+        )
+
+    def _load(self, run: Run) -> Trainer:
+        context, config = self._context, self._config
+        versions = context.versions(config)
+        data = run.use_artifact(versions.data.ref)
+        model = run.use_artifact(versions.model.ref)
+        self._used = {data.name: data, model.name: model}
+        self._data_folder = fetch(context.tracker, data.ref, context.inputs)
+        self._model_folder = fetch(context.tracker, model.ref, context.inputs)
+        use_threads(context.threads)
+        return self._make_trainer()
+
+    def _make_trainer(self) -> Trainer:
+        context, config = self._context, self._config
+        network = parts.make_network(config.model)
+        network.load_state_dict(load_weights(self._model_folder / INITIALIZED_MODEL))
+        splits = (
+            datasets.read_split(self._data_folder / "training.pt"),
+            datasets.read_split(self._data_folder / "validation.pt"),
+        )
+        return parts.make_trainer(
+            config.train, network, splits, self._seed(config), context.device()
+        )
+
+    def _seed(self, config: Config) -> int:
+        """From the sweep's seed, the trial's config and its repeat; not from what changes no random
+        draw. The first repeat has the seed of a trial that is not repeated."""
+        train = config.train.model_dump(exclude={"precision", "batch_log_interval"})
+        model = config.model.model_dump(mode="json")
+        return derive_seed("trial", train, model, *([self._repeat] if self._repeat else []))
+
+    def _report(self, run: Run, trainer: Trainer) -> EpochReport:
+        """Train an epoch and, in a population, go on from another's where that is better."""
+        epoch = self._epoch(run, trainer)
+        run.flush()
+        report = EpochReport(
+            epochs=len(self._reports) + 1,
+            examples=epoch.examples,
+            metrics=epoch.as_metrics(),
+            best=self._best.epoch.as_metrics() if self._best.epoch else None,
+            last=trainer.done,
+        )
+        pbt, population = self._context.config.sweep.pbt, self._context.population
+        if pbt is None or population is None:
+            return report
+        values = _swept(self._best.config)
+        if trainer.done or report.epochs % pbt.interval:
+            return replace(report, values=values)
+        member = self._offer(run, trainer, report)
+        clone = population.report(member, report.epochs)
+        if clone is not None:
+            self._adopt(run, clone, report.epochs)
+        cloned = None if clone is None else asdict(clone)
+        return replace(report, values=values, cloned=cloned, member=asdict(member))
+
+    def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
+        last, batches = None, 0
+        for last in trainer.epoch():
+            if isinstance(last, BatchLoss):
+                batches += 1
+                row = {"epoch": last.epoch, "train/loss": last.loss}
+                run.log(row, step=last.examples)
+        event = parts.check_metrics(self._config, last)
+        metrics = event.as_metrics()
+        told = {"train/loss"} if batches else set()
+        row = {key: value for key, value in metrics.items() if key not in told}
+        run.log(row, step=event.examples)
+        self._best.see(event, trainer, self._config)
+        return event
+
+    def _offer(self, run: Run, trainer: Trainer, report: EpochReport) -> Member:
+        """Log a checkpoint that others of the population may go on from."""
+        values = _swept(self._config)
+        metadata = {
+            "sweep": self._context.sweep.name,
+            "trial": self._name,
+            "epochs": report.epochs,
+            "values": values,
+        }
+        ref = log_checkpoint(run, trainer.state_dict(), metadata)
+        return Member(self._name, report.metrics.get(self._context.metric), ref, values)
+
+    def _adopt(self, run: Run, clone: Clone, epochs: int) -> None:
+        """Go on as another. The best epoch and its weights stay this trial's own."""
+        tracker, inputs = self._context.tracker, self._context.inputs
+        state = use_checkpoint(run, tracker, clone.checkpoint, inputs)
+        self._config = apply(self._context.config, clone.values)
+        adopting = self._trainer = self._make_trainer()
+        assert isinstance(adopting, Adopting), "the config lets no other be part of a population"
+        adopting.adopt(state)
+        self._clones.append({"epochs": epochs, **asdict(clone)})
+        run.summarize({"clones": self._clones})
+
+    def _finish(self, *, stopped: bool) -> None:
+        assert self._run is not None
+        if self._best.epoch is not None:
+            artifact = self._log_model(self._run, self._best.epoch, stopped=stopped)
+            metrics = without_nan(self._best.epoch.as_metrics())
+            self._run.summarize({**metrics, "model": artifact.ref, "stopped": stopped})
+        self._end("finished")
+
+    def _log_model(self, run: Run, best: EpochMetrics, *, stopped: bool) -> ArtifactVersion:
+        config = self._best.config
+        made_by = {
+            "model": config.model.model_dump(mode="json"),
+            "train": config.train.model_dump(mode="json"),
+            "seed": self._seed(config),
+            "trial": self._name,
+            "repeat": self._repeat,
+            "metrics": without_nan(best.as_metrics()),
+            "stopped": stopped,
+            **({"clones": self._clones} if config.sweep.pbt else {}),
+        }
+        return log_model(run, self._context, self._best.weights, self._used, made_by)
+
+    def _end(self, state: RunState, error: str | None = None) -> None:
+        self._closed = True
+        if self._run is not None:
+            self._run.finish(state, error)
+
+
+def _swept(config: Config) -> dict[str, Any]:
+    """The swept fields of `train` as `config` holds them, by their parameters' names."""
+    train = config.train.model_dump(mode="json")
+    names = {name: field_of(name).removeprefix("train.") for name in config.sweep.parameters}
+    return {name: train[field] for name, field in names.items() if field in train}
+
+
+_RECORDED_SECTIONS = ("data", "preprocess", "model", "train")

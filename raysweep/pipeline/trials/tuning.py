@@ -1,0 +1,77 @@
+"""Ray Tune over the trials of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial
+from ray import tune
+
+from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.cluster import Resources
+from raysweep.pipeline.job import Job
+from raysweep.pipeline.search import search
+from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.space import unlimited_trial_count
+from raysweep.pipeline.trials.context import TrialContext
+from raysweep.pipeline.trials.progress import Progress
+from raysweep.pipeline.trials.replay import Replay
+from raysweep.pipeline.trials.trainable import TrialSpec, TrialTrainable
+
+
+def run_trials(
+    context: TrialContext,
+    resources: Resources,
+    progress: Progress,
+    budget: Budget,
+    job: Job,
+    known: Sequence[FrozenTrial] = (),
+    *,
+    verbose: bool = False,
+) -> None:
+    """Run every trial that the budget allows, telling `progress`, from where the job's past ends.
+
+    Returns when all have ended. A failed trial is told and passed over. `known`: what the sampler
+    learns from before the first. Raises KeyboardInterrupt where the user stopped it.
+    """
+    config, folder = context.config, job.folder.tune
+
+    def note(spec: TrialSpec) -> None:
+        values = dict(spec.overrides)
+        job.journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
+
+    searcher = search.algorithm(config, budget, known, note)
+    scheduler, stopper = search.scheduler(config), search.stopper(config, budget)
+    Replay(searcher, scheduler, stopper, budget, progress).play(job.past)
+    ended = [trial for trial in progress.trials if trial.state != "running"]
+    left = unlimited_trial_count(config) - len(ended)
+    if not left:
+        return
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialTrainable, context=context),
+        {"cpu": resources.cpus, "gpu": resources.gpus},
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=left,
+            max_concurrent_trials=resources.concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            # By default Tune writes one there, by the trial's node: which does not have the folder.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[progress],
+            stop=stopper,
+            failure_config=tune.FailureConfig(max_failures=config.resources.max_failures),
+            verbose=1 if verbose else 0,
+        ),
+    )
+    with signals.given_back():
+        tuner.fit()
+    signals.raise_if_interrupted()
