@@ -3,9 +3,9 @@
 Each is a raylet in namespaces of its own: a network of its own, joined to the others' by a bridge,
 and, for the two workers, an empty file system at `base`, which holds what on real machines is each
 one's: home, temporary folder, working folder. The head, where sweeps are driven, has no CPU, and
-`base` on this machine's disk. An outsider has a folder that none of them sees, and reaches the
-head alone. /dev/shm is common to all. The namespaces are those of a user namespace, which end with
-its last process: nothing has to be unmounted or taken down.
+`base` on this machine's disk. An outsider has a folder that none of them sees, and is in the
+head's network. /dev/shm is common to all. The namespaces are those of a user namespace, which end
+with its last process: nothing has to be unmounted or taken down.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def two_nodes(jobs: Path | None = None) -> Iterator[Cluster]:
         ["unshare", "--map-root-user", "--mount", "--net", "sh", "-ec", HEAD],
         capture_output=True,
         text=True,
-        env={**os.environ, "OUTSIDE": "/mnt"},
+        env={**os.environ, "OUTSIDE": tempfile.gettempdir()},
     )
     if may.returncode:
         pytest.skip(f"no machines within this one here: {may.stderr.strip()}")
