@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import socket
@@ -30,6 +31,17 @@ def ray_head(log: Path, unseen: Path | None = None) -> Iterator[str]:
     ray = Path(sys.executable).with_name("ray")
     with _head(log, [ray], ["--include-dashboard=false"], unseen) as (process, _):
         yield _address(process, log)
+
+
+def python_with_jobs() -> Path | None:
+    """The Python that has `ray[default]`; scripts/test makes it, and says why it is another."""
+    if importlib.util.find_spec("aiohttp"):
+        return Path(sys.executable)
+    beside = Path(sys.prefix) / "cluster" / "bin" / "python"
+    return beside if beside.exists() else None
+
+
+NO_JOBS = "ray[default] is not installed; ./scripts/test does it, beside .venv"
 
 
 @contextmanager

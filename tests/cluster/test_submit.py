@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ import yaml
 from raysweep.version import __version__
 
 from commands import environment
-from ray_head import job_server
+from ray_head import NO_JOBS, job_server, python_with_jobs
 from sweeps import digits, grid, stored
 
 PACKAGE = """
@@ -72,23 +70,15 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    python = with_the_extra()
+    python = python_with_jobs()
+    if python is None:
+        pytest.skip(NO_JOBS)
     temp = tmp_path_factory.mktemp("submit")
     home, laptop = temp / "home", temp / "lap top"
     home.mkdir()
     fill(laptop)
     with job_server(temp / "head.log", python, home) as (address, session):
         yield Cluster(address, python, home, laptop, session.resolve() / "runtime_resources")
-
-
-def with_the_extra() -> Path:
-    """The Python that has `ray[default]`; scripts/test makes it, and says why it is another."""
-    if importlib.util.find_spec("aiohttp"):
-        return Path(sys.executable)
-    beside = Path(sys.prefix) / "cluster" / "bin" / "python"
-    if not beside.exists():
-        pytest.skip("ray[default] is not installed; ./scripts/test does it, beside .venv")
-    return beside
 
 
 def fill(laptop: Path) -> None:

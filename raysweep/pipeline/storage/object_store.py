@@ -64,7 +64,7 @@ class ObjectStore:
         except (ValueError, NotImplementedError) as error:  # pyarrow's ArrowInvalid is a ValueError
             raise UserError(
                 f"--storage {_without_secrets(uri)}: {why(error)}; write s3://bucket/prefix, or "
-                "another URI that pyarrow's filesystems know (docs/object-stores.md)"
+                "another URI that pyarrow's filesystems know (docs/cluster.md)"
             ) from error
         except (OSError, ImportError) as error:
             raise unreachable(uri, error) from error
@@ -170,7 +170,7 @@ def unreachable(uri: str, error: Exception) -> UserError:
     """One line of what pyarrow says in several."""
     return UserError(
         f"--storage {_without_secrets(uri)}: cannot be reached ({why(error)}); check the URI, the "
-        "network and the credentials (docs/object-stores.md)"
+        "network and the credentials (docs/cluster.md)"
     )
 
 
