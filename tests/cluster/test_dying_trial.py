@@ -1,13 +1,10 @@
-"""Trials whose processes die: each time, as for want of memory, or with a machine that is taken."""
+"""A trial that takes its process with it each time, as for want of memory."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from ray.exceptions import RayActorError
-from ray.train._internal.storage import StorageContext
-from ray.tune.experiment import Trial
 
 from raysweep import run_sweep
 from raysweep.pipeline.events import Event, TrialUpdated
@@ -47,16 +44,3 @@ def test_it_fails_when_it_has_died_often_enough_and_the_others_go_on(
     trials = {run.config["trial"]: run.state for run in runs_by_job(tracker, "mine")["train"]}
     tracker.close()
     assert trials == {"trial-0000": "crashed", "trial-0001": "finished"}
-
-
-@pytest.mark.parametrize(("preempted", "goes_on"), [(False, False), (True, True)])
-def test_a_machine_that_is_taken_away_does_not_count(
-    two_cpus: None, preempted: bool, goes_on: bool, tmp_path: Path
-) -> None:
-    storage = StorageContext(str(tmp_path), "sweep", trial_dir_name="trial")
-    trial = Trial("stub", stub=True, storage=storage, max_failures=1)
-    Path(str(trial.local_path)).mkdir(parents=True, exist_ok=True)
-    trial.handle_error(RayActorError())
-    assert trial.should_recover(), "the first death is within the limit"
-    trial.handle_error(RayActorError(preempted=preempted))
-    assert trial.should_recover() == goes_on

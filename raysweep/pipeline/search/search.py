@@ -13,7 +13,7 @@ from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.samplers import hush, make_sampler
 from raysweep.pipeline.search.schedulers import Brackets, Hyperband, Median
 from raysweep.pipeline.search.searcher import BudgetStopper, TrialSearcher
-from raysweep.pipeline.search.space import longest_epochs
+from raysweep.pipeline.search.space import longest_epochs, unlimited_trial_count
 from raysweep.pipeline.search.suggestions import Listed, Source, Suggested
 from raysweep.pipeline.trials.trainable import TrialSpec
 
@@ -34,6 +34,7 @@ def algorithm(
         budget,
         metric=sweep.metric.name,
         mode=MODES[sweep.metric.goal],
+        most=unlimited_trial_count(config),
         repeats=sweep.repeats,
         note=note,
     )

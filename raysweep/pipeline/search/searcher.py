@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,16 @@ class TrialSearcher(Searcher):
         *,
         metric: str,
         mode: str,
+        most: int,
         repeats: int = 1,
         note: Callable[[TrialSpec], None] = lambda spec: None,
     ) -> None:
-        """`mode`: min or max, as Tune has it. `note` is told of each new trial."""
+        """`mode`: min or max, as Tune has it. `most`: how many trials there are, if nothing ends
+        the sweep before. `note` is told of each new trial."""
         super().__init__(metric=metric, mode=mode)
         self._source = source
         self._budget = budget
+        self._most = most
         self._repeats = repeats
         self._note = note
         self._count = 0
@@ -66,24 +69,23 @@ class TrialSearcher(Searcher):
         self._specs: dict[str, TrialSpec] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial as Tune carries it, or FINISHED."""
-        if self._unfinished:
-            spec = self._unfinished.popleft()
-        else:
-            new = self._next()
-            if new is None:
-                return self.FINISHED
-            spec = new
-            self._note(spec)
+        """The next trial as Tune carries it; FINISHED when there will be none any more, and None
+        while one that runs may come back, its process having died."""
+        spec = self._unfinished.popleft() if self._unfinished else self._new()
+        if spec is None:
+            return None if self._specs else self.FINISHED
         self._specs[trial_id] = spec
         return spec.to_config()
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        failed = error or not result or "failed" in result
-        score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
-        self.ended(self._specs.pop(trial_id), score, failed=failed)  # `best` comes flattened
+        """`error`: the process died, and `again` or `ended` is called next, by who knows why."""
+        spec = self._specs.pop(trial_id)
+        if not error:
+            failed = not result or "failed" in result
+            score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
+            self.ended(spec, score, failed=failed)  # `best` comes flattened
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """An epoch that is not the last one tells the source nothing."""
@@ -100,9 +102,9 @@ class TrialSearcher(Searcher):
         assert spec is not None
         return spec
 
-    def go_on_with(self, unfinished: Iterable[TrialSpec]) -> None:
-        """Hand these out first: they have started before, and not ended."""
-        self._unfinished.extend(unfinished)
+    def again(self, spec: TrialSpec) -> None:
+        """Hand it out before any new one: it has started before, and not ended."""
+        self._unfinished.append(spec)
 
     def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
         """A trial has ended with `score`; None where it failed, or has none that is finite."""
@@ -113,6 +115,16 @@ class TrialSearcher(Searcher):
             if None not in configuration.scores:  # the mean of what did not fail may be luck
                 self._budget.scored(configuration.mean)
             self._source.tell(configuration.number, configuration.mean)
+
+    def _new(self) -> TrialSpec | None:
+        if self._count >= self._most:
+            return None
+        spec = self._next()
+        if spec is None:
+            self._most = self._count  # Tune asks again and again
+        else:
+            self._note(spec)
+        return spec
 
     def _next(self) -> TrialSpec | None:
         name = TrialSpec(self._count, {}).name

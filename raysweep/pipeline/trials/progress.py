@@ -15,6 +15,7 @@ from raysweep.config import Config
 from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.pipeline.search import space
+from raysweep.pipeline.search.searcher import TrialSearcher
 from raysweep.pipeline.storage.journal import Journal
 from raysweep.pipeline.storage.stop import StorageLost
 from raysweep.pipeline.trials.reports import EpochReport
@@ -37,10 +38,16 @@ class Progress(tune.Callback):
         self._observer = observer
         self._journal = journal
         self._trials: dict[int, TrialUpdated] = {}
+        self._deaths: dict[int, int] = {}
+        self._searcher: TrialSearcher | None = None
+
+    def watch(self, searcher: TrialSearcher) -> None:
+        """Tell it of trials whose processes died: whether they go on."""
+        self._searcher = searcher
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune saves its callbacks with its state; whoever watches stays in this process."""
-        return {**self.__dict__, "_observer": silent, "_forget": None}
+        return {**self.__dict__, "_observer": silent, "_forget": None, "_searcher": None}
 
     @property
     def trials(self) -> list[TrialUpdated]:
@@ -110,15 +117,18 @@ class Progress(tune.Callback):
             self.end(spec)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(self.row(TrialSpec.from_config(trial.config)), "failed", _cause(trial))
-
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Its process died, and Tune is about to start it again: tell the next one how far it is
-        known to be."""
-        row = self.row(TrialSpec.from_config(trial.config))
-        spec = TrialSpec.from_config(trial.config).continued(row.epoch)
-        trial.set_config({**trial.config, **spec.to_config()})
-        self.keep(replace(row, restarts=row.restarts + 1))
+        """Its process died. Another goes on with it, as a trial that is new to Tune: Tune's own way
+        to start one again passes over a process that died between two trials."""
+        assert self._searcher is not None
+        spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
+        row = self.row(spec)
+        deaths = self._deaths[spec.index] = self._deaths.get(spec.index, 0) + _counts(error)
+        if deaths <= self._config.resources.max_failures:
+            self._searcher.again(spec.continued(row.epoch))
+            self.keep(replace(row, restarts=row.restarts + 1))
+        else:
+            self._searcher.ended(spec, None, failed=True)
+            self._end(row, "failed", _cause(error, deaths))
 
     def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
         self._journal.write("ended", index=row.index, state=state, error=error)
@@ -127,17 +137,30 @@ class Progress(tune.Callback):
         self.keep(replace(row, state=state, error=error))
 
 
-def _cause(trial: Any) -> str:
-    """The exception that ended the trial, in one line, without Ray's wrapping.
+def _error_of(trial: Any) -> BaseException | None:
+    """What ended the trial, without Ray's wrapping.
 
     Tune's own getters look in the storage, where the file is not yet.
     """
     if trial.pickled_error_file is None:
-        return "ended without a word"
-    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        return None
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
     while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
-    if isinstance(error, RayActorError):
-        return f"its process died {trial.num_failures} times: killed, or out of memory"
+    return error
+
+
+def _counts(error: BaseException | None) -> int:
+    """A machine that is taken away (preemption) is not the trial's fault."""
+    return 0 if isinstance(error, RayActorError) and error.preempted else 1
+
+
+def _cause(error: BaseException | None, deaths: int) -> str:
+    if error is None or isinstance(error, RayActorError):
+        return f"its process died {_times(deaths)}: killed, or out of memory"
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def _times(deaths: int) -> str:
+    return "once" if deaths == 1 else f"{deaths} times"

@@ -57,7 +57,8 @@ class Replay:
         for spec in self._to_end.values():  # decided, and not carried out
             self._progress.end(spec)
             self._end(spec, "stopped")
-        self._searcher.go_on_with(spec.continued(told[spec.index]) for spec in left)
+        for spec in left:
+            self._searcher.again(spec.continued(told[spec.index]))
 
     def _trial(self, event: Mapping[str, Any]) -> None:
         spec = self._searcher.started_before(event["values"])

@@ -18,6 +18,9 @@ from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.replay import Replay
 from raysweep.pipeline.trials.trainable import TrialSpec, TrialTrainable
 
+EVERY = 2**31
+"""How many trials Tune is to take from the searcher, which knows how many there are."""
+
 
 def run_trials(
     context: TrialContext,
@@ -44,9 +47,9 @@ def run_trials(
     scheduler, stopper = search.scheduler(config), search.stopper(config, budget)
     Replay(searcher, scheduler, stopper, budget, progress).play(job.past)
     ended = [trial for trial in progress.trials if trial.state != "running"]
-    left = unlimited_trial_count(config) - len(ended)
-    if not left:
+    if len(ended) == unlimited_trial_count(config):
         return
+    progress.watch(searcher)
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=context),
         {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -56,7 +59,7 @@ def run_trials(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=left,
+            num_samples=EVERY,
             max_concurrent_trials=resources.concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -68,7 +71,6 @@ def run_trials(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[progress],
             stop=stopper,
-            failure_config=tune.FailureConfig(max_failures=config.resources.max_failures),
             verbose=1 if verbose else 0,
         ),
     )

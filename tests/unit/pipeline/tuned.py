@@ -52,6 +52,8 @@ def tune(
     while True:
         while not finished and len(running) < concurrent and len(found.specs) < most:
             suggested = searcher.suggest(f"trial-{len(found.specs)}")
+            if suggested is None:
+                break
             if suggested == searcher.FINISHED:
                 finished = True
                 break
@@ -66,8 +68,7 @@ def tune(
         try:
             result = trial.step(metric, config)
         except ValueError:
-            scheduler.on_trial_error(None, trial.stub)
-            searcher.on_trial_complete(trial.stub.trial_id, error=True)
+            searcher.on_trial_complete(trial.stub.trial_id, {"failed": "ValueError"})
             continue
         if stopper(trial.stub.trial_id, result) or result["done"]:
             stop = True
