@@ -92,7 +92,8 @@ class Cluster:
 class Round:
     """One sweep, disturbed until its kills are used up, and then brought to its end."""
 
-    cluster: Cluster
+    cluster: Cluster | None
+    """None: the whole sweep is one process, in local mode, whose only target is itself."""
     config: Path
     storage: Path
     name: str
@@ -127,7 +128,8 @@ class Round:
 
     def _command(self, command: str) -> list[str]:
         what = [str(self.config), "--name", self.name] if command == "run" else [self.name]
-        place = ["--address", self.cluster.address, "--storage", str(self.storage)]
+        where = ["--address", self.cluster.address] if self.cluster else ["--local-mode"]
+        place = [*where, "--storage", str(self.storage)]
         return [sys.executable, "-m", "raysweep", command, *what, *place]
 
     def _started(self) -> bool:
@@ -158,7 +160,7 @@ class Round:
 
     def _kill(self, target: str, driver: subprocess.Popen[str]) -> None:
         self.kills.append(f"{target} after {len(self.lines)} lines ({self.lines[-1][:40]})")
-        if target == "driver":
+        if target == "driver" or self.cluster is None:
             driver.kill()
         elif target == "node":
             self.cluster.kill_node(self.rng.randrange(2))

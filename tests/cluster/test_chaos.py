@@ -1,6 +1,8 @@
 """kill -9 at moments drawn by lot, of a driver, a trial, the writer, a node: all rounds end alike.
 
-RAYSWEEP_CHAOS_ROUNDS says how many (`scripts/chaos N` sets it), RAYSWEEP_CHAOS_SEED from which on.
+Four rounds on a cluster, each with another first target, and sixteen in which the whole sweep is
+one process, which is cheaper. RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as `scripts/chaos
+N` does, RAYSWEEP_CHAOS_SEED for others.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import yaml
 
 from chaos import TARGETS, Cluster, Round, left_over
 from outcomes import outcome
-from sweeps import digits, stored
+from sweeps import HAS_LOCAL_MODE, digits, stored
 
 ROUNDS = int(os.environ.get("RAYSWEEP_CHAOS_ROUNDS", len(TARGETS)))
+IN_ONE_PROCESS = 16
 FIRST = int(os.environ.get("RAYSWEEP_CHAOS_SEED", 0))
 
 RATES = {"learning_rate": {"distribution": "log_uniform_values", "min": 0.003, "max": 0.1}}
@@ -42,11 +45,12 @@ def begin(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     """Begin a round: `begin(kind, name, seed)`; those of a kind share a storage."""
     folder = tmp_path_factory.mktemp("chaos")
 
-    def make(kind: str, name: str, seed: int) -> Round:
+    def make(kind: str, name: str, seed: int, *, one_process: bool = False) -> Round:
         sweep = RANDOM if kind == "random" else LEARNING
         config = folder / f"{kind}.yaml"
         config.write_text(yaml.safe_dump(digits(sweep, train={"epochs": 3})))
-        return Round(cluster, config, folder / f"{kind}-runs", name, random.Random(seed))
+        where = None if one_process else cluster
+        return Round(where, config, folder / f"{kind}-runs", name, random.Random(seed))
 
     return make
 
@@ -73,6 +77,22 @@ def test_whatever_is_killed_the_sweep_ends_alike(
 ) -> None:
     one = begin("random", f"round-{seed}", seed)
     one.disturbed(targets_of(seed))
+    assert_alike(one, expected)
+    assert left_over(cluster) == [], one.story()
+
+
+@pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + IN_ONE_PROCESS))
+def test_so_it_does_in_one_process(
+    seed: int, begin: Callable[..., Round], expected: dict[str, Any]
+) -> None:
+    one = begin("random", f"one-process-{seed}", 1000 + seed, one_process=True)
+    one.disturbed(["driver"] * (1 + seed % 2))
+    assert_alike(one, expected)
+
+
+def assert_alike(one: Round, expected: dict[str, Any]) -> None:
+    """It came to what was expected, its versions are in one row, and nothing is left of it."""
     came = outcome(one.storage, one.name)
     for what in expected:
         assert came[what] == expected[what], one.story()
@@ -85,7 +105,6 @@ def test_whatever_is_killed_the_sweep_ends_alike(
     ]
     tracker.close()
     assert sorted(versions) == list(range(len(versions))), "contiguous, and none twice"
-    assert left_over(cluster) == [], one.story()
     assert not list(one.storage.glob("*/running.lock"))
 
 
