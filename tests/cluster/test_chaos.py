@@ -1,8 +1,8 @@
 """kill -9 at moments drawn by lot, of a driver, a trial, the writer, a node: all rounds end alike.
 
 Four rounds on a cluster, each with another first target, and sixteen in which the whole sweep is
-one process, which is cheaper. RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as `scripts/chaos
-N` does, RAYSWEEP_CHAOS_SEED for others.
+one process, which is cheaper. RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as does
+`scripts/chaos N`; RAYSWEEP_CHAOS_SEED for others.
 """
 
 from __future__ import annotations
