@@ -6,6 +6,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 │   ├── DataError          the data set's files: missing, truncated, unreadable
 │   └── TrackerRefused     the tracker that was chosen cannot be had: its server, its key
 ├── TrackingError          the tracker could not do what was asked
+│   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── CheckpointLost         a trial's checkpoint is gone or damaged
@@ -47,6 +48,10 @@ class TrackerRefused(UserError):
 
 class TrackingError(RaysweepError):
     """The tracker could not do what was asked."""
+
+
+class StoreFailed(TrackingError):
+    """The embedded store cannot be read or written, by what the disk or SQLite says."""
 
 
 class ArtifactNotFound(TrackingError):

@@ -35,12 +35,22 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader would take for a number."""
+
+
 # YAML 1.1 wants a dot and a signed exponent in a float: to PyYAML 1e-3 and 1.0e3 are text.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z"),
-    list("-+.0123456789"),
-)
+for _either in (_Loader, _Dumper):
+    _either.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z"),
+        list("-+.0123456789"),
+    )
+
+
+def dump_yaml(value: Json) -> str:
+    """Text that reads back as the same."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
 
 
 class Word(NamedTuple):

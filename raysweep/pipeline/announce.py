@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config
-from raysweep.errors import Interrupted, StorageFailed
+from raysweep.errors import Interrupted, StorageFailed, UserError
 from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
@@ -87,10 +87,28 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
     except KeyboardInterrupt:
         if not (storage.root / name / "journal.jsonl").exists():
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
+        if (storage.root / name / "result.json").exists():
+            raise Interrupted(
+                f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
+            ) from None
         raise Interrupted(
             f"interrupted: {name} has no best yet; what it did is kept, and this goes on: "
             f"{resume_command(storage, name, address)}"
         ) from None
+
+
+@contextmanager
+def kept_where_input_is_wrong(storage: Storage, name: str) -> Iterator[None]:
+    """A sweep whose input turns out to be wrong when trials have run, as an evaluation of one's
+    own, is kept: say how it goes on."""
+    try:
+        yield
+    except UserError as error:
+        if not (storage.root / name / "journal.jsonl").exists():
+            raise
+        raise UserError(
+            f"{error}; the trials are kept: mend it, and go on: {resume_command(storage, name)}"
+        ) from error
 
 
 def resume_command(storage: Storage, name: str, address: str | None = None) -> str:

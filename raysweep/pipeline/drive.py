@@ -121,7 +121,7 @@ def _context(
         threads=resources.threads,
         gpus=resources.gpus,
         checkpoints=job.checkpoints,
-        population=None if pbt is None else SharedPopulation(config, job.past.members()),
+        population=None if pbt is None else SharedPopulation(config, job.folder.journal),
     )
 
 

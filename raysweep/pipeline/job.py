@@ -17,7 +17,7 @@ from raysweep.errors import TrackingError, UserError
 from raysweep.pipeline.cluster.remote import RemoteCheckpoints, open_tracker
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.storage.claim import abandoned, claim, release
-from raysweep.pipeline.storage.journal import Journal
+from raysweep.pipeline.storage.journal import Journal, read_journal
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.pipeline.trials.inputs import Inputs
@@ -127,13 +127,21 @@ def _remove_after_wrong_input(
     error: BaseException | None,
     traceback: TracebackType | None,
 ) -> None:
-    if isinstance(error, UserError):
+    if isinstance(error, UserError) and not _has_trials(folder):
         shutil.rmtree(folder.path, ignore_errors=True)
         with suppress(OSError):  # a folder that another sweep uses meanwhile is not empty
             for path in made:
                 path.rmdir()
 
 
+def _has_trials(folder: SweepFolder) -> bool:
+    """Whether there is work that would be lost."""
+    return any(event["event"] == "trial" for event in read_journal(folder.journal))
+
+
 def _remove_scratch(folder: SweepFolder) -> None:
-    for path in (folder.inputs, folder.tune):
+    scratch = [folder.inputs, folder.tune]
+    with suppress(UserError):
+        scratch += [folder.checkpoints] if folder.result() is not None else []
+    for path in scratch:
         shutil.rmtree(path, ignore_errors=True)

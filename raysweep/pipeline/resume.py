@@ -79,7 +79,7 @@ def _resume_in(
             address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
         )
         with signals.watched(), ray_there:
-            resources = cluster.resources(_as_before(config, past), space.trial_count(config))
+            resources = _resources(config, past)
             with job_again(folder, place, config, past, started) as this:
                 this.journal.write("resumed", versions=versions())
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
@@ -159,11 +159,19 @@ def _check_data(config: Config, past: Past, stored: StoredSweep) -> None:
         )
 
 
-def _as_before(config: Config, past: Past) -> Config:
-    """With what a trial had then: another number of threads would give other weights."""
+def _resources(config: Config, past: Past) -> cluster.Resources:
+    """What a trial had then: another number of threads would give other weights. Raises UserError
+    where no machine has it."""
     cpus, gpus = past.started["cpus"], past.started["gpus"]
     fixed = config.resources.model_copy(update={"cpus": cpus, "gpus": gpus})
-    return config.model_copy(update={"resources": fixed})
+    before = config.model_copy(update={"resources": fixed})
+    try:
+        return cluster.resources(before, space.trial_count(config))
+    except UserError as error:
+        raise UserError(
+            f"resume: a trial of the sweep has {cpus:g} CPUs and {gpus:g} GPUs, and no machine "
+            "here has as many; resume it on one that has, or join a cluster with --address"
+        ) from error
 
 
 def _resumed(past: Past) -> Resumed:

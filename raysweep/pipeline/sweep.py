@@ -10,7 +10,12 @@ from typing import Any
 from raysweep.config import Config, DataConfig, DataTarget, load_config
 from raysweep.ml import files
 from raysweep.pipeline import preflight
-from raysweep.pipeline.announce import announcement, first_event, interruptible
+from raysweep.pipeline.announce import (
+    announcement,
+    first_event,
+    interruptible,
+    kept_where_input_is_wrong,
+)
 from raysweep.pipeline.cluster import cluster, signals
 from raysweep.pipeline.cluster.remote import as_task, on_this_node, wait_for
 from raysweep.pipeline.drive import Drive, drive
@@ -81,7 +86,8 @@ def _run_in(
             resources = cluster.resources(config, space.trial_count(config))
             config, warning = _with_data(config)
             first = first_event(config, resources, warm_start)
-            with job(config, place, choice.backend, name, started, first) as this:
+            new = job(config, place, choice.backend, name, started, first)
+            with kept_where_input_is_wrong(place, name), new as this:
                 observer(announcement(this, config, choice, url, resources, warning))
                 return drive(this, config, Drive(resources, observer, verbose, earlier))
 

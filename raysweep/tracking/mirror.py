@@ -76,10 +76,10 @@ class MirroredTracker:
         """See Tracker. W&B is sent what an earlier process logged and could not send."""
         mine = self.here.start_run(spec, after)
         theirs = self.ask(lambda: self.there.start_run(spec, after))
-        if theirs is not None and after is not None:
-            for row in self.here.history(spec.id):
-                theirs.log({key: row[key] for key in row if key != "step"}, row["step"])
-        return MirroredRun(self, mine, theirs)
+        run = MirroredRun(self, mine, theirs)
+        if after is not None:
+            run.send(self.here.history(spec.id))
+        return run
 
     def artifact(self, ref: str) -> ArtifactVersion:
         """See Tracker. W&B is asked for what is not here, and for whatever an alias means there.

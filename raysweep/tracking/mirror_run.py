@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from raysweep.errors import TrackingError
@@ -29,6 +30,12 @@ class MirroredRun:
     def url(self) -> str | None:
         """See Run."""
         return self._theirs.url if self._theirs else None
+
+    def send(self, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Send rows that are kept here, each with its `step`; what is there is passed over."""
+        for row in rows:
+            values = {key: row[key] for key in row if key != "step"}
+            self._send(partial(_log, values, row["step"]))
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """See Run."""
@@ -99,3 +106,7 @@ class MirroredRun:
         if self._tracker.connection.lost is not None:
             self._theirs = None
         return answer
+
+
+def _log(values: Mapping[str, float], step: int, run: Run) -> None:
+    run.log(values, step)

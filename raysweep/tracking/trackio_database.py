@@ -18,7 +18,7 @@ from pathlib import Path
 from trackio import sqlite_storage
 from trackio.sqlite_storage import ProcessLock, SQLiteStorage
 
-from raysweep.errors import TrackingError
+from raysweep.errors import StoreFailed, TrackingError
 
 _process_wide = threading.Lock()
 
@@ -75,17 +75,17 @@ class Database:
         except ValueError as error:  # Trackio's own checks, such as a name with another type
             raise TrackingError(f"{self.path}: cannot {what}: {error}") from error
         except sqlite3.OperationalError as error:
-            raise TrackingError(
+            raise StoreFailed(
                 f"{self.path}: cannot {what}: {error}; "
                 "check that the folder is writable and its disk not full"
             ) from error
         except sqlite3.Error as error:
-            raise TrackingError(
+            raise StoreFailed(
                 f"{self.path}: cannot {what}: {error}; "
                 "put back a copy of the file, or choose another storage folder"
             ) from error
         except OSError as error:
-            raise TrackingError(f"{self.path}: cannot {what}: {error}; {_advice(error)}") from error
+            raise StoreFailed(f"{self.path}: cannot {what}: {error}; {_advice(error)}") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.errors import Interrupted
-from raysweep.pipeline.events import Event, SweepStarted
+from raysweep.errors import Interrupted, UserError
+from raysweep.pipeline.events import Event, SweepStarted, TrialUpdated
 from raysweep.pipeline.result import SweepResult
 
 from outcomes import outcome
@@ -126,3 +128,30 @@ def both(result: SweepResult, storage: Path) -> tuple[dict[str, Any], list[Any]]
     """What the sweep came to, by its files and by what was returned."""
     rows = [(row.name, row.state, row.epoch, row.best, row.error) for row in result.rows]
     return outcome(storage, "whole"), rows
+
+
+EVALUATION = """
+from raysweep.ml.protocols import Evaluation
+
+def evaluate(*, model, test, device):
+    return Evaluation(scores={}["loss"])
+"""
+
+
+def test_a_fault_in_the_users_own_evaluation_costs_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "own_evaluation.py"
+    module.write_text(EVALUATION)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = config_of("grid") | {"evaluate": {"target": "own_evaluation:evaluate"}}
+    config["sweep"] = {**config["sweep"], "name": "1e3"}  # text, though it looks like a number
+    with pytest.raises(UserError, match="the trials are kept: mend it, and go on: python -m ray"):
+        run_sweep(config, name="mine", storage=tmp_path / "runs")
+    module.write_text(EVALUATION.replace('{}["loss"]', '{"loss": 0.5}'))
+    importlib.reload(sys.modules["own_evaluation"])
+    watched = Stopped()
+    result = resume_sweep(storage=tmp_path / "runs", observer=watched)
+    assert result.test == {"loss": 0.5}
+    told = [event.state for event in watched.events if isinstance(event, TrialUpdated)]
+    assert told == ["completed", "completed"], "no trial was trained again"

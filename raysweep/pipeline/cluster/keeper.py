@@ -22,3 +22,7 @@ class Keeper(TrackioStore):
     def latest_checkpoint(self, trial: str) -> bytes | None:
         """See CheckpointStore."""
         return self._checkpoints.latest(trial)
+
+    def forget_checkpoint(self, trial: str) -> None:
+        """See CheckpointStore."""
+        self._checkpoints.forget(trial)

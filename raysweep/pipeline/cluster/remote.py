@@ -260,6 +260,10 @@ class RemoteStore:
         data: bytes | None = self._call("latest_checkpoint", trial)
         return data
 
+    def forget_checkpoint(self, trial: str) -> None:
+        """As `CheckpointStore.forget`."""
+        self._call("forget_checkpoint", trial)
+
     def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
         version: ArtifactVersion = self._call(method, *arguments)
         return version
@@ -284,8 +288,11 @@ class RemoteCheckpoints:
             self._store.keep_checkpoint(trial, epochs, data)
 
     def forget(self, trial: str) -> None:
-        """Remove the trial's. For the driver, which has the folder."""
-        self._folder.forget(trial)
+        """See CheckpointStore."""
+        if self._store.shares_files:
+            self._folder.forget(trial)
+        else:
+            self._store.forget_checkpoint(trial)
 
     def latest(self, trial: str) -> bytes | None:
         """See CheckpointStore."""

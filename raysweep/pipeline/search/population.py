@@ -8,8 +8,9 @@ fails. Here a trial asks, and goes on in its own process.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -25,7 +26,8 @@ from raysweep.config import (
     count_of,
     multiple,
 )
-from raysweep.pipeline.cluster.remote import as_actor, get
+from raysweep.pipeline.cluster.remote import as_actor, get, on_this_node
+from raysweep.pipeline.storage.journal import read_journal
 
 FACTORS = (0.8, 1.2)
 
@@ -49,18 +51,25 @@ class Clone:
     values: Mapping[str, Any]
 
 
+def members(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Member, int]]:
+    """What trials offered, by a journal, and after which epoch, in order."""
+    for event in events:
+        if event["event"] == "epoch" and event["member"] is not None:
+            yield Member(**event["member"]), event["epochs"]
+
+
 class Population:
     """Compares the trials that have come to the same epoch."""
 
-    def __init__(self, config: Config, known: Iterable[tuple[Member, int]] = ()) -> None:
-        """`known`: members that had reported to an earlier process, each with its epoch."""
+    def __init__(self, config: Config, journal: Path | None = None) -> None:
+        """`journal`: the sweep's, which knows of members that reported to an earlier process."""
         assert config.sweep.pbt is not None
         self._config = config
         self._pbt = config.sweep.pbt
         self._space = config.sweep.space()
         self._sign = 1 if config.sweep.metric.goal == "minimize" else -1
         self._at: dict[int, dict[str, Member]] = {}
-        for member, epoch in known:
+        for member, epoch in members(read_journal(journal)) if journal else ():
             self._at.setdefault(epoch, {})[member.trial] = member
 
     def report(self, member: Member, epoch: int) -> Clone | None:
@@ -122,9 +131,10 @@ def _within(value: Any, bounds: tuple[float, float] | None) -> Any:
 class SharedPopulation:
     """The trials' side of a `Population` actor."""
 
-    def __init__(self, config: Config, known: Iterable[tuple[Member, int]] = ()) -> None:
+    def __init__(self, config: Config, journal: Path) -> None:
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        self._actor = as_actor(Population, **lasting).remote(config, list(known))
+        actor = as_actor(Population, **lasting, **on_this_node())  # beside the journal
+        self._actor = actor.remote(config, journal)
 
     def report(self, member: Member, epoch: int) -> Clone | None:
         """See Population."""

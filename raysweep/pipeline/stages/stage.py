@@ -68,9 +68,10 @@ def run_once(
 ) -> StageOutcome:
     """Reuse the version that carries the stage's fingerprint, or build and log it in a run."""
     found = tracker.find_artifact(stage.artifact, stage.fingerprint)
-    if found is not None:
-        run_id = sweep.run_id(_run_name(stage, one_of_many))
-        made_here = found.producer == run_id  # by a process of this sweep that died
+    run_id = sweep.run_id(_run_name(stage, one_of_many))
+    made_here = found is not None and found.producer == run_id  # by a process of this sweep
+    # One that died before it had ended the run left it open: the same again, to the same version.
+    if found is not None and not (made_here and tracker.run(run_id).state != "finished"):
         return StageOutcome(stage.name, _as_latest(tracker, found), cached=not made_here)
     artifact, _ = _run(tracker, sweep, stage, build, one_of_many)
     return StageOutcome(stage.name, artifact, cached=False)

@@ -35,6 +35,7 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
     """Drive a sweep whose driver is gone. Raises UserError where it is not, or another process has
     taken it up."""
     lock = FileLock(folder.path / LOCK)
+    left = Path(lock.lock_file).exists()
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -47,8 +48,8 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
         ) from error
     try:
         yield
-    except UserError:  # nothing was done: the next sweep is still to close its runs
-        lock.release()
+    except UserError:  # nothing was done: if it was killed, its runs are still to be closed
+        lock.release() if left else release(lock)
         raise
     except BaseException:
         release(lock)
@@ -63,9 +64,6 @@ def ended(folder: SweepFolder) -> Iterator[None]:
     Raises UserError where it is under way. One whose driver was killed has ended.
     """
     lock = FileLock(folder.path / LOCK)
-    if not Path(lock.lock_file).exists():
-        yield
-        return
     try:
         lock.acquire(timeout=0)
     except Timeout:

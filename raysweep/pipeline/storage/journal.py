@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,7 @@ class Journal:
         self._path = path
         self._clock = clock
         self._started = clock() - elapsed_s
-        if path.exists():
-            text = path.read_bytes()
-            with path.open("r+b") as file:
-                file.truncate(text.rfind(b"\n") + 1)
+        _cut_torn_line(path)
 
     @property
     def elapsed_s(self) -> float:
@@ -52,7 +50,16 @@ class Journal:
             with self._path.open("ab") as file:
                 file.write(line.encode() + b"\n")
         except OSError as error:
+            _cut_torn_line(self._path)
             raise StorageLost(f"{self._path}: cannot be written ({error.strerror})") from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    with suppress(OSError):  # none there, or not to be written, which the next event will tell
+        text = path.read_bytes()
+        if not text.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(text.rfind(b"\n") + 1)
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

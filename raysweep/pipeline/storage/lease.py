@@ -60,6 +60,10 @@ def machine() -> str:
     return f"{socket.gethostname()} ({mark})" if mark else socket.gethostname()
 
 
+NOBODY = Holder(id="", host="?", pid=0, what="another command", since="?", copy="")
+"""Whoever took the lease over and has given it back since."""
+
+
 class Lease:
     """The right to write to the URI, kept alive by a thread until `release`."""
 
@@ -97,6 +101,14 @@ class Lease:
             raise _refused(self._store, winner)
         self._thread.start()
 
+    def is_ours(self) -> bool:
+        """Look again: a process that was asleep may have been taken for dead, and another one may
+        have come and gone. Raises OSError where the URI cannot be read."""
+        holder, _ = _read(self._store)
+        if holder is None or holder.id != self._holder.id:
+            self._lost = holder or NOBODY
+        return self._lost is None
+
     def release(self) -> None:
         """Let others write. Its thread does it, for a beat at most: a server may hang."""
         self._ended.set()
@@ -126,9 +138,7 @@ class Lease:
     def _live(self) -> None:
         while not self._ended.wait(self._pace.beat_s):
             try:
-                holder, _ = _read(self._store)
-                if holder is not None and holder.id != self._holder.id:
-                    self._lost = holder
+                if not self.is_ours():
                     return
                 self._beat()
             except OSError:  # the network: the next beat may come through

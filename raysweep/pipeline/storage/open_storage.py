@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysweep.errors import Interrupted
+from raysweep.errors import Interrupted, StorageFailed
 from raysweep.pipeline.storage.claim import LOCK
 from raysweep.pipeline.storage.lease import Holder, Lease, LeasePace
 from raysweep.pipeline.storage.object_store import ObjectStore, is_uri, unreachable
@@ -83,17 +83,20 @@ def open_storage(
 
 
 def _pushed(pusher: Pusher, copy: WorkingCopy, storage: Storage) -> Iterator[Storage]:
-    interrupted = True
+    interrupted, ended = True, False
     pusher.start()
     try:
         yield storage
-        interrupted = False
+        interrupted, ended = False, True
     except Exception as error:
         interrupted = isinstance(error, Interrupted)
         raise
     finally:
-        if pusher.finish(interrupted):
+        arrived = pusher.finish(interrupted)
+        if arrived:
             copy.remove()
+    if ended and not arrived:
+        raise StorageFailed(f"{storage.shown}: does not have the end of it; see the line above")
 
 
 @contextmanager

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raysweep.pipeline.search.population import Member
 from raysweep.pipeline.trials.reports import EpochReport
 
 
@@ -36,12 +35,6 @@ class Past:
         told |= {event["index"]: event["epochs"] for event in self.of("epoch")}
         ended = {event["index"] for event in self.of("ended")}
         return {index: epochs for index, epochs in told.items() if index not in ended}
-
-    def members(self) -> Iterator[tuple[Member, int]]:
-        """What trials offered to their population, and after which epoch, in order."""
-        for event in self.of("epoch"):
-            if event["member"] is not None:
-                yield Member(**event["member"]), event["epochs"]
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         """The events of one kind, in order."""

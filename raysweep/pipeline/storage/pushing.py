@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from raysweep.pipeline.storage.lease import Lease
+from raysweep.pipeline.storage.lease import Holder, Lease
 from raysweep.pipeline.storage.object_store import ObjectStore, why
 from raysweep.pipeline.storage.replica import Replica
 
@@ -103,16 +103,21 @@ class Pusher:
 
     def _push(self) -> str | None:
         """Why it failed, or None."""
-        lost = self._lease.lost_to
-        if lost is not None:
-            return f"process {lost.pid} on {lost.host} has taken it over"
         try:
+            if (self._replica.is_behind() or self._lease.lost_to) and not self._lease.is_ours():
+                return _taken_over(self._lease.lost_to)
             self._lease.what = _newest(self._root) or self._lease.what
             if self._replica.is_behind():
                 self._replica.push()
         except OSError as error:
             return why(error)
         return None
+
+
+def _taken_over(lost: Holder | None) -> str:
+    if lost is None or not lost.id:
+        return "another command has taken it over meanwhile, this process having been silent"
+    return f"process {lost.pid} on {lost.host} has taken it over"
 
 
 def to_stderr(line: str) -> None:

@@ -60,6 +60,10 @@ class Replica:
 
     def settled(self) -> None:
         """What is here was pulled a moment ago: there is nothing to push yet."""
+        for path in _small_files(self._root):
+            data = _read(path)
+            if data is not None:
+                self._sent[path.relative_to(self._root).as_posix()] = data
         self._pushed = signature(self._root)
 
     def push(self) -> None:

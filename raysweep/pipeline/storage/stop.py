@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from raysweep.errors import TrackingError
+from raysweep.errors import StoreFailed
 
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
@@ -18,4 +18,4 @@ def is_of_the_storage(error: Exception) -> bool:
     """Whether it is the storage's fault, and not the trial's: each other one would meet it, too."""
     if isinstance(error, OSError):
         return error.errno in _OF_THE_DISK
-    return type(error) is TrackingError
+    return isinstance(error, StoreFailed)

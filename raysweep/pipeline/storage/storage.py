@@ -26,8 +26,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -165,7 +164,7 @@ class Storage:
             folder.path.mkdir(parents=True)
         except FileExistsError:  # another sweep took the name since `check`
             raise _taken(folder.path) from None
-        write_atomically(folder.config, yaml.safe_dump(config, sort_keys=False))
+        write_atomically(folder.config, dump_yaml(config))
         write_atomically(folder.path / "sweep.json", json.dumps(asdict(record), indent=2) + "\n")
         return folder
 

@@ -12,10 +12,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import yaml
-
 import raysweep
 from raysweep.config import Config, DataConfig
+from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.version import __version__
 
@@ -71,7 +70,7 @@ def check_data(config: Config) -> None:
 def pack(config: Config, storage: str, folder: Path) -> None:
     """Fill the empty `folder`. Raises UserError where it would be more than Ray takes."""
     document = config.model_copy(update={"storage": storage}).to_dict()
-    (folder / CONFIG).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    (folder / CONFIG).write_text(dump_yaml(document), encoding="utf-8")
     _tell_version(folder)
     assert raysweep.__file__ is not None
     left_out = _left_out(config)

@@ -50,6 +50,10 @@ class CheckpointStore(Protocol):
         """The trial's latest; None where it has none. Raises CheckpointLost for a damaged one."""
         ...
 
+    def forget(self, trial: str) -> None:
+        """Remove the trial's: nobody goes on from it any more."""
+        ...
+
 
 class CheckpointFolder:
     """A folder of checkpoints. A file appears whole and is never changed, so that a copy taken at
@@ -68,8 +72,8 @@ class CheckpointFolder:
             partial.replace(kept)
         finally:
             partial.unlink(missing_ok=True)
-        for other in self._of(trial):
-            if other.path != kept:
+        for other in self._of(trial):  # a newer one is of whoever has taken over from us
+            if other.path != kept and other.epochs <= epochs:
                 other.path.unlink(missing_ok=True)
 
     def latest(self, trial: str) -> bytes | None:
@@ -83,7 +87,7 @@ class CheckpointFolder:
         return max(self._of(trial), key=lambda kept: kept.epochs, default=None)
 
     def forget(self, trial: str) -> None:
-        """Remove the trial's."""
+        """See CheckpointStore."""
         for kept in self._of(trial):
             kept.path.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.cluster.remote import as_task, wait_for
 from raysweep.pipeline.events import TrialUpdated
 from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.pipeline.storage.stop import StorageLost, is_of_the_storage
 from raysweep.pipeline.trials.context import TrialContext
 from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.trainable import TrialSpec
@@ -37,18 +38,16 @@ def log_lacking_models(context: TrialContext, resources: Resources, progress: Pr
     models = logged_models(context.tracker, context.sweep, ended)
     task = as_task(close_again, num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=3)
     lacking = [row for row in ended if row.index not in models]
-    tasks = [task.remote(context, _spec(row)) for row in lacking]
+    tasks = [task.remote(context, progress.spec(row)) for row in lacking]
     for row, closing in zip(lacking, tasks, strict=True):
         try:
             wait_for(closing)
         except RaysweepError as error:
+            if is_of_the_storage(error):
+                raise StorageLost(str(error)) from error
             progress.fail(row.index, f"its process ended before its model was logged, and {error}")
 
 
 def close_again(context: TrialContext, spec: TrialSpec) -> None:
     """A task: end the trial once more."""
     spec.open(context).close_again()
-
-
-def _spec(row: TrialUpdated) -> TrialSpec:
-    return TrialSpec(row.index, row.overrides, row.repeat, told=row.epoch)

@@ -38,6 +38,7 @@ class Progress(tune.Callback):
         self._observer = observer
         self._journal = journal
         self._trials: dict[int, TrialUpdated] = {}
+        self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
         self._searcher: TrialSearcher | None = None
 
@@ -65,12 +66,17 @@ class Progress(tune.Callback):
 
     def row(self, spec: TrialSpec) -> TrialUpdated:
         """The latest word on the trial; before the first, that it has started."""
+        self._specs.setdefault(spec.index, spec)
         if spec.index not in self._trials:
             epochs = space.epochs_of(self._config, spec.overrides)
             return TrialUpdated(
                 spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
             )
         return self._trials[spec.index]
+
+    def spec(self, row: TrialUpdated) -> TrialSpec:
+        """The trial as it was started, for another process to go on with."""
+        return self._specs[row.index].continued(row.epoch)
 
     def keep(self, row: TrialUpdated) -> None:
         """Make it the latest word, and tell it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,8 @@ class TrialTrainable(tune.Trainable):
         }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.cleanup()
+        with suppress(Exception):  # not the next trial's: the driver looks for this one's model
+            self.cleanup()
         self._spec = TrialSpec.from_config(new_config)
         return True
 

@@ -6,18 +6,17 @@ Plain Python: `trainable` wraps it for Ray Tune, and a test can step it by hand.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
-from raysweep.config import Config, apply, field_of
+from raysweep.config import Config, apply
 from raysweep.errors import CheckpointLost
 from raysweep.ml import datasets
 from raysweep.ml.compute import use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
-from raysweep.ml.seeds import derive_seed
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.search.population import Clone, Member
 from raysweep.pipeline.selection import without_nan
@@ -29,6 +28,7 @@ from raysweep.pipeline.trials.context import TrialContext
 from raysweep.pipeline.trials.inputs import fetch
 from raysweep.pipeline.trials.reports import EpochReport
 from raysweep.pipeline.trials.trained_model import log_model
+from raysweep.pipeline.trials.values import recorded, seed_of, swept_values
 from raysweep.tracking import ArtifactVersion, Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
 
@@ -79,6 +79,8 @@ class TrialSession:
             if self._told == len(self._reports):
                 self._reports.append(self._report(run, trainer))
                 self._context.checkpoints.keep(self._name, len(self._reports), self._state())
+            elif self._reports[self._told].member is not None:
+                self._offer_again(self._reports[self._told])
             self._told += 1
             if self.done:
                 self._finish(stopped=False)
@@ -95,6 +97,7 @@ class TrialSession:
         if self._run is not None and not self._closed:
             try:
                 self._finish(stopped=not self.done)
+                self._context.checkpoints.forget(self._name)
             except Exception as error:
                 self._end("failed", f"{type(error).__name__}: {error}")
                 raise
@@ -127,7 +130,7 @@ class TrialSession:
                 self._restore(state)
             examples = self._reports[-1].examples if self._reports else 0
             self._run = self._start_run(after=examples if self._continued else None)
-            self._trainer = self._load(self._run)
+            self._trainer = self._load(self._run, state["used"] if state else self._inputs())
             if state is not None:
                 self._trainer.load_state_dict(state["trainer"])
         return self._run, self._trainer
@@ -156,9 +159,10 @@ class TrialSession:
             "trainer": self._trainer.state_dict(),
             "reports": [report.plain() for report in self._reports],
             "best": self._best.state_dict(),
-            "values": _swept(self._config),
-            "best_values": _swept(self._best.config),
+            "values": swept_values(self._config),
+            "best_values": swept_values(self._best.config),
             "clones": self._clones,
+            "used": [version.ref for version in self._used.values()],
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -175,22 +179,18 @@ class TrialSession:
         self._best.load_state_dict(state["best"], best_config)
 
     def _start_run(self, after: int | None) -> Run:
-        config = self._first_config
-        recorded = {
-            "sweep": self._context.sweep.name,
-            "trial": self._name,
-            "repeat": self._repeat,
-            **{part: getattr(config, part).model_dump(mode="json") for part in _RECORDED_SECTIONS},
-        }
-        return self._context.tracker.start_run(
-            self._context.sweep.run(self._name, "train", recorded), after
-        )
+        sweep = self._context.sweep
+        config = recorded(self._first_config, sweep.name, self._name, self._repeat)
+        return self._context.tracker.start_run(sweep.run(self._name, "train", config), after)
 
-    def _load(self, run: Run) -> Trainer:
-        context, config = self._context, self._config
-        versions = context.versions(config)
-        data = run.use_artifact(versions.data.ref)
-        model = run.use_artifact(versions.model.ref)
+    def _inputs(self) -> tuple[str, str]:
+        """What a trial that begins starts from: its data and its untrained model."""
+        versions = self._context.versions(self._config)
+        return versions.data.ref, versions.model.ref
+
+    def _load(self, run: Run, refs: Sequence[str]) -> Trainer:
+        context = self._context
+        data, model = (run.use_artifact(ref) for ref in refs)
         self._used = {data.name: data, model.name: model}
         self._data_folder = fetch(context.tracker, data.ref, context.inputs)
         self._model_folder = fetch(context.tracker, model.ref, context.inputs)
@@ -206,15 +206,8 @@ class TrialSession:
             datasets.read_split(self._data_folder / "validation.pt"),
         )
         return parts.make_trainer(
-            config.train, network, splits, self._seed(config), context.device()
+            config.train, network, splits, seed_of(config, self._repeat), context.device()
         )
-
-    def _seed(self, config: Config) -> int:
-        """From the sweep's seed, the trial's config and its repeat; not from what changes no random
-        draw. The first repeat has the seed of a trial that is not repeated."""
-        train = config.train.model_dump(exclude={"precision", "batch_log_interval"})
-        model = config.model.model_dump(mode="json")
-        return derive_seed("trial", train, model, *([self._repeat] if self._repeat else []))
 
     def _report(self, run: Run, trainer: Trainer) -> EpochReport:
         """Train an epoch and, in a population, go on from another's where that is better."""
@@ -230,7 +223,7 @@ class TrialSession:
         pbt, population = self._context.config.sweep.pbt, self._context.population
         if pbt is None or population is None:
             return report
-        values = _swept(self._best.config)
+        values = swept_values(self._best.config)
         if trainer.done or report.epochs % pbt.interval:
             return replace(report, values=values)
         member = self._offer(run, trainer, report)
@@ -257,7 +250,7 @@ class TrialSession:
 
     def _offer(self, run: Run, trainer: Trainer, report: EpochReport) -> Member:
         """Log a checkpoint that others of the population may go on from."""
-        values = _swept(self._config)
+        values = swept_values(self._config)
         metadata = {
             "sweep": self._context.sweep.name,
             "trial": self._name,
@@ -266,6 +259,11 @@ class TrialSession:
         }
         ref = log_checkpoint(run, trainer.state_dict(), metadata)
         return Member(self._name, report.metrics.get(self._context.metric), ref, values)
+
+    def _offer_again(self, report: EpochReport) -> None:
+        """Of an epoch that the driver does not know of, its population may not know either."""
+        assert self._context.population is not None and report.member is not None
+        self._context.population.report(Member(**report.member), report.epochs)
 
     def _adopt(self, run: Run, clone: Clone, epochs: int) -> None:
         """Go on as another. The best epoch and its weights stay this trial's own."""
@@ -291,7 +289,7 @@ class TrialSession:
         made_by = {
             "model": config.model.model_dump(mode="json"),
             "train": config.train.model_dump(mode="json"),
-            "seed": self._seed(config),
+            "seed": seed_of(config, self._repeat),
             "trial": self._name,
             "repeat": self._repeat,
             "metrics": without_nan(best.as_metrics()),
@@ -304,13 +302,3 @@ class TrialSession:
         self._closed = True
         if self._run is not None:
             self._run.finish(state, error)
-
-
-def _swept(config: Config) -> dict[str, Any]:
-    """The swept fields of `train` as `config` holds them, by their parameters' names."""
-    train = config.train.model_dump(mode="json")
-    names = {name: field_of(name).removeprefix("train.") for name in config.sweep.parameters}
-    return {name: train[field] for name, field in names.items() if field in train}
-
-
-_RECORDED_SECTIONS = ("data", "preprocess", "model", "train")

@@ -123,3 +123,14 @@ def test_released_it_is_gone(lease: Callable[..., Lease], store: ObjectStore) ->
 def test_what_is_no_lease_is_nobodys(lease: Callable[..., Lease], store: ObjectStore) -> None:
     store.put_bytes(LEASE, b"[]")
     lease().take()
+
+
+def test_one_that_was_asleep_and_has_been_replaced_and_ended_knows_it(
+    lease: Callable[..., Lease], store: ObjectStore
+) -> None:
+    """The other one's lease is gone by then: that there is none is not that it is ours."""
+    asleep = lease()
+    asleep.take()
+    store.delete(LEASE)
+    assert not asleep.is_ours()
+    assert asleep.lost_to is not None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from replica_workshop import HURRIED, Driver, assert_resumable
 
-from raysweep.errors import Interrupted, UserError
+from raysweep.errors import Interrupted, StorageFailed, UserError
 from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.open_storage import open_storage, read_storage
 from raysweep.pipeline.storage.reading import StoredSweep
@@ -98,7 +98,11 @@ def test_where_the_last_push_fails_nothing_is_lost(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    with monkeypatch.context() as patch, open_(uri, told) as storage:
+    with (
+        pytest.raises(StorageFailed, match="does not have the end of it"),
+        monkeypatch.context() as patch,
+        open_(uri, told) as storage,
+    ):
         driver = Driver(storage)
         driver.step()
         patch.setattr(ObjectStore, "_write", _no_route)

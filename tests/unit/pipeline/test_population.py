@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,6 +15,7 @@ from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
 from raysweep.pipeline.search.population import Clone, Member, Population, nudged
+from raysweep.pipeline.storage.journal import Journal
 from raysweep.pipeline.trials.trial import TrialSession
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -188,3 +191,20 @@ def test_the_interval_counts_epochs_and_the_last_one_clones_nothing(
         session.step()
     logged = workshop.tracker.run(workshop.sweep.run_id("trial-0000")).logged
     assert [ref.partition(":")[0] for ref in logged] == ["trial-checkpoint", "trained-model"]
+
+
+def test_one_that_is_started_again_knows_its_members_from_the_journal(
+    configured: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = configured(quantile=0.5)
+    good, bad = (
+        Member("trial-0000", 90.0, "c:v0", VALUES),
+        Member("trial-0001", 10.0, "c:v1", VALUES),
+    )
+    alone = Population(config)
+    alone.report(good, 1)
+    expected = alone.report(bad, 1)
+    assert expected is not None
+    journal = tmp_path / "journal.jsonl"
+    Journal(journal).write("epoch", index=0, epochs=1, member=asdict(good))
+    assert Population(config, journal).report(bad, 1) == expected

@@ -18,6 +18,7 @@ from raysweep.ml.weights import load_weights
 from raysweep.pipeline.stages import stages
 from raysweep.pipeline.stages.stages import SPLITS, SweepIdentity
 from raysweep.tracking import Tracker
+from raysweep.tracking.embedded import TrackioRun
 
 SPLIT_FILES = ["metadata.json", "test.pt", "training.pt", "validation.pt"]
 
@@ -226,3 +227,20 @@ def test_a_training_split_that_leaves_nothing_to_validate_is_refused(
     data = {"dataset": "MNIST", "root": str(mini_mnist), "train_size": 60}
     with pytest.raises(DataError, match="at most 59 leave one to validate"):
         stages.obtain(make_config(data=data).data)
+
+
+def test_a_process_that_died_between_its_version_and_its_runs_end_is_made_good(
+    workshop: Workshop, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, tracker = SweepIdentity("cut", "cut"), workshop.tracker
+    model = apply(config, {"model.hidden_layer_sizes": [3, 5]})
+    with monkeypatch.context() as patch:
+        patch.setattr(TrackioRun, "finish", lambda self, *_: None)
+        patch.setattr(TrackioRun, "summarize", lambda self, *_: None)
+        stages.initialize(tracker, sweep, model)
+    tracker.close_stale("cut")
+    again = stages.initialize(tracker, sweep, model)
+    assert not again.cached
+    (run,) = tracker.runs("cut")
+    assert (run.state, run.error, run.logged) == ("finished", None, (again.artifact.ref,))
+    assert run.summary["artifact"] == again.artifact.ref
