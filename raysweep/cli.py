@@ -161,6 +161,7 @@ def _space(args: argparse.Namespace) -> dict[str, Any]:
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.pipeline.storage.open_storage import read_storage
+    from raysweep.pipeline.storage.reading import state_of
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
@@ -171,6 +172,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
                 "created": folder.record().created,
                 "project": folder.record().project,
                 "tracker": folder.record().tracker,
+                "state": state_of(storage, folder),
                 "result": folder.result(),
             }
             for folder in storage.sweeps()

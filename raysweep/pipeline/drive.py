@@ -141,10 +141,11 @@ def _run_stages(
         if stage in done:
             ref, cached = done[stage]["ref"], done[stage]["cached"]
             outcome = StageOutcome(stage, tracker.artifact(ref), cached=cached)
+            observer(StageFinished(stage, ref, cached=True))
         else:
             outcome = wait_for(task.remote(tracker, sweep, *arguments))
             job.journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
-        observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
+            observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
 
     run("load", _task(stages.load, num_cpus=0, **on_this_node()), config)

@@ -68,7 +68,8 @@ def _resume_in(
     folder, place = stored.folder, stored.storage
     with taken_up(folder), interruptible(place, stored.record.name, address):
         if folder.result() is not None:
-            raise UserError(f"{stored.record.name}: has ended; see `python -m raysweep best`")
+            name = stored.record.name
+            raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
         past = Past(read_journal(folder.journal))
         config = _config(folder, past)
         _check_checkpoints(folder, past)

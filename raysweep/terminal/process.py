@@ -38,6 +38,7 @@ def terminable() -> Iterator[None]:
             from raysweep.pipeline.cluster.signals import end_at_once
 
             end_at_once()
+        os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
     handlers = {

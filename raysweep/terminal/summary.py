@@ -143,17 +143,18 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
     # A name is for copying: the other columns make room for one of the usual length.
     longest = max((len(sweep["sweep"]) for sweep in sweeps), default=0)
     table.add_column("sweep", no_wrap=longest <= USUAL_NAME, overflow="fold")
-    for column in ("started (UTC)", "tracker", "trials", "best", "test"):
+    for column in ("started (UTC)", "tracker", "state", "trials", "best", "test"):
         table.add_column(column, overflow="fold")
     for sweep in sweeps:
         result = sweep["result"]
         started = sweep["created"][:16].replace("T", " ")
         if result is None:
-            table.add_row(sweep["sweep"], started, sweep["tracker"], "–", "none", "–")
+            state = sweep["state"] or "–"
+            table.add_row(sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–")
             continue
         score = _first_score(result["test"])
         trials, best = str(result["trials"]["total"]), result["best"]["artifact"]
-        table.add_row(sweep["sweep"], started, sweep["tracker"], trials, best, score)
+        table.add_row(sweep["sweep"], started, sweep["tracker"], "ended", trials, best, score)
     console.print(table)
 
 

@@ -24,6 +24,10 @@ SETTINGS = {
 MARKERS = (":job_id:", ":actor_name:", ":task_name:")
 """Lines that a Ray worker prints for Ray's log monitor. In local mode we are the worker."""
 
+ALARM = "(raylet)"
+"""Begins, in colour, ten lines that Ray writes to stdout of each process or node that is gone. What
+becomes of it is ours to tell, in one."""
+
 
 def apply_settings() -> None:
     """Set `SETTINGS`. To be called before Ray starts."""
@@ -57,13 +61,16 @@ def hushed(verbose: bool) -> Iterator[None]:
 
 
 class _WithoutMarkers:
-    """A text stream that drops the markers and is the stream it wraps in all else."""
+    """A text stream that drops markers and alarms, and is the stream it wraps in all else."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._dropped = False
 
     def write(self, text: str) -> int:
-        if text.startswith(MARKERS):
+        ends_it = self._dropped and text == "\n"  # `print` writes it by itself
+        self._dropped = text.startswith(MARKERS) or ALARM in text[:20]
+        if self._dropped or ends_it:
             return len(text)
         return self._stream.write(text)
 

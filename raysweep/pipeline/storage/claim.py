@@ -57,6 +57,20 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
     release(lock)
 
 
+def is_driven(folder: SweepFolder) -> bool:
+    """Whether a process of this machine drives the sweep now."""
+    path = folder.path / LOCK
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
 @contextmanager
 def ended(folder: SweepFolder) -> Iterator[None]:
     """Keep the sweep from being looked after by others meanwhile.

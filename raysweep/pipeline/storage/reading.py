@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import ArtifactNotFound, UserError
+from raysweep.pipeline.storage.claim import is_driven
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
 from raysweep.tracking.folder import detach
@@ -37,8 +38,8 @@ class StoredSweep:
         result = self.folder.result()
         if result is None:
             raise UserError(
-                f"{self.record.name}: has no best (still running, interrupted or failed); "
-                "name another sweep, see `python -m raysweep list`"
+                f"{self.record.name}: has no best yet; if it is not running, it goes on with "
+                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
             )
         return result
 
@@ -135,3 +136,13 @@ def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
 
     there = WandbTracker(record.project, record.entity)
     return MirroredTracker(here(), there) if storage.tracker.exists() else there
+
+
+def state_of(storage: Storage, folder: SweepFolder) -> str | None:
+    """`ended`, with a best; `running`; or `stopped`: `resume` goes on with it, or says why there is
+    no best. None for one at a URI that has not ended: another machine may be driving it."""
+    if folder.result() is not None:
+        return "ended"
+    if storage.is_uri:
+        return None
+    return "running" if is_driven(folder) else "stopped"

@@ -213,7 +213,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _taken(folder: Path) -> UserError:
-    return UserError(f"--name {folder.name}: {folder} exists; choose another name")
+    return UserError(
+        f"--name {folder.name}: {folder} exists; choose another name, or go on with that sweep: "
+        f"python -m raysweep resume {folder.name}"
+    )
 
 
 def check_name(name: str) -> None:

@@ -51,7 +51,8 @@ class Replay:
             if event["event"] in steps:
                 steps[event["event"]](event)
         for row in self._progress.trials:
-            self._progress.keep(row)
+            if row.state != "running":  # those are told when they go on
+                self._progress.keep(row)
         told = past.epochs_told()
         left = [self._specs[index] for index in told if index not in self._to_end]
         for spec in self._to_end.values():  # decided, and not carried out

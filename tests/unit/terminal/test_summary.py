@@ -173,6 +173,7 @@ def sweep_row(name: str, *, ended: bool = True) -> dict[str, Any]:
         "sweep": name,
         "created": "2026-11-23T09:15:42+00:00",
         "tracker": "trackio",
+        "state": "ended" if ended else "stopped",
         "result": result if ended else None,
     }
 
@@ -187,10 +188,10 @@ def test_piped_every_sweep_is_one_line(pipe: Console) -> None:
     assert header.split("  ")[0] == "sweep"
     assert [line.split()[0] for line in lines] == [*NAMES, name]
     assert lines[0].split() == [
-        NAMES[0], "2026-11-23", "09:15", "trackio", "8", "trained-model:v12",
+        NAMES[0], "2026-11-23", "09:15", "trackio", "ended", "8", "trained-model:v12",
         "accuracy", "98.77", "%",
     ]  # fmt: skip
-    assert lines[2].split()[-3:] == ["–", "none", "–"]
+    assert lines[2].split()[-4:] == ["stopped", "–", "none", "–"]
 
 
 def test_on_80_columns_no_name_is_cut(narrow: Console) -> None:
