@@ -24,6 +24,8 @@ from ray_head import NO_JOBS, python_with_jobs
 from sweeps import digits, grid, stored
 from two_nodes import JOBS, Cluster, Machine, two_nodes
 
+pytestmark = pytest.mark.timeout(600)  # three raylets, and every process imports torch
+
 NETWORK = """
 import json, os, sys, tempfile, time
 from functools import cache
@@ -183,7 +185,7 @@ def submitted(
         env={**os.environ, "HOME": str(home), "TMPDIR": str(home)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
     )
 
 
@@ -214,7 +216,7 @@ def test_a_node_that_is_lost_costs_no_trial(
         kept = list((cluster.base / "runs" / "lost" / "checkpoints").glob("*-e0001-*.pt"))
         assert kept, "the head has the checkpoint of a node with which it shares no folder"
         lost.lose()
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert_as_alone(json.loads(out), cluster.base / "runs", alone)
     assert len((other.folder() / EPOCHS).read_text().splitlines()) == 4 * 3 - 1
@@ -243,7 +245,7 @@ def wait_for_inputs(worker: Machine, sweep: Path, process: subprocess.Popen[str]
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     """Until it holds, while the process runs."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)

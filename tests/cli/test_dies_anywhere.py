@@ -1,0 +1,90 @@
+"""A process that is gone right after it has written something: what it wrote before is enough."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from raysweep import resume_sweep, run_sweep
+
+from commands import environment
+from outcomes import outcome
+from sweeps import HAS_LOCAL_MODE, digits, grid, one_process
+
+pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+
+SWEEP = """
+import os, sys
+from importlib import import_module
+
+config, storage, module, owner, method, count = sys.argv[1:]
+owner = getattr(import_module(module), owner)
+real, calls = getattr(owner, method), [0]
+
+def dying(*args, **options):
+    answer = real(*args, **options)
+    calls[0] += 1
+    if calls[0] == int(count):
+        os._exit(9)
+    return answer
+
+setattr(owner, method, dying)
+from raysweep import run_sweep
+run_sweep(config, name="mine", storage=storage, local_mode=True)
+"""
+
+P = "raysweep.pipeline"
+MOMENTS = {
+    "a stage's version is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 2),
+    "a stage has ended": (f"{P}.storage.journal", "Journal", "write", 3),
+    "a trial is suggested": (f"{P}.storage.journal", "Journal", "write", 5),
+    "rows are logged": (f"{P}.cluster.remote", "RemoteStore", "log_rows", 3),
+    "a checkpoint is kept": (f"{P}.trials.checkpoints", "CheckpointFolder", "keep", 2),
+    "an epoch is journalled": (f"{P}.storage.journal", "Journal", "write", 6),
+    "a model is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 4),
+    "a trial's run has ended": (f"{P}.cluster.remote", "RemoteStore", "update_run", 8),
+    "the best is tagged": (f"{P}.cluster.remote", "RemoteStore", "set_alias", 1),
+    "the best is downloaded": ("raysweep.tracking.embedded", "TrackioTracker", "download", 4),
+    "the result is written": (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
+}
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    rates = grid(learning_rate=[0.01, 0.03])
+    data = {"train_size": 200, "root": "/none"}  # the same in each process's records
+    return digits(rates, model={"hidden_layer_sizes": [2, 4]}, data=data)
+
+
+@pytest.fixture(scope="module")
+def expected(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What it comes to undisturbed; and Ray for those that are resumed."""
+    storage = tmp_path_factory.mktemp("whole")
+    with one_process():
+        run_sweep(config, name="mine", storage=storage)
+        yield outcome(storage, "mine")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_it_goes_on_from_there(
+    moment: str, config: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+) -> None:
+    file, storage = tmp_path / "sweep.yaml", tmp_path / "runs"
+    file.write_text(yaml.safe_dump(config))
+    where = [str(part) for part in MOMENTS[moment]]
+    child = [sys.executable, "-c", SWEEP, str(file), str(storage), *where]
+    died = subprocess.run(child, capture_output=True, text=True, env=environment())
+    assert died.returncode == 9, died.stderr
+    if moment == "the result is written":
+        run_sweep(config, name="next", storage=storage)  # clears away what is left of it
+    else:
+        resume_sweep(storage=storage)
+    came = outcome(storage, "mine")
+    for what in expected:
+        assert came[what] == expected[what]
