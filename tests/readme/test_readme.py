@@ -86,10 +86,10 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
             capture_output=True,
             text=True,
         )
+        assert done.returncode == 0, done.stderr[-3000:]
         project = wandb.Api().runs(f"{server.entity}/artifacts-example")
         states = {run.group: run.state for run in project}
     end()
-    assert done.returncode == 0, done.stderr[-3000:]
     return Followed(folder, done.stdout, done.stderr, states)
 
 
