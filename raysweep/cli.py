@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
-from raysweep.terminal.process import stdout_for_json, terminable
+from raysweep.terminal.process import ended_by_the_second_interrupt, stdout_for_json, terminable
 
 if TYPE_CHECKING:
     from raysweep.config import Config
@@ -98,7 +98,8 @@ def _watched(
     console = open_console(sys.stderr)
     live = console.is_terminal and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
-    with LiveTable(console) if live else PlainLines(sys.stderr) as observer:
+    shown = LiveTable(console) if live else PlainLines(sys.stderr)
+    with ended_by_the_second_interrupt(), shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
     show_result(console, result, None if usual else storage)

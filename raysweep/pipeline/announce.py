@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config
-from raysweep.errors import Interrupted, StorageFailed, UserError
+from raysweep.errors import Interrupted, StorageFailed, StoreFailed, UserError
 from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
@@ -79,7 +79,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
     lost, each with the line that resumes the sweep."""
     try:
         yield
-    except StorageLost as error:
+    except (StorageLost, StoreFailed) as error:
         raise StorageFailed(
             f"{name} stopped: {error}; make the storage writable, with room on its disk, and go "
             f"on: {resume_command(storage, name, address)}"
@@ -98,7 +98,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
 
 
 @contextmanager
-def kept_where_input_is_wrong(storage: Storage, name: str) -> Iterator[None]:
+def kept_where_input_is_wrong(storage: Storage, name: str, address: str | None) -> Iterator[None]:
     """A sweep whose input turns out to be wrong when trials have run, as an evaluation of one's
     own, is kept: say how it goes on."""
     try:
@@ -107,7 +107,8 @@ def kept_where_input_is_wrong(storage: Storage, name: str) -> Iterator[None]:
         if not (storage.root / name / "journal.jsonl").exists():
             raise
         raise UserError(
-            f"{error}; the trials are kept: mend it, and go on: {resume_command(storage, name)}"
+            f"{error}; the trials are kept: mend it, and go on: "
+            f"{resume_command(storage, name, address)}"
         ) from error
 
 

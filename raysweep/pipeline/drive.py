@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -177,12 +176,15 @@ def _task(stage: Callable[..., Any], *, num_cpus: int = 1, **options: Any) -> An
 def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:
     """Scored by an actor. Where its process dies another does it all again, as the same run."""
     actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
-    for _ in range(STAGE_RETRIES):
-        with suppress(WorkerDied):
+    deaths = 0
+    while True:
+        try:
             report: Report = wait_for(actor.remote(context).report.remote(model))
             return report
-    last: Report = wait_for(actor.remote(context).report.remote(model))
-    return last
+        except WorkerDied:
+            deaths += 1
+            if deaths > STAGE_RETRIES:
+                raise
 
 
 def _cached(outcomes: list[StageOutcome]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, DataTarget, look_in
+from raysweep.config import Config, DataConfig, apply, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import CheckpointLost, UserError
 from raysweep.ml import files
@@ -20,6 +20,7 @@ from raysweep.pipeline.result import SweepResult
 from raysweep.pipeline.search import space
 from raysweep.pipeline.search.warm_start import Earlier
 from raysweep.pipeline.stages import stages
+from raysweep.pipeline.stages.stages import LOAD
 from raysweep.pipeline.storage.claim import taken_up
 from raysweep.pipeline.storage.journal import read_journal
 from raysweep.pipeline.storage.open_storage import open_storage
@@ -28,7 +29,7 @@ from raysweep.pipeline.storage.reading import StoredSweep
 from raysweep.pipeline.storage.storage import Storage, SweepFolder
 from raysweep.pipeline.trials.checkpoints import CheckpointFolder
 from raysweep.pipeline.trials.trainable import TrialSpec
-from raysweep.tracking import Choice, connect
+from raysweep.tracking import ArtifactVersion, Choice, Tracker, connect
 
 
 def resume_sweep(
@@ -139,25 +140,42 @@ def _check_checkpoints(folder: SweepFolder, past: Past) -> None:
 
 
 def _check_data(config: Config, past: Past, stored: StoredSweep) -> None:
-    """Raise UserError where the data's files are others now. Where there are none, the tracker has
+    """Raise UserError where the data's files are others now. Where they are gone, the tracker has
     what was made of them."""
-    made = past.stages().get("load")
-    if made is None or isinstance(config.data, DataTarget):
-        return
-    data, root = config.data, config.data.resolved_root()
-    if files.dataset_state(data.dataset, root) != "present":
-        return
-    now = stages.load_stage(data.dataset, root, data.train_size).fingerprint
+    now: dict[str, dict[str, DataConfig]] = {}
+    for data in _data_of_started(config, past):
+        if files.dataset_state(data.dataset, data.resolved_root()) == "present":
+            stage = stages.load_stage(data.dataset, data.resolved_root(), data.train_size)
+            now.setdefault(stage.artifact, {})[stage.fingerprint] = data
     tracker = stored.tracker()
     try:
-        then = tracker.artifact(made["ref"]).metadata["fingerprint"]
+        made = _raw_data(past, tracker, stored.record.name)
     finally:
         tracker.close()
-    if now != then:
-        raise UserError(
-            f"{root}: the files of {data.dataset} are not those that {made['ref']} was made of "
-            f"(fingerprint {then[:12]}, now {now[:12]}); put them back, or start a new sweep"
-        )
+    for version in made:
+        found, then = now.get(version.name, {}), str(version.metadata["fingerprint"])
+        if found and then not in found:
+            data = next(iter(found.values()))
+            raise UserError(
+                f"{data.resolved_root()}: the files of {data.dataset} are not those that "
+                f"{version.ref} was made of (fingerprint {then[:12]}, now "
+                f"{next(iter(found))[:12]}); put them back, or start a new sweep"
+            )
+
+
+def _data_of_started(config: Config, past: Past) -> list[DataConfig]:
+    """The data of the trials that have started, each once; a target's files nobody can tell."""
+    trials = [apply(config, event["values"]) for event in past.of("trial")]
+    found = {each.data.model_dump_json(): each.data for each in (trials or [config])}
+    return [data for data in found.values() if isinstance(data, DataConfig)]
+
+
+def _raw_data(past: Past, tracker: Tracker, sweep: str) -> list[ArtifactVersion]:
+    """What the trials' data was made of: one version for all; swept, those that were made here."""
+    stage = past.stages().get("load")
+    runs = [run for run in tracker.runs(sweep) if run.job_type == LOAD]
+    refs = [stage["ref"]] if stage else [ref for run in runs for ref in run.logged]
+    return [tracker.artifact(ref) for ref in refs]
 
 
 def _resources(config: Config, past: Past) -> cluster.Resources:

@@ -87,7 +87,7 @@ def _run_in(
             config, warning = _with_data(config)
             first = first_event(config, resources, warm_start)
             new = job(config, place, choice.backend, name, started, first)
-            with kept_where_input_is_wrong(place, name), new as this:
+            with kept_where_input_is_wrong(place, name, address), new as this:
                 observer(announcement(this, config, choice, url, resources, warning))
                 return drive(this, config, Drive(resources, observer, verbose, earlier))
 

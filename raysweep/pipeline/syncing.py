@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from raysweep.errors import UserError
 from raysweep.pipeline.links import links, unsent
 from raysweep.pipeline.stages.stages import SweepIdentity
-from raysweep.pipeline.storage.claim import ended
+from raysweep.pipeline.storage.claim import taken_up
 from raysweep.pipeline.storage.reading import StoredSweep
 from raysweep.pipeline.storage.storage import Storage
 from raysweep.tracking import connect, where_the_key_is
@@ -63,7 +63,7 @@ def sync_sweep(
             "sync: needs a W&B key and none is configured; run `wandb login` or set WANDB_API_KEY"
         )
     record = stored.record
-    with _alone(stored), ended(stored.folder):
+    with _alone(stored), taken_up(stored.folder):
         url = connect(record.project, record.entity)
         stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,29 +27,44 @@ def stdout_for_json(wanted: bool) -> Iterator[Any]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does; a second one, at once."""
+    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does."""
     # Ray blocks it in all that its job server starts: a job would not hear that it is stopped.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    asked = [0]
 
     def interrupt(*_: object) -> None:
-        asked[0] += 1
-        if asked[0] > 1:
+        signal.raise_signal(signal.SIGINT)
+
+    with _handled({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
+        yield
+
+
+@contextmanager
+def ended_by_the_second_interrupt() -> Iterator[None]:
+    """For a command that tidies up for seconds: the first Ctrl-C is answered at once, and a second
+    one ends it. Others keep Python's own handler, which asyncio looks for."""
+    asked = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal asked
+        if asked:
             from raysweep.pipeline.cluster.signals import end_at_once
 
             end_at_once()
+        asked = True
         os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    handlers = {
-        signal.SIGINT: interrupt,
-        signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT),
-        signal.SIGHUP: lambda *_: signal.raise_signal(signal.SIGINT),
-    }
+    with _handled({signal.SIGINT: interrupt}):
+        yield
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, Callable[..., None]]) -> Iterator[None]:
+    """With these handlers, but for what is ignored: `nohup` means to go on."""
     before = {
         number: signal.signal(number, handler)
         for number, handler in handlers.items()
-        if signal.getsignal(number) is not signal.SIG_IGN  # `nohup` means to go on
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield

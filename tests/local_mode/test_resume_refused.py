@@ -124,6 +124,21 @@ def test_other_data(tmp_path: Path, mini_fashion: Path) -> None:
     assert result.trials.completed == 2, "no raw files are needed: the tracker has what they gave"
 
 
+def test_other_data_where_data_is_swept(tmp_path: Path, mini_fashion: Path) -> None:
+    sweep = {"method": "grid", "parameters": {"data.train_size": {"values": [150, 200]}}}
+    config = digits(sweep, model={"hidden_layer_sizes": [2, 4]})
+    config["data"] = {"dataset": "FashionMNIST", "root": str(mini_fashion)}
+    storage = tmp_path / "runs"
+    cut(config, storage)
+    labels = mini_fashion / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte"
+    bytes_then = labels.read_bytes()
+    labels.write_bytes(bytes_then[:-1] + bytes([(bytes_then[-1] + 1) % 10]))
+    with pytest.raises(UserError, match="the files of FashionMNIST are not those that"):
+        resume_sweep(storage=storage)
+    labels.write_bytes(bytes_then)
+    assert resume_sweep(storage=storage).trials.completed == 2
+
+
 def test_a_second_driver(storage: Path) -> None:
     with (
         FileLock(storage / "mine" / "running.lock"),

@@ -31,6 +31,8 @@ __all__ = ["Stage", "StageOutcome", "SweepIdentity", "initialize", "load", "prep
 
 SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"
+LOAD = "load-data"
+"""The job type of the runs that log raw data."""
 
 LOAD_VERSION = 1
 PREPROCESS_VERSION = 1
@@ -42,7 +44,7 @@ def load_stage(dataset: str, root: Path, train_size: int) -> Stage:
     """Identify the raw data by the files it is read from. Raises DataError where they are not."""
     return Stage(
         name="load",
-        job_type="load-data",
+        job_type=LOAD,
         artifact=f"{dataset.lower()}-raw",
         fingerprint=fingerprint(
             "load", LOAD_VERSION, {"train_size": train_size}, files.digests(dataset, root)
@@ -73,7 +75,7 @@ def load_target_stage(data: DataTarget) -> Stage:
     settings = data.model_dump(mode="json")
     return Stage(
         name="load",
-        job_type="load-data",
+        job_type=LOAD,
         artifact=f"{data.label}-raw",
         fingerprint=fingerprint("load", LOAD_VERSION, settings, {}),
         config={"data": settings},

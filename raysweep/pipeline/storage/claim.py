@@ -32,15 +32,18 @@ def release(lock: FileLock) -> None:
 
 @contextmanager
 def taken_up(folder: SweepFolder) -> Iterator[None]:
-    """Drive a sweep whose driver is gone. Raises UserError where it is not, or another process has
-    taken it up."""
+    """Drive or look after a sweep whose driver is gone, and keep others from it meanwhile.
+
+    Raises UserError where it is under way. One whose driver was killed is not.
+    """
     lock = FileLock(folder.path / LOCK)
     left = Path(lock.lock_file).exists()
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(
-            f"{folder.path.name}: is driven by another process; wait for its end, or interrupt that"
+            f"{folder.path.name}: is still running, driven by another process; wait for its end, "
+            "or interrupt it first"
         ) from None
     except OSError as error:
         raise UserError(
@@ -48,13 +51,13 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
         ) from error
     try:
         yield
-    except UserError:  # nothing was done: if it was killed, its runs are still to be closed
-        lock.release() if left else release(lock)
+    except UserError:  # nothing was done: if its driver was killed, its runs are still to be closed
+        if left:
+            lock.release()
         raise
-    except BaseException:
-        release(lock)
-        raise
-    release(lock)
+    finally:
+        if lock.is_locked:
+            release(lock)
 
 
 def is_driven(folder: SweepFolder) -> bool:
@@ -69,25 +72,6 @@ def is_driven(folder: SweepFolder) -> bool:
         return True
     lock.release()
     return False
-
-
-@contextmanager
-def ended(folder: SweepFolder) -> Iterator[None]:
-    """Keep the sweep from being looked after by others meanwhile.
-
-    Raises UserError where it is under way. One whose driver was killed has ended.
-    """
-    lock = FileLock(folder.path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(
-            f"{folder.path.name}: is still running; wait for its end, or interrupt it first"
-        ) from None
-    try:
-        yield
-    finally:
-        release(lock)
 
 
 def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,10 @@ from typing import Any
 from raysweep.errors import UserError
 from raysweep.pipeline.storage.stop import StorageLost
 
-Event = Mapping[str, Any]
-"""`event` says what kind, `at` when, in seconds of the sweep's own time; the rest is the kind's."""
-
 
 class Journal:
-    """Writes the events, in the driver's process alone."""
+    """Writes the events, in the driver's process alone: `event` says what kind, `at` when, in
+    seconds of the sweep's own time; the rest is the kind's."""
 
     def __init__(
         self, path: Path, elapsed_s: float = 0, clock: Callable[[], float] = time.monotonic

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raysweep.pipeline.trials.reports import EpochReport
-
 
 @dataclass(frozen=True)
 class Past:
@@ -39,9 +37,3 @@ class Past:
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         """The events of one kind, in order."""
         return [event for event in self.events if event["event"] == kind]
-
-
-def report_of(event: Mapping[str, Any]) -> EpochReport:
-    """What the trial told in an event `epoch`."""
-    own = ("event", "at", "index", "ends")
-    return EpochReport(**{key: value for key, value in event.items() if key not in own})

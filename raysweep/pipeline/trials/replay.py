@@ -12,8 +12,9 @@ from ray.tune.schedulers import TrialScheduler
 
 from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.searcher import BudgetStopper, TrialSearcher, finite
-from raysweep.pipeline.storage.past import Past, report_of
+from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.trials.progress import Progress
+from raysweep.pipeline.trials.reports import EpochReport
 from raysweep.pipeline.trials.trainable import TrialSpec, result_of
 
 
@@ -68,7 +69,7 @@ class Replay:
         self._progress.recall(self._progress.row(spec))
 
     def _epoch(self, event: Mapping[str, Any]) -> None:
-        spec, report = self._specs[event["index"]], report_of(event)
+        spec, report = self._specs[event["index"]], EpochReport.of(event)
         result = self._results[spec.index] = _flat(result_of(spec, report))
         self._stopper.see({"best": report.best})
         if event["ends"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -28,3 +28,8 @@ class EpochReport:
     def plain(self) -> dict[str, Any]:
         """`EpochReport(**plain)` is the same again."""
         return asdict(self)
+
+    @staticmethod
+    def of(event: Mapping[str, Any]) -> EpochReport:
+        """What the trial told in an event `epoch` of a journal."""
+        return EpochReport(**{field.name: event[field.name] for field in fields(EpochReport)})

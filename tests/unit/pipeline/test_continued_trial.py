@@ -26,6 +26,12 @@ def continued(workshop: Workshop, config: Config, told: int | None, **changes: A
     return TrialSession(context, apply(config, values), "trial-0000", told=told)
 
 
+def finish(session: TrialSession) -> None:
+    """Train what is left."""
+    while not session.done:
+        session.step()
+
+
 def model_of(workshop: Workshop, name: str, folder: Path) -> tuple[dict[str, torch.Tensor], Any]:
     run = workshop.tracker.run(workshop.sweep.run_id(name))
     models = [ref for ref in run.logged if ref.startswith("trained-model")]
@@ -84,8 +90,7 @@ def test_one_that_died_in_an_epoch_drops_the_rows_of_it(
     loss = next(iter(trainer.epoch()))
     run.log({"epoch": 1, "train/loss": loss.loss}, step=loss.examples)  # type: ignore[union-attr]
     second = continued(workshop, config, told=1)
-    while not second.done:
-        second.step()
+    finish(second)
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
@@ -94,8 +99,7 @@ def test_one_that_died_in_its_first_epoch_starts_again(
 ) -> None:
     workshop.session(config)._open()
     second = continued(workshop, config, told=0)
-    while not second.done:
-        second.step()
+    finish(second)
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
@@ -116,8 +120,7 @@ def test_the_best_epoch_is_kept(workshop: Workshop, config: Config, tmp_path: Pa
     worst = {"metric": "validation/loss", "goal": "maximize"}
     workshop.session(config, **worst).step()
     second = continued(workshop, config, told=1, **worst)
-    while not second.done:
-        second.step()
+    finish(second)
     assert model_of(workshop, "trial-0000", tmp_path / "one")[1]["metrics"]["epoch"] == 0
     assert_as_undisturbed(workshop, config, tmp_path, **worst)
 
