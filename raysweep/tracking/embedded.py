@@ -150,14 +150,12 @@ class TrackioRun:
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
         self._must_be_open()
-        self.flush()
         return self._store.use_artifact(self.id, ref)
 
     def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
         """See Run."""
         self._must_be_open()
         assert METADATA_FILE not in draft.files, f"{METADATA_FILE} is the tracker's to write"
-        self.flush()
         files = [self._stage(name, path) for name, path in draft.files.items()]
         return self._store.commit_artifact(
             self.id, draft.name, draft.type, draft.description, draft.metadata, files
@@ -166,7 +164,6 @@ class TrackioRun:
     def summarize(self, values: Mapping[str, Json]) -> None:
         """See Run."""
         self._must_be_open()
-        self.flush()
         self._store.update_run(self.id, values)
 
     def flush(self) -> None:
@@ -178,10 +175,8 @@ class TrackioRun:
         if self._finished:
             return
         self._finished = True
-        try:
-            self.flush()
-        finally:
-            self._store.update_run(self.id, {}, state, error)
+        self._store.update_run(self.id, {}, state, error)
+        self.flush()
 
     def _log(self, row: Row) -> None:
         self._must_be_open()

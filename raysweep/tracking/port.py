@@ -6,8 +6,9 @@ is that graph, and no more than the pipeline needs of it. Everything that crosse
 
 The contract, which `tests/contract` holds for every adapter:
 
-- What a call has returned is kept: a process killed afterwards loses none of it. `Run.log` alone
-  may be in flight until `Run.flush` or the next other call of that run returns.
+- What a call has returned is kept: a process killed afterwards loses none of it. The start of a
+  run, `Run.log` and `Run.summarize` may be in flight until `Run.flush` or another call of that run
+  has returned.
 - An artifact is its files *and* its metadata. Versions are numbered v0, v1, … without gaps. The
   same files with the same metadata, logged again under the same name, are the same version, which
   stays as it was; a difference in either makes a new one. The metadata travels inside the version

@@ -53,6 +53,9 @@ class Store(Protocol):
     """One project's runs, artifacts and bytes. Every method raises TrackingError when it cannot."""
 
     project: str
+    """What gives no answer (`start_run`, `update_run`, `log_rows`) a remote stand-in may only send:
+    the calls of one caller are carried out in their order, and the next that answers, or `flush`,
+    raises what was wrong with them."""
 
     @property
     def shares_files(self) -> bool:
@@ -81,11 +84,11 @@ class Store(Protocol):
         ...
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Keep rows of history. A remote stand-in may return at once; `flush` then waits."""
+        """Keep rows of history."""
         ...
 
     def flush(self) -> None:
-        """Return when every row this caller sent is kept. Raises TrackingError if one is not."""
+        """Return when all that this caller sent is kept. Raises TrackingError if it is not."""
         ...
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:

@@ -17,6 +17,10 @@ SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would stop the trials, who would then log models
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker records; no CSV, JSON, TBX beside it
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # all trials' state each time; we resume by the journal
+    # With a search algorithm of one's own it is 1: workers would start one after the other, each in
+    # 3 s. How many trials there are at once we say ourselves.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 """What Ray reads from the environment. A variable that the user has set stays as it is."""

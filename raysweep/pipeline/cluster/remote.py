@@ -38,6 +38,7 @@ from raysweep.tracking import (
     Tracker,
 )
 from raysweep.tracking.metadata import plain
+from raysweep.tracking.names import check_run_id
 from raysweep.tracking.store import Pictures, Row, Table
 
 T = TypeVar("T")
@@ -140,6 +141,8 @@ class RemoteStore:
         self.project = project
         self._node = node
         self._sent: list[Any] = []
+        self._held: dict[str, list[Row]] = {}
+        self._rows_on_their_way: Any = None
 
     @staticmethod
     def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
@@ -162,15 +165,20 @@ class RemoteStore:
         return bool(ray.get_runtime_context().get_node_id() == self._node)
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Returns at once: training never waits for the tracker. `flush` waits."""
-        self._sent.append(self._actor.log_rows.remote(run_id, list(rows)))
+        """Returns at once: training never waits for the tracker. What is logged while the last rows
+        are still on their way goes in one call after them."""
+        self._held.setdefault(run_id, []).extend(rows)
+        last = self._rows_on_their_way
+        if last is None or ray.wait([last], timeout=0)[0]:
+            self._send_rows()
 
     def flush(self) -> None:
-        sent, self._sent = self._sent, []
-        get(sent)
+        self._answers()
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
-        self._call("start_run", spec, after)
+        """Returns at once, as `log_rows` does."""
+        check_run_id(spec.id)
+        self._send("start_run", spec, after)
 
     def update_run(
         self,
@@ -179,7 +187,8 @@ class RemoteStore:
         state: RunState | None = None,
         error: str | None = None,
     ) -> None:
-        self._call("update_run", run_id, plain(summary, "summary"), state, error)
+        """Returns at once, as `log_rows` does."""
+        self._send("update_run", run_id, plain(summary, "summary"), state, error)
 
     def set_url(self, run_id: str, url: str | None) -> None:
         self._call("set_url", run_id, url)
@@ -269,7 +278,26 @@ class RemoteStore:
         return version
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        return get(getattr(self._actor, method).remote(*arguments))
+        self._send(method, *arguments)
+        return self._answers()[-1]
+
+    def _send(self, method: str, *arguments: Any) -> None:
+        """The writer takes this process's calls in their order."""
+        self._send_rows()
+        self._sent.append(getattr(self._actor, method).remote(*arguments))
+
+    def _send_rows(self) -> None:
+        held, self._held = self._held, {}
+        for run_id, rows in held.items():
+            self._rows_on_their_way = self._actor.log_rows.remote(run_id, rows)
+            self._sent.append(self._rows_on_their_way)
+
+    def _answers(self) -> list[Any]:
+        """Of all that was sent since the last ones, waited for at once. Raises the first fault."""
+        self._send_rows()
+        sent, self._sent = self._sent, []
+        answers: list[Any] = get(sent)
+        return answers
 
 
 class RemoteCheckpoints:

@@ -111,7 +111,7 @@ class Progress(tune.Callback):
         if "failed" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
-        report = EpochReport(**result["report"])
+        report = EpochReport.from_text(result["report"])
         self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
         self.keep(self.after(self.row(spec), report))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -24,6 +25,15 @@ class EpochReport:
     values: Mapping[str, Any] | None = None
     cloned: Mapping[str, Any] | None = None
     member: Mapping[str, Any] | None = None
+
+    def to_text(self) -> str:
+        """As one text: of each number that a result has, Tune keeps statistics, 1 kB each."""
+        return json.dumps(self.plain())
+
+    @staticmethod
+    def from_text(text: str) -> EpochReport:
+        """Read `to_text` back."""
+        return EpochReport(**json.loads(text))
 
     def plain(self) -> dict[str, Any]:
         """`EpochReport(**plain)` is the same again."""

@@ -71,7 +71,7 @@ def result_of(spec: TrialSpec, report: EpochReport) -> dict[str, Any]:
         "epochs": report.epochs,
         "best": report.best,
         "done": report.last,
-        "report": report.plain(),
+        "report": report.to_text(),
     }
 
 

@@ -1,0 +1,105 @@
+"""One GPU: the tutorial's loop trial by trial, and raysweep's trainings, k at a time by fractions.
+
+Through `raysweep.ml` alone, so that it also runs where Ray is not installed: what is measured is
+what a trial computes, and how the device is shared.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+from functools import partial
+from typing import Any
+
+from benchmarks.measures.bench import Bench
+from benchmarks.measures.sweep import BATCH_SIZE, EPOCHS, LEARNING_RATES, TRAIN
+from benchmarks.report import Line
+from benchmarks.turns import in_turn, median, medians, ratios, run_peer
+
+AT_ONCE = (1, 2, 4, 8, 16)
+EVERY_S = 0.2
+
+
+def measure(bench: Bench) -> list[Line]:
+    """Trials an hour, start-up excluded, of each against the tutorial's."""
+    contenders = {"P1": partial(_tutorial, bench)}
+    contenders |= {f"k = {at_once}": partial(_packed, bench, at_once) for at_once in AT_ONCE}
+    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    use = {name: [each[name]["device_use"] for each in rounds] for name in contenders}
+    lines = []
+    for name, trial_s in medians(rounds, "trial_s").items():
+        faster = ratios(rounds, "P1", name, "trial_s")
+        lines.append(
+            Line(
+                f"GPU, {name}: trials an hour, of the tutorial's one by one",
+                median(faster),
+                pairs=faster,
+                figures={"an hour": 3600 / trial_s, "device use %": statistics.mean(use[name])},
+            )
+        )
+    return lines
+
+
+def _tutorial(bench: Bench, round_: int) -> dict[str, Any]:
+    pictures = bench.whole_mnist
+    rates = LEARNING_RATES[:2]
+    figures = _busy(
+        "tutorial",
+        folder=str(pictures.folder),
+        model=str(pictures.model(0)),
+        learning_rates=rates,
+        batch_size=BATCH_SIZE,
+        epochs=EPOCHS,
+    )
+    return {**figures, "trial_s": figures["trained_s"] / len(rates)}
+
+
+def _packed(bench: Bench, at_once: int, round_: int) -> dict[str, Any]:
+    """Two trials a process, and at least four, so that each has another beside it to the end."""
+    pictures = bench.whole_mnist
+    trials = max(4, 2 * at_once)
+    rates = [LEARNING_RATES[i % len(LEARNING_RATES)] for i in range(trials)]
+    figures = _busy(
+        "packed",
+        folder=str(pictures.folder),
+        model=str(pictures.model(0)),
+        learning_rates=rates,
+        train={**TRAIN, "precision": "auto"},
+        workers=at_once,
+        device="cuda",
+    )
+    return {**figures, "trial_s": figures["trained_s"] / trials}
+
+
+def _busy(peer: str, **settings: Any) -> dict[str, Any]:
+    """The peer's figures, with how much of the time the device computed something, in percent, start-up included."""
+    uses: list[float] = []
+    over = threading.Event()
+    watch = threading.Thread(target=_sample, args=(uses, over))
+    watch.start()
+    try:
+        figures = run_peer(peer, **settings)
+    finally:
+        over.set()
+        watch.join()
+    return {**figures, "device_use": statistics.mean(uses) if uses else 0.0}
+
+
+def _sample(uses: list[float], over: threading.Event) -> None:
+    asked = [
+        "nvidia-smi",
+        "--query-gpu=utilization.gpu",
+        "--format=csv,noheader,nounits",
+        "-i",
+        "0",
+    ]
+    if shutil.which(asked[0]) is None:
+        return
+    while not over.is_set():
+        told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        if told.isdigit():
+            uses.append(float(told))
+        time.sleep(EVERY_S)
