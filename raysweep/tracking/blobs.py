@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from raysweep.errors import TrackingError
+from raysweep.tracking.write_behind import WriteBehind
 
 CHUNK_BYTES = 8 * 2**20
 """Bytes a read or a message: large enough that a call's overhead (0.3 ms) is lost in it."""
@@ -42,6 +43,7 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._disk = WriteBehind()
 
     def path(self, digest: str) -> Path:
         """Where the blob lies, or would. Raises TrackingError for what is no digest."""
@@ -104,12 +106,11 @@ class Blobs:
         return self._folder / f"{_PARTIAL}{mark}"
 
     def _keep(self, partial: Path, digest: str) -> None:
-        """Make a whole file the blob: on disk first, then read-only, then visible."""
+        """Make a whole file the blob: read-only, then visible; on the disk itself soon after."""
         target = self.path(digest)
         if target.exists():
             return
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
         partial.chmod(0o444)
         target.parent.mkdir(exist_ok=True)
         partial.replace(target)
+        self._disk.add(target)

@@ -12,11 +12,11 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trackio import sqlite_storage
-from trackio.sqlite_storage import ProcessLock, SQLiteStorage
+from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite_pragmas
 
 from raysweep.errors import StoreFailed, TrackingError
 
@@ -36,19 +36,10 @@ class Database:
         self.blobs = root / "artifacts" / project / "blobs" / "sha256"
         self._lock = ProcessLock(root / f"{project}.lock")
         self._turn = threading.Lock()  # threads queue here: Trackio's lock is polled every 100 ms
+        self._threads = threading.local()
         with self.explained("open the store"):
             _make_tables(root, project)
-            self._stay_open()
-
-    def _stay_open(self) -> None:
-        """Hold one connection: when the last one closes, SQLite writes its log back, with fsyncs.
-
-        Each call has a connection of its own, so that would be each call: a row then takes 20 ms,
-        and 1.1 ms with one held (a row a call, mean of n=1500 on a busy SSD).
-        """
-        held = sqlite3.connect(self.path, check_same_thread=False)
-        held.execute("SELECT COUNT(*) FROM configs").fetchone()
-        weakref.finalize(self, held.close)
+            self._connection().execute("SELECT COUNT(*) FROM configs").fetchone()
 
     @contextmanager
     def writing(self, what: str) -> Iterator[sqlite3.Connection]:
@@ -98,8 +89,28 @@ class Database:
                 if self._lock.lockfile is not None:
                     self._lock.lockfile.close()
 
-    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
-        return SQLiteStorage._get_connection(self.path)
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's, kept open; as a context it commits, or rolls back what raised.
+
+        To open one, set up as Trackio does it, takes as long as to write a row. When the last one
+        closes, SQLite writes its log back, with fsyncs: 20 ms.
+        """
+        file = self._identity()
+        kept: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if kept is None or self._threads.file != file:  # or it would write where nobody looks
+            kept = sqlite3.connect(self.path, timeout=30.0, check_same_thread=False)
+            _configure_sqlite_pragmas(kept)
+            kept.row_factory = sqlite3.Row
+            self._threads.connection, self._threads.file = kept, file or self._identity()
+            weakref.finalize(self, kept.close)
+        return kept
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Of the file that is at the path now; None where there is none."""
+        with suppress(FileNotFoundError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
 
 
 def _advice(error: OSError) -> str:

@@ -75,7 +75,7 @@ def _packed(bench: Bench, at_once: int, round_: int) -> dict[str, Any]:
 
 
 def _busy(peer: str, **settings: Any) -> dict[str, Any]:
-    """The peer's figures, with how much of the time the device computed something, in percent, start-up included."""
+    """The figures, and how much of the time the device was computing, in percent, start-up too."""
     uses: list[float] = []
     over = threading.Event()
     watch = threading.Thread(target=_sample, args=(uses, over))

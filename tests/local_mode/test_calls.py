@@ -1,0 +1,125 @@
+"""What a further trial costs in counts, which no machine changes: calls, waits, bytes.
+
+`scripts/bench` measures what they come to in seconds. A trial that does nothing leaves only these.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep import run_sweep
+from raysweep.pipeline.cluster import remote
+from raysweep.pipeline.cluster.remote import RemoteStore
+from raysweep.pipeline.trials.checkpoints import CheckpointFolder
+from raysweep.tracking import embedded
+
+from sweeps import HAS_LOCAL_MODE, grid
+
+pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+
+NOTHING = "benchmarks.peers.nothing"
+FEW, MANY = 2, 6
+
+CALLS = {
+    "start_run": 1,
+    "use_artifact": 2,
+    "log_rows": 2,
+    "stage_file": 1,
+    "commit_artifact": 1,
+    "update_run": 2,
+}
+"""Of the store, for a trial of two epochs. What a sweep calls once is not among them."""
+
+WAITS = 7
+"""For its two inputs, after each epoch, for the model's bytes, its version, and the run's end."""
+
+
+@pytest.fixture(scope="module")
+def counts(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
+    """Of a sweep of FEW trials, and of one of MANY."""
+    return {str(trials): _count(trials, tmp_path_factory.mktemp("runs")) for trials in (FEW, MANY)}
+
+
+def _count(trials: int, storage: Path) -> Counter[str]:
+    seen: Counter[str] = Counter()
+
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **options: Any) -> Any:
+            seen[name] += 1
+            return real(*args, **options)
+
+        return counted
+
+    def keeping(self: CheckpointFolder, trial: str, epochs: int, data: bytes) -> None:
+        seen["checkpoint bytes"] += len(data)
+        keep(self, trial, epochs, data)
+
+    def sending(self: RemoteStore, method: str, *arguments: Any) -> None:
+        seen[f"call {method}"] += 1
+        send(self, method, *arguments)
+
+    def sending_rows(self: RemoteStore) -> None:
+        seen["call log_rows"] += len(self._held)
+        send_rows(self)
+
+    keep, send, send_rows = CheckpointFolder.keep, RemoteStore._send, RemoteStore._send_rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RemoteStore, "_send", sending)
+        patch.setattr(RemoteStore, "_send_rows", sending_rows)
+        patch.setattr(remote, "get", counting("wait", remote.get))
+        patch.setattr(embedded, "take_file", counting("file taken", embedded.take_file))
+        patch.setattr(CheckpointFolder, "keep", keeping)
+        _sweep(trials, storage)
+    blobs = (storage / "tracker" / "artifacts").rglob("sha256/*/*")
+    seen["bytes kept"] = sum(blob.stat().st_size for blob in blobs)
+    return seen
+
+
+def _sweep(trials: int, storage: Path) -> None:
+    config = {
+        "data": {"target": f"{NOTHING}:data"},
+        "preprocess": {"normalize": False, "expand_dims": False},
+        "model": {"target": f"{NOTHING}:network"},
+        "train": {"target": f"{NOTHING}:Trainer", "epochs": 2},
+        "evaluate": {"target": f"{NOTHING}:evaluate"},
+        "tracking": {"backend": "trackio"},
+        "sweep": {
+            **grid(value=[float(number) for number in range(trials)]),
+            "metric": {"name": "loss", "goal": "minimize"},
+        },
+    }
+    run_sweep(config, storage=storage)
+
+
+def _a_trial(counts: dict[str, Counter[str]], name: str) -> float:
+    return (counts[str(MANY)][name] - counts[str(FEW)][name]) / (MANY - FEW)
+
+
+def test_the_tracker_is_called_as_often_as_there_is_something_to_say(
+    counts: dict[str, Counter[str]],
+) -> None:
+    names = {name for name in counts[str(MANY)] if name.startswith("call ")}
+    more = {name.removeprefix("call "): _a_trial(counts, name) for name in names}
+    assert {name: calls for name, calls in more.items() if calls} == CALLS
+
+
+def test_a_trial_waits_for_the_tracker_only_where_it_needs_an_answer(
+    counts: dict[str, Counter[str]],
+) -> None:
+    assert _a_trial(counts, "wait") == WAITS
+
+
+def test_the_data_set_is_taken_from_the_store_once(counts: dict[str, Counter[str]]) -> None:
+    assert counts[str(FEW)]["file taken"] > 0
+    assert _a_trial(counts, "file taken") == 0
+
+
+def test_a_trial_keeps_its_model_and_little_else(counts: dict[str, Counter[str]]) -> None:
+    """All of these models are the same blob: each keeps what its metadata say of it."""
+    assert 0 < _a_trial(counts, "bytes kept") < 2_000
+    assert _a_trial(counts, "checkpoint bytes") < 2 * 5_000
