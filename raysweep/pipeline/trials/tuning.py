@@ -17,6 +17,7 @@ from raysweep.pipeline.trials.context import TrialContext
 from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.replay import Replay
 from raysweep.pipeline.trials.trainable import TrialSpec, TrialTrainable
+from raysweep.pipeline.trials.workers import keep_workers
 
 EVERY = 2**31
 """How many trials Tune is to take from the searcher, which knows how many there are."""
@@ -58,7 +59,7 @@ def run_trials(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=scheduler,
+            scheduler=keep_workers(scheduler, resources.concurrent),
             num_samples=EVERY,
             max_concurrent_trials=resources.concurrent,
             reuse_actors=True,
