@@ -14,7 +14,8 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
-from raysweep.pipeline.cluster.remote import RemoteCheckpoints, open_tracker
+from raysweep.pipeline.cluster.remote import open_tracker
+from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.storage.claim import abandoned, claim, release
 from raysweep.pipeline.storage.journal import Journal, read_journal

@@ -24,8 +24,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.errors import WorkerDied
 from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.pipeline.storage.storage import SweepFolder
-from raysweep.pipeline.trials.checkpoints import CheckpointFolder
 from raysweep.tracking import (
     ArtifactFile,
     ArtifactVersion,
@@ -298,31 +298,3 @@ class RemoteStore:
         sent, self._sent = self._sent, []
         answers: list[Any] = get(sent)
         return answers
-
-
-class RemoteCheckpoints:
-    """The `CheckpointStore` in the sweep's folder, from any node: where the folder is not at hand,
-    bytes go through the store's writer."""
-
-    def __init__(self, store: RemoteStore, folder: Path) -> None:
-        self._store = store
-        self._folder = CheckpointFolder(folder)
-
-    def keep(self, trial: str, epochs: int, data: bytes) -> None:
-        """See CheckpointStore."""
-        if self._store.shares_files:
-            self._folder.keep(trial, epochs, data)
-        else:
-            self._store.keep_checkpoint(trial, epochs, data)
-
-    def forget(self, trial: str) -> None:
-        """See CheckpointStore."""
-        if self._store.shares_files:
-            self._folder.forget(trial)
-        else:
-            self._store.forget_checkpoint(trial)
-
-    def latest(self, trial: str) -> bytes | None:
-        """See CheckpointStore."""
-        shared = self._store.shares_files
-        return self._folder.latest(trial) if shared else self._store.latest_checkpoint(trial)
