@@ -41,8 +41,8 @@ def main() -> int:
     measures = {"gpu": gpu.measure} if asked.gpu else _chosen(asked)
     lines: list[report.Line] = []
     header = machine.header(gpu=asked.gpu)
-    # Peers and workers must find the benchmarks, and trials the cores that they are given.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    # Peers and their workers, in whatever folder, must find these modules.
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (machine.ROOT / "scripts", machine.ROOT)))
     with tempfile.TemporaryDirectory(prefix="raysweep-bench-") as folder:
         cpus = len(os.sched_getaffinity(0))
         bench = Bench(asked.data, Path(folder), cpus, asked.pairs, asked.pictures)
@@ -60,11 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/bench",
         description="Measure raysweep against what people would use instead, in turn, on MNIST.",
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--quick", action="store_true", help="two measures, 3 rounds, a sweep of 1,000 pictures"
     )
-    parser.add_argument("--gpu", action="store_true", help="a GPU's trials an hour; needs no Ray")
-    parser.add_argument(
+    which.add_argument("--gpu", action="store_true", help="a GPU's trials an hour; needs no Ray")
+    which.add_argument(
         "--only", nargs="+", choices=MEASURES, metavar="NAME", help=f"of: {', '.join(MEASURES)}"
     )
     parser.add_argument("--pairs", type=int, help="rounds of each contest (5; with --quick 3)")

@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 
+from benchmarks.peers import nothing
 from raysweep import run_sweep
 from raysweep.pipeline.cluster import remote
 from raysweep.pipeline.cluster.remote import RemoteStore
 from raysweep.pipeline.trials.checkpoints import CheckpointFolder
 from raysweep.tracking import embedded
 
-from sweeps import HAS_LOCAL_MODE, grid
+from sweeps import HAS_LOCAL_MODE
 
 pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 
-NOTHING = "benchmarks.peers.nothing"
 FEW, MANY = 2, 6
 
 CALLS = {
@@ -74,26 +74,10 @@ def _count(trials: int, storage: Path) -> Counter[str]:
         patch.setattr(remote, "get", counting("wait", remote.get))
         patch.setattr(embedded, "take_file", counting("file taken", embedded.take_file))
         patch.setattr(CheckpointFolder, "keep", keeping)
-        _sweep(trials, storage)
+        run_sweep(nothing.sweep(trials), storage=storage)
     blobs = (storage / "tracker" / "artifacts").rglob("sha256/*/*")
     seen["bytes kept"] = sum(blob.stat().st_size for blob in blobs)
     return seen
-
-
-def _sweep(trials: int, storage: Path) -> None:
-    config = {
-        "data": {"target": f"{NOTHING}:data"},
-        "preprocess": {"normalize": False, "expand_dims": False},
-        "model": {"target": f"{NOTHING}:network"},
-        "train": {"target": f"{NOTHING}:Trainer", "epochs": 2},
-        "evaluate": {"target": f"{NOTHING}:evaluate"},
-        "tracking": {"backend": "trackio"},
-        "sweep": {
-            **grid(value=[float(number) for number in range(trials)]),
-            "metric": {"name": "loss", "goal": "minimize"},
-        },
-    }
-    run_sweep(config, storage=storage)
 
 
 def _a_trial(counts: dict[str, Counter[str]], name: str) -> float:

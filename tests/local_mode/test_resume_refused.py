@@ -18,6 +18,8 @@ from raysweep.pipeline.events import Event, TrialUpdated
 
 from sweeps import HAS_LOCAL_MODE, digits, grid
 
+LABELS = "FashionMNIST/raw/train-labels-idx1-ubyte"
+
 pytestmark = [
     pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode"),
     pytest.mark.usefixtures("local_ray"),
@@ -109,14 +111,20 @@ def test_something_is_not_what_it_was(
     assert contents(storage) == before
 
 
+def change_a_label(root: Path) -> bytes:
+    """Of FashionMNIST's files in miniature; what the file was before."""
+    labels = root / LABELS
+    before = labels.read_bytes()
+    labels.write_bytes(before[:-1] + bytes([(before[-1] + 1) % 10]))
+    return before
+
+
 def test_other_data(tmp_path: Path, mini_fashion: Path) -> None:
     config = digits(grid(learning_rate=[0.01, 0.03]), model={"hidden_layer_sizes": [2, 4]})
     config["data"] = {"dataset": "FashionMNIST", "root": str(mini_fashion), "train_size": 200}
     storage = tmp_path / "runs"
     cut(config, storage)
-    labels = mini_fashion / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte"
-    bytes_then = labels.read_bytes()
-    labels.write_bytes(bytes_then[:-1] + bytes([(bytes_then[-1] + 1) % 10]))
+    change_a_label(mini_fashion)
     with pytest.raises(UserError, match="the files of FashionMNIST are not those that"):
         resume_sweep(storage=storage)
     shutil.rmtree(mini_fashion)
@@ -130,12 +138,10 @@ def test_other_data_where_data_is_swept(tmp_path: Path, mini_fashion: Path) -> N
     config["data"] = {"dataset": "FashionMNIST", "root": str(mini_fashion)}
     storage = tmp_path / "runs"
     cut(config, storage)
-    labels = mini_fashion / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte"
-    bytes_then = labels.read_bytes()
-    labels.write_bytes(bytes_then[:-1] + bytes([(bytes_then[-1] + 1) % 10]))
+    before = change_a_label(mini_fashion)
     with pytest.raises(UserError, match="the files of FashionMNIST are not those that"):
         resume_sweep(storage=storage)
-    labels.write_bytes(bytes_then)
+    (mini_fashion / LABELS).write_bytes(before)
     assert resume_sweep(storage=storage).trials.completed == 2
 
 

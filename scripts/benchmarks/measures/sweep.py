@@ -55,8 +55,10 @@ def measure(bench: Bench) -> list[Line]:
     title = f"{what}: faster than P2, in fp32"
     lines.append(Line.at_least(title, median(faster), 1.5, pairs=faster, figures=walls))
     trained, whole = (ratios(rounds, "raysweep", "L", key) for key in ("trained_s", "wall_s"))
-    training = {f"{name} s": value for name, value in medians(rounds, "trained_s").items()}
-    training.pop("P2 s")
+    training = {
+        f"{name} s": median([each[name]["trained_s"] for each in rounds])
+        for name in ("raysweep", "L")
+    }
     return [
         *lines,
         Line.at_most(
@@ -147,7 +149,7 @@ def _raysweep(
 
 
 def _peer(bench: Bench, pictures: Prepared, name: str, seed: int, **more: Any) -> dict[str, Any]:
-    figures = run_peer(
+    return run_peer(
         name,
         folder=str(pictures.folder),
         model=str(pictures.model(seed)),
@@ -157,7 +159,6 @@ def _peer(bench: Bench, pictures: Prepared, name: str, seed: int, **more: Any) -
         cpus=bench.cpus,
         **more,
     )
-    return {"trained_s": figures["wall_s"], **figures}  # a peer's start-up is not told apart
 
 
 def _limit(bench: Bench, pictures: Prepared, seed: int) -> dict[str, Any]:

@@ -11,6 +11,24 @@ from torch import nn
 from raysweep.ml.protocols import EpochMetrics, Evaluation, Goal, Split, Splits
 
 
+def sweep(trials: int) -> dict[str, Any]:
+    """The config of so many of them."""
+    here = "benchmarks.peers.nothing"
+    return {
+        "data": {"target": f"{here}:data"},
+        "preprocess": {"normalize": False, "expand_dims": False},
+        "model": {"target": f"{here}:network"},
+        "train": {"target": f"{here}:Trainer", "epochs": 2},
+        "evaluate": {"target": f"{here}:evaluate"},
+        "tracking": {"backend": "trackio"},
+        "sweep": {
+            "method": "grid",
+            "metric": {"name": "loss", "goal": "minimize"},
+            "parameters": {"value": {"values": [float(i) for i in range(trials)]}},
+        },
+    }
+
+
 def data() -> Splits:
     """One example a split."""
     return Splits(*(Split(torch.zeros(1, 1), torch.zeros(1)) for _ in range(3)))

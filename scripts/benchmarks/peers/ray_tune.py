@@ -55,7 +55,7 @@ def main() -> None:
         trials = len(results)
         best = results.get_best_result(scope="all")
         told: dict[str, Any] = {"trials": trials, "accuracies": _best_epochs(results)}
-        if best.checkpoint is not None and asked.get("keep"):
+        if "keep" in asked:
             chosen = max(best.best_checkpoints or [], key=_accuracy_of_checkpoint)[0]
             with chosen.as_directory() as folder:
                 Path(asked["keep"]).write_bytes(Path(folder, "model.pth").read_bytes())

@@ -6,9 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import nothing, settings, tell
 from raysweep import run_sweep
-from raysweep.config import Config
 from raysweep.pipeline.events import Event, TrialUpdated
 
 
@@ -35,22 +34,9 @@ def main() -> None:
     """A grid of so many trials on so many CPUs."""
     asked = settings()
     ends = Ends()
-    config = {
-        "data": {"target": "benchmarks.peers.nothing:data"},
-        "preprocess": {"normalize": False, "expand_dims": False},
-        "model": {"target": "benchmarks.peers.nothing:network"},
-        "train": {"target": "benchmarks.peers.nothing:Trainer", "epochs": 2},
-        "evaluate": {"target": "benchmarks.peers.nothing:evaluate"},
-        "resources": {"cpus": 1, "gpus": 0, "max_concurrent": asked["cpus"]},
-        "tracking": {"backend": "trackio"},
-        "storage": asked["storage"],
-        "sweep": {
-            "method": "grid",
-            "metric": {"name": "loss", "goal": "minimize"},
-            "parameters": {"value": {"values": [float(i) for i in range(asked["trials"])]}},
-        },
-    }
-    run_sweep(Config.from_dict(config), observer=ends)
+    resources = {"cpus": 1, "gpus": 0, "max_concurrent": asked["cpus"]}
+    config = {**nothing.sweep(asked["trials"]), "resources": resources}
+    run_sweep(config, storage=asked["storage"], observer=ends)
     assert len(ends.times) == asked["trials"]
     tell(ends=ends.times, rss_bytes=ends.rss_bytes)
 
