@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.utils.object_cache import _ObjectCache
 
+from raysweep.pipeline.trials import workers
 from raysweep.pipeline.trials.workers import keep_workers
 
 CPU = "one CPU"
@@ -28,6 +30,17 @@ class Controller:
     finished: bool = False
     _actor_cache: Any = field(default_factory=lambda: _ObjectCache(may_keep_one=True))
     _trials: tuple[Any, ...] = ()
+    _trial_to_actor: dict[Any, str] = field(default_factory=dict)
+    _started_actors: set[str] = field(default_factory=set)
+    _resetting_trials: set[Any] = field(default_factory=set)
+    _resources_to_pending_trials: dict[str, set[Any]] = field(default_factory=dict)
+    _actor_manager: Any = field(default_factory=lambda: SimpleNamespace(live_actors=[]))
+    moved: list[Any] = field(default_factory=list)
+    """The trials that went on in a worker that was free."""
+
+    def _maybe_reuse_cached_actor(self, trial: Any) -> bool:
+        self.moved.append(trial)
+        return True
 
     @property
     def _tune_controller(self) -> Controller:
@@ -79,3 +92,43 @@ def test_none_is_kept_when_no_trial_comes_any_more(trial: Any) -> None:
     assert controller._actor_cache.total_max_objects == 0
     scheduler.on_trial_add(controller, trial)  # one whose process died
     assert controller._actor_cache.total_max_objects == 0
+
+
+def wanting(controller: Controller, name: str, *, has_room: bool) -> Any:
+    """A trial for which a process was asked for."""
+    trial = Trial(placement_group_factory=CPU, trial_id=name)
+    controller._trial_to_actor[trial] = name
+    controller._resources_to_pending_trials.setdefault(CPU, set()).add(trial)
+    if has_room:
+        controller._actor_manager.live_actors.append(name)
+    return trial
+
+
+def test_a_starting_worker_keeps_its_trial_and_another_gets_the_free_one(trial: Any) -> None:
+    controller = Controller()
+    keep_workers(FIFOScheduler(), 2).on_trial_add(controller, trial)
+    starting = wanting(controller, "starting", has_room=True)
+    assert not controller._maybe_reuse_cached_actor(starting)
+    assert controller.moved == []
+    waiting = wanting(controller, "waiting", has_room=False)
+    assert not controller._maybe_reuse_cached_actor(starting)
+    assert controller.moved == [waiting]
+
+
+def test_a_trial_whose_worker_waits_for_room_gets_the_free_one(trial: Any) -> None:
+    controller = Controller()
+    keep_workers(FIFOScheduler(), 2).on_trial_add(controller, trial)
+    waiting = wanting(controller, "waiting", has_room=False)
+    assert controller._maybe_reuse_cached_actor(waiting)
+
+
+def test_a_worker_that_takes_too_long_loses_its_trial(
+    trial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller = Controller()
+    keep_workers(FIFOScheduler(), 2).on_trial_add(controller, trial)
+    starting = wanting(controller, "starting", has_room=True)
+    assert not controller._maybe_reuse_cached_actor(starting)
+    later = time.monotonic() + workers.PATIENCE_S
+    monkeypatch.setattr(workers.time, "monotonic", lambda: later)
+    assert controller._maybe_reuse_cached_actor(starting)
