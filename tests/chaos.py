@@ -19,7 +19,7 @@ from threading import Thread
 
 from commands import environment
 from family import Process, family, still_alive
-from ray_head import ray_start
+from ray_head import LEAN, ray_start
 
 TARGETS = ("driver", "trial", "writer", "node")
 
@@ -46,7 +46,7 @@ class Cluster:
     @contextmanager
     def up(self) -> Iterator[Cluster]:
         """Start it, and end it with all of its processes."""
-        options = ("--head", "--port=0", "--num-cpus=0", "--include-dashboard=false")
+        options = ("--head", "--port=0", "--num-cpus=0", *LEAN)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temp:
             self._head, self.address = self._start(*options, f"--temp-dir={temp}")
             try:
@@ -65,7 +65,7 @@ class Cluster:
 
     def add_node(self) -> None:
         """Another node, with one CPU."""
-        node, _ = self._start(f"--address={self.address}", "--num-cpus=1")
+        node, _ = self._start(f"--address={self.address}", "--num-cpus=1", LEAN[-1])
         self.nodes.append(node)
 
     def kill_node(self, number: int) -> None:

@@ -15,6 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+LEAN = ("--include-dashboard=false", "--no-monitor", "--include-log-monitor=false")
+"""A head's options, where its jobs, its autoscaler and its workers' logs are of no matter."""
+
 UNSHARED = [
     *("unshare", "--mount", "--map-root-user", "sh", "-c"),
     'mount -t tmpfs none "$0" && exec "$@"',
@@ -29,7 +32,7 @@ def ray_head(log: Path, unseen: Path | None = None) -> Iterator[str]:
     `unseen`: a folder that it finds empty, as another machine would.
     """
     ray = Path(sys.executable).with_name("ray")
-    with _head(log, [ray], ["--include-dashboard=false"], unseen) as (process, _):
+    with _head(log, [ray], [*LEAN], unseen) as (process, _):
         yield _address(process, log)
 
 

@@ -22,7 +22,7 @@ from family import family
 from raysweep import run_sweep
 from raysweep.pipeline.events import TrialUpdated
 
-workers, suggested = set(), []
+workers, scripts, suggested = set(), set(), []
 
 def look(event):
     if not isinstance(event, TrialUpdated):
@@ -30,11 +30,13 @@ def look(event):
     if not suggested:
         journal = Path(sys.argv[2], "mine", "journal.jsonl").read_text().splitlines()
         suggested.append(sum(json.loads(line)["event"] == "trial" for line in journal))
-    workers.update(p.pid for p in family(os.getpid()) if p.title.startswith("ray::TrialTrainable"))
+    ours = family(os.getpid())
+    workers.update(each.pid for each in ours if each.title.startswith("ray::TrialTrainable"))
+    scripts.update(word for each in ours for word in each.title.split() if word.endswith(".py"))
 
 run_sweep(json.loads(sys.argv[1]), name="mine", storage=sys.argv[2], observer=look)
 heavy = {"torch", "torchvision", "sklearn", "scipy"}
-found = {"workers": len(workers), "suggested": suggested[0]}
+found = {"workers": len(workers), "suggested": suggested[0], "scripts": sorted(scripts)}
 print(json.dumps({**found, "imported": sorted(heavy & sys.modules.keys())}))
 """
 
@@ -70,6 +72,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_trials_share_as_many_processes_as_run_at_once(found: dict[str, Any]) -> None:
     """Also where a trial is shorter than a worker's start: none is started in vain, none ended."""
     assert found["workers"] == CPUS
+
+
+def test_ray_starts_no_process_that_serves_no_sweep(found: dict[str, Any]) -> None:
+    """Its dashboard, autoscaler and log reader took 2.5 s of CPU to start."""
+    beside_workers = {Path(script).name for script in found["scripts"]} - {"default_worker.py"}
+    assert beside_workers <= {"agent.py", "main.py", "setup_worker.py"}
 
 
 def test_workers_start_side_by_side(found: dict[str, Any]) -> None:

@@ -121,11 +121,11 @@ def _store_process() -> BaseManager:
 def _ray_in_this_process() -> Any:
     import ray
 
-    from raysweep.pipeline.cluster import quiet
+    from raysweep.pipeline.cluster import lean, quiet
     from raysweep.pipeline.cluster.remote import RemoteStore
 
     quiet.apply_settings()
-    with quiet.hushed(verbose=False):
+    with quiet.hushed(verbose=False), lean.started():
         # "local": without it, Ray would join whatever cluster this machine last ran.
         ray.init("local", local_mode=True, include_dashboard=False, log_to_driver=False)
     return RemoteStore

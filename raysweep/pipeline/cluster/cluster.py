@@ -9,7 +9,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ray.util.client import ray as client
 
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import quiet, signals
+from raysweep.pipeline.cluster import lean, quiet, signals
 
 KNOCK_TIMEOUT_S = 5
 
@@ -91,7 +91,7 @@ def _initialise(
             options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
         _knock(address)
     try:
-        with signals.given_back():
+        with signals.given_back(), nullcontext() if address or verbose else lean.started():
             ray.init(
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
