@@ -90,6 +90,7 @@ def _watched(
 ) -> dict[str, Any]:
     """Call `sweep`, show how it goes and what came of it, and return that as JSON."""
     from raysweep.config import Config
+    from raysweep.pipeline.cluster import fork_server
     from raysweep.terminal.console import open_console
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
@@ -99,7 +100,8 @@ def _watched(
     live = console.is_terminal and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
-    with ended_by_the_second_interrupt(), shown as observer:
+    workers = fork_server.running_for(**on_ray)  # it imports what they need while we do, too
+    with ended_by_the_second_interrupt(), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
     show_result(console, result, None if usual else storage)

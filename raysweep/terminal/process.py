@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -41,7 +42,8 @@ def terminable() -> Iterator[None]:
 @contextmanager
 def ended_by_the_second_interrupt() -> Iterator[None]:
     """For a command that tidies up for seconds: the first Ctrl-C is answered at once, and a second
-    one ends it. Others keep Python's own handler, which asyncio looks for."""
+    one ends it, to the very end of the process. Others keep Python's own handler, which asyncio
+    looks for."""
     asked = False
 
     def interrupt(*_: object) -> None:
@@ -54,8 +56,15 @@ def ended_by_the_second_interrupt() -> Iterator[None]:
         os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    with _handled({signal.SIGINT: interrupt}):
-        yield
+    # The first to be registered is the last to be called: nothing is left to interrupt then, and
+    # Python is about to give the signal back to the kernel, which would end it without an exit code.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    try:
+        with _handled({signal.SIGINT: interrupt}):
+            yield
+    finally:
+        if asked:
+            signal.signal(signal.SIGINT, interrupt)
 
 
 @contextmanager

@@ -7,19 +7,20 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from raysweep.pipeline.cluster import lean, quiet
+from raysweep.pipeline.cluster import fork_server, lean, quiet
 
 
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
     quiet.apply_settings()
-    with lean.started():
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="CRITICAL",
-        )
-    yield
-    ray.shutdown()
+    with fork_server.running():
+        with lean.started():
+            ray.init(
+                address="local",
+                num_cpus=2,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="CRITICAL",
+            )
+        yield
+        ray.shutdown()

@@ -22,7 +22,7 @@ from family import family
 from raysweep import run_sweep
 from raysweep.pipeline.events import TrialUpdated
 
-workers, scripts, suggested = set(), set(), []
+workers, scripts, suggested, parents = set(), set(), [], set()
 
 def look(event):
     if not isinstance(event, TrialUpdated):
@@ -31,12 +31,15 @@ def look(event):
         journal = Path(sys.argv[2], "mine", "journal.jsonl").read_text().splitlines()
         suggested.append(sum(json.loads(line)["event"] == "trial" for line in journal))
     ours = family(os.getpid())
-    workers.update(each.pid for each in ours if each.title.startswith("ray::TrialTrainable"))
+    trials = [each for each in ours if each.title.startswith("ray::TrialTrainable")]
+    workers.update(each.pid for each in trials)
+    parents.update(parent.title for parent in ours for each in trials if each.parent == parent.pid)
     scripts.update(word for each in ours for word in each.title.split() if word.endswith(".py"))
 
 run_sweep(json.loads(sys.argv[1]), name="mine", storage=sys.argv[2], observer=look)
 heavy = {"torch", "torchvision", "sklearn", "scipy"}
 found = {"workers": len(workers), "suggested": suggested[0], "scripts": sorted(scripts)}
+found["parents"] = sorted(parents)
 print(json.dumps({**found, "imported": sorted(heavy & sys.modules.keys())}))
 """
 
@@ -74,10 +77,16 @@ def test_trials_share_as_many_processes_as_run_at_once(found: dict[str, Any]) ->
     assert found["workers"] == CPUS
 
 
+def test_trials_import_nothing_themselves(found: dict[str, Any]) -> None:
+    """They are copies of one process that has imported Ray, Tune and torch, 2 s of a CPU."""
+    assert found["parents"] == ["raysweep::ForkServer"]
+
+
 def test_ray_starts_no_process_that_serves_no_sweep(found: dict[str, Any]) -> None:
     """Its dashboard, autoscaler and log reader took 2.5 s of CPU to start."""
     beside_workers = {Path(script).name for script in found["scripts"]} - {"default_worker.py"}
-    assert beside_workers <= {"agent.py", "main.py", "setup_worker.py"}
+    ours = {"fork_server.py", "ray_worker.py"}
+    assert beside_workers <= {"agent.py", "main.py", "setup_worker.py"} | ours
 
 
 def test_workers_start_side_by_side(found: dict[str, Any]) -> None:

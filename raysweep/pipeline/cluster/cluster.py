@@ -20,7 +20,7 @@ from ray.util.client import ray as client
 
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import lean, quiet, signals
+from raysweep.pipeline.cluster import fork_server, lean, quiet, signals
 
 KNOCK_TIMEOUT_S = 5
 
@@ -64,11 +64,12 @@ def connect(
                 raise _by_client("this process is connected to a cluster by Ray Client")
             yield
             return
-        _initialise(address, local_mode, verbose, modules)
-        try:
-            yield
-        finally:
-            ray.shutdown()
+        with fork_server.running_for(address, local_mode=local_mode, verbose=verbose):
+            _initialise(address, local_mode, verbose, modules)
+            try:
+                yield
+            finally:
+                ray.shutdown()
 
 
 def _initialise(

@@ -1,0 +1,184 @@
+"""Workers as copies of one process, with real ones: each is itself, and none depends on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import family
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray's own way is taken")
+
+WORKERS = """
+import json, os, random, sys, threading, time
+import ray
+from raysweep.pipeline.cluster import cluster, fork_server, lean
+
+class Worker:
+    def told(self):
+        import numpy, torch
+        return {
+            "pid": os.getpid(),
+            "parent": os.getppid(),
+            "job": ray.get_runtime_context().get_job_id(),
+            "drawn": [
+                ray.ObjectRef.from_random().hex(), random.random(), numpy.random.rand(), self.thread()
+            ],
+            "environment": {name: os.environ.get(name) for name in ("MARK", "OMP_NUM_THREADS")},
+            "argv": os.path.basename(sys.argv[0]),
+            "cwd": os.getcwd(),
+        }
+
+    def thread(self):
+        drawn = []
+        one = threading.Thread(target=lambda: drawn.append(ray.put(1).hex()))
+        one.start()
+        one.join()
+        return drawn[0]
+
+def told(**options):
+    actor = ray.remote(Worker).options(num_cpus=0, **options).remote()
+    workers.append(actor)  # as long as it is there, the next one is another process
+    return ray.get(actor.told.remote())
+
+workers = []
+with cluster.connect(None, local_mode=False, verbose=False):
+    server = next((p for p in ours() if "ForkServer" in p.title or "fork_server.py" in p.title), None)
+    answers = [told(), told()]
+    answers.append(told(runtime_env={"env_vars": {"MARK": "1"}}))
+    answers.append(told(runtime_env={"env_vars": {"RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "1"}}))
+    if server is not None and server.alive:
+        os.kill(server.pid, 9)
+        while server.alive:
+            time.sleep(0.05)
+    answers.append(told())
+print(json.dumps({"server": server and server.pid, "answers": answers, "fork": fork_server.address()}))
+"""
+
+OURS = """
+from family import family
+def ours():
+    import os
+    return family(os.getpid())
+"""
+
+
+def told(folder: Path, **env: str) -> dict[str, Any]:
+    """What the workers of a Ray that `cluster.connect` starts say of themselves."""
+    path = os.pathsep.join([str(Path(family.__file__).parent), env.pop("PYTHONPATH", "")])
+    command = [sys.executable, "-c", OURS + WORKERS]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), **env},
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return told(tmp_path_factory.mktemp("workers"))
+
+
+def test_workers_are_its_copies(found: dict[str, Any]) -> None:
+    server, answers = found["server"], found["answers"]
+    parents = [answer["parent"] == server for answer in answers]
+    assert parents == [True, True, True, False, False], (
+        "the fourth was asked for with another setting of Ray's, the last when the server was gone"
+    )
+    assert {answer["argv"] for answer in answers} == {"default_worker.py"}
+    assert {answer["job"] for answer in answers} == {"01000000"}
+    assert len({answer["cwd"] for answer in answers}) == 1
+
+
+def test_no_two_draw_alike(found: dict[str, Any]) -> None:
+    """An id that two workers give to two objects would be one object's."""
+    drawn = [value for answer in found["answers"] for value in answer["drawn"]]
+    assert len(set(drawn)) == 4 * len(found["answers"])
+
+
+def test_each_has_its_own_environment(found: dict[str, Any]) -> None:
+    environments = [answer["environment"] for answer in found["answers"]]
+    assert [each["MARK"] for each in environments] == [None, None, "1", None, None]
+    assert len({each["OMP_NUM_THREADS"] for each in environments}) == 1, "what Ray makes of it"
+
+
+def test_where_imports_start_threads_nobody_is_copied(tmp_path: Path) -> None:
+    """A copy would lack them, and wait for a lock that one of them holds."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+    )
+    found = told(tmp_path, PYTHONPATH=str(tmp_path))
+    assert [answer["parent"] == found["server"] for answer in found["answers"]] == [False] * 5
+
+
+SERVER = """
+import sys, time
+from raysweep.pipeline.cluster import fork_server
+
+with fork_server.running():
+    print(fork_server.address(), flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_it_ends_with_a_driver_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None and driver.stdout.readline()
+        members = family.family(driver.pid) - {
+            p for p in family.family(driver.pid) if p.pid == driver.pid
+        }
+        assert len(members) == 1
+        driver.send_signal(signal.SIGKILL)
+    assert family.still_alive(members) == []
+
+
+ASK = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect("\\0" + sys.argv[1])
+    given = {"script": sys.argv[2], "arguments": [], "environment": {}, "folder": "/", "blocked": []}
+    data = json.dumps(given).encode() + b"\\n"
+    socket.send_fds(server, [data], [1, 2])
+    try:
+        print(server.recv(1))
+    except ConnectionError:
+        print(b"")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can be someone else")
+def test_it_answers_no_other_user(tmp_path: Path) -> None:
+    """An abstract address has no permissions of its own."""
+    script = tmp_path / "script.py"
+    script.write_text(f"open({str(tmp_path / 'made')!r}, 'w')")
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as driver:
+        try:
+            assert driver.stdout is not None
+            address = driver.stdout.readline().decode().strip()
+            ask = ["/usr/bin/env", "python3", "-c", ASK, address, str(script)]
+            for user, answer in ((65534, "b''"), (0, "b'1'")):
+                done = subprocess.run(
+                    ask, capture_output=True, text=True, user=user, cwd="/", timeout=60
+                )
+                assert done.stdout.strip() == answer, done.stderr
+        finally:
+            driver.kill()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "made").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
