@@ -56,8 +56,8 @@ def ended_by_the_second_interrupt() -> Iterator[None]:
         os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    # The first to be registered is the last to be called: nothing is left to interrupt then, and
-    # Python is about to give the signal back to the kernel, which would end it without an exit code.
+    # Registered first, it is called last: nothing is left to interrupt then, and Python is about to
+    # give the signal back to the kernel, which would end the process without an exit code.
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     try:
         with _handled({signal.SIGINT: interrupt}):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from raysweep.pipeline.cluster import fork_server, ray_worker
 
 import family
 
@@ -20,7 +24,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray's
 WORKERS = """
 import json, os, random, sys, threading, time
 import ray
-from raysweep.pipeline.cluster import cluster, fork_server, lean
+from family import family
+from raysweep.pipeline.cluster import cluster
 
 class Worker:
     def told(self):
@@ -30,19 +35,25 @@ class Worker:
             "parent": os.getppid(),
             "job": ray.get_runtime_context().get_job_id(),
             "drawn": [
-                ray.ObjectRef.from_random().hex(), random.random(), numpy.random.rand(), self.thread()
+                ray.ObjectRef.from_random().hex(),
+                random.random(),
+                numpy.random.rand(),
+                self.put_by_a_thread(),
             ],
             "environment": {name: os.environ.get(name) for name in ("MARK", "OMP_NUM_THREADS")},
             "argv": os.path.basename(sys.argv[0]),
             "cwd": os.getcwd(),
         }
 
-    def thread(self):
+    def put_by_a_thread(self):
         drawn = []
         one = threading.Thread(target=lambda: drawn.append(ray.put(1).hex()))
         one.start()
         one.join()
         return drawn[0]
+
+def children():
+    return [one for one in family(os.getpid()) if one.parent == os.getpid()]
 
 def told(**options):
     actor = ray.remote(Worker).options(num_cpus=0, **options).remote()
@@ -51,7 +62,8 @@ def told(**options):
 
 workers = []
 with cluster.connect(None, local_mode=False, verbose=False):
-    server = next((p for p in ours() if "ForkServer" in p.title or "fork_server.py" in p.title), None)
+    named = ("fork_server.py", "ForkServer")  # before and after it has imported Ray
+    server = next((one for one in children() if any(n in one.title for n in named)), None)
     answers = [told(), told()]
     answers.append(told(runtime_env={"env_vars": {"MARK": "1"}}))
     answers.append(told(runtime_env={"env_vars": {"RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "1"}}))
@@ -60,21 +72,14 @@ with cluster.connect(None, local_mode=False, verbose=False):
         while server.alive:
             time.sleep(0.05)
     answers.append(told())
-print(json.dumps({"server": server and server.pid, "answers": answers, "fork": fork_server.address()}))
-"""
-
-OURS = """
-from family import family
-def ours():
-    import os
-    return family(os.getpid())
+print(json.dumps({"server": server and server.pid, "answers": answers}))
 """
 
 
 def told(folder: Path, **env: str) -> dict[str, Any]:
     """What the workers of a Ray that `cluster.connect` starts say of themselves."""
     path = os.pathsep.join([str(Path(family.__file__).parent), env.pop("PYTHONPATH", "")])
-    command = [sys.executable, "-c", OURS + WORKERS]
+    command = [sys.executable, "-c", WORKERS]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -147,11 +152,41 @@ def test_it_ends_with_a_driver_that_is_killed() -> None:
     assert family.still_alive(members) == []
 
 
+def test_an_answer_that_comes_at_once_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was taken for none, and two processes were one worker: Ray ended both, at work or not."""
+    closed = threading.Event()
+
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            socket.recv_fds(connection, 1 << 16, 2)
+            connection.send(fork_server.TAKEN)
+        closed.set()
+
+    real = socket.send_fds
+
+    def send_and_wait(*arguments: Any) -> int:
+        sent = real(*arguments)
+        assert closed.wait(20)
+        return sent
+
+    monkeypatch.setattr(socket, "send_fds", send_and_wait)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("")
+        listening.listen()
+        thread = threading.Thread(target=answer, args=(listening,))
+        thread.start()
+        address = listening.getsockname()[1:].decode()
+        assert ray_worker.handed_over(address, "script.py", [])
+        thread.join()
+
+
 ASK = """
 import json, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect("\\0" + sys.argv[1])
-    given = {"script": sys.argv[2], "arguments": [], "environment": {}, "folder": "/", "blocked": []}
+    given = {"script": sys.argv[2], "arguments": [], "environment": {}, "folder": "/"}
+    given["blocked"] = []
     data = json.dumps(given).encode() + b"\\n"
     socket.send_fds(server, [data], [1, 2])
     try:

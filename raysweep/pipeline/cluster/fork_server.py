@@ -23,7 +23,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from select import select
 from typing import Any
@@ -54,6 +54,9 @@ WITH_RAY = (
 is imported. With the former, these are all that a sweep's workers need."""
 
 TITLE = "raysweep::ForkServer"
+
+TAKEN = b"1"
+"""What a copy answers to `ray_worker.py`, which becomes Ray's worker itself where nobody does."""
 
 NO_JOB = "ffffffff"
 """The job's id of those workers that Ray starts before it knows of a job; their first task tells
@@ -115,7 +118,15 @@ def _search_path() -> list[str]:
 
 
 def main(listening: socket.socket) -> None:
-    """Serve until the driver is gone."""
+    """Serve until the driver is gone; in a copy, be a worker until Ray ends it."""
+    with listening:
+        asked = serve(listening)
+    if asked:
+        _become_worker(*asked)
+
+
+def serve(listening: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """In each copy, what it was asked to be. None when the driver is gone."""
     for module in BEFORE_RAY:
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
@@ -123,9 +134,9 @@ def main(listening: socket.socket) -> None:
     while True:
         ready, _, _ = select([listening, sys.stdin], [], [])
         if sys.stdin in ready:
-            return
+            return None
         connection, _ = listening.accept()
-        with connection, suppress(ConnectionError):
+        with connection:
             asked = _receive(connection)
             if asked is None:
                 continue
@@ -133,15 +144,11 @@ def main(listening: socket.socket) -> None:
             if settings is None:
                 settings = _ray_settings(given)
                 _import_ray(settings)
-            same = settings == _ray_settings(given)
-            if same and os.fork() == 0:
-                listening.close()
-                connection.close()
-                _become_worker(given, streams)
-                sys.exit()
+            if settings == _ray_settings(given) and os.fork() == 0:
+                connection.send(TAKEN)  # by the copy itself: no worker is ever started twice
+                return asked
             for stream in streams:
                 os.close(stream)
-            connection.send(b"1" if same else b"0")
 
 
 def _ray_settings(given: dict[str, Any]) -> dict[str, str]:
@@ -157,9 +164,7 @@ def _import_ray(settings: dict[str, str]) -> None:
         for module in WITH_RAY:
             importlib.import_module(module)
     raylet: Any = importlib.import_module("ray._raylet")
-    raylet.setproctitle(
-        TITLE
-    )  # once a copy has another environment, Ray finds no place for a title
+    raylet.setproctitle(TITLE)  # notes where titles are, which a new environment would hide
     if threads := len(list(Path("/proc/self/task").iterdir())) - 1:
         raise RuntimeError(f"imports have started {threads} threads, which a copy would not have")
     if _drawn_by_a_copy() == _drawn_by_a_copy():
@@ -206,9 +211,8 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | No
         return None
     data, streams, _, _ = socket.recv_fds(connection, 1 << 16, 2)
     while not data.endswith(b"\n"):
-        more = connection.recv(1 << 16)
-        if not more:
-            return None
+        if not (more := connection.recv(1 << 16)):
+            return None  # it was killed half way
         data += more
     return json.loads(data), streams
 

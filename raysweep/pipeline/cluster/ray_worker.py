@@ -39,7 +39,8 @@ def handed_over(address: str, script: str, arguments: list[str]) -> bool:
         with socket.socket(socket.AF_UNIX) as server:
             server.connect("\0" + address)
             sent = socket.send_fds(server, [data], [1, 2])
-            server.sendall(data[sent:])
+            if sent < len(data):  # else the answer may be there, and the connection closed
+                server.sendall(data[sent:])
             return server.recv(1) == b"1"
     except OSError:
         return False
