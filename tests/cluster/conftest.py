@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import ray
@@ -12,15 +13,28 @@ from raysweep.pipeline.cluster import fork_server, lean, quiet
 
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
-    quiet.apply_settings()
-    with fork_server.running():
-        with lean.started():
-            ray.init(
-                address="local",
-                num_cpus=2,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="CRITICAL",
-            )
+    """As a sweep has them on this machine: workers are copies."""
+    with fork_server.running(), _two_cpus():
         yield
-        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def two_cpus_of_a_cluster() -> Iterator[None]:
+    """As a sweep has them on a cluster: workers import what they need themselves."""
+    with _two_cpus():
+        yield
+
+
+@contextmanager
+def _two_cpus() -> Iterator[None]:
+    quiet.apply_settings()
+    with lean.started():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="CRITICAL",
+        )
+    yield
+    ray.shutdown()

@@ -18,7 +18,7 @@ from raysweep.tracking.embedded import TrackioTracker
 from lost_interrupt import dropped, lose_an_interrupt
 
 
-def test_a_wait_gives_the_answer_or_the_tasks_own_error(two_cpus: None) -> None:
+def test_a_wait_gives_the_answer_or_the_tasks_own_error(two_cpus_of_a_cluster: None) -> None:
     def nap() -> str:  # not at the module's level: a worker could not import it from there
         time.sleep(1.5)
         return "rested"
@@ -32,7 +32,7 @@ def test_a_wait_gives_the_answer_or_the_tasks_own_error(two_cpus: None) -> None:
 
 
 @dropped
-def test_a_lost_interrupt_ends_the_wait(two_cpus: None) -> None:
+def test_a_lost_interrupt_ends_the_wait(two_cpus_of_a_cluster: None) -> None:
     began = time.monotonic()
     with signals.watched():
         lose_an_interrupt()
@@ -41,7 +41,7 @@ def test_a_lost_interrupt_ends_the_wait(two_cpus: None) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_the_writer_never_imports_torch(two_cpus: None, tmp_path: Path) -> None:
+def test_the_writer_never_imports_torch(two_cpus_of_a_cluster: None, tmp_path: Path) -> None:
     """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is a class of torch's."""
     (tmp_path / "a.bin").write_bytes(b"weights")
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")

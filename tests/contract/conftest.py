@@ -125,7 +125,7 @@ def _ray_in_this_process() -> Any:
     from raysweep.pipeline.cluster.remote import RemoteStore
 
     quiet.apply_settings()
-    with quiet.hushed(verbose=False), lean.started():
+    with quiet.hushed(verbose=False), lean.started(workers=False):
         # "local": without it, Ray would join whatever cluster this machine last ran.
         ray.init("local", local_mode=True, include_dashboard=False, log_to_driver=False)
     return RemoteStore

@@ -92,7 +92,8 @@ def _initialise(
             options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
         _knock(address)
     try:
-        with signals.given_back(), nullcontext() if address or verbose else lean.started():
+        lean_one = lean.started(workers=not local_mode)
+        with signals.given_back(), nullcontext() if address or verbose else lean_one:
             ray.init(
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,

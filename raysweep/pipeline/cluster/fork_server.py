@@ -78,11 +78,26 @@ def address() -> str | None:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """Within it this process has a server, unless the system has no abstract sockets."""
+    """Within it this process has a server, unless the system allows none."""
     global _address
     if _address or sys.platform != "linux":
         yield
         return
+    try:
+        server, _address = _start()
+    except OSError:  # who may start no process will be told so where one is needed
+        yield
+        return
+    try:
+        yield
+    finally:
+        _address = None
+        server.kill()
+        server.communicate()
+
+
+def _start() -> tuple[subprocess.Popen[bytes], str]:
+    """The server, and its address."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")  # the kernel chooses an abstract address, which leaves no file
         listening.listen(64)
@@ -95,13 +110,7 @@ def running() -> Iterator[None]:
             pass_fds=[listening.fileno()],
             start_new_session=True,  # a Ctrl-C in the terminal is the driver's to tell
         )
-        _address = listening.getsockname()[1:].decode()
-    try:
-        yield
-    finally:
-        _address = None
-        server.kill()
-        server.communicate()
+        return server, listening.getsockname()[1:].decode()
 
 
 def running_for(
