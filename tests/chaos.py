@@ -18,8 +18,10 @@ from queue import Empty, Queue
 from threading import Thread
 
 from commands import environment
-from family import Process, family, still_alive
+from family import Process as Member
+from family import family, still_alive
 from ray_head import LEAN, ray_start
+from warm import COMMAND, Process, Warm
 
 TARGETS = ("driver", "trial", "writer", "node")
 
@@ -78,7 +80,7 @@ class Cluster:
         node.wait(30)
         self.add_node()
 
-    def processes(self) -> set[Process]:
+    def processes(self) -> set[Member]:
         """All of the head's and the nodes'."""
         return {each for p in (self._head, *self.nodes) for each in family(p.pid)}
 
@@ -92,8 +94,8 @@ class Cluster:
 class Round:
     """One sweep, disturbed until its kills are used up, and then brought to its end."""
 
-    cluster: Cluster | None
-    """None: the whole sweep is one process, in local mode, whose only target is itself."""
+    where: Cluster | Warm
+    """Warm: the whole sweep is one process, in local mode, whose only target is itself."""
     config: Path
     storage: Path
     name: str
@@ -128,9 +130,20 @@ class Round:
 
     def _command(self, command: str) -> list[str]:
         what = [str(self.config), "--name", self.name] if command == "run" else [self.name]
-        where = ["--address", self.cluster.address] if self.cluster else ["--local-mode"]
-        place = [*where, "--storage", str(self.storage)]
-        return [sys.executable, "-m", "raysweep", command, *what, *place]
+        at = self.where
+        where = ["--address", at.address] if isinstance(at, Cluster) else ["--local-mode"]
+        return [command, *what, *where, "--storage", str(self.storage)]
+
+    def _begin(self, command: list[str]) -> subprocess.Popen[str] | Process:
+        if isinstance(self.where, Warm):
+            return self.where.start(COMMAND, command, environment())
+        return subprocess.Popen(
+            [sys.executable, "-m", "raysweep", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
 
     def _started(self) -> bool:
         return (self.storage / self.name / "journal.jsonl").exists()
@@ -140,9 +153,7 @@ class Round:
 
         `kill_after`: so many lines, and a moment drawn by lot.
         """
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
-        ) as process:
+        with self._begin(command) as process:
             told: Queue[str | None] = Queue()
             Thread(target=_read, args=(process, told), daemon=True).start()
             seen, alive = 0, True
@@ -158,15 +169,15 @@ class Round:
             assert process.returncode == 0, self.story()
         return alive
 
-    def _kill(self, target: str, driver: subprocess.Popen[str]) -> None:
+    def _kill(self, target: str, driver: subprocess.Popen[str] | Process) -> None:
         self.kills.append(f"{target} after {len(self.lines)} lines ({self.lines[-1][:40]})")
-        if target == "driver" or self.cluster is None:
+        if target == "driver" or isinstance(self.where, Warm):
             driver.kill()
         elif target == "node":
-            self.cluster.kill_node(self.rng.randrange(2))
+            self.where.kill_node(self.rng.randrange(2))
         else:
             title = "Trainable" if target == "trial" else "ray::Keeper"
-            found = [each for each in self.cluster.processes() if title in each.title]
+            found = [each for each in self.where.processes() if title in each.title]
             if found:  # none yet, or none any more
                 chosen = self.rng.choice(sorted(found, key=lambda each: each.pid))
                 os.kill(chosen.pid, signal.SIGKILL)
@@ -177,7 +188,7 @@ def left_over(cluster: Cluster) -> list[str]:
     return still_alive(each for each in cluster.processes() if each.title.startswith(WORKERS))
 
 
-def _read(process: subprocess.Popen[str], told: Queue[str | None]) -> None:
+def _read(process: subprocess.Popen[str] | Process, told: Queue[str | None]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         told.put(line.rstrip("\n"))

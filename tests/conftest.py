@@ -9,6 +9,10 @@ import pytest
 
 from commands import mnist_folder
 
+# Two tests at a time have more threads than there are CPUs: one that waits for another is not to
+# keep a CPU busy meanwhile. Read when torch is imported, here and in what a test starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(autouse=True)
 def no_one_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:

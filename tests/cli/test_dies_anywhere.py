@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from raysweep import resume_sweep, run_sweep
 from commands import environment
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, grid, one_process
+from warm import Warm, warm
 
 pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 
@@ -71,16 +70,22 @@ def expected(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
         yield outcome(storage, "mine")
 
 
+@pytest.fixture(scope="module")
+def dying() -> Iterator[Warm]:
+    with warm() as made:
+        yield made
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_it_goes_on_from_there(
-    moment: str, config: dict[str, Any], expected: dict[str, Any], tmp_path: Path
+    moment: str, config: dict[str, Any], expected: dict[str, Any], dying: Warm, tmp_path: Path
 ) -> None:
     file, storage = tmp_path / "sweep.yaml", tmp_path / "runs"
     file.write_text(yaml.safe_dump(config))
     where = [str(part) for part in MOMENTS[moment]]
-    child = [sys.executable, "-c", SWEEP, str(file), str(storage), *where]
-    died = subprocess.run(child, capture_output=True, text=True, env=environment())
-    assert died.returncode == 9, died.stderr
+    with dying.start(SWEEP, [str(file), str(storage), *where], environment()) as process:
+        said = process.stdout.read()
+    assert process.returncode == 9, said
     if moment == "the result is written":
         run_sweep(config, name="next", storage=storage)  # clears away what is left of it
     else:

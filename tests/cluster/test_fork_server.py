@@ -64,14 +64,16 @@ workers = []
 with cluster.connect(None, local_mode=False, verbose=False):
     named = ("fork_server.py", "ForkServer")  # before and after it has imported Ray
     server = next((one for one in children() if any(n in one.title for n in named)), None)
-    answers = [told(), told()]
-    answers.append(told(runtime_env={"env_vars": {"MARK": "1"}}))
-    answers.append(told(runtime_env={"env_vars": {"RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "1"}}))
+    answers = [told()]
     if server is not None and server.alive:
+        answers.append(told())
+        answers.append(told(runtime_env={"env_vars": {"MARK": "1"}}))
+        other = {"RAY_ENABLE_RECORD_ACTOR_TASK_LOGGING": "1"}
+        answers.append(told(runtime_env={"env_vars": other}))
         os.kill(server.pid, 9)
         while server.alive:
             time.sleep(0.05)
-    answers.append(told())
+        answers.append(told())
 print(json.dumps({"server": server and server.pid, "answers": answers}))
 """
 
@@ -128,7 +130,8 @@ def test_where_imports_start_threads_nobody_is_copied(tmp_path: Path) -> None:
         "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
     )
     found = told(tmp_path, PYTHONPATH=str(tmp_path))
-    assert [answer["parent"] == found["server"] for answer in found["answers"]] == [False] * 5
+    (answer,) = found["answers"]  # it had ended when the first worker was there
+    assert answer["parent"] != found["server"]
 
 
 SERVER = """

@@ -169,7 +169,7 @@ def _ray_settings(given: dict[str, Any]) -> dict[str, str]:
 def _import_ray(settings: dict[str, str]) -> None:
     """Raises RuntimeError where this process cannot be copied."""
     os.environ.update(settings)
-    with _ids_from_the_kernel():
+    with ids_from_the_kernel():
         for module in WITH_RAY:
             importlib.import_module(module)
     raylet: Any = importlib.import_module("ray._raylet")
@@ -183,7 +183,7 @@ def _import_ray(settings: dict[str, str]) -> None:
 
 
 @contextmanager
-def _ids_from_the_kernel() -> Iterator[None]:
+def ids_from_the_kernel() -> Iterator[None]:
     """Within it, the ids of classes that are made actors come from the kernel: Ray's own generator
     would be seeded, and all copies then draw the same ids from it."""
     actor: Any = importlib.import_module("ray.actor")
