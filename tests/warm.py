@@ -35,6 +35,10 @@ IMPORTED = (
 )
 
 
+PATIENCE_S = 120.0
+"""How long what is asked for may take."""
+
+
 class Process:
     """What runs, as subprocess.Popen has it. Its stdout is stderr, too."""
 
@@ -49,8 +53,11 @@ class Process:
         if self.returncode is None:
             os.kill(self.pid, signal.SIGKILL)
 
-    def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, or the negative number of the signal that ended it."""
+    def wait(self, timeout: float = 0) -> int:
+        """Its exit code, or the negative number of the signal that ended it.
+
+        Raises TimeoutError after PATIENCE_S, whatever `timeout` is: it is Popen's, for callers.
+        """
         while self.returncode is None:
             ended = next(self._ends)
             if ended["pid"] == self.pid:
@@ -77,6 +84,7 @@ class Warm:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        connection.settimeout(PATIENCE_S)
         self._lines = connection.makefile(encoding="utf-8")
 
     def start(self, code: str, arguments: Sequence[str], env: Mapping[str, str]) -> Process:
@@ -113,7 +121,8 @@ def warm() -> Iterator[Warm]:
         finally:
             one._lines.close()
             ours.close()
-            server.wait(30)
+            server.terminate()
+            server.wait()
 
 
 def _serve(connection: socket.socket) -> dict[str, Any] | None:
@@ -158,7 +167,9 @@ if __name__ == "__main__":
     with fork_server.ids_from_the_kernel():
         for module in IMPORTED:
             importlib.import_module(module)
+    fork_server.require_one_thread()
     with socket.socket(fileno=int(sys.argv[1])) as theirs:
         copy = _serve(theirs)
     if copy is not None:
+        fork_server.draw_anew()
         _become(copy)

@@ -56,15 +56,23 @@ def ended_by_the_second_interrupt() -> Iterator[None]:
         os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    # Registered first, it is called last: nothing is left to interrupt then, and Python is about to
-    # give the signal back to the kernel, which would end the process without an exit code.
-    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    def ignore() -> None:
+        """Python is about to give the signal back to the kernel, which would end the process
+        without an exit code; and nothing is left to interrupt."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield
+        return
+    atexit.register(ignore)  # before Ray's and W&B's own, and so called after them
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        with _handled({signal.SIGINT: interrupt}):
-            yield
+        yield
     finally:
-        if asked:
-            signal.signal(signal.SIGINT, interrupt)
+        if not asked:
+            signal.signal(signal.SIGINT, before)
+            atexit.unregister(ignore)
 
 
 @contextmanager

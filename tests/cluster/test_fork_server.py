@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,14 +14,15 @@ from typing import Any
 
 import pytest
 
-from raysweep.pipeline.cluster import fork_server, ray_worker
+from raysweep.pipeline.cluster import ray_worker
 
 import family
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray's own way is taken")
 
 WORKERS = """
-import json, os, random, sys, threading, time
+import json, os, random, resource, sys, threading, time
+from pathlib import Path
 import ray
 from family import family
 from raysweep.pipeline.cluster import cluster
@@ -40,9 +40,14 @@ class Worker:
                 numpy.random.rand(),
                 self.put_by_a_thread(),
             ],
-            "environment": {name: os.environ.get(name) for name in ("MARK", "OMP_NUM_THREADS")},
+            "environment": {n: os.environ.get(n) for n in ("MARK", "JE_ARROW_MALLOC_CONF")},
             "argv": os.path.basename(sys.argv[0]),
             "cwd": os.getcwd(),
+            "group": os.getpgid(0),
+            "limits": [
+                resource.getrlimit(resource.RLIMIT_NOFILE),
+                Path("/proc/self/oom_score_adj").read_text(),
+            ],
         }
 
     def put_by_a_thread(self):
@@ -61,8 +66,10 @@ def told(**options):
     return ray.get(actor.told.remote())
 
 workers = []
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, limit))  # Ray raises it, and so its workers'
 with cluster.connect(None, local_mode=False, verbose=False):
-    named = ("fork_server.py", "ForkServer")  # before and after it has imported Ray
+    named = ("fork_server", "ForkServer")  # before and after it has imported Ray
     server = next((one for one in children() if any(n in one.title for n in named)), None)
     answers = [told()]
     if server is not None and server.alive:
@@ -74,7 +81,9 @@ with cluster.connect(None, local_mode=False, verbose=False):
         while server.alive:
             time.sleep(0.05)
         answers.append(told())
-print(json.dumps({"server": server and server.pid, "answers": answers}))
+    logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+    said = (logs / "raylet.err").read_text()
+print(json.dumps({"server": server and server.pid, "answers": answers, "said": said}))
 """
 
 
@@ -120,7 +129,15 @@ def test_no_two_draw_alike(found: dict[str, Any]) -> None:
 def test_each_has_its_own_environment(found: dict[str, Any]) -> None:
     environments = [answer["environment"] for answer in found["answers"]]
     assert [each["MARK"] for each in environments] == [None, None, "1", None, None]
-    assert len({each["OMP_NUM_THREADS"] for each in environments}) == 1, "what Ray makes of it"
+    assert {each["JE_ARROW_MALLOC_CONF"] for each in environments} == {None}, "the server's own"
+
+
+def test_each_is_treated_as_rays_own_is(found: dict[str, Any]) -> None:
+    """By the kernel: how many files it may open, who is ended when memory is short, and what a
+    signal to its group reaches."""
+    copies, rays_own = found["answers"][:3], found["answers"][3:]
+    assert {str(each["limits"]) for each in copies} == {str(each["limits"]) for each in rays_own}
+    assert [each["group"] for each in copies] == [each["pid"] for each in copies]
 
 
 def test_where_imports_start_threads_nobody_is_copied(tmp_path: Path) -> None:
@@ -130,7 +147,8 @@ def test_where_imports_start_threads_nobody_is_copied(tmp_path: Path) -> None:
         "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
     )
     found = told(tmp_path, PYTHONPATH=str(tmp_path))
-    (answer,) = found["answers"]  # it had ended when the first worker was there
+    (answer,) = found["answers"]  # the server had ended when the first worker was there
+    assert "imports have started 1 threads" in found["said"]
     assert answer["parent"] != found["server"]
 
 
@@ -146,13 +164,27 @@ with fork_server.running():
 
 def test_it_ends_with_a_driver_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as driver:
-        assert driver.stdout is not None and driver.stdout.readline()
-        members = family.family(driver.pid) - {
-            p for p in family.family(driver.pid) if p.pid == driver.pid
-        }
-        assert len(members) == 1
-        driver.send_signal(signal.SIGKILL)
+        try:
+            assert driver.stdout is not None and driver.stdout.readline()
+            members = family.family(driver.pid)
+        finally:
+            driver.kill()
+    assert len(members) == 2
     assert family.still_alive(members) == []
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one of another user's, who could read what a worker's environment says."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("")
+        listening.listen()
+        address = listening.getsockname()[1:].decode()
+        monkeypatch.setattr(ray_worker, "PATIENCE_S", 0.2)
+        with pytest.raises(OSError, match="does not answer"):
+            ray_worker.hand_over(address, "script.py", [])
+        monkeypatch.setattr(os, "getuid", lambda: -1)
+        with pytest.raises(PermissionError, match="another user"):
+            ray_worker.hand_over(address, "script.py", [])
 
 
 def test_an_answer_that_comes_at_once_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +195,7 @@ def test_an_answer_that_comes_at_once_counts(monkeypatch: pytest.MonkeyPatch) ->
         connection, _ = listening.accept()
         with connection:
             socket.recv_fds(connection, 1 << 16, 2)
-            connection.send(fork_server.TAKEN)
+            connection.send(ray_worker.TAKEN)
         closed.set()
 
     real = socket.send_fds
@@ -177,10 +209,10 @@ def test_an_answer_that_comes_at_once_counts(monkeypatch: pytest.MonkeyPatch) ->
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")
         listening.listen()
-        thread = threading.Thread(target=answer, args=(listening,))
+        thread = threading.Thread(target=answer, args=(listening,), daemon=True)
         thread.start()
         address = listening.getsockname()[1:].decode()
-        assert ray_worker.handed_over(address, "script.py", [])
+        ray_worker.hand_over(address, "script.py", [])
         thread.join()
 
 
@@ -189,11 +221,12 @@ import json, socket, sys
 with socket.socket(socket.AF_UNIX) as server:
     server.connect("\\0" + sys.argv[1])
     given = {"script": sys.argv[2], "arguments": [], "environment": {}, "folder": "/"}
-    given["blocked"] = []
+    given |= {"blocked": [], "files": [64, 64], "oom_score_adj": "1000"}
+    given |= {"executable": sys.argv[3]}
     data = json.dumps(given).encode() + b"\\n"
     socket.send_fds(server, [data], [1, 2])
     try:
-        print(server.recv(1))
+        print(server.recv(100))
     except ConnectionError:
         print(b"")
 """
@@ -208,8 +241,8 @@ def test_it_answers_no_other_user(tmp_path: Path) -> None:
         try:
             assert driver.stdout is not None
             address = driver.stdout.readline().decode().strip()
-            ask = ["/usr/bin/env", "python3", "-c", ASK, address, str(script)]
-            for user, answer in ((65534, "b''"), (0, "b'1'")):
+            ask = ["/usr/bin/env", "python3", "-c", ASK, address, str(script), sys.executable]
+            for user, answer in ((65534, "b''"), (0, "b'taken'")):
                 done = subprocess.run(
                     ask, capture_output=True, text=True, user=user, cwd="/", timeout=60
                 )

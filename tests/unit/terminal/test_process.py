@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+
+import pytest
 
 from raysweep.terminal.process import ended_by_the_second_interrupt, terminable
 
@@ -15,3 +19,36 @@ def test_ctrl_c_is_pythons_own_but_for_commands_that_tidy_up_for_long() -> None:
         with ended_by_the_second_interrupt():
             assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+INTERRUPTED = """
+import atexit, os, signal, sys
+from raysweep.terminal.process import ended_by_the_second_interrupt
+
+def once_more():
+    os.kill(os.getpid(), signal.SIGINT)
+
+class InTheEnd:
+    def __del__(self):  # when Python takes its modules apart
+        once_more()
+
+if sys.argv[1] == "module":
+    keep = InTheEnd()
+try:
+    with ended_by_the_second_interrupt():
+        if sys.argv[1] == "atexit":
+            atexit.register(once_more)  # as a library does that is imported meanwhile
+        os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("moment", ["none", "atexit", "module"])
+def test_a_second_one_while_python_ends_changes_no_exit_code(moment: str) -> None:
+    """It came as -2, killed by a signal, when it fell into the last tenth of a second."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, moment], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 130
+    assert done.stderr == "raysweep: stopping; once more ends it at once\n"
