@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -94,8 +93,10 @@ class Cluster:
 class Round:
     """One sweep, disturbed until its kills are used up, and then brought to its end."""
 
-    where: Cluster | Warm
-    """Warm: the whole sweep is one process, in local mode, whose only target is itself."""
+    drivers: Warm
+    """What each driver is a copy of."""
+    cluster: Cluster | None
+    """None: the whole sweep is one process, in local mode, whose only target is itself."""
     config: Path
     storage: Path
     name: str
@@ -130,20 +131,8 @@ class Round:
 
     def _command(self, command: str) -> list[str]:
         what = [str(self.config), "--name", self.name] if command == "run" else [self.name]
-        at = self.where
-        where = ["--address", at.address] if isinstance(at, Cluster) else ["--local-mode"]
+        where = ["--address", self.cluster.address] if self.cluster else ["--local-mode"]
         return [command, *what, *where, "--storage", str(self.storage)]
-
-    def _begin(self, command: list[str]) -> subprocess.Popen[str] | Process:
-        if isinstance(self.where, Warm):
-            return self.where.start(COMMAND, command, environment())
-        return subprocess.Popen(
-            [sys.executable, "-m", "raysweep", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(),
-        )
 
     def _started(self) -> bool:
         return (self.storage / self.name / "journal.jsonl").exists()
@@ -153,7 +142,7 @@ class Round:
 
         `kill_after`: so many lines, and a moment drawn by lot.
         """
-        with self._begin(command) as process:
+        with self.drivers.start(COMMAND, command, environment()) as process:
             told: Queue[str | None] = Queue()
             Thread(target=_read, args=(process, told), daemon=True).start()
             seen, alive = 0, True
@@ -169,15 +158,15 @@ class Round:
             assert process.returncode == 0, self.story()
         return alive
 
-    def _kill(self, target: str, driver: subprocess.Popen[str] | Process) -> None:
+    def _kill(self, target: str, driver: Process) -> None:
         self.kills.append(f"{target} after {len(self.lines)} lines ({self.lines[-1][:40]})")
-        if target == "driver" or isinstance(self.where, Warm):
+        if target == "driver" or self.cluster is None:
             driver.kill()
         elif target == "node":
-            self.where.kill_node(self.rng.randrange(2))
+            self.cluster.kill_node(self.rng.randrange(2))
         else:
             title = "Trainable" if target == "trial" else "ray::Keeper"
-            found = [each for each in self.where.processes() if title in each.title]
+            found = [each for each in self.cluster.processes() if title in each.title]
             if found:  # none yet, or none any more
                 chosen = self.rng.choice(sorted(found, key=lambda each: each.pid))
                 os.kill(chosen.pid, signal.SIGKILL)
@@ -188,8 +177,7 @@ def left_over(cluster: Cluster) -> list[str]:
     return still_alive(each for each in cluster.processes() if each.title.startswith(WORKERS))
 
 
-def _read(process: subprocess.Popen[str] | Process, told: Queue[str | None]) -> None:
-    assert process.stdout is not None
+def _read(process: Process, told: Queue[str | None]) -> None:
     for line in process.stdout:
         told.put(line.rstrip("\n"))
     told.put(None)

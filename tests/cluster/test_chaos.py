@@ -42,21 +42,24 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def one_process() -> Iterator[Warm]:
+def drivers() -> Iterator[Warm]:
     with warm() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def begin(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Round]:
+def begin(
+    cluster: Cluster, drivers: Warm, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Round]:
     """Begin a round: `begin(kind, name, seed)`; those of a kind share a storage."""
     folder = tmp_path_factory.mktemp("chaos")
 
-    def make(kind: str, name: str, seed: int, where: Cluster | Warm = cluster) -> Round:
+    def make(kind: str, name: str, seed: int, *, one_process: bool = False) -> Round:
         sweep = RANDOM if kind == "random" else LEARNING
         config = folder / f"{kind}.yaml"
         config.write_text(yaml.safe_dump(digits(sweep, train={"epochs": 3})))
-        return Round(where, config, folder / f"{kind}-runs", name, random.Random(seed))
+        where = None if one_process else cluster
+        return Round(drivers, where, config, folder / f"{kind}-runs", name, random.Random(seed))
 
     return make
 
@@ -90,9 +93,9 @@ def test_whatever_is_killed_the_sweep_ends_alike(
 @pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + IN_ONE_PROCESS))
 def test_so_it_does_in_one_process(
-    seed: int, begin: Callable[..., Round], expected: dict[str, Any], one_process: Warm
+    seed: int, begin: Callable[..., Round], expected: dict[str, Any]
 ) -> None:
-    one = begin("random", f"one-process-{seed}", 1000 + seed, one_process)
+    one = begin("random", f"one-process-{seed}", 1000 + seed, one_process=True)
     if seed % 2:  # one that makes its stages, too
         one.storage = one.storage.with_name(f"runs-of-{seed}")
         expected = outcome(one.config.parent / "random-runs", "first")

@@ -117,7 +117,6 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
             stderr=subprocess.DEVNULL,
             env={**SETTINGS, **os.environ},
             pass_fds=[listening.fileno()],
-            start_new_session=True,  # a Ctrl-C in the terminal is the driver's to tell
         )
         return server, listening.getsockname()[1:].decode()
 
@@ -137,6 +136,7 @@ def _search_path() -> list[str]:
 
 def main(handle: int) -> None:
     """Serve until the driver is gone; in a copy, be a worker until Ray ends it."""
+    os.setpgrp()  # a Ctrl-C in the terminal is the driver's to tell
     with socket.socket(fileno=handle) as listening:
         asked = serve(listening)
     if asked:
