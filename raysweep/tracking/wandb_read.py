@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+from wandb.sdk.artifacts import artifact as artifact_module
+from wandb.sdk.artifacts.storage_policies._factories import make_http_session
 
 from raysweep.errors import ArtifactCorrupt, TrackingError
 from raysweep.tracking.blobs import read_chunks
@@ -33,6 +35,9 @@ from raysweep.tracking.wandb_project import Project
 ERROR_KEY = "error"
 """The key of a run's summary that holds its error; W&B has no field for one."""
 
+MANIFEST_RETRIES = 3
+"""At once, then after 2 s and after 4 s."""
+
 _STATES: dict[str, RunState] = {
     "running": "running",
     "pending": "running",
@@ -45,6 +50,7 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
     """The version; asks the server for its files and its producer."""
     name, _, version = reference_of(artifact).partition(":")
     producer = artifact.logged_by()
+    setattr(artifact_module, "make_http_session", manifest_session)  # noqa: B010 - imported there
     return ArtifactVersion(
         name=name,
         type=artifact.type,
@@ -59,6 +65,15 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
         digest=artifact.digest,
         producer=producer.id if producer else None,
     )
+
+
+def manifest_session() -> Any:
+    """The client's session for a manifest, which gives up after 6 s. The client's own asks a server
+    that is gone for 20 minutes, with the trial waiting, and has no setting for it."""
+    session: Any = make_http_session()
+    for adapter in session.adapters.values():
+        adapter.max_retries = adapter.max_retries.new(total=MANIFEST_RETRIES)
+    return session
 
 
 def reference_of(artifact: wandb.Artifact) -> str:
