@@ -6,14 +6,14 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import wandb
-from wandb.sdk.artifacts import artifact as artifact_module
-from wandb.sdk.artifacts.storage_policies._factories import make_http_session
 
 from raysweep.errors import ArtifactCorrupt, TrackingError
 from raysweep.tracking.blobs import read_chunks
@@ -50,7 +50,7 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
     """The version; asks the server for its files and its producer."""
     name, _, version = reference_of(artifact).partition(":")
     producer = artifact.logged_by()
-    setattr(artifact_module, "make_http_session", manifest_session)  # noqa: B010 - imported there
+    _bound_manifest_requests()
     return ArtifactVersion(
         name=name,
         type=artifact.type,
@@ -67,13 +67,23 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
     )
 
 
-def manifest_session() -> Any:
-    """The client's session for a manifest, which gives up after 6 s. The client's own asks a server
-    that is gone for 20 minutes, with the trial waiting, and has no setting for it."""
-    session: Any = make_http_session()
-    for adapter in session.adapters.values():
-        adapter.max_retries = adapter.max_retries.new(total=MANIFEST_RETRIES)
-    return session
+@cache
+def _bound_manifest_requests() -> None:
+    """Have the client give up after 6 s. It would ask a server that is gone for a manifest for 20
+    minutes, with the trial waiting, and has no setting for it. A client that makes its session
+    otherwise is left as it is."""
+    module: Any = sys.modules[wandb.Artifact.__module__]
+    make_session = getattr(module, "make_http_session", None)
+    if make_session is None:
+        return
+
+    def make_impatient_session() -> Any:
+        session = make_session()
+        for adapter in session.adapters.values():
+            adapter.max_retries = adapter.max_retries.new(total=MANIFEST_RETRIES)
+        return session
+
+    module.make_http_session = make_impatient_session
 
 
 def reference_of(artifact: wandb.Artifact) -> str:
