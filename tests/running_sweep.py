@@ -10,9 +10,6 @@ from signal import SIGKILL
 
 from family import Process, family, still_alive
 
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-"""They idle for 60 s where the driver was killed outright: as long as Ray waits for its server."""
-
 
 @dataclass
 class Sweep:
@@ -53,9 +50,9 @@ class Sweep:
         self.lines += rest.splitlines()
         return self.process.returncode
 
-    def leaves(self, *, but: tuple[str, ...] = ()) -> list[str]:
+    def leaves(self) -> list[str]:
         """The titles of processes that are not gone when they should be."""
-        return still_alive(process for process in self.seen if process.title not in but)
+        return still_alive(self.seen)
 
     def clear_away(self) -> None:
         """Kill what is left of it, and nothing else."""

@@ -22,7 +22,7 @@ from family import family
 from raysweep import run_sweep
 from raysweep.pipeline.events import TrialUpdated
 
-workers, scripts, suggested, parents = set(), set(), [], set()
+workers, scripts, suggested, parents, agents = set(), set(), [], set(), set()
 
 def look(event):
     if not isinstance(event, TrialUpdated):
@@ -35,11 +35,12 @@ def look(event):
     workers.update(each.pid for each in trials)
     parents.update(parent.title for parent in ours for each in trials if each.parent == parent.pid)
     scripts.update(word for each in ours for word in each.title.split() if word.endswith(".py"))
+    agents.update(each.title for each in ours if each.title.endswith("Agent"))
 
 run_sweep(json.loads(sys.argv[1]), name="mine", storage=sys.argv[2], observer=look)
 heavy = {"torch", "torchvision", "sklearn", "scipy"}
 found = {"workers": len(workers), "suggested": suggested[0], "scripts": sorted(scripts)}
-found["parents"] = sorted(parents)
+found |= {"parents": sorted(parents), "agents": sorted(agents)}
 print(json.dumps({**found, "imported": sorted(heavy & sys.modules.keys())}))
 """
 
@@ -85,8 +86,9 @@ def test_trials_import_nothing_themselves(found: dict[str, Any]) -> None:
 def test_ray_starts_no_process_that_serves_no_sweep(found: dict[str, Any]) -> None:
     """Its dashboard, autoscaler and log reader took 2.5 s of CPU to start."""
     beside_workers = {Path(script).name for script in found["scripts"]} - {"default_worker.py"}
-    ours = {"fork_server.py", "ray_worker.py"}
+    ours = {"fork_server.py", "ray_worker.py", "ray_agent.py"}
     assert beside_workers <= {"agent.py", "main.py", "setup_worker.py"} | ours
+    assert found["agents"] == [], "nobody has asked for one, 1 s of CPU each"
 
 
 def test_workers_start_side_by_side(found: dict[str, Any]) -> None:

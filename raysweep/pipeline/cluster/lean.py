@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
+from ray import _raylet
+from ray._private import ray_constants, services
 from ray._private.node import Node
 
 from raysweep.pipeline.cluster import fork_server
@@ -16,32 +20,56 @@ UNNEEDED = ("start_api_server", "start_monitor", "start_log_monitor")
 then waits for it), the autoscaler of a cluster of one machine, and the reader of its workers' logs,
 which brings them to a screen that is not to show them."""
 
+AGENT = Path(__file__).with_name("ray_agent.py")
+AGENTS = (
+    ray_constants.PROCESS_TYPE_DASHBOARD_AGENT,
+    ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT,
+)
+PORTS = {
+    "dashboard_agent_listen_port",
+    "gcs_server_port",
+    "metrics_agent_port",
+    "metrics_export_port",
+    "runtime_env_agent_port",
+}
+"""What Ray's processes tell each other by files: AGENT knows these, all but the second an agent's.
+A Ray that has others waits for them."""
 
-@contextlib.contextmanager
+
+@contextmanager
 def started(*, workers: bool = True) -> Iterator[None]:
-    """Within it, `ray.init` starts a Ray without them: 2 s and more of each of two CPUs, and 1 s of
+    """Within it, `ray.init` starts a Ray without them: 3 s and more of each of two CPUs, and 1 s of
     its end. Its workers come from this process's fork server, if there is one.
 
     `workers`: whether it is to have any; in local mode Ray starts one a CPU, for nothing.
 
     Ray has no option for it. One that no longer has such a method starts as it does.
     """
-    real = {name: getattr(Node, name) for name in UNNEEDED if hasattr(Node, name)}
-    for name in real:
-        setattr(Node, name, _nothing)
-    with _copied_workers() if workers else _set("RAY_prestart_worker_first_driver", "0"):
-        try:
-            yield
-        finally:
-            for name, method in real.items():
-                setattr(Node, name, method)
+    with ExitStack() as stack:
+        for name in UNNEEDED:
+            stack.enter_context(_replaced(Node, name, lambda *_, **__: None))
+        stack.enter_context(_agents_on_demand())
+        stack.enter_context(
+            _copied_workers() if workers else _set("RAY_prestart_worker_first_driver", "0")
+        )
+        yield
 
 
-def _nothing(*_: Any, **__: Any) -> None:
-    pass
+@contextmanager
+def _replaced(owner: Any, name: str, replacement: Any) -> Iterator[None]:
+    """With another function of that name, if there is one at all."""
+    real = getattr(owner, name, None)
+    if real is None:
+        yield
+        return
+    setattr(owner, name, replacement)
+    try:
+        yield
+    finally:
+        setattr(owner, name, real)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _set(name: str, value: str) -> Iterator[None]:
     """With that variable in the environment."""
     before = os.environ.get(name)
@@ -54,7 +82,24 @@ def _set(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-@contextlib.contextmanager
+@contextmanager
+def _agents_on_demand() -> Iterator[None]:
+    name = "_build_python_executable_command_memory_profileable"
+    real = getattr(services, name, None)
+    ports = {value for key, value in vars(_raylet).items() if key.endswith("_PORT_NAME")}
+    if real is None or ports != PORTS or sys.platform != "linux":
+        yield
+        return
+
+    def command(component: str, *args: Any, **options: Any) -> list[str]:
+        python: list[str] = real(component, *args, **options)
+        return [*python, str(AGENT)] if component in AGENTS else python
+
+    with _replaced(services, name, command):
+        yield
+
+
+@contextmanager
 def _copied_workers() -> Iterator[None]:
     address = fork_server.address()
     if address is None:
@@ -64,11 +109,9 @@ def _copied_workers() -> Iterator[None]:
 
     def start(node: Node, *args: Any, **options: Any) -> None:
         node._ray_params.worker_path = str(fork_server.WORKER)
-        with _set(fork_server.SOCKET, address):  # a raylet's workers have its environment
+        # A raylet's workers have its environment. What Tune gives a trial has to be there already.
+        with _set(fork_server.SOCKET, address), _set("PL_DISABLE_FORK", "1"):
             start_raylet(node, *args, **options)
 
-    setattr(Node, "start_raylet", start)  # noqa: B010 - mypy has no word for it
-    try:
+    with _replaced(Node, "start_raylet", start):
         yield
-    finally:
-        setattr(Node, "start_raylet", start_raylet)  # noqa: B010

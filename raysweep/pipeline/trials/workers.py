@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import ray
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.schedulers import TrialScheduler
+
+from raysweep.pipeline.cluster import fork_server
 
 PATIENCE_S = 30.0
 """How long a worker may take to start before its trial is given to one that is free."""
@@ -18,7 +22,8 @@ def keep_workers(scheduler: TrialScheduler, count: int) -> TrialScheduler:
     own none waits: of two trials that end together one would lose its process, and the next trial
     the 3 s and more that it takes to start one, and to import torch there.
 
-    And let a worker that is starting start (`_Patient`).
+    And let a worker that is starting start (`_Patient`), and give none an environment that it has
+    (`_Inheriting`).
 
     A scheduler is the only part of ours that is handed Tune's controller.
     """
@@ -29,6 +34,8 @@ def keep_workers(scheduler: TrialScheduler, count: int) -> TrialScheduler:
         runner = controller._tune_controller  # what is handed over only wraps it
         if cache.open(runner, trial.placement_group_factory):
             runner._maybe_reuse_cached_actor = _Patient(runner)
+            if fork_server.address():
+                runner._class_cache = _Inheriting()  # type: ignore[no-untyped-call]
         add(controller, trial)
 
     def choose_trial_to_run(controller: Any) -> Any:
@@ -108,3 +115,16 @@ class _Patient:
     def __reduce__(self) -> tuple[Any, ...]:
         """Tune writes down all that its controller has. This is no state."""
         return dict, ()
+
+
+class _Inheriting(_ActorClassCache):
+    """Tune's classes of trials, without the environment that it gives them: some of the driver's
+    variables, and one that keeps Lightning from forking. Copies of the fork server have them all.
+
+    To give a worker an environment Ray needs its agent, 1 s of a CPU before the first trial.
+    """
+
+    def get(self, trainable_cls: type) -> Any:
+        if trainable_cls not in self._cache:
+            self._cache[trainable_cls] = ray.remote(trainable_cls)
+        return self._cache[trainable_cls]

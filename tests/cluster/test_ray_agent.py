@@ -1,0 +1,82 @@
+"""The agents of a Ray of one's own: none until somebody asks for it, all gone with their Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray import _raylet
+from ray._private import services
+
+from raysweep.pipeline.cluster import lean
+
+import family
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray starts its own")
+
+ASKED = """
+import json, os, signal, time
+import ray
+from family import family
+from raysweep.pipeline.cluster import cluster
+
+def agents():
+    titles = {each.pid: each.title for each in family(os.getpid())}
+    return {pid: title for pid, title in titles.items() if is_agent(title.split())}
+
+def is_agent(words):
+    return words[0].endswith("Agent") or any(word.endswith("ray_agent.py") for word in words[:3])
+
+@ray.remote
+def mark():
+    return os.environ.get("MARK")
+
+with cluster.connect(None, local_mode=False, verbose=False):
+    told = [[ray.get(mark.remote()), agents()]]
+    env = {"env_vars": {"MARK": "1"}}
+    told.append([ray.get(mark.options(runtime_env=env).remote()), agents()])
+    print(json.dumps(told), flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_the_one_for_environments_starts_when_a_task_has_one() -> None:
+    path = os.pathsep.join([str(Path(family.__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
+    with subprocess.Popen(
+        [sys.executable, "-c", ASKED], stdout=subprocess.PIPE, text=True, env=env
+    ) as driver:
+        try:
+            assert driver.stdout is not None
+            (nothing, before), (mark, after) = json.loads(driver.stdout.readline())
+            members = family.family(driver.pid)
+            rays_own = {each for each in members if each.title == "ray::RuntimeEnvAgent"}
+        finally:
+            driver.kill()
+    assert (nothing, mark) == (None, "1")
+    assert len(before) == 2
+    assert all("ray_agent.py" in title for title in before.values())
+    assert before.keys() == after.keys(), "it is the same process"
+    assert len(rays_own) == 1
+    assert family.still_alive(members - rays_own) == []
+    for (
+        each
+    ) in rays_own:  # it idles for 60 s where the driver was killed: it waits for Ray's server
+        os.kill(each.pid, signal.SIGKILL)
+
+
+def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would wait for it, and not start."""
+    real = services._build_python_executable_command_memory_profileable
+    with lean.started():
+        assert services._build_python_executable_command_memory_profileable is not real
+    monkeypatch.setattr(_raylet, "NEW_PORT_NAME", "new_port", raising=False)
+    with lean.started():
+        assert services._build_python_executable_command_memory_profileable is real
