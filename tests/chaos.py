@@ -19,7 +19,7 @@ from threading import Thread
 from commands import environment
 from family import Process as Member
 from family import family, still_alive
-from ray_head import LEAN, ray_start
+from ray_head import LEAN, lean_ray_start
 from warm import COMMAND, Process, Warm
 
 TARGETS = ("driver", "trial", "writer", "node")
@@ -86,7 +86,7 @@ class Cluster:
     def _start(self, *options: str) -> tuple[subprocess.Popen[bytes], str]:
         self._count += 1
         log = self._folder / f"raylet-{self._count}.log"
-        return ray_start(log, *options, env={**os.environ, **QUICK_TO_NOTICE})
+        return lean_ray_start(log, *options, env={**os.environ, **QUICK_TO_NOTICE})
 
 
 @dataclass

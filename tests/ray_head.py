@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import lean_ray
+
 LEAN = ("--include-dashboard=false", "--no-monitor", "--include-log-monitor=false")
 """A head's options, where its jobs, its autoscaler and its workers' logs are of no matter."""
 
@@ -68,13 +70,13 @@ def job_server(log: Path, python: Path, home: Path) -> Iterator[tuple[str, Path]
         yield address, temp / "session_latest"
 
 
-def ray_start(
+def lean_ray_start(
     log: Path, *options: str, env: Mapping[str, str] | None = None
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """`ray start --block` with these options, once it is up: the process, and a head's address."""
-    ray = Path(sys.executable).with_name("ray")
+    """`ray start --block` with these options (see lean_ray), once it is up: the process, and a
+    head's address."""
     with log.open("w") as out:
-        command = [str(ray), "start", "--block", *options]
+        command = [sys.executable, lean_ray.__file__, "start", "--block", *options]
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
     if "--head" in options:
         return process, _address(process, log)

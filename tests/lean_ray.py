@@ -1,0 +1,12 @@
+"""Ray's own command, but a node that it starts is as raysweep's own Ray is: its workers are copies,
+and its agents start when somebody asks. For tests that start many, and are about something else."""
+
+from __future__ import annotations
+
+from ray.scripts.scripts import main
+
+from raysweep.pipeline.cluster import fork_server, lean
+
+if __name__ == "__main__":
+    with fork_server.running(), lean.started():
+        main()
