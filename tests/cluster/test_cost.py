@@ -38,7 +38,7 @@ def look(event):
     agents.update(each.title for each in ours if each.title.endswith("Agent"))
 
 run_sweep(json.loads(sys.argv[1]), name="mine", storage=sys.argv[2], observer=look)
-heavy = {"torch", "torchvision", "sklearn", "scipy"}
+heavy = {"torch", "torchvision", "sklearn", "scipy", "wandb"}
 found = {"workers": len(workers), "suggested": suggested[0], "scripts": sorted(scripts)}
 found |= {"parents": sorted(parents), "agents": sorted(agents)}
 print(json.dumps({**found, "imported": sorted(heavy & sys.modules.keys())}))

@@ -14,6 +14,7 @@ from ray._private import ray_constants, services
 from ray._private.node import Node
 
 from raysweep.pipeline.cluster import fork_server
+from raysweep.pipeline.cluster.replaced import replaced
 
 UNNEEDED = ("start_api_server", "start_monitor", "start_log_monitor")
 """The methods by which Ray's head starts its dashboard's server (also where none is asked for, and
@@ -47,26 +48,12 @@ def started(*, workers: bool = True) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for name in UNNEEDED:
-            stack.enter_context(_replaced(Node, name, lambda *_, **__: None))
+            stack.enter_context(replaced(Node, name, lambda *_, **__: None))
         stack.enter_context(_agents_on_demand())
         stack.enter_context(
             _copied_workers() if workers else _set("RAY_prestart_worker_first_driver", "0")
         )
         yield
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, replacement: Any) -> Iterator[None]:
-    """With another function of that name, if there is one at all."""
-    real = getattr(owner, name, None)
-    if real is None:
-        yield
-        return
-    setattr(owner, name, replacement)
-    try:
-        yield
-    finally:
-        setattr(owner, name, real)
 
 
 @contextmanager
@@ -95,7 +82,7 @@ def _agents_on_demand() -> Iterator[None]:
         python: list[str] = real(component, *args, **options)
         return [*python, str(AGENT)] if component in AGENTS else python
 
-    with _replaced(services, name, command):
+    with replaced(services, name, command):
         yield
 
 
@@ -113,5 +100,5 @@ def _copied_workers() -> Iterator[None]:
         with _set(fork_server.SOCKET, address), _set("PL_DISABLE_FORK", "1"):
             start_raylet(node, *args, **options)
 
-    with _replaced(Node, "start_raylet", start):
+    with replaced(Node, "start_raylet", start):
         yield

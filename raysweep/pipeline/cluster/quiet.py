@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from raysweep.pipeline.cluster.replaced import replaced
+
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would upload the working tree
@@ -62,6 +64,19 @@ def hushed(verbose: bool) -> Iterator[None]:
         sys.stdout, sys.stderr = streams
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def uncounted() -> Iterator[None]:
+    """Within it, Tune does not count which of Ray's callbacks are used, unless it may tell Ray of
+    it: it imports those of every tracker that is installed, W&B's client for 0.3 s among them."""
+    from ray.air._internal import usage  # here: SETTINGS are made before Ray is imported
+
+    if os.environ.get("RAY_USAGE_STATS_ENABLED") == "0":
+        with replaced(usage, "tag_callbacks", lambda _: False):
+            yield
+    else:
+        yield
 
 
 class _WithoutMarkers:

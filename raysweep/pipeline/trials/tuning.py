@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial
 from ray import tune
 
-from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster import quiet, signals
 from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.search import search
@@ -75,6 +75,6 @@ def run_trials(
             verbose=1 if verbose else 0,
         ),
     )
-    with signals.given_back():
+    with signals.given_back(), quiet.uncounted():
         tuner.fit()
     signals.raise_if_interrupted()
