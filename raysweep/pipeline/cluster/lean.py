@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from ray import _raylet
 from ray._private import ray_constants, services
 from ray._private.node import Node
+from ray._private.state import GlobalState
 
 from raysweep.pipeline.cluster import fork_server
 from raysweep.pipeline.cluster.replaced import replaced
@@ -37,6 +39,11 @@ PORTS = {
 A Ray that has others waits for them."""
 
 
+LOOK_S = 0.02
+PATIENCE_S = 30.0
+"""How long a driver looks for its raylet, as Ray has it."""
+
+
 @contextmanager
 def started(*, workers: bool = True) -> Iterator[None]:
     """Within it, `ray.init` starts a Ray without them: 3 s and more of each of two CPUs, and 1 s of
@@ -50,6 +57,7 @@ def started(*, workers: bool = True) -> Iterator[None]:
         for name in UNNEEDED:
             stack.enter_context(replaced(Node, name, lambda *_, **__: None))
         stack.enter_context(_agents_on_demand())
+        stack.enter_context(_looking_again_soon())
         stack.enter_context(
             _copied_workers() if workers else _set("RAY_prestart_worker_first_driver", "0")
         )
@@ -84,6 +92,30 @@ def _agents_on_demand() -> Iterator[None]:
 
     with replaced(services, name, command):
         yield
+
+
+@contextmanager
+def _looking_again_soon() -> Iterator[None]:
+    """Ray's driver looks for its raylet 0.1 s after it has started it, when on a busy machine it is
+    not there, and would then sleep for 1 s before it looks again."""
+    real = getattr(GlobalState, "get_node", None)
+
+    def get_node(state: GlobalState, node_id: str) -> Any:
+        deadline = time.monotonic() + PATIENCE_S
+        while not _is_there(state, node_id):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_S)
+        assert real is not None
+        return real(state, node_id)
+
+    with replaced(GlobalState, "get_node", get_node):
+        yield
+
+
+def _is_there(state: GlobalState, node_id: str) -> bool:
+    nodes = state.node_table()  # type: ignore[no-untyped-call]
+    return any(node["NodeID"] == node_id for node in nodes)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The agents of a Ray of one's own: none until somebody asks for it, all gone with their Ray."""
+"""A Ray of one's own: its agents start when somebody asks for one, and nobody waits for nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ray import _raylet
 from ray._private import services
+from ray._private.state import GlobalState
 
 from raysweep.pipeline.cluster import lean
 
@@ -80,3 +81,24 @@ def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(
     monkeypatch.setattr(_raylet, "NEW_PORT_NAME", "new_port", raising=False)
     with lean.started():
         assert services._build_python_executable_command_memory_profileable is real
+
+
+def test_a_raylet_that_is_not_there_yet_is_looked_for_until_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray's own lookup would sleep for 1 s: it is made when it finds something."""
+    looked: list[str] = []
+
+    def node_table(_: GlobalState) -> list[dict[str, str]]:
+        looked.append("looked")
+        return [{"NodeID": "another"}, *[{"NodeID": "ours"}] * (len(looked) > 3)]
+
+    def get_node(_: GlobalState, node_id: str) -> str:
+        looked.append("asked")
+        return node_id
+
+    monkeypatch.setattr(GlobalState, "node_table", node_table)
+    monkeypatch.setattr(GlobalState, "get_node", get_node)
+    with lean.started():
+        assert GlobalState().get_node("ours") == "ours"
+    assert looked == [*["looked"] * 4, "asked"]
