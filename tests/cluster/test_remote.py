@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -55,3 +57,32 @@ def test_the_writer_never_imports_torch(two_cpus_of_a_cluster: None, tmp_path: P
     imported = get(store._actor.__ray_call__.remote(lambda _: set(sys.modules)))
     assert "trackio" in imported
     assert "torch" not in imported
+
+
+def test_a_writer_that_dies_is_told_of_a_run_in_its_order(
+    two_cpus_of_a_cluster: None, tmp_path: Path
+) -> None:
+    """A use of an artifact overtook the start of its run, which was sent again: `no such run`."""
+    store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
+    data = _logged(store, tmp_path)
+    for number in range(4):
+        writer = get(store._actor.__ray_call__.remote(lambda _: os.getpid()))
+        run = TrackioTracker(store).start_run(RunSpec(f"r{number}", "r", "train", "g", {}))
+        run.log({"loss": 0.5}, step=1)
+        os.kill(writer, signal.SIGKILL)
+        run.log({"loss": 0.25}, step=2)
+        assert run.use_artifact(data).ref == data
+        run.summarize({"loss": 0.25})
+        run.finish()
+        (record,) = store.runs(run_id=f"r{number}")
+        assert (record.state, record.used) == ("finished", (data,))
+        assert [row["loss"] for row in store.history(record.id)] == [0.5, 0.25]
+
+
+def _logged(store: RemoteStore, folder: Path) -> str:
+    (folder / "a.bin").write_bytes(b"pictures")
+    run = TrackioTracker(store).start_run(RunSpec("stage", "stage", "data", "g", {}))
+    draft = ArtifactDraft("d", "dataset", "pictures", {}, {"a.bin": folder / "a.bin"})
+    ref = run.log_artifact(draft).ref
+    run.finish()
+    return ref

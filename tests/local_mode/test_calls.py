@@ -59,18 +59,14 @@ def _count(trials: int, storage: Path) -> Counter[str]:
         seen["checkpoint bytes"] += len(data)
         keep(self, trial, epochs, data)
 
-    def sending(self: RemoteStore, method: str, *arguments: Any) -> None:
-        seen[f"call {method}"] += 1
-        send(self, method, *arguments)
+    def taking_a_turn(self: RemoteStore) -> None:
+        seen["turn"] += 1
+        seen.update(f"call {method}" for method, _ in self._held)
+        take_turn(self)
 
-    def sending_rows(self: RemoteStore) -> None:
-        seen["call log_rows"] += len(self._held)
-        send_rows(self)
-
-    keep, send, send_rows = CheckpointFolder.keep, RemoteStore._send, RemoteStore._send_rows
+    keep, take_turn = CheckpointFolder.keep, RemoteStore._take_turn
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RemoteStore, "_send", sending)
-        patch.setattr(RemoteStore, "_send_rows", sending_rows)
+        patch.setattr(RemoteStore, "_take_turn", taking_a_turn)
         patch.setattr(remote, "get", counting("wait", remote.get))
         patch.setattr(embedded, "take_file", counting("file taken", embedded.take_file))
         patch.setattr(CheckpointFolder, "keep", keeping)
@@ -96,6 +92,7 @@ def test_a_trial_waits_for_the_tracker_only_where_it_needs_an_answer(
     counts: dict[str, Counter[str]],
 ) -> None:
     assert _a_trial(counts, "wait") == WAITS
+    assert _a_trial(counts, "turn") == WAITS, "nothing is sent that does not go with what waits"
 
 
 def test_the_data_set_is_taken_from_the_store_once(counts: dict[str, Counter[str]]) -> None:

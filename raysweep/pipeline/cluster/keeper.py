@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from raysweep.pipeline.trials.checkpoints import CheckpointFolder
 from raysweep.tracking.trackio_store import TrackioStore
@@ -14,6 +16,13 @@ class Keeper(TrackioStore):
     def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
         super().__init__(root, project)
         self._checkpoints = CheckpointFolder(checkpoints)
+
+    def take_turn(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """The answer to each of these calls, which are made one after the other until one raises.
+
+        They may come a second time: what was cut short is sent again as a whole.
+        """
+        return [getattr(self, method)(*arguments) for method, arguments in calls]
 
     def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
         """See CheckpointStore."""

@@ -134,15 +134,19 @@ def open_tracker(
 
 
 class RemoteStore:
-    """The `Store`, wherever the caller is: every call is forwarded to the one writer."""
+    """The `Store`, wherever the caller is: every call is forwarded to the one writer.
+
+    Calls go in turns of one or more, and the next turn when the last one has come to an end: a
+    writer that died and is there again is sent what it was cut short in, but after what was sent
+    meanwhile, and a run's rows might come before its start.
+    """
 
     def __init__(self, actor: Any, project: str, node: str) -> None:
         self._actor = actor
         self.project = project
         self._node = node
-        self._sent: list[Any] = []
-        self._held: dict[str, list[Row]] = {}
-        self._rows_on_their_way: Any = None
+        self._held: list[tuple[str, tuple[Any, ...]]] = []
+        self._turns: list[Any] = []
 
     @staticmethod
     def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
@@ -165,20 +169,23 @@ class RemoteStore:
         return bool(ray.get_runtime_context().get_node_id() == self._node)
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Returns at once: training never waits for the tracker. What is logged while the last rows
-        are still on their way goes in one call after them."""
-        self._held.setdefault(run_id, []).extend(rows)
-        last = self._rows_on_their_way
-        if last is None or ray.wait([last], timeout=0)[0]:
-            self._send_rows()
+        """Returns at once: training never waits for the tracker. What is logged while the last turn
+        is under way goes in one call after it."""
+        method, arguments = self._held[-1] if self._held else ("", ())
+        if method == "log_rows" and arguments[0] == run_id:
+            arguments[1].extend(rows)
+        else:
+            self._hold("log_rows", run_id, list(rows))
+        if not self._turns or ray.wait(self._turns[-1:], timeout=0)[0]:
+            self._take_turn()
 
     def flush(self) -> None:
         self._answers()
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
-        """Returns at once, as `log_rows` does."""
+        """Returns at once. It goes with the next call: a run begins with the use of something."""
         check_run_id(spec.id)
-        self._send("start_run", spec, after)
+        self._hold("start_run", spec, after)
 
     def update_run(
         self,
@@ -187,8 +194,8 @@ class RemoteStore:
         state: RunState | None = None,
         error: str | None = None,
     ) -> None:
-        """Returns at once, as `log_rows` does."""
-        self._send("update_run", run_id, plain(summary, "summary"), state, error)
+        """Returns at once. It goes with the next call, or with `flush`."""
+        self._hold("update_run", run_id, plain(summary, "summary"), state, error)
 
     def set_url(self, run_id: str, url: str | None) -> None:
         self._call("set_url", run_id, url)
@@ -278,23 +285,23 @@ class RemoteStore:
         return version
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        self._send(method, *arguments)
+        self._hold(method, *arguments)
         return self._answers()[-1]
 
-    def _send(self, method: str, *arguments: Any) -> None:
-        """The writer takes this process's calls in their order."""
-        self._send_rows()
-        self._sent.append(getattr(self._actor, method).remote(*arguments))
+    def _hold(self, method: str, *arguments: Any) -> None:
+        """For the next turn."""
+        self._held.append((method, arguments))
 
-    def _send_rows(self) -> None:
-        held, self._held = self._held, {}
-        for run_id, rows in held.items():
-            self._rows_on_their_way = self._actor.log_rows.remote(run_id, rows)
-            self._sent.append(self._rows_on_their_way)
+    def _take_turn(self) -> None:
+        held, self._held = self._held, []
+        self._turns.append(self._actor.take_turn.remote(held))
 
     def _answers(self) -> list[Any]:
-        """Of all that was sent since the last ones, waited for at once. Raises the first fault."""
-        self._send_rows()
-        sent, self._sent = self._sent, []
-        answers: list[Any] = get(sent)
-        return answers
+        """The last turn's, when all that was held has had its turn. Raises the first fault."""
+        if self._held:
+            if self._turns:
+                ray.wait(self._turns[-1:])
+            self._take_turn()
+        turns, self._turns = self._turns, []
+        answers: list[list[Any]] = get(turns)
+        return answers[-1] if answers else []
