@@ -19,7 +19,7 @@ from threading import Thread
 from commands import environment
 from family import Process as Member
 from family import family, still_alive
-from ray_head import LEAN, lean_ray_start
+from ray_head import LEAN, WITHOUT_LOGS, lean_ray_start
 from warm import COMMAND, Process, Warm
 
 TARGETS = ("driver", "trial", "writer", "node")
@@ -66,7 +66,7 @@ class Cluster:
 
     def add_node(self) -> None:
         """Another node, with one CPU."""
-        node, _ = self._start(f"--address={self.address}", "--num-cpus=1", LEAN[-1])
+        node, _ = self._start(f"--address={self.address}", "--num-cpus=1", WITHOUT_LOGS)
         self.nodes.append(node)
 
     def kill_node(self, number: int) -> None:

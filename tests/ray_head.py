@@ -17,8 +17,11 @@ from pathlib import Path
 
 import lean_ray
 
-LEAN = ("--include-dashboard=false", "--no-monitor", "--include-log-monitor=false")
-"""A head's options, where its jobs, its autoscaler and its workers' logs are of no matter."""
+WITHOUT_LOGS = "--include-log-monitor=false"
+"""An option of a node whose workers' logs are of no matter."""
+
+LEAN = ("--include-dashboard=false", "--no-monitor", WITHOUT_LOGS)
+"""A head's, where its jobs and its autoscaler are of none, either."""
 
 UNSHARED = [
     *("unshare", "--mount", "--map-root-user", "sh", "-c"),
@@ -59,6 +62,7 @@ def job_server(log: Path, python: Path, home: Path) -> Iterator[tuple[str, Path]
     options = [
         *("--include-dashboard=true", f"--dashboard-port={port}"),
         *(f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}"),
+        *("--no-monitor", WITHOUT_LOGS),
         "--min-worker-port=0",  # any; else it wants 10,000 ports for itself, and refuses these
     ]
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])

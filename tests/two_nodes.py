@@ -26,6 +26,7 @@ import pytest
 
 from chaos import QUICK_TO_NOTICE
 from family import family, still_alive
+from ray_head import WITHOUT_LOGS
 
 PORT = 6379
 JOBS = "http://10.77.0.1:8265"
@@ -161,6 +162,7 @@ def _environment(base: Path, outside: Path, jobs: Path | None) -> dict[str, str]
 def _head(base: Path, env: dict[str, str], jobs: Path | None) -> Iterator[Machine]:
     start = ["--head", f"--port={PORT}", "--num-cpus=0", f"--temp-dir={base}/ray"]
     start += [f"--include-dashboard={str(jobs is not None).lower()}", "--dashboard-host=0.0.0.0"]
+    start += [WITHOUT_LOGS]  # not without the monitor: `ray status` asks it
     own = ["unshare", "--map-root-user", "--mount", "--net"]
     python = jobs or Path(sys.executable)
     command = [*own, *_raylet(python, HEAD, "10.77.0.1", *start)]
@@ -172,7 +174,7 @@ def _head(base: Path, env: dict[str, str], jobs: Path | None) -> Iterator[Machin
 @contextmanager
 def _worker(head: Machine, number: int, env: dict[str, str]) -> Iterator[Machine]:
     python, base, ip = Path(sys.executable), head.base, f"10.77.0.{number}"
-    start = [f"--address=10.77.0.1:{PORT}", "--num-cpus=1"]
+    start = [f"--address=10.77.0.1:{PORT}", "--num-cpus=1", WITHOUT_LOGS]
     own = head.inside("unshare", "--mount", "--net")
     log = base / f"worker-{number}.log"
     with _running([*own, *_raylet(python, WORKER, ip, *start)], log, {**env, "IP": ip}) as process:

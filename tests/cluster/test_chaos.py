@@ -24,6 +24,13 @@ ROUNDS = int(os.environ.get("RAYSWEEP_CHAOS_ROUNDS", len(TARGETS)))
 IN_ONE_PROCESS = 16
 FIRST = int(os.environ.get("RAYSWEEP_CHAOS_SEED", 0))
 
+SMALL = {
+    "data": {"train_size": 300},
+    "model": {"hidden_layer_sizes": [2, 4]},
+    "train": {"epochs": 3},
+}
+"""The less a trial computes, the more of its life is in the joins, where it is to be killed."""
+
 RATES = {"learning_rate": {"distribution": "log_uniform_values", "min": 0.003, "max": 0.1}}
 RANDOM = {"method": "random", "run_cap": 12, "parameters": RATES}
 LEARNING = {
@@ -57,7 +64,7 @@ def begin(
     def make(kind: str, name: str, seed: int, *, one_process: bool = False) -> Round:
         sweep = RANDOM if kind == "random" else LEARNING
         config = folder / f"{kind}.yaml"
-        config.write_text(yaml.safe_dump(digits(sweep, train={"epochs": 3})))
+        config.write_text(yaml.safe_dump(digits(sweep, **SMALL)))
         where = None if one_process else cluster
         return Round(drivers, where, config, folder / f"{kind}-runs", name, random.Random(seed))
 
