@@ -11,12 +11,15 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from raysweep.errors import TrackingError
 from raysweep.tracking.write_behind import WriteBehind
 
 CHUNK_BYTES = 8 * 2**20
 """Bytes a read or a message: large enough that a call's overhead (0.3 ms) is lost in it."""
+
+CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PARTIAL = ".partial."  # Trackio passes over files so marked
@@ -38,12 +41,23 @@ def sha256_of(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def blobs_folder(root: Path, project: str) -> Path:
+    """Where a project's blobs are in the store at `root`."""
+    return root / "artifacts" / project / "blobs" / "sha256"
+
+
 class Blobs:
-    """The blobs of one project, in `folder`. Methods raise OSError as the file system does."""
+    """The blobs of one project, in `folder`, of which several processes may each have their own.
+
+    Methods raise OSError as the file system does.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._disk = WriteBehind()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Blobs, (self._folder,)
 
     def path(self, digest: str) -> Path:
         """Where the blob lies, or would. Raises TrackingError for what is no digest."""

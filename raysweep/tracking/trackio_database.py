@@ -19,6 +19,7 @@ from trackio import sqlite_storage
 from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite_pragmas
 
 from raysweep.errors import StoreFailed, TrackingError
+from raysweep.tracking.blobs import CHECK_DISK, blobs_folder
 
 _process_wide = threading.Lock()
 
@@ -33,7 +34,7 @@ class Database:
     def __init__(self, root: Path, project: str) -> None:
         self.path = root / SQLiteStorage.get_project_db_filename(project)
         self.media = root / "media"  # holds a folder a project
-        self.blobs = root / "artifacts" / project / "blobs" / "sha256"
+        self.blobs = blobs_folder(root, project)
         self._lock = ProcessLock(root / f"{project}.lock")
         self._turn = threading.Lock()  # threads queue here: Trackio's lock is polled every 100 ms
         self._threads = threading.local()
@@ -116,7 +117,7 @@ class Database:
 def _advice(error: OSError) -> str:
     if "lock" in str(error):
         return "another process holds the project's lock: end it, then try again"
-    return "check that the path exists and is writable, and the disk not full"
+    return CHECK_DISK
 
 
 def _make_tables(root: Path, project: str) -> None:

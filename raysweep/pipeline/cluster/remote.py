@@ -22,7 +22,7 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raysweep.errors import WorkerDied
+from raysweep.errors import StoreFailed, WorkerDied
 from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.pipeline.storage.storage import SweepFolder
@@ -37,6 +37,7 @@ from raysweep.tracking import (
     StaleState,
     Tracker,
 )
+from raysweep.tracking.blobs import CHECK_DISK, Blobs, blobs_folder
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_run_id
 from raysweep.tracking.store import Pictures, Row, Table
@@ -141,10 +142,12 @@ class RemoteStore:
     meanwhile, and a run's rows might come before its start.
     """
 
-    def __init__(self, actor: Any, project: str, node: str) -> None:
+    def __init__(self, actor: Any, project: str, node: str, blobs: Blobs) -> None:
         self._actor = actor
         self.project = project
         self._node = node
+        self._blobs = blobs
+        self._known: dict[str, ArtifactVersion] = {}
         self._held: list[tuple[str, tuple[Any, ...]]] = []
         self._turns: list[Any] = []
 
@@ -155,14 +158,15 @@ class RemoteStore:
 
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         actor = as_actor(Keeper, **lasting, **on_this_node()).remote(root, project, checkpoints)
-        return RemoteStore(actor, project, ray.get_runtime_context().get_node_id())
+        node = ray.get_runtime_context().get_node_id()
+        return RemoteStore(actor, project, node, Blobs(blobs_folder(root, project)))
 
     def stop(self) -> None:
         """End the writer. Every call that returned is on disk."""
         ray.kill(self._actor)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RemoteStore, (self._actor, self.project, self._node)
+        return RemoteStore, (self._actor, self.project, self._node, self._blobs)
 
     @property
     def shares_files(self) -> bool:
@@ -217,7 +221,15 @@ class RemoteStore:
         return media
 
     def use_artifact(self, run_id: str, ref: str) -> ArtifactVersion:
-        return self._version("use_artifact", run_id, ref)
+        """A version that this process has used before is known, as it was then: that another run
+        uses it goes with the next call."""
+        if ref in self._known:
+            self._hold("use_artifact", run_id, ref)
+            return self._known[ref]
+        version = self._version("use_artifact", run_id, ref)
+        if version.ref == ref:  # else it is an alias, which may move
+            self._known[ref] = version
+        return version
 
     def commit_artifact(
         self,
@@ -250,8 +262,11 @@ class RemoteStore:
         return lineage
 
     def stage_file(self, path: str) -> tuple[str, int]:
-        staged: tuple[str, int] = self._call("stage_file", path)
-        return staged
+        """Without the writer, whose node this is: one trial's large model holds up no other."""
+        try:
+            return self._blobs.stage_file(Path(path))
+        except OSError as error:
+            raise StoreFailed(f"cannot stage {path}: {error}; {CHECK_DISK}") from error
 
     def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
         self._call("stage_chunk", digest, offset, chunk)

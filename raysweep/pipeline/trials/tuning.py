@@ -75,6 +75,6 @@ def run_trials(
             verbose=1 if verbose else 0,
         ),
     )
-    with signals.given_back(), quiet.uncounted():
+    with signals.given_back(), quiet.uncounted(), quiet.asked_once():
         tuner.fit()
     signals.raise_if_interrupted()
