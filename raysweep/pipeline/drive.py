@@ -14,7 +14,8 @@ from typing import Any
 from raysweep.config import Config
 from raysweep.errors import WorkerDied
 from raysweep.pipeline.cluster.cluster import Resources
-from raysweep.pipeline.cluster.remote import as_actor, as_task, on_this_node, wait_for
+from raysweep.pipeline.cluster.nodes import on_this_node
+from raysweep.pipeline.cluster.remote import as_actor, as_task, wait_for
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.links import links, unsent

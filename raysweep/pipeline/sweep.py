@@ -17,7 +17,8 @@ from raysweep.pipeline.announce import (
     kept_where_input_is_wrong,
 )
 from raysweep.pipeline.cluster import cluster, signals
-from raysweep.pipeline.cluster.remote import as_task, on_this_node, wait_for
+from raysweep.pipeline.cluster.nodes import on_this_node
+from raysweep.pipeline.cluster.remote import as_task, wait_for
 from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, silent
 from raysweep.pipeline.habits import with_project

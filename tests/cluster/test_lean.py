@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,27 @@ def test_the_one_for_environments_starts_when_a_task_has_one() -> None:
         each
     ) in rays_own:  # it idles for 60 s where the driver was killed: it waits for Ray's server
         os.kill(each.pid, signal.SIGKILL)
+
+
+def test_the_one_for_environments_is_where_its_node_is(tmp_path: Path) -> None:
+    """A node's address may be of either kind."""
+    for host in ("127.0.0.1", "::1"):
+        options = [f"--session-dir={tmp_path}", "--node-id=a", f"--node-ip-address={host}"]
+        script = "/ray/_private/runtime_env/agent/main.py"
+        told = tmp_path / "runtime_env_agent_port_a"
+        env = {**os.environ, "RAY_RAYLET_PID": str(os.getpid())}
+        command = [sys.executable, str(lean.AGENT), script, *options]
+        with subprocess.Popen(command, env=env) as agent:
+            try:
+                deadline = time.monotonic() + 20
+                while not told.exists():
+                    assert agent.poll() is None and time.monotonic() < deadline
+                    time.sleep(0.02)
+                socket.create_connection((host, int(told.read_text()))).close()
+                assert agent.wait(20) == 2, "it has become the script, which is not there"
+            finally:
+                agent.kill()
+        told.unlink()
 
 
 def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(

@@ -13,9 +13,11 @@ import torch
 
 from raysweep.errors import TrackingError
 from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.keeper import Keeper
 from raysweep.pipeline.cluster.remote import RemoteStore, as_task, get, wait_for
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.embedded import TrackioTracker
+from raysweep.tracking.store import Row
 
 from lost_interrupt import dropped, lose_an_interrupt
 
@@ -86,3 +88,15 @@ def _logged(store: RemoteStore, folder: Path) -> str:
     ref = run.log_artifact(draft).ref
     run.finish()
     return ref
+
+
+def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) -> None:
+    """A run's end is kept though its last rows were wrong, and go in the same turn."""
+    keeper = Keeper(tmp_path / "store", "p", tmp_path / "checkpoints")
+    keeper.start_run(RunSpec("r", "r", "train", "g", {}))
+    rows = ("log_rows", ("another", [Row("row", 1, {"loss": 0.5})]))
+    end = ("update_run", ("r", {"loss": 0.5}, "failed", "its own words"))
+    with pytest.raises(TrackingError, match="no such run"):
+        keeper.take_turn([rows, end])
+    (record,) = keeper.runs(run_id="r")
+    assert (record.state, record.error) == ("failed", "its own words")

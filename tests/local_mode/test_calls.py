@@ -91,7 +91,7 @@ def test_a_trial_waits_for_the_tracker_only_where_it_needs_an_answer(
     counts: dict[str, Counter[str]],
 ) -> None:
     assert _a_trial(counts, "wait") == WAITS
-    assert _a_trial(counts, "turn") == WAITS, "nothing is sent that does not go with what waits"
+    assert _a_trial(counts, "turn") == WAITS + 1, "the run's start is sent at once"
 
 
 def test_the_data_set_is_taken_from_the_store_once(counts: dict[str, Counter[str]]) -> None:

@@ -18,11 +18,22 @@ class Keeper(TrackioStore):
         self._checkpoints = CheckpointFolder(checkpoints)
 
     def take_turn(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """The answer to each of these calls, which are made one after the other until one raises.
+        """The answer to each of these calls, which are made one after the other.
 
+        All are made, then the first fault is raised: a run's end is kept though its rows were
+        wrong.
         They may come a second time: what was cut short is sent again as a whole.
         """
-        return [getattr(self, method)(*arguments) for method, arguments in calls]
+        answers: list[Any] = []
+        faults: list[Exception] = []
+        for method, arguments in calls:
+            try:
+                answers.append(getattr(self, method)(*arguments))
+            except Exception as error:  # noqa: BLE001 - raised below
+                faults.append(error)
+        if faults:
+            raise faults[0]
+        return answers
 
     def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
         """See CheckpointStore."""

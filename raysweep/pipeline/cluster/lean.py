@@ -35,7 +35,7 @@ PORTS = {
     "metrics_export_port",
     "runtime_env_agent_port",
 }
-"""What Ray's processes tell each other by files: AGENT knows these, all but the second an agent's.
+"""What Ray's processes tell each other by files: AGENT tells these, all but the GCS server's.
 A Ray that has others waits for them."""
 
 

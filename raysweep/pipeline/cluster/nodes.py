@@ -20,6 +20,15 @@ def this_node() -> str:
     return node
 
 
+def on_this_node() -> dict[str, Any]:
+    """Options that keep an actor or a task on the driver's machine, beside the user's files."""
+    context = ray.get_runtime_context()
+    if context.worker.mode == getattr(ray, "LOCAL_MODE", None):
+        return {}  # one process: Ray refuses to place anything
+    node = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
+    return {"scheduling_strategy": node}
+
+
 def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
     """Call `function` once on every node but this one, at the same time, each with no CPU reserved.
 

@@ -18,10 +18,6 @@ SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would upload the working tree
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    # A raylet looks for its own object store 0.5 ms after it has started it; where the machine is
-    # busy that is too soon, and it would look again after 1 s, 10 times.
-    "RAY_raylet_client_connect_timeout_milliseconds": "20",
-    "RAY_raylet_client_num_connect_attempts": "500",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would stop the trials, who would then log models
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker records; no CSV, JSON, TBX beside it
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # all trials' state each time; we resume by the journal
@@ -32,6 +28,13 @@ SETTINGS = {
 }
 """What Ray reads from the environment. A variable that the user has set stays as it is."""
 
+PATIENCE = {
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",
+    "RAY_raylet_client_num_connect_attempts": "500",
+}
+"""A raylet looks for its own object store 0.5 ms after it has started it; where the machine is busy
+that is too soon, and by itself it looks again after 1 s, 10 times. Both are the user's, or none."""
+
 MARKERS = (":job_id:", ":actor_name:", ":task_name:")
 """Lines that a Ray worker prints for Ray's log monitor. In local mode we are the worker."""
 
@@ -41,9 +44,11 @@ becomes of it is ours to tell, in one."""
 
 
 def apply_settings() -> None:
-    """Set `SETTINGS`. To be called before Ray starts."""
+    """Set `SETTINGS`, and `PATIENCE`. To be called before Ray starts."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    if not PATIENCE.keys() & os.environ.keys():
+        os.environ.update(PATIENCE)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import socket
 import sys
 from pathlib import Path
 from select import select
+from typing import NoReturn
 
 UNUSED = -1
 """The port, in Ray's words, of a service that is not in use."""
@@ -23,29 +24,44 @@ WATCH_S = 1.0
 
 
 def main(arguments: list[str]) -> None:
-    """Stand in for the agent whose script and options these are, until the raylet ends."""
-    raylet = os.getppid()
+    """Stand in for the agent whose script and options these are, until the raylet ends.
+
+    One that cannot tell its ports as is known here is Ray's own at once.
+    """
     script, *options = arguments
     told = dict(option.removeprefix("--").split("=", 1) for option in options if "=" in option)
-    ports = Path(told["session-dir"])
-    node = told["node-id"]
-    if "runtime_env" not in Path(script).parts:
-        # The dashboard's agent, as it is where a Ray is installed without its dashboard.
-        for name in ("metrics_agent", "metrics_export", "dashboard_agent_listen"):
-            _tell(ports / f"{name}_port_{node}", UNUSED)
-        while os.getppid() == raylet:
-            select([], [], [], WATCH_S)
-        return
-    with socket.create_server((told["node-ip-address"], 0)) as server:
+    try:
+        folder, node, host = (told[name] for name in ("session-dir", "node-id", "node-ip-address"))
+        raylet = int(os.environ["RAY_RAYLET_PID"])
+        if Path(script).parent.parent.name != "runtime_env":
+            # The dashboard's agent, as it is where a Ray is installed without its dashboard.
+            for name in ("metrics_agent", "metrics_export", "dashboard_agent_listen"):
+                _tell(Path(folder, f"{name}_port_{node}"), UNUSED)
+            _wait(raylet)
+            return
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        server = socket.create_server((host, 0), family=family)
+    except (KeyError, ValueError, OSError):
+        _become(script, options)
+    with server:
         port = server.getsockname()[1]
-        _tell(ports / f"runtime_env_agent_port_{node}", port)
-        while not select([server], [], [], WATCH_S)[0]:
-            if os.getppid() != raylet:
-                return
-    # Whoever asks is refused once, and asks again.
-    options = [each for each in options if not each.startswith("--runtime-env-agent-port=")]
-    asked = [script, *options, f"--runtime-env-agent-port={port}"]
-    os.execv(sys.executable, [sys.executable, "-u", *asked])
+        _tell(Path(folder, f"runtime_env_agent_port_{node}"), port)
+        asked = _wait(raylet, server)
+    if asked:  # whoever asks is refused once, and asks again
+        others = [each for each in options if not each.startswith("--runtime-env-agent-port=")]
+        _become(script, [*others, f"--runtime-env-agent-port={port}"])
+
+
+def _wait(raylet: int, *servers: socket.socket) -> bool:
+    """Whether somebody asks one of them; False when the raylet is gone."""
+    while os.getppid() == raylet:
+        if select(servers, [], [], WATCH_S)[0]:
+            return True
+    return False
+
+
+def _become(script: str, options: list[str]) -> NoReturn:
+    os.execv(sys.executable, [sys.executable, "-u", script, *options])
 
 
 def _tell(path: Path, port: int) -> None:

@@ -20,10 +20,10 @@ from ray.exceptions import (
     RayTaskError,
     WorkerCrashedError,
 )
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.errors import StoreFailed, WorkerDied
 from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.nodes import on_this_node
 from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.pipeline.storage.storage import SweepFolder
 from raysweep.tracking import (
@@ -101,15 +101,6 @@ def as_task(function: Callable[..., Any], **options: Any) -> Any:
     return ray.remote(function).options(**options)
 
 
-def on_this_node() -> dict[str, Any]:
-    """Options that keep an actor or a task on the driver's machine, beside the user's files."""
-    context = ray.get_runtime_context()
-    if context.worker.mode == getattr(ray, "LOCAL_MODE", None):
-        return {}  # one process: Ray refuses to place anything
-    node = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
-    return {"scheduling_strategy": node}
-
-
 def open_tracker(
     backend: str, root: Path, project: str, entity: str | None, folder: SweepFolder
 ) -> tuple[Tracker, RemoteStore, RemoteCheckpoints]:
@@ -162,7 +153,7 @@ class RemoteStore:
         return RemoteStore(actor, project, node, Blobs(blobs_folder(root, project)))
 
     def stop(self) -> None:
-        """End the writer. Every call that returned is on disk."""
+        """End the writer. Every call that gave an answer is on disk."""
         ray.kill(self._actor)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -180,16 +171,16 @@ class RemoteStore:
             arguments[1].extend(rows)
         else:
             self._hold("log_rows", run_id, list(rows))
-        if not self._turns or ray.wait(self._turns[-1:], timeout=0)[0]:
-            self._take_turn()
+        self._take_turn_if_free()
 
     def flush(self) -> None:
         self._answers()
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
-        """Returns at once. It goes with the next call: a run begins with the use of something."""
+        """Returns at once, as `log_rows` does."""
         check_run_id(spec.id)
         self._hold("start_run", spec, after)
+        self._take_turn_if_free()
 
     def update_run(
         self,
@@ -307,9 +298,13 @@ class RemoteStore:
         """For the next turn."""
         self._held.append((method, arguments))
 
+    def _take_turn_if_free(self) -> None:
+        if not self._turns or ray.wait(self._turns[-1:], timeout=0)[0]:
+            self._take_turn()
+
     def _take_turn(self) -> None:
-        held, self._held = self._held, []
-        self._turns.append(self._actor.take_turn.remote(held))
+        self._turns.append(self._actor.take_turn.remote(self._held))
+        self._held = []
 
     def _answers(self) -> list[Any]:
         """The last turn's, when all that was held has had its turn. Raises the first fault."""

@@ -26,7 +26,8 @@ from raysweep.config import (
     count_of,
     multiple,
 )
-from raysweep.pipeline.cluster.remote import as_actor, get, on_this_node
+from raysweep.pipeline.cluster.nodes import on_this_node
+from raysweep.pipeline.cluster.remote import as_actor, get
 from raysweep.pipeline.storage.journal import read_journal
 
 FACTORS = (0.8, 1.2)

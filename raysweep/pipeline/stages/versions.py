@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from raysweep.config import Config
-from raysweep.pipeline.cluster.remote import as_actor, get, on_this_node
+from raysweep.pipeline.cluster.nodes import on_this_node
+from raysweep.pipeline.cluster.remote import as_actor, get
 from raysweep.pipeline.search import space
 from raysweep.pipeline.stages import stages
 from raysweep.pipeline.stages.fingerprint import canonical_json
