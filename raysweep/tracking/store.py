@@ -53,9 +53,9 @@ class Store(Protocol):
     """One project's runs, artifacts and bytes. Every method raises TrackingError when it cannot."""
 
     project: str
-    """What gives no answer (`start_run`, `update_run`, `log_rows`) a remote stand-in may only send:
-    the calls of one caller are carried out in their order, and the next that answers, or `flush`,
-    raises what was wrong with them."""
+    """What gives no answer (`start_run`, `update_run`, `log_rows`) a remote stand-in may hold, and
+    send with the next call: those of one caller are carried out in their order, and the next that
+    answers, or `flush`, raises what was wrong with them."""
 
     @property
     def shares_files(self) -> bool:

@@ -67,9 +67,7 @@ def test_the_one_for_environments_starts_when_a_task_has_one() -> None:
     assert before.keys() == after.keys(), "it is the same process"
     assert len(rays_own) == 1
     assert family.still_alive(members - rays_own) == []
-    for (
-        each
-    ) in rays_own:  # it idles for 60 s where the driver was killed: it waits for Ray's server
+    for each in rays_own:  # they idle for 60 s: they wait for a server that was killed, too
         os.kill(each.pid, signal.SIGKILL)
 
 

@@ -22,6 +22,7 @@ class Keeper(TrackioStore):
 
         All are made, then the first fault is raised: a run's end is kept though its rows were
         wrong.
+
         They may come a second time: what was cut short is sent again as a whole.
         """
         answers: list[Any] = []
