@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -68,9 +69,33 @@ def _layer(channels_in: int, channels_out: int, kernel: int, name: str, pool: in
     (128 pictures, bf16, one core).
     """
     activation = _activation(name)
-    pooling = nn.MaxPool2d(pool)
+    pooling = MaxPool(pool)
     rest = (pooling, activation) if name in POOLED_FIRST else (activation, pooling)
     return nn.Sequential(nn.Conv2d(channels_in, channels_out, kernel), *rest)
+
+
+class MaxPool(nn.MaxPool2d):
+    """nn.MaxPool2d(side), the same numbers.
+
+    Where a CPU needs no gradients, and so not the pixel that won, rows and then columns are
+    compared: 10,000 pictures are scored in three quarters of the time (bf16, 9/10 in fp32; one
+    core). With gradients PyTorch's own is as fast.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__(side)
+        self._side = side
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H // side, W // side)."""
+        if torch.is_grad_enabled() or x.device.type != "cpu":
+            return super().forward(x)
+        side = self._side
+        height, width = (size // side * side for size in x.shape[2:])
+        rows = (x[:, :, first:height:side, :width] for first in range(side))
+        highest = functools.reduce(torch.maximum, rows)
+        columns = (highest[..., first::side] for first in range(side))
+        return functools.reduce(torch.maximum, columns)
 
 
 def _activation(name: str) -> nn.Module:

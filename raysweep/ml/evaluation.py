@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from raysweep.ml.compute import default_device, place_model
-from raysweep.ml.inference import BATCH_SIZE, outputs
+from raysweep.ml.inference import outputs
 from raysweep.ml.protocols import Evaluation, Picture, Split, Table
 
 
@@ -64,7 +64,7 @@ def classify(
     *,
     k: int = 32,
     device: torch.device | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Classified:
     """Score `model` on `split` in one pass, in float32; `k` hardest pictures (fewer if N < k).
 

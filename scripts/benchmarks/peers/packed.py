@@ -15,12 +15,12 @@ from benchmarks.peers.tutorial import MODEL_CONFIG
 from raysweep.ml import datasets
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.protocols import EpochMetrics
-from raysweep.ml.training import Trainer, use_threads
+from raysweep.ml.training import Trainer, use_cpu
 
 
 def work(asked: dict[str, Any], todo: Any, ready: Any, done: Any) -> None:
     """A worker: trains what is to be done until nothing is left."""
-    use_threads(1)
+    use_cpu(1)
     device = torch.device(asked["device"])
     folder = Path(asked["folder"])
     training, validation = (

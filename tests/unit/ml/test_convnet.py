@@ -11,7 +11,7 @@ from ml_trial import initialize
 from torch import nn
 
 from raysweep.errors import ConfigError
-from raysweep.ml.convnet import POOLED_FIRST, ConvNet, as_input
+from raysweep.ml.convnet import POOLED_FIRST, ConvNet, MaxPool, as_input
 from raysweep.ml.randomness import RandomState
 
 ARCHITECTURES: list[dict[str, Any]] = [
@@ -83,6 +83,23 @@ def test_the_activation_comes_after_pooling_only_where_that_is_exact() -> None:
         layer = list(ConvNet(**architecture, dropout=0.5, num_classes=10).layer1)
         pooled_first = isinstance(layer[1], nn.MaxPool2d)
         assert pooled_first == (architecture["activation"] in POOLED_FIRST)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_without_gradients_pooling_is_the_same(
+    side: int, dtype: torch.dtype, layout: torch.memory_format
+) -> None:
+    """Rows and columns that fill no window are left out, and what is no number stays so."""
+    x = torch.randn(3, 4, 11, 14, generator=torch.Generator().manual_seed(0))
+    x[0, 0, 4, 4], x[1, 1, 0, 0], x[2, 2, 6, 7] = torch.nan, torch.inf, -torch.inf
+    x = x.to(dtype).to(memory_format=layout)
+    expected = nn.MaxPool2d(side)(x)
+    with torch.inference_mode():
+        pooled = MaxPool(side)(x)
+    assert pooled.dtype == expected.dtype
+    torch.testing.assert_close(pooled, expected, rtol=0, atol=0, equal_nan=True)
 
 
 def test_dropout_keeps_the_mean_and_follows_the_random_state(
