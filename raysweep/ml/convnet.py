@@ -89,7 +89,8 @@ class MaxPool(nn.MaxPool2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, C, H // side, W // side)."""
         if torch.is_grad_enabled() or x.device.type != "cpu":
-            return super().forward(x)
+            pooled: torch.Tensor = super().forward(x)
+            return pooled
         side = self._side
         height, width = (size // side * side for size in x.shape[2:])
         rows = (x[:, :, first:height:side, :width] for first in range(side))
