@@ -118,9 +118,15 @@ def as_input(x: torch.Tensor) -> torch.Tensor:
 
 
 def _dropout_mask(x: torch.Tensor, dropout: float) -> torch.Tensor:
-    """0 with probability `dropout`, else 1 / (1 - dropout); x's shape and dtype.
+    """0 with probability `dropout`, to a 65,536th, else what keeps the mean; x's shape and dtype.
 
-    torch's own dropout is slower on a CPU: 2.4 ms against 0.7 for (128, 1600), of a step of 20.
+    16 random bits decide about a value, and are drawn for four at once. On a CPU a mask takes 0.2
+    ms for (128, 1600), of a step of 12; from torch.rand it takes 0.8, and torch's own dropout 2.2.
     """
-    kept = torch.rand(x.shape, device=x.device) >= dropout
-    return kept.to(x.dtype) / (1 - dropout)
+    values = 2**16
+    dropped = min(round(dropout * values), values - 1)
+    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
+    draws.random_(torch.iinfo(torch.int64).min, None)  # without a range, only those from 0 on
+    draw = draws.view(torch.int16)[: x.numel()].view(x.shape)
+    mask = torch.ge(draw, dropped - values // 2, out=torch.empty_like(x))
+    return mask.mul_(values / (values - dropped))

@@ -121,6 +121,21 @@ def test_dropout_keeps_the_mean_and_follows_the_random_state(
     assert torch.allclose(seen[1][kept], seen[0][kept] / 0.7)
 
 
+@pytest.mark.parametrize("dropout", [0.1, 0.5, 0.9])
+def test_dropout_is_as_likely_everywhere(
+    dropout: float, make_model: Callable[..., ConvNet]
+) -> None:
+    """Also within the four values that are drawn at once. 1,200 pictures, 5 standard errors."""
+    model = make_model(dropout=dropout, activation="Sigmoid").train()
+    seen: list[torch.Tensor] = []
+    model.fc.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach()))
+    with RandomState(torch.device("cpu"), 1):
+        model(torch.rand(1_200, 1, 28, 28))
+    dropped = (seen[0] == 0).double().view(-1, 4)
+    error = (dropout * (1 - dropout) / len(dropped)) ** 0.5
+    assert dropped.mean(dim=0).tolist() == pytest.approx([dropout] * 4, abs=5 * error)
+
+
 def test_evaluation_drops_nothing(make_model: Callable[..., ConvNet]) -> None:
     model, x = make_model(dropout=0.9).eval(), torch.rand(4, 1, 28, 28)
     assert torch.equal(model(x), model(x))
