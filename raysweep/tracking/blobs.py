@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PARTIAL = ".partial."  # Trackio passes over files so marked
+_ABANDONED_S = 3600
+"""What nothing was written to for so long, nobody is writing."""
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
@@ -114,6 +118,14 @@ class Blobs:
         with self.path(digest).open("rb") as file:
             file.seek(offset)
             return file.read(size)
+
+    def drop_abandoned(self) -> None:
+        """Remove what processes that were killed had begun to stage, an hour ago or more."""
+        before = time.time() - _ABANDONED_S
+        for partial in self._folder.glob(f"{_PARTIAL}*"):
+            with suppress(FileNotFoundError):  # another process is as tidy, or it is whole now
+                if partial.stat().st_mtime < before:
+                    partial.unlink()
 
     def _partial(self, mark: str) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
