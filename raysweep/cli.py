@@ -73,6 +73,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
     with _stored(args) as stored:
         name, result = stored.record.name, stored.folder.result()
+        if result is not None:
+            stored.put_away()
     if result is not None:
         print(f"{name} has ended already: nothing is left to do", file=sys.stderr)
         return result

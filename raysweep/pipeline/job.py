@@ -85,7 +85,7 @@ def _driven(
     interrupted, those of sweeps whose driver was killed before it included."""
     tracking = config.tracking
     with ExitStack() as stack:
-        stack.callback(_remove_scratch, folder)
+        stack.callback(folder.remove_scratch)
         inputs = Inputs.of(record.id, folder.inputs)
         stack.callback(inputs.remove)
         tracker, store, checkpoints = open_tracker(
@@ -97,7 +97,7 @@ def _driven(
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
             tracker.close_stale(dead.record().name)
-            _remove_scratch(dead)
+            dead.remove_scratch()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         yield Job(identity, folder, inputs, tracker, checkpoints, journal, past)
 
@@ -138,11 +138,3 @@ def _remove_after_wrong_input(
 def _has_trials(folder: SweepFolder) -> bool:
     """Whether there is work that would be lost."""
     return any(event["event"] == "trial" for event in read_journal(folder.journal))
-
-
-def _remove_scratch(folder: SweepFolder) -> None:
-    scratch = [folder.inputs, folder.tune]
-    with suppress(UserError):
-        scratch += [folder.checkpoints] if folder.result() is not None else []
-    for path in scratch:
-        shutil.rmtree(path, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import yaml
 
 from raysweep import resume_sweep, run_sweep
 
-from commands import environment
+from commands import environment, raysweep
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, grid, one_process
 from warm import Warm, warm
@@ -39,6 +39,7 @@ run_sweep(config, name="mine", storage=storage, local_mode=True)
 """
 
 P = "raysweep.pipeline"
+WRITTEN = "the result is written"
 MOMENTS = {
     "a stage's version is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 2),
     "a stage has ended": (f"{P}.storage.journal", "Journal", "write", 3),
@@ -50,7 +51,7 @@ MOMENTS = {
     "a trial's run has ended": (f"{P}.cluster.remote", "RemoteStore", "update_run", 8),
     "the best is tagged": (f"{P}.cluster.remote", "RemoteStore", "set_alias", 1),
     "the best is downloaded": ("raysweep.tracking.embedded", "TrackioTracker", "download", 4),
-    "the result is written": (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
+    WRITTEN: (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
 }
 
 
@@ -76,20 +77,44 @@ def dying() -> Iterator[Warm]:
         yield made
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_it_goes_on_from_there(
-    moment: str, config: dict[str, Any], expected: dict[str, Any], dying: Warm, tmp_path: Path
-) -> None:
+Die = Callable[[str], Path]
+
+
+@pytest.fixture
+def die(config: dict[str, Any], dying: Warm, tmp_path: Path) -> Die:
+    """die(moment): the storage of the sweep `mine`, whose process was gone at that moment."""
     file, storage = tmp_path / "sweep.yaml", tmp_path / "runs"
     file.write_text(yaml.safe_dump(config))
-    where = [str(part) for part in MOMENTS[moment]]
-    with dying.start(SWEEP, [str(file), str(storage), *where], environment()) as process:
-        said = process.stdout.read()
-    assert process.returncode == 9, said
-    if moment == "the result is written":
-        run_sweep(config, name="next", storage=storage)  # clears away what is left of it
+
+    def run(moment: str) -> Path:
+        where = [str(part) for part in MOMENTS[moment]]
+        with dying.start(SWEEP, [str(file), str(storage), *where], environment()) as process:
+            said = process.stdout.read()
+        assert process.returncode == 9, said
+        return storage
+
+    return run
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_it_goes_on_from_there(moment: str, expected: dict[str, Any], die: Die) -> None:
+    storage = die(moment)
+    if moment == WRITTEN:
+        assert raysweep("resume", "--storage", storage, "--json")["sweep"] == "mine"
     else:
         resume_sweep(storage=storage)
+    assert_alike(storage, expected)
+
+
+def test_the_next_sweep_clears_away_what_is_left(
+    config: dict[str, Any], expected: dict[str, Any], die: Die
+) -> None:
+    storage = die(WRITTEN)
+    run_sweep(config, name="next", storage=storage)
+    assert_alike(storage, expected)
+
+
+def assert_alike(storage: Path, expected: dict[str, Any]) -> None:
     came = outcome(storage, "mine")
     for what in expected:
         assert came[what] == expected[what]

@@ -74,6 +74,11 @@ def is_driven(folder: SweepFolder) -> bool:
     return False
 
 
+def was_killed(folder: SweepFolder) -> bool:
+    """Whether the sweep's driver was killed, and no other has taken the sweep up since."""
+    return (folder.path / LOCK).exists() and not is_driven(folder)
+
+
 def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:
     """The sweeps of `like`'s tracker and project, itself left out, that ended without a word.
 

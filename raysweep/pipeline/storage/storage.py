@@ -19,8 +19,10 @@ import json
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -99,6 +101,14 @@ class SweepFolder:
     def write_result(self, result: dict[str, Any]) -> None:
         text = json.dumps(result, indent=2, allow_nan=False)
         write_atomically(self.path / "result.json", text + "\n")
+
+    def remove_scratch(self) -> None:
+        """What only a driver needs: of a sweep that has ended, its checkpoints too."""
+        scratch = [self.inputs, self.tune]
+        with suppress(UserError):
+            scratch += [self.checkpoints] if self.result() is not None else []
+        for path in scratch:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Storage:
