@@ -71,10 +71,12 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.pipeline.storage.left_behind import put_away_ended
+
     with _stored(args) as stored:
         name, result = stored.record.name, stored.folder.result()
         if result is not None:
-            stored.put_away()
+            put_away_ended(stored)
     if result is not None:
         print(f"{name} has ended already: nothing is left to do", file=sys.stderr)
         return result

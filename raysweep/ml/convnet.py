@@ -87,7 +87,7 @@ class MaxPool(nn.MaxPool2d):
         self._side = side
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) -> (B, C, H // side, W // side)."""
+        """(B, C, H, W) -> (B, C, H // side, W // side). H and W are at least `side`."""
         if torch.is_grad_enabled() or x.device.type != "cpu":
             pooled: torch.Tensor = super().forward(x)
             return pooled

@@ -69,7 +69,8 @@ def classify(
     """Score `model` on `split` in one pass, in float32; `k` hardest pictures (fewer if N < k).
 
     What the tutorial gets from one pass for the loss and one of batch size 1 for the hardest.
-    `model` is moved to `device` (CUDA where there is one) and left in eval mode.
+    `model` is moved to `device` (CUDA where there is one) and left in eval mode. `batch_size`: None
+    for what suits the device.
     """
     device = device or default_device()
     scores = outputs(place_model(model, device), split, device, torch.float32, batch_size).cpu()

@@ -18,7 +18,7 @@ from raysweep.ml.compute import (
     number_format,
     place_model,
     place_split,
-    use_cpu,
+    use_threads,
 )
 from raysweep.ml.inference import outputs
 from raysweep.ml.optimizers import make_optimizer, make_schedule
@@ -26,7 +26,7 @@ from raysweep.ml.protocols import BatchLoss, EpochMetrics, Goal, Split
 from raysweep.ml.randomness import RandomState
 from raysweep.ml.seeds import derive_seed
 
-__all__ = ["BatchLoss", "EpochMetrics", "Trainer", "use_cpu"]
+__all__ = ["BatchLoss", "EpochMetrics", "Trainer", "use_threads"]
 
 
 class Trainer:
@@ -67,7 +67,7 @@ class Trainer:
         precision: Literal["auto", "fp32", "bf16"] = "auto",
         batch_log_interval: Annotated[int, Ge(1)] = 25,
     ) -> None:
-        """`device`: CUDA where there is one. CPU threads: see `use_cpu`. The settings are those
+        """`device`: CUDA where there is one. CPU threads: see `use_threads`. The settings are those
         of the config's `train`, and mean what is said there; a config checks those of a trainer
         that is derived from this one by its signature.
 

@@ -19,10 +19,12 @@ from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.storage.claim import abandoned, claim, release
 from raysweep.pipeline.storage.journal import Journal, read_journal
+from raysweep.pipeline.storage.left_behind import put_away
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.pipeline.trials.inputs import Inputs
 from raysweep.tracking import Tracker
+from raysweep.tracking.blobs import Blobs, blobs_folder
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ def _driven(
         journal = Journal(folder.journal, past.elapsed_s + time.monotonic() - started)
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
-            tracker.close_stale(dead.record().name)
-            dead.remove_scratch()
+            put_away(dead, tracker)
+        with suppress(OSError):  # another user's, in a folder that is shared
+            Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         yield Job(identity, folder, inputs, tracker, checkpoints, journal, past)
 

@@ -23,6 +23,7 @@ from raysweep.pipeline.stages import stages
 from raysweep.pipeline.stages.stages import LOAD
 from raysweep.pipeline.storage.claim import taken_up
 from raysweep.pipeline.storage.journal import read_journal
+from raysweep.pipeline.storage.left_behind import put_away_ended
 from raysweep.pipeline.storage.open_storage import open_storage
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.storage.reading import StoredSweep
@@ -67,6 +68,8 @@ def _resume_in(
     started = time.monotonic()
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
+    if folder.result() is not None:
+        put_away_ended(stored)
     with taken_up(folder), interruptible(place, stored.record.name, address):
         if folder.result() is not None:
             name = stored.record.name

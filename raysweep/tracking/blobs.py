@@ -25,8 +25,9 @@ CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PARTIAL = ".partial."  # Trackio passes over files so marked
-_ABANDONED_S = 3600
-"""What nothing was written to for so long, nobody is writing."""
+_ABANDONED_S = 24 * 3600
+"""What nothing was written to for a day is taken for a dead process's: a copy takes minutes, and a
+machine may sleep for a night meanwhile."""
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
@@ -120,7 +121,7 @@ class Blobs:
             return file.read(size)
 
     def drop_abandoned(self) -> None:
-        """Remove what processes that were killed had begun to stage, an hour ago or more."""
+        """Remove what processes that were killed had begun to stage, a day ago or more."""
         before = time.time() - _ABANDONED_S
         for partial in self._folder.glob(f"{_PARTIAL}*"):
             with suppress(FileNotFoundError):  # another process is as tidy, or it is whole now

@@ -220,11 +220,6 @@ class TrackioStore:
         with self._database.explained("stage bytes"):
             self._blobs.stage_commit(digest)
 
-    def drop_abandoned(self) -> None:
-        """Remove the bytes that killed processes had begun to stage."""
-        with self._database.explained("tidy the store"):
-            self._blobs.drop_abandoned()
-
     def blob_path(self, digest: str) -> str:
         """See Store."""
         return str(self._blobs.path(digest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from raysweep import resume_sweep, run_sweep
+from raysweep.errors import UserError
 
 from commands import environment, raysweep
 from outcomes import outcome
@@ -96,22 +98,51 @@ def die(config: dict[str, Any], dying: Warm, tmp_path: Path) -> Die:
     return run
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", sorted(MOMENTS.keys() - {WRITTEN}))
 def test_it_goes_on_from_there(moment: str, expected: dict[str, Any], die: Die) -> None:
     storage = die(moment)
-    if moment == WRITTEN:
-        assert raysweep("resume", "--storage", storage, "--json")["sweep"] == "mine"
-    else:
+    resume_sweep(storage=storage)
+    assert_alike(storage, expected)
+
+
+def test_resume_puts_away_what_is_left(expected: dict[str, Any], die: Die) -> None:
+    storage = die(WRITTEN)
+    assert raysweep("resume", "--storage", storage, "--json")["sweep"] == "mine"
+    assert_alike(storage, expected)
+
+
+def test_so_does_resume_sweep(expected: dict[str, Any], die: Die) -> None:
+    storage = die(WRITTEN)
+    with pytest.raises(UserError, match="mine: has ended"):
         resume_sweep(storage=storage)
     assert_alike(storage, expected)
+
+
+def test_what_cannot_be_put_away_is_left_to_the_next_sweep(die: Die) -> None:
+    storage = die(WRITTEN)
+    (database,) = (storage / "tracker").glob("*.db")
+    kept = database.read_bytes()
+    for path in (storage / "tracker").glob("*.db*"):
+        path.unlink()
+    database.write_bytes(b"no database" * 100)
+    assert raysweep("resume", "--storage", storage, "--json")["sweep"] == "mine"
+    assert (storage / "mine" / "running.lock").exists()
+    database.write_bytes(kept)
+    assert raysweep("resume", "--storage", storage, "--json")["sweep"] == "mine"
+    assert not (storage / "mine" / "running.lock").exists()
 
 
 def test_the_next_sweep_clears_away_what_is_left(
     config: dict[str, Any], expected: dict[str, Any], die: Die
 ) -> None:
     storage = die(WRITTEN)
+    (blobs,) = storage.glob("tracker/artifacts/*/blobs/sha256")
+    partial = blobs / ".partial.of-a-trial"
+    partial.touch()
+    os.utime(partial, (0, 0))
     run_sweep(config, name="next", storage=storage)
     assert_alike(storage, expected)
+    assert not partial.exists()
 
 
 def assert_alike(storage: Path, expected: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ class Keeper(TrackioStore):
 
     def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
         super().__init__(root, project)
-        self.drop_abandoned()
         self._checkpoints = CheckpointFolder(checkpoints)
 
     def take_turn(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:

@@ -65,7 +65,7 @@ class Evaluator:
 
     def _evaluate(self, run: Run, data_ref: str, model_ref: str) -> Evaluation:
         from raysweep.ml import datasets
-        from raysweep.ml.compute import use_cpu
+        from raysweep.ml.compute import keep_freed_memory, use_threads
         from raysweep.ml.weights import load_weights
         from raysweep.pipeline.stages import parts
 
@@ -76,7 +76,8 @@ class Evaluator:
         model_folder = fetch(self._tracker, model.ref, context.inputs)
         network.load_state_dict(load_weights(model_folder / TRAINED_MODEL))
         test = datasets.read_split(fetch(self._tracker, data.ref, context.inputs) / "test.pt")
-        use_cpu(context.threads)
+        use_threads(context.threads)
+        keep_freed_memory()
         return parts.evaluate(context.config.evaluate, network, test, context.device())
 
     def _promote(

@@ -74,8 +74,8 @@ def is_driven(folder: SweepFolder) -> bool:
     return False
 
 
-def was_killed(folder: SweepFolder) -> bool:
-    """Whether the sweep's driver was killed, and no other has taken the sweep up since."""
+def left_locked(folder: SweepFolder) -> bool:
+    """Whether who drove or looked after the sweep was killed, and nobody has done so since."""
     return (folder.path / LOCK).exists() and not is_driven(folder)
 
 
@@ -99,8 +99,10 @@ def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:
             continue
         try:
             yield folder
-        finally:
-            release(lock)
+        except BaseException:  # it was not looked after: the next sweep finds it again
+            lock.release()
+            raise
+        release(lock)
 
 
 def _same_project(one: SweepRecord, other: SweepRecord) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import ArtifactNotFound, UserError
-from raysweep.pipeline.storage.claim import is_driven, taken_up, was_killed
+from raysweep.pipeline.storage.claim import is_driven
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
 from raysweep.tracking.folder import detach
@@ -42,18 +42,6 @@ class StoredSweep:
                 f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
             )
         return result
-
-    def put_away(self) -> None:
-        """What is left to do where the driver was killed when it had written the result."""
-        if not was_killed(self.folder):
-            return
-        with taken_up(self.folder):
-            tracker = self.tracker()
-            try:
-                tracker.close_stale(self.record.name)
-            finally:
-                tracker.close()
-            self.folder.remove_scratch()
 
     def tracker(self) -> Tracker:
         """The tracker that recorded it, opened in this process."""

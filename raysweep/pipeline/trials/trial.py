@@ -15,7 +15,7 @@ import torch
 from raysweep.config import Config, apply
 from raysweep.errors import CheckpointLost
 from raysweep.ml import datasets
-from raysweep.ml.compute import use_cpu
+from raysweep.ml.compute import keep_freed_memory, use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.search.population import Clone, Member
@@ -194,7 +194,8 @@ class TrialSession:
         self._used = {data.name: data, model.name: model}
         self._data_folder = fetch(context.tracker, data.ref, context.inputs)
         self._model_folder = fetch(context.tracker, model.ref, context.inputs)
-        use_cpu(context.threads)
+        use_threads(context.threads)
+        keep_freed_memory()
         return self._make_trainer()
 
     def _make_trainer(self) -> Trainer:

@@ -13,14 +13,16 @@ import torch
 from benchmarks.peers import settings, tell
 from benchmarks.peers.tutorial import MODEL_CONFIG
 from raysweep.ml import datasets
+from raysweep.ml.compute import keep_freed_memory, use_threads
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.protocols import EpochMetrics
-from raysweep.ml.training import Trainer, use_cpu
+from raysweep.ml.training import Trainer
 
 
 def work(asked: dict[str, Any], todo: Any, ready: Any, done: Any) -> None:
     """A worker: trains what is to be done until nothing is left."""
-    use_cpu(1)
+    use_threads(1)
+    keep_freed_memory()
     device = torch.device(asked["device"])
     folder = Path(asked["folder"])
     training, validation = (

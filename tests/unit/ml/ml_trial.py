@@ -12,7 +12,7 @@ from raysweep.ml import datasets
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.networks import seeded
 from raysweep.ml.preprocess import preprocess
-from raysweep.ml.training import Trainer, use_cpu
+from raysweep.ml.training import Trainer, use_threads
 from raysweep.ml.weights import save_weights
 
 MODEL: dict[str, Any] = {
@@ -46,7 +46,7 @@ def initialize(architecture: dict[str, Any], seed: int) -> ConvNet:
 
 def train_both_precisions(folder: Path) -> None:
     """Write `fp32.pth` and `bf16.pth`: one epoch of the digits each."""
-    use_cpu(1)
+    use_threads(1)
     data = datasets.load("digits", Path("unused"), 256)
     parts = (data.training, data.validation)
     splits = [preprocess(part, normalize=True, expand_dims=True) for part in parts]
