@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from raysweep.errors import TrackingError, UserError
 from raysweep.pipeline.storage.claim import left_locked, taken_up
@@ -22,10 +22,8 @@ def put_away_ended(stored: StoredSweep) -> None:
     if not left_locked(stored.folder):
         return
     with suppress(UserError), taken_up(stored.folder):
-        tracker = stored.tracker()
         try:
-            put_away(stored.folder, tracker)
+            with closing(stored.tracker()) as tracker:
+                put_away(stored.folder, tracker)
         except TrackingError as error:
             raise UserError(str(error)) from error  # which keeps the lock, and with it the mark
-        finally:
-            tracker.close()
