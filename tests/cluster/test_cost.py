@@ -19,6 +19,7 @@ TRIALS, CPUS = 16, 2
 SCRIPT = """
 import json, os, sys
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from family import family
 from raysweep import run_sweep
@@ -40,7 +41,8 @@ def look(event):
     trials = [each for each in ours if each.title.startswith("ray::TrialTrainable")]
     workers.update(each.pid for each in trials)
     for each in trials:
-        faults[each.pid].append(minor_faults(each.pid))
+        with suppress(OSError):  # it ends meanwhile
+            faults[each.pid].append(minor_faults(each.pid))
     parents.update(parent.title for parent in ours for each in trials if each.parent == parent.pid)
     scripts.update(word for each in ours for word in each.title.split() if word.endswith(".py"))
     agents.update(each.title for each in ours if each.title.endswith("Agent"))
@@ -49,7 +51,7 @@ run_sweep(json.loads(sys.argv[1]), name="mine", storage=sys.argv[2], observer=lo
 heavy = {"torch", "torchvision", "sklearn", "scipy", "wandb"}
 found = {"workers": len(workers), "suggested": suggested[0], "scripts": sorted(scripts)}
 found |= {"parents": sorted(parents), "agents": sorted(agents)}
-found["faults"] = max(seen[-1] - seen[len(seen) // 2] for seen in faults.values())
+found["faults"] = max(seen[-1] - seen[len(seen) // 2] for seen in faults.values() if seen)
 print(json.dumps({**found, "imported": sorted(heavy & sys.modules.keys())}))
 """
 
