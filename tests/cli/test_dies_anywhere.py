@@ -42,6 +42,10 @@ run_sweep(config, name="mine", storage=storage, local_mode=True)
 
 P = "raysweep.pipeline"
 WRITTEN = "the result is written"
+HALF_WRITTEN = {
+    "the best is half downloaded": (f"{P}.cluster.remote", "RemoteStore", "blob_path", 14),
+    "the result is half written": (f"{P}.storage.storage", "os", "fsync", 17),
+}
 MOMENTS = {
     "a stage's version is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 2),
     "a stage has ended": (f"{P}.storage.journal", "Journal", "write", 3),
@@ -54,6 +58,7 @@ MOMENTS = {
     "the best is tagged": (f"{P}.cluster.remote", "RemoteStore", "set_alias", 1),
     "the best is downloaded": ("raysweep.tracking.embedded", "TrackioTracker", "download", 4),
     WRITTEN: (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
+    **HALF_WRITTEN,
 }
 
 
@@ -101,6 +106,7 @@ def die(config: dict[str, Any], dying: Warm, tmp_path: Path) -> Die:
 @pytest.mark.parametrize("moment", sorted(MOMENTS.keys() - {WRITTEN}))
 def test_it_goes_on_from_there(moment: str, expected: dict[str, Any], die: Die) -> None:
     storage = die(moment)
+    assert bool(list(storage.glob("mine/.*"))) == (moment in HALF_WRITTEN)
     resume_sweep(storage=storage)
     assert_alike(storage, expected)
 

@@ -85,30 +85,42 @@ class SweepFolder:
     def best(self) -> Path:
         return self.path / "best"
 
+    @property
+    def _record(self) -> Path:
+        return self.path / "sweep.json"
+
+    @property
+    def _result(self) -> Path:
+        return self.path / "result.json"
+
     def record(self) -> SweepRecord:
         """Raises UserError where the file does not hold one."""
-        path = self.path / "sweep.json"
         try:
-            return SweepRecord(**_read_json(path))
+            return SweepRecord(**_read_json(self._record))
         except TypeError as error:  # keys of another raysweep
-            raise UserError(f"{path}: not a record of a sweep ({error})") from error
+            raise UserError(f"{self._record}: not a record of a sweep ({error})") from error
+
+    def write_record(self, record: SweepRecord) -> None:
+        write_atomically(self._record, json.dumps(asdict(record), indent=2) + "\n")
 
     def result(self) -> dict[str, Any] | None:
         """The design's `result.json`, or None for a sweep that has not ended."""
-        path = self.path / "result.json"
-        return _read_json(path) if path.exists() else None
+        return _read_json(self._result) if self._result.exists() else None
 
     def write_result(self, result: dict[str, Any]) -> None:
         text = json.dumps(result, indent=2, allow_nan=False)
-        write_atomically(self.path / "result.json", text + "\n")
+        write_atomically(self._result, text + "\n")
 
     def remove_scratch(self) -> None:
-        """What only a driver needs: of a sweep that has ended, its checkpoints too."""
+        """What only a driver needs, and what one that was killed has half written: of a sweep that
+        has ended, its checkpoints too."""
         scratch = [self.inputs, self.tune]
         with suppress(UserError):
             scratch += [self.checkpoints] if self.result() is not None else []
+        for path in (self.best, self.config, self._record, self._result):
+            scratch += self.path.glob(f".{path.name}.*")
         for path in scratch:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
 
 
 class Storage:
@@ -175,7 +187,7 @@ class Storage:
         except FileExistsError:  # another sweep took the name since `check`
             raise _taken(folder.path) from None
         write_atomically(folder.config, dump_yaml(config))
-        write_atomically(folder.path / "sweep.json", json.dumps(asdict(record), indent=2) + "\n")
+        folder.write_record(record)
         return folder
 
     def sweeps(self) -> list[SweepFolder]:
@@ -220,6 +232,14 @@ def write_atomically(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)  # there only if something above failed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _taken(folder: Path) -> UserError:
