@@ -49,12 +49,16 @@ def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SweepR
 
 
 def test_one_worker_two_workers_and_local_mode_give_the_same_weights(
-    in_one_process: dict[str, SweepResult], two_cpus: None, tmp_path: Path
+    in_one_process: dict[str, SweepResult],
+    two_cpus: None,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     one, two = (
         run_sweep(with_workers(GRID, count), name=str(count), storage=tmp_path / str(count))
         for count in (1, 2)
     )
+    assert "core_worker.cc" not in capfd.readouterr().err, "Ray has nothing to warn of"
     weights = models(stored(one.folder.parent), tmp_path / "models")
     assert len(weights) == 4
     for result in (two, *(in_one_process[name] for name in in_one_process if name == "grid")):

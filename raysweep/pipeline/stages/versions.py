@@ -40,17 +40,14 @@ class FixedVersions:
 class VersionMaker:
     """Runs each stage once for each distinct setting of the sections that it depends on."""
 
-    def __init__(
-        self, tracker: Tracker, sweep: SweepIdentity, config: Config, done: Iterable[StageOutcome]
-    ) -> None:
+    def __init__(self, sweep: SweepIdentity, config: Config, done: Iterable[StageOutcome]) -> None:
         """`done`: what has run already, for the settings of `config`."""
-        self._tracker = tracker
         self._sweep = sweep
         self._outcomes = {_setting(each.stage, config): each for each in done}
 
-    def versions(self, config: Config) -> TrialVersions:
+    def versions(self, tracker: Tracker, config: Config) -> TrialVersions:
         """What a trial of this configuration starts from, made now unless it exists."""
-        tracker, sweep = self._tracker, self._sweep
+        sweep = self._sweep
 
         def load() -> StageOutcome:
             return stages.load(tracker, sweep, config, one_of_many=True)
@@ -79,7 +76,9 @@ class VersionMaker:
 class SweptVersions:
     """The trials' side of a `VersionMaker` actor: one actor, so that nothing is made twice.
 
-    It is on the driver's machine, beside the data's files.
+    It is on the driver's machine, beside the data's files. It is handed the tracker with each call:
+    an actor that holds another actor from its making on cannot be sure to be started again, of
+    which Ray warns at the terminal (https://github.com/ray-project/ray/issues/53727).
     """
 
     def __init__(
@@ -87,10 +86,11 @@ class SweptVersions:
     ) -> None:
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         actor = as_actor(VersionMaker, **lasting, **on_this_node())
-        self._actor = actor.remote(tracker, sweep, config, list(done))
+        self._actor = actor.remote(sweep, config, list(done))
+        self._tracker = tracker
 
     def __call__(self, config: Config) -> TrialVersions:
-        versions: TrialVersions = get(self._actor.versions.remote(config))
+        versions: TrialVersions = get(self._actor.versions.remote(self._tracker, config))
         return versions
 
     def outcomes(self) -> list[StageOutcome]:

@@ -25,10 +25,11 @@ def test_each_setting_is_made_once_and_told_from_the_others(
     workshop: Workshop, make_config: Callable[..., Config]
 ) -> None:
     config = make_config(sweep=SWEEP)
-    maker = VersionMaker(workshop.tracker, workshop.sweep, config, [])
+    maker = VersionMaker(workshop.sweep, config, [])
     names = list(SWEEP["parameters"])  # type: ignore[call-overload]
     asked = [(300, True, 0.1), (1200, False, 0.25), (300, True, 0.25), (1200, False, 0.1)]
-    found = [maker.versions(apply(config, dict(zip(names, each, strict=True)))) for each in asked]
+    configs = [apply(config, dict(zip(names, each, strict=True))) for each in asked]
+    found = [maker.versions(workshop.tracker, each) for each in configs]
     for versions, (size, normalize, dropout) in zip(found, asked, strict=True):
         assert versions.data.metadata["normalize"] == normalize
         raw = workshop.tracker.artifact(str(versions.data.metadata["raw"]))
@@ -50,7 +51,7 @@ def test_what_ran_before_the_trials_is_not_run_again(
     tracker, sweep = workshop.tracker, workshop.sweep
     raw = stages.load(tracker, sweep, config)
     data = stages.preprocess(tracker, sweep, config, raw.artifact)
-    maker = VersionMaker(tracker, sweep, config, [raw, data])
-    versions = maker.versions(apply(config, {"model.dropout": 0.1}))
+    maker = VersionMaker(sweep, config, [raw, data])
+    versions = maker.versions(tracker, apply(config, {"model.dropout": 0.1}))
     assert versions.data is data.artifact
     assert [outcome.stage for outcome in maker.outcomes()] == ["load", "preprocess", "initialize"]
