@@ -243,9 +243,11 @@ def _remove(path: Path) -> None:
 
 
 def _taken(folder: Path) -> UserError:
+    known = (folder / "sweep.json").exists()
+    advice = f"go on with that sweep: python -m raysweep resume {folder.name}"
+    what, advice = ("", advice) if known else (" and is not a sweep's", "move it away")
     return UserError(
-        f"--name {folder.name}: {folder} exists; choose another name, or go on with that sweep: "
-        f"python -m raysweep resume {folder.name}"
+        f"--name {folder.name}: {folder} exists{what}; choose another name, or {advice}"
     )
 
 
