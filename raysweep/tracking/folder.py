@@ -15,6 +15,9 @@ from raysweep.tracking.blobs import CHUNK_BYTES, sha256_of
 from raysweep.tracking.port import ArtifactFile
 from raysweep.tracking.store import Store
 
+_MARK = 12
+"""Hexadecimal digits in the name of a folder that is being filled."""
+
 
 @contextmanager
 def fresh_folder(folder: Path) -> Iterator[Path]:
@@ -22,7 +25,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
     Raises TrackingError unless `folder` is absent or empty, or when it cannot be written.
     """
-    partial = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:12]}"
+    partial = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:_MARK]}"
     try:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -38,6 +41,11 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def half_downloaded(folder: Path) -> Iterator[Path]:
+    """What is left of `folder` where a process was killed in `fresh_folder`."""
+    return folder.parent.glob(f".{folder.name}.{'[0-9a-f]' * _MARK}")
 
 
 def take_file(store: Store, ref: str, file: ArtifactFile, target: Path) -> None:

@@ -44,7 +44,7 @@ P = "raysweep.pipeline"
 WRITTEN = "the result is written"
 HALF_WRITTEN = {
     "the best is half downloaded": (f"{P}.cluster.remote", "RemoteStore", "blob_path", 14),
-    "the result is half written": (f"{P}.storage.storage", "os", "fsync", 17),
+    "the result is half written": (f"{P}.storage", "storage", "_sync", 3),
 }
 MOMENTS = {
     "a stage's version is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 2),

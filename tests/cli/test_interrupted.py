@@ -11,6 +11,8 @@ from signal import SIGINT, SIGSTOP, SIGTERM
 
 import pytest
 
+from raysweep.pipeline.cluster.fork_server import TITLE
+
 from running_sweep import Sweep
 from sweeps import runs_by_job, stored
 
@@ -71,9 +73,11 @@ def test_when_tune_is_up_and_no_trial_has_started(sweep: Callable[..., Sweep]) -
     """Tune takes the signal and returns as if all were well: there is no trial yet to tell by."""
     one = sweep("mine", 200, rates=(0.01,))
     one.wait_for("initialize ")
-    for process in one.look():
-        if process.title == "ray::IDLE" or "ForkServer" in process.title:
-            os.kill(process.pid, SIGSTOP)  # no process can become the trial's
+    idle = [process for process in one.look() if process.title in ("ray::IDLE", TITLE)]
+    assert TITLE in {process.title for process in idle}
+    for process in idle:
+        with suppress(ProcessLookupError):  # Ray may end one that is idle
+            os.kill(process.pid, SIGSTOP)  # none can become the trial's
     deadline = time.monotonic() + 60
     while not list((one.storage / "mine" / "tune").glob("experiment_state-*")):
         assert time.monotonic() < deadline

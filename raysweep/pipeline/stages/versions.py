@@ -43,11 +43,16 @@ class VersionMaker:
     def __init__(self, sweep: SweepIdentity, config: Config, done: Iterable[StageOutcome]) -> None:
         """`done`: what has run already, for the settings of `config`."""
         self._sweep = sweep
+        self._tracker: Tracker | None = None
         self._outcomes = {_setting(each.stage, config): each for each in done}
 
     def versions(self, tracker: Tracker, config: Config) -> TrialVersions:
-        """What a trial of this configuration starts from, made now unless it exists."""
+        """What a trial of this configuration starts from, made now unless it exists.
+
+        The first `tracker` is kept: each that is unpickled has threads and connections of its own.
+        """
         sweep = self._sweep
+        tracker = self._tracker = self._tracker or tracker
 
         def load() -> StageOutcome:
             return stages.load(tracker, sweep, config, one_of_many=True)

@@ -21,15 +21,16 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
+from raysweep.tracking.folder import half_downloaded
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
@@ -112,15 +113,16 @@ class SweepFolder:
         write_atomically(self._result, text + "\n")
 
     def remove_scratch(self) -> None:
-        """What only a driver needs, and what one that was killed has half written: of a sweep that
-        has ended, its checkpoints too."""
+        """What only a driver needs, and what one that was killed left half written: of a sweep that
+        has ended, its checkpoints too. Only for who has claimed it."""
         scratch = [self.inputs, self.tune]
         with suppress(UserError):
             scratch += [self.checkpoints] if self.result() is not None else []
-        for path in (self.best, self.config, self._record, self._result):
-            scratch += self.path.glob(f".{path.name}.*")
-        for path in scratch:
-            _remove(path)
+        for path in [*scratch, *half_downloaded(self.best)]:
+            shutil.rmtree(path, ignore_errors=True)
+        for path in _half_written(self._result):
+            with suppress(OSError):  # harms nobody, and the next driver tries again
+                path.unlink()
 
 
 class Storage:
@@ -227,27 +229,26 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            _sync(file)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)  # there only if something above failed
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
+def _half_written(path: Path) -> Iterator[Path]:
+    """What is left of `path` where a process was killed in `write_atomically`."""
+    return path.parent.glob(f".{path.name}.[0-9]*")
+
+
+def _sync(file: IO[str]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _taken(folder: Path) -> UserError:
-    known = (folder / "sweep.json").exists()
-    advice = f"go on with that sweep: python -m raysweep resume {folder.name}"
-    what, advice = ("", advice) if known else (" and is not a sweep's", "move it away")
     return UserError(
-        f"--name {folder.name}: {folder} exists{what}; choose another name, or {advice}"
+        f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep's, go "
+        f"on with that: python -m raysweep resume {folder.name}"
     )
 
 

@@ -122,27 +122,24 @@ def test_a_name_that_cannot_be_a_folder_and_an_alias_is_refused(
 
 def test_a_name_that_is_taken_is_refused(storage: Storage) -> None:
     make(storage, "one")
-    assert "choose another name, or go on with that sweep" in refusal(lambda: storage.check("one"))
+    assert "choose another name, or, if it is a sweep's, go on" in refusal(
+        lambda: storage.check("one")
+    )
     storage.check("two")
     storage.check(None)
 
 
-def test_a_folder_in_the_way_that_is_no_sweep_is_not_offered_as_one(storage: Storage) -> None:
-    (storage.root / "notes").mkdir(parents=True)
-    message = refusal(lambda: storage.check("notes"))
-    assert "is not a sweep's; choose another name, or move it away" in message
-
-
 def test_scratch_is_what_a_driver_left_half_written_and_nobody_elses(storage: Storage) -> None:
     folder = make(storage, "one")
-    for name in (".best.0123abcd", "tune", "checkpoints", ".notes"):
+    for name in (".best.0123456789ab", "tune", "checkpoints", ".best.notes"):
         (folder.path / name).mkdir()
         (folder.path / name / "a file").touch()
-    for name in (".result.json.17", ".sweep.json.17", ".config.yaml.17", ".best"):
+    for name in (".result.json.17", ".result.json.old"):
         (folder.path / name).touch()
     folder.remove_scratch()
     left = {path.name for path in folder.path.iterdir()}
-    assert left == {".best", ".notes", "checkpoints", "config.yaml", "sweep.json"}
+    users = {".best.notes", ".result.json.old"}
+    assert left == {*users, "checkpoints", "config.yaml", "sweep.json"}
     folder.write_result({"sweep": "one"})
     folder.remove_scratch()
     assert not folder.checkpoints.exists(), "it has ended"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from pipeline_workshop import Workshop
 from raysweep.config import Config, apply
 from raysweep.pipeline.stages import stages
 from raysweep.pipeline.stages.versions import VersionMaker
+from raysweep.tracking import Tracker
 
 SWEEP = {
     "method": "grid",
@@ -21,6 +24,12 @@ SWEEP = {
 }
 
 
+def a_copy(tracker: Tracker) -> Tracker:
+    """As it comes to an actor, with each call."""
+    copy: Tracker = pickle.loads(pickle.dumps(tracker))
+    return copy
+
+
 def test_each_setting_is_made_once_and_told_from_the_others(
     workshop: Workshop, make_config: Callable[..., Config]
 ) -> None:
@@ -29,7 +38,9 @@ def test_each_setting_is_made_once_and_told_from_the_others(
     names = list(SWEEP["parameters"])  # type: ignore[call-overload]
     asked = [(300, True, 0.1), (1200, False, 0.25), (300, True, 0.25), (1200, False, 0.1)]
     configs = [apply(config, dict(zip(names, each, strict=True))) for each in asked]
-    found = [maker.versions(workshop.tracker, each) for each in configs]
+    before = threading.active_count()
+    found = [maker.versions(a_copy(workshop.tracker), each) for each in configs]
+    assert threading.active_count() <= before + 1, "one tracker's, however many are handed over"
     for versions, (size, normalize, dropout) in zip(found, asked, strict=True):
         assert versions.data.metadata["normalize"] == normalize
         raw = workshop.tracker.artifact(str(versions.data.metadata["raw"]))
