@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.addresses import refuse_keys
 from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
 from raysweep.terminal.process import ended_by_the_second_interrupt, stdout_for_json, terminable
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _config(args: argparse.Namespace) -> Config:
     from raysweep.config import load_config
 
+    refuse_keys("--storage", args.storage)
     overrides = list(args.overrides)
     if args.tracker:
         overrides.append(f"tracking.backend={args.tracker}")

@@ -4,6 +4,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 ├── UserError              the input is wrong and the user can mend it; exit code 2
 │   ├── ConfigError        a key, type, value or file of the configuration
 │   ├── DataError          the data set's files: missing, truncated, unreadable
+│   ├── UnsafeName         a name in a storage or an artifact that leads out of its folder
 │   └── TrackerRefused     the tracker that was chosen cannot be had: its server, its key
 ├── TrackingError          the tracker could not do what was asked
 │   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
@@ -40,6 +41,10 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """The data set's files are missing, truncated or unreadable."""
+
+
+class UnsafeName(UserError):
+    """A stored name, or a link, would have led out of the folder that it belongs to."""
 
 
 class TrackerRefused(UserError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from raysweep.addresses import without_keys
 from raysweep.config import targets
 from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, one_line, to_config_error
@@ -101,7 +102,9 @@ def load_sweep(path: Path) -> tuple[SweepConfig, tuple[str, ...]]:
 
 def _parse_override(text: str) -> _Override:
     key, equals, value = text.partition("=")
-    parts, shown = tuple(key.strip().split(".")), one_line(text)
+    bare = value.strip().strip("'\"")
+    parts = tuple(key.strip().split("."))
+    shown = one_line(f"{key}{equals}{value.replace(bare, without_keys(bare))}")
     if not equals or not all(parts):
         raise ConfigError(f"--set {shown}: expected KEY=VALUE, such as train.epochs=3")
     document = parse_document(value, f"--set {shown}")

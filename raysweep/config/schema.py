@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     Field,
     PrivateAttr,
     SerializeAsAny,
@@ -14,7 +15,9 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from raysweep.addresses import refuse_keys
 from raysweep.config import fit, targets
 from raysweep.config.distributions import Json
 from raysweep.config.early_terminate import EarlyTerminate
@@ -42,7 +45,7 @@ from raysweep.config.target_sections import (
     TrainTarget,
 )
 from raysweep.config.yaml import Word, read_document
-from raysweep.errors import ConfigError
+from raysweep.errors import ConfigError, UserError
 
 MNIST_SWEEP = SweepConfig(
     method="random",
@@ -73,6 +76,16 @@ def _part(name: str, built_in: type[Section]) -> WrapValidator:
     return WrapValidator(choose)
 
 
+def _without_keys(storage: str) -> str:
+    """What `config.yaml` and the journal keep."""
+    try:
+        refuse_keys("", storage)
+    except UserError as error:
+        told = {"text": str(error).strip()}
+        raise PydanticCustomError("explained", "{text}", told) from None
+    return storage
+
+
 class Config(Section):
     """Everything that a sweep is made of. Frozen; `apply` and `from_dict` make new ones.
 
@@ -95,7 +108,7 @@ class Config(Section):
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
 
-    storage: Annotated[str, Field(min_length=1)] = "./runs"
+    storage: Annotated[str, Field(min_length=1), AfterValidator(_without_keys)] = "./runs"
     """Folder of all sweeps, on the machine that drives them."""
 
     sweep: SweepConfig = MNIST_SWEEP

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.errors import TrackingError
+from raysweep.paths import safe_join
 from raysweep.tracking.write_behind import WriteBehind
 
 CHUNK_BYTES = 8 * 2**20
@@ -25,6 +26,7 @@ CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PARTIAL = ".partial."  # Trackio passes over files so marked
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 _ABANDONED_S = 24 * 3600
 """What nothing was written to for a day is taken for a dead process's: a copy takes minutes, and a
 machine may sleep for a night meanwhile."""
@@ -47,8 +49,8 @@ def sha256_of(path: Path) -> tuple[str, int]:
 
 
 def blobs_folder(root: Path, project: str) -> Path:
-    """Where a project's blobs are in the store at `root`."""
-    return root / "artifacts" / project / "blobs" / "sha256"
+    """Where a project's blobs are in the store at `root`. Raises UnsafeName for a link from it."""
+    return safe_join(root, f"artifacts/{project}/blobs/sha256")
 
 
 class Blobs:
@@ -68,7 +70,7 @@ class Blobs:
         """Where the blob lies, or would. Raises TrackingError for what is no digest."""
         if not _DIGEST.fullmatch(digest):
             raise TrackingError(f"blob {digest!r}: not a SHA-256 digest in lower-case hex")
-        return self._folder / digest[:2] / digest
+        return safe_join(self._folder, f"{digest[:2]}/{digest}")
 
     def stage_file(self, path: Path) -> tuple[str, int]:
         """Copy a file in, hashing as it is copied; its digest and size in bytes."""
@@ -97,7 +99,7 @@ class Blobs:
         if self.path(digest).exists():
             return
         partial = self._partial(digest)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
+        with os.fdopen(os.open(partial, _WRITE, 0o644), "wb") as file:
             file.seek(offset)
             file.write(chunk)
 

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from raysweep.errors import TrackingError
+from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks, sha256_of
 from raysweep.tracking.folder import fresh_folder, take_file
 from raysweep.tracking.pictures import from_png, to_png
@@ -59,7 +60,7 @@ class TrackioTracker:
         version = self.store.artifact(ref)
         with fresh_folder(folder) as fresh:
             for file in version.files:
-                take_file(self.store, version.ref, file, fresh / file.path)
+                take_file(self.store, version.ref, file, safe_join(fresh, file.path, version.ref))
         return version
 
     def set_alias(self, ref: str, alias: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.paths import safe_join
 from raysweep.tracking import lineage
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.mirror_connection import Connection
@@ -281,7 +282,7 @@ class MirroredTracker:
                     theirs.type,
                     theirs.description,
                     theirs.metadata,
-                    {name: path / name for name in names},
+                    {name: safe_join(path, name, theirs.ref) for name in names},
                 )
             )
         if record is not None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.metadata import plain
@@ -206,7 +207,7 @@ class Publisher:
                 version.type,
                 version.description,
                 version.metadata,
-                {name: folder / name for name in names},
+                {name: safe_join(folder, name, version.ref) for name in names},
             )
             self._remember(version, run.log_artifact(draft).ref, outcome)
 

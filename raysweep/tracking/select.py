@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from raysweep.addresses import refuse_keys
 from raysweep.errors import TrackerRefused, TrackingError, UserError
 
 Backend = Literal["trackio", "wandb"]
@@ -87,6 +88,7 @@ def connect(project: str, entity: str | None) -> str:
 
 def where_the_key_is(environ: Mapping[str, str]) -> str | None:
     """What holds the key, for people; None where nothing does. The key itself goes nowhere."""
+    refuse_keys("WANDB_BASE_URL", environ.get("WANDB_BASE_URL"), "set WANDB_API_KEY")
     if environ.get("WANDB_API_KEY"):
         return "WANDB_API_KEY"
     path = _netrc_path(environ)

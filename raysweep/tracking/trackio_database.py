@@ -19,6 +19,7 @@ from trackio import sqlite_storage
 from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite_pragmas
 
 from raysweep.errors import StoreFailed, TrackingError
+from raysweep.paths import safe_join
 from raysweep.tracking.blobs import CHECK_DISK, blobs_folder
 
 _process_wide = threading.Lock()
@@ -32,10 +33,11 @@ class Database:
     """
 
     def __init__(self, root: Path, project: str) -> None:
-        self.path = root / SQLiteStorage.get_project_db_filename(project)
-        self.media = root / "media"  # holds a folder a project
+        file = SQLiteStorage.get_project_db_filename(project)
+        self.path, *_ = (safe_join(root, f"{file}{end}") for end in ("", "-wal", "-shm"))
+        self.media = safe_join(root, "media")  # holds a folder a project
         self.blobs = blobs_folder(root, project)
-        self._lock = ProcessLock(root / f"{project}.lock")
+        self._lock = ProcessLock(safe_join(root, f"{project}.lock"))  # which it would empty
         self._turn = threading.Lock()  # threads queue here: Trackio's lock is polled every 100 ms
         self._threads = threading.local()
         with self.explained("open the store"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysweep.paths import safe_join
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunSpec, RunState
 from raysweep.tracking.store import Pictures, Table
@@ -109,13 +110,15 @@ def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, 
 
     Writes each PNG into `media / folder`, under its digest, so that a repeated call writes no more.
     """
-    (media / folder).mkdir(parents=True, exist_ok=True)
+    safe_join(media, folder).mkdir(parents=True, exist_ok=True)
     shown = []
     for png, caption in pictures.items:
         path = f"{folder}/{hashlib.sha256(png).hexdigest()[:32]}.png"
         if not (media / path).exists():
-            partial = (media / path).with_suffix(".partial")
-            partial.write_bytes(png)
+            partial = safe_join(media, path).with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as file:  # through no link that waits there
+                file.write(png)
             partial.replace(media / path)
         cell = {"_type": "trackio.image", "file_path": path, "caption": caption}
         shown.append({"image": cell, "caption": caption})
@@ -123,12 +126,14 @@ def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, 
 
 
 def read_media(payload: Mapping[str, Any], media: Path) -> Pictures | Table:
-    """Read `table_payload` or `pictures_payload` back."""
+    """Read `table_payload` or `pictures_payload` back. Raises UnsafeName for a file elsewhere."""
     if _EXACT in payload:
         columns, rows = json.loads(payload[_EXACT])
         return Table(tuple(columns), tuple(tuple(row) for row in rows))
     cells = [row["image"] for row in payload["_value"]]
-    return Pictures(tuple(((media / c["file_path"]).read_bytes(), c["caption"]) for c in cells))
+    paths = [safe_join(media, cell["file_path"]) for cell in cells]
+    captions = [cell["caption"] for cell in cells]
+    return Pictures(tuple((p.read_bytes(), c) for p, c in zip(paths, captions, strict=True)))
 
 
 def is_media(value: Json) -> bool:

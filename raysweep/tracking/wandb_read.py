@@ -16,6 +16,7 @@ from typing import Any
 import wandb
 
 from raysweep.errors import ArtifactCorrupt, TrackingError
+from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks
 from raysweep.tracking.lineage import artifact_node_id, run_node_id
 from raysweep.tracking.metadata import number
@@ -172,6 +173,12 @@ def table_of(run: Any, key: str) -> tuple[list[str], list[list[Json]]]:
     return table["columns"], table["data"]
 
 
+def check_names(artifact: wandb.Artifact, folder: Path) -> None:
+    """Raise UnsafeName unless every file of the manifest would lie in `folder`."""
+    for path in artifact.manifest.entries:
+        safe_join(folder, path, f"artifact {artifact.name}")
+
+
 def check_files(artifact: wandb.Artifact, folder: Path) -> None:
     """Compare each downloaded file with its MD5. Raises ArtifactCorrupt, naming the file."""
     for path, entry in artifact.manifest.entries.items():
@@ -239,5 +246,7 @@ def _is_media(value: Json) -> bool:
 
 def _file(run: Any, path: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        run.file(path).download(root=folder).close()
-        return (Path(folder) / path).read_bytes()
+        found = run.file(path)
+        place = safe_join(Path(folder), found.name, f"run {run.id}")  # the server's word
+        found.download(root=folder).close()
+        return place.read_bytes()

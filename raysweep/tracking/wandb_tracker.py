@@ -117,6 +117,7 @@ class WandbTracker:
         """See Tracker."""
         artifact = self._project.artifact(ref)
         with fresh_folder(folder) as fresh, self._project.explained(f"download {ref}"):
+            wandb_read.check_names(artifact, fresh)
             artifact.download(root=str(fresh))
             wandb_read.check_files(artifact, fresh)
             return wandb_read.version_of(artifact)

@@ -18,6 +18,7 @@ import ray
 from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray.util.client import ray as client
 
+from raysweep.addresses import refuse_keys
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.pipeline.cluster import fork_server, lean, quiet, signals
@@ -85,6 +86,8 @@ def _initialise(
             options["runtime_env"] = {"py_executable": python}
     else:
         asked = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+        whole = asked if "://" in asked else f"ray://{asked}"
+        refuse_keys("--address", whole, "let the cluster's network, or Ray's tokens, guard it")
         if asked.startswith("ray://"):
             raise _by_client(f"--address {asked}")
         options["address"] = address

@@ -13,7 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from raysweep.addresses import refuse_keys, without_keys
 from raysweep.errors import UserError
+from raysweep.paths import safe_join
 
 CHUNK_BYTES = 8 * 2**20
 AT_ONCE = 8
@@ -52,18 +54,20 @@ class ObjectStore:
         self._filesystem = filesystem
         self._root = root.rstrip("/")
         self._beside = filesystem.type_name not in _PUTS_WHOLE
+        self._is_folder = filesystem.type_name == "local"
 
     @staticmethod
     def open(uri: str) -> ObjectStore:
-        """Raises UserError for a URI that names nothing, a bucket that is not there, or no way to
-        it."""
+        """Raises UserError for a URI that names nothing or has a key in it, a bucket that is not
+        there, or no way to it."""
+        refuse_keys("--storage", uri)
         try:
             filesystem, root = _filesystem(uri)
             store = ObjectStore(uri, filesystem, root)
             store._must_be_there()
         except (ValueError, NotImplementedError) as error:  # pyarrow's ArrowInvalid is a ValueError
             raise UserError(
-                f"--storage {_without_secrets(uri)}: {why(error)}; write s3://bucket/prefix, or "
+                f"--storage {without_keys(uri)}: {why(error)}; write s3://bucket/prefix, or "
                 "another URI that pyarrow's filesystems know (docs/cluster.md)"
             ) from error
         except (OSError, ImportError) as error:
@@ -150,6 +154,9 @@ class ObjectStore:
             self.moved_at = time.monotonic()
 
     def _path(self, path: str) -> str:
+        """Where it lies. Of a folder (`file://…`) that others write to: not behind their links."""
+        if self._is_folder:
+            return str(safe_join(Path(self._root), path, self.uri))
         return f"{self._root}/{path}" if self._root else path
 
     def _must_be_there(self) -> None:
@@ -169,7 +176,7 @@ class ObjectStore:
 def unreachable(uri: str, error: Exception) -> UserError:
     """One line of what pyarrow says in several."""
     return UserError(
-        f"--storage {_without_secrets(uri)}: cannot be reached ({why(error)}); check the URI, the "
+        f"--storage {without_keys(uri)}: cannot be reached ({why(error)}); check the URI, the "
         "network and the credentials (docs/cluster.md)"
     )
 
@@ -193,10 +200,6 @@ def _filesystem(uri: str) -> tuple[Any, str]:
     return filesystem, str(root)
 
 
-def _without_secrets(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", uri)
-
-
 def _s3(uri: str) -> tuple[Any, str]:
     """S3, or a server that speaks it, with bounds on how long it is asked in vain.
 
@@ -206,14 +209,11 @@ def _s3(uri: str) -> tuple[Any, str]:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
     parts = urlsplit(uri)
-    if parts.username or parts.password:
-        raise ValueError(
-            "credentials in a URI end up in logs: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
     if not parts.netloc or not uri.startswith("s3://"):
         raise ValueError("no bucket is named: write s3://bucket/prefix")
     options: dict[str, Any] = dict(_s3_options(parse_qsl(parts.query, strict_parsing=True)))
     endpoint = options.pop("endpoint_override", None) or _endpoint()
+    refuse_keys("AWS_ENDPOINT_URL", endpoint)
     if endpoint:
         scheme, _, host = endpoint.rpartition("://")
         options["endpoint_override"] = host.rstrip("/")

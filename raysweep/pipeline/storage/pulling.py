@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from raysweep.paths import safe_join
 from raysweep.pipeline.storage.object_store import AT_ONCE, ObjectStore
 from raysweep.pipeline.storage.storage import TRACKER_FOLDER, Storage
 
@@ -29,9 +30,11 @@ def pull(store: ObjectStore, root: Path, *, media: bool = False, checkpoints: bo
 
 
 def get_all(store: ObjectStore, root: Path, paths: Iterable[str]) -> None:
-    """Copy these files into `root`, several at once."""
+    """Copy these files into `root`, several at once. Raises UnsafeName, before anything is copied,
+    for a key that would lie outside: whoever may write to the bucket chooses it."""
+    targets = {path: safe_join(root, path, store.uri) for path in paths}
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="raysweep-pull") as pool:
-        for done in [pool.submit(store.get, path, root / path) for path in paths]:
+        for done in [pool.submit(store.get, path, target) for path, target in targets.items()]:
             done.result()
 
 
@@ -44,7 +47,8 @@ class BlobFetcher:
     def __call__(self, project: str, digests: Iterable[str]) -> None:
         """Raises OSError; a blob that is not there either is passed over: who reads it says so."""
         paths = [blob_path(project, digest) for digest in dict.fromkeys(digests)]
-        missing = [path for path in paths if not (self._storage.root / path).exists()]
+        root, uri = self._storage.root, self._store.uri
+        missing = [path for path in paths if not safe_join(root, path, uri).exists()]
         if not missing:
             return
         there = self._store.list(f"{TRACKER_FOLDER}/artifacts/{project}")

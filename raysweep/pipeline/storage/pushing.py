@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from raysweep.errors import UnsafeName
 from raysweep.pipeline.storage.lease import Holder, Lease
 from raysweep.pipeline.storage.object_store import ObjectStore, why
 from raysweep.pipeline.storage.replica import Replica
@@ -109,7 +110,7 @@ class Pusher:
             self._lease.what = _newest(self._root) or self._lease.what
             if self._replica.is_behind():
                 self._replica.push()
-        except OSError as error:
+        except (OSError, UnsafeName) as error:
             return why(error)
         return None
 

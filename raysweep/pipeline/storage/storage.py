@@ -24,81 +24,71 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from raysweep.addresses import refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
+from raysweep.paths import safe_join
+from raysweep.pipeline.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
+from raysweep.pipeline.storage.record import SweepRecord as SweepRecord
+from raysweep.pipeline.storage.record import is_name, sweep_names, to_stderr
 from raysweep.tracking.folder import half_downloaded
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
-TRACKER_FOLDER = "tracker"
 Fetch = Callable[[str, Iterable[str]], None]
 
 
 @dataclass(frozen=True)
-class SweepRecord:
-    """A sweep as its folder knows it."""
-
-    name: str
-    id: str
-    project: str
-    entity: str | None
-    tracker: str
-    created: str
-
-    @staticmethod
-    def new(name: str, project: str, entity: str | None, tracker: str) -> SweepRecord:
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return SweepRecord(name, secrets.token_hex(4), project, entity, tracker, now)
-
-
-@dataclass(frozen=True)
 class SweepFolder:
-    """One sweep's folder."""
+    """One sweep's folder. What belongs to it is looked for in it, and behind no link that leads out
+    of it: the folder may be another user's. Each of the paths raises UnsafeName for such a link."""
 
     path: Path
 
     @property
     def journal(self) -> Path:
-        return self.path / "journal.jsonl"
+        return self._inside("journal.jsonl")
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self._inside("checkpoints")
 
     @property
     def config(self) -> Path:
-        return self.path / "config.yaml"
+        return self._inside("config.yaml")
 
     @property
     def inputs(self) -> Path:
-        return self.path / "inputs"
+        return self._inside("inputs")
 
     @property
     def tune(self) -> Path:
-        return self.path / "tune"
+        return self._inside("tune")
 
     @property
     def best(self) -> Path:
-        return self.path / "best"
+        return self._inside("best")
 
     @property
     def _record(self) -> Path:
-        return self.path / "sweep.json"
+        return self._inside("sweep.json")
 
     @property
     def _result(self) -> Path:
-        return self.path / "result.json"
+        return self._inside("result.json")
+
+    def _inside(self, name: str) -> Path:
+        return safe_join(self.path, name)
 
     def record(self) -> SweepRecord:
         """Raises UserError where the file does not hold one."""
         try:
-            return SweepRecord(**_read_json(self._record))
-        except TypeError as error:  # keys of another raysweep
+            return SweepRecord.of(_read_json(self._record))
+        except ValueError as error:
             raise UserError(f"{self._record}: not a record of a sweep ({error})") from error
 
     def write_record(self, record: SweepRecord) -> None:
@@ -133,6 +123,7 @@ class Storage:
     """
 
     def __init__(self, root: Path, shown: str | None = None) -> None:
+        refuse_keys("--storage", root)
         if _URI.match(str(root)):  # a Path has made one slash of two
             raise UserError(
                 f"--storage {root}: a URI, where a folder is needed, on the machine that drives "
@@ -157,7 +148,8 @@ class Storage:
 
     @property
     def tracker(self) -> Path:
-        return self.root / TRACKER_FOLDER
+        """Raises UnsafeName where it is a link that leads out of the storage."""
+        return safe_join(self.root, TRACKER_FOLDER, self.shown)
 
     def check(self, name: str | None) -> None:
         """Raise UserError unless a sweep of that name could be made; nothing is left behind."""
@@ -192,19 +184,34 @@ class Storage:
         folder.write_record(record)
         return folder
 
-    def sweeps(self) -> list[SweepFolder]:
-        """All sweeps, oldest first."""
-        found = [SweepFolder(path.parent) for path in self.root.glob("*/sweep.json")]
-        return sorted(found, key=lambda folder: (folder.record().created, folder.path.name))
+    def sweeps(self, passed_over: Callable[[str], None] = lambda line: None) -> list[SweepFolder]:
+        """All sweeps that can be read, oldest first. `passed_over` is told of each other one, and
+        why, in a line."""
+        found = []
+        for name in sweep_names(self.root):
+            try:
+                folder = self._folder(name)
+                found.append((folder.record().created, name, folder))
+            except UserError as error:
+                passed_over(str(error))
+        return [folder for _, _, folder in sorted(found, key=lambda each: each[:2])]
+
+    def _folder(self, name: str) -> SweepFolder:
+        return SweepFolder(safe_join(self.root, name, self.shown))
 
     def find(self, name: str | None) -> SweepFolder:
-        """The sweep of that name, or the latest. Raises UserError where there is none."""
-        sweeps = self.sweeps()
+        """The sweep of that name, whatever is wrong with others; or the latest that can be read,
+        and a line to stderr of each that cannot.
+
+        Raises UserError where there is none, and where the one that is named cannot be read.
+        """
+        if name is not None and name in sweep_names(self.root):
+            folder = self._folder(name)
+            folder.record()
+            return folder
+        sweeps = self.sweeps(to_stderr if name is None else lambda line: None)
         if name is None and sweeps:
             return sweeps[-1]
-        for folder in sweeps:
-            if folder.path.name == name:
-                return folder
         known = ", ".join(folder.path.name for folder in sweeps[-5:]) or "none yet"
         what = f"no sweep named {name}" if name else "no sweep"
         raise UserError(
@@ -227,7 +234,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Write beside, flush to disk, rename: a reader sees all of it or none of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        partial.unlink(missing_ok=True)  # of a process of that number, or a link that waits there
+        with partial.open("x", encoding="utf-8") as file:
             file.write(text)
             _sync(file)
         partial.replace(path)
@@ -254,7 +262,7 @@ def _taken(folder: Path) -> UserError:
 
 def check_name(name: str) -> None:
     """Raise UserError for what no sweep can be called."""
-    if not _NAME.fullmatch(name) or name == TRACKER_FOLDER:
+    if not is_name(name):
         raise UserError(
             f"--name {name!r}: a sweep's name takes letters, digits, dots, dashes and underscores, "
             f"64 at most, and is not {TRACKER_FOLDER!r}; it becomes a folder and an alias"

@@ -22,6 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
+from raysweep.paths import is_own
 from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.storage import write_atomically
 
@@ -118,7 +119,7 @@ def _place(uri: str) -> Path:
     for folder in (cache, Path(tempfile.gettempdir()) / f"raysweep-{os.getuid()}"):
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):
+            if is_own(folder) and os.access(folder, os.W_OK):
                 return folder.resolve() / name
     raise UserError(
         f"--storage {uri}: neither {cache} nor {tempfile.gettempdir()} can be written, and a sweep "

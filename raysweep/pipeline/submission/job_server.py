@@ -17,6 +17,7 @@ from ray._private.authentication.http_token_authentication import (
     get_auth_headers_if_auth_enabled,
 )
 
+from raysweep.addresses import refuse_keys
 from raysweep.errors import UserError
 
 ANSWER_TIMEOUT_S = 3
@@ -29,8 +30,12 @@ _OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Either of them beats, in Ray's client, the address that it is given."""
 
 
+TOKENS = "use Ray's token authentication (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN)"
+
+
 def check_address(address: str) -> str:
     """The address, without a slash at its end. Raises UserError for what is no http(s) address."""
+    refuse_keys("--address", address, TOKENS)
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(

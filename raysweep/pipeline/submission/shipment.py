@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import raysweep
+from raysweep.addresses import refuse_keys
 from raysweep.config import Config, DataConfig
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
@@ -85,6 +86,7 @@ def pack(config: Config, storage: str, folder: Path) -> None:
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The job's variables. Whoever may look at the cluster's jobs can read them."""
+    refuse_keys("WANDB_BASE_URL", environ.get("WANDB_BASE_URL"), "set WANDB_API_KEY")
     sent = {name: environ[name] for name in SENT if environ.get(name)}
     # By default Ray kills a stopped job after 3 s; to close its runs, a sweep may need longer.
     return {**sent, "RAY_JOB_STOP_WAIT_TIME_S": "60"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from raysweep.paths import safe_join
 from raysweep.pipeline.cluster.nodes import call_on_others, this_node
 from raysweep.pipeline.trials import node_folder
 from raysweep.tracking import Tracker
@@ -48,7 +49,7 @@ def fetch(tracker: Tracker, ref: str, inputs: Inputs | Path) -> Path:
     when it is whole.
     """
     root = inputs if isinstance(inputs, Path) else inputs.folder()
-    folder = root / ref.replace(":", "-")
+    folder = safe_join(root, ref.replace(":", "-"), ref)
     if folder.is_dir():
         return folder
     root.mkdir(parents=True, exist_ok=True)

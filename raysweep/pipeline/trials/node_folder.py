@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from raysweep.errors import TrackingError
+from raysweep.paths import is_own, safe_join
 
 _held: dict[Path, int] = {}
 """Lock files that this process has open, for as long as it lives."""
@@ -26,18 +27,18 @@ def enter(sweep: str) -> Path:
     whose folder that happens to be downloads again when it comes back.
     """
     root = _root()
-    lock = root / f"{sweep}.lock"
+    lock = safe_join(root, f"{sweep}.lock")
     if lock not in _held or not _is_at(_held[lock], lock):
         _remove_unused(root)
         _held[lock] = _share(lock)
-    return root / sweep
+    return safe_join(root, sweep)
 
 
 def leave(sweep: str) -> None:
     """Remove that sweep's folder from this node, and those that no process uses any more."""
     root = _root()
-    shutil.rmtree(root / sweep, ignore_errors=True)
-    (root / f"{sweep}.lock").unlink(missing_ok=True)
+    shutil.rmtree(safe_join(root, sweep), ignore_errors=True)
+    safe_join(root, f"{sweep}.lock").unlink(missing_ok=True)
     _remove_unused(root)
     with suppress(OSError):  # not empty: other sweeps use it
         root.rmdir()
@@ -50,7 +51,7 @@ def _root() -> Path:
     """
     root = Path(tempfile.gettempdir()) / f"raysweep-inputs-{os.getuid()}"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if root.lstat().st_uid != os.getuid():
+    if not is_own(root):
         raise TrackingError(
             f"{root}: belongs to another user; remove it, or set TMPDIR where Ray is started"
         )

@@ -107,7 +107,29 @@ def test_an_unknown_sweep_is_answered_with_those_there_are(storage: Storage) -> 
 def test_a_damaged_record_is_named(storage: Storage, content: str) -> None:
     path = make(storage, "one").path / "sweep.json"
     path.write_bytes(content.encode("utf-8", "surrogatepass"))
-    assert str(path) in refusal(storage.sweeps)
+    assert str(path) in refusal(lambda: storage.find("one"))
+
+
+def test_of_a_damaged_record_the_others_are_not_kept(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(storage, "one", "2026-11-23T09:15:00+00:00")
+    damaged = make(storage, "two", "2026-11-23T09:16:00+00:00").path / "sweep.json"
+    damaged.write_text("{")
+    told: list[str] = []
+    assert [folder.path.name for folder in storage.sweeps(told.append)] == ["one"]
+    assert [str(damaged) in line for line in told] == [True]
+    assert storage.find("one").path.name == "one"
+    assert capsys.readouterr().err == ""
+    assert storage.find(None).path.name == "one"
+    assert str(damaged) in capsys.readouterr().err  # the latest may have been that one
+
+
+def test_keys_that_a_newer_raysweep_writes_are_passed_over(storage: Storage) -> None:
+    path = make(storage, "one").path / "sweep.json"
+    record = storage.find("one").record()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2, "parts": ["a"]}))
+    assert storage.find("one").record() == record
 
 
 @pytest.mark.parametrize(

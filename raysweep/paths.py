@@ -1,0 +1,66 @@
+"""Paths below a folder that others may write to: a shared storage, a bucket, a tracker's database.
+
+A name that was stored there is somebody else's word. It is joined to a folder by `safe_join` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from raysweep.errors import UnsafeName
+
+_SEPARATORS = re.compile(r"[/\\]")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_SHOWN = 120
+"""Characters of a bad name in a message."""
+
+
+def safe_join(root: Path, name: str, whose: object = None) -> Path:
+    """Join a stored `name`, relative and with slashes, to `root`; the path lies below `root`.
+
+    `whose` is what the user knows the folder by, where that is not `root`: a URI, an artifact.
+    Raises UnsafeName for an absolute name, one with `..`, `.`, an empty part or NUL in it, and one
+    that a link leads out of `root`. `root` itself may be a link: the user named it. Backslashes
+    count as separators where they would lead out, since the same storage may be read on Windows.
+
+    What is checked is what lies there now, not what somebody puts there at the same moment.
+    """
+    _check_name(root, name, whose)
+    path = root / name
+    real_root, real = os.path.realpath(root), os.path.realpath(path)
+    if os.path.commonpath([real_root, real]) != real_root:
+        raise UnsafeName(
+            f"{whose or root}: {_shown(name)} leads out of it by a link, to {real}; raysweep "
+            "follows none that leads out of a storage: put what it needs there itself"
+        )
+    return path
+
+
+def is_own(folder: Path) -> bool:
+    """Whether the folder is this user's. So must a link to it be, which in a temporary folder
+    anybody can make."""
+    owners = {folder.lstat().st_uid, folder.stat().st_uid}
+    return owners == {os.getuid()}
+
+
+def _check_name(root: Path, name: str, whose: object) -> None:
+    parts = _SEPARATORS.split(name) if isinstance(name, str) else []
+    if (
+        not parts
+        or not parts[0]
+        or ".." in parts
+        or {"", "."} & set(name.split("/"))
+        or "\0" in name
+        or _DRIVE.match(name)
+    ):
+        raise UnsafeName(
+            f"{whose or root}: holds the name {_shown(name)}, which would lead out of its folder; "
+            "nobody but a stranger to raysweep writes such a name: remove it, or use what you trust"
+        )
+
+
+def _shown(name: object) -> str:
+    text = ascii(name)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,90 @@
+"""What a sweep's folder says it is, and which folders of a storage are a sweep's.
+
+A storage may be another user's, or come from elsewhere: what it holds is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
+from pathlib import Path
+
+from raysweep.errors import UserError
+
+TRACKER_FOLDER = "tracker"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep as its folder knows it."""
+
+    name: str
+    id: str
+    project: str
+    entity: str | None
+    tracker: str
+    created: str
+
+    @staticmethod
+    def new(name: str, project: str, entity: str | None, tracker: str) -> SweepRecord:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return SweepRecord(name, secrets.token_hex(4), project, entity, tracker, now)
+
+    @staticmethod
+    def of(document: object) -> SweepRecord:
+        """What `sweep.json` holds; keys of a newer raysweep are passed over. Raises ValueError for
+        what is no record, and for a name or an id, which become paths, that no raysweep gives."""
+        if not isinstance(document, dict):
+            raise ValueError("it holds no mapping")
+        known = [each.name for each in fields(SweepRecord)]
+        if lacking := [name for name in known if name not in document]:
+            raise ValueError(f"it has no {lacking[0]}")
+        record = SweepRecord(**{name: document[name] for name in known})
+        for name, value in asdict(record).items():
+            if not isinstance(value, str) and not (name == "entity" and value is None):
+                raise ValueError(f"its {name} is no text")
+        if not is_name(record.name) or not _ID.fullmatch(record.id):
+            raise ValueError(f"no sweep has the name {record.name!a:.80} and id {record.id!a:.80}")
+        return record
+
+
+def is_name(name: str) -> bool:
+    """Whether a sweep may be called so: it becomes a folder and an alias."""
+    return _NAME.fullmatch(name) is not None and name != TRACKER_FOLDER
+
+
+def sweep_names(root: Path) -> list[str]:
+    """The folders of a storage that are a sweep's, or may be: some cannot be looked into.
+
+    Raises UserError where the storage itself cannot be read.
+    """
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
+            return [each.name for each in entries if _may_be_sweep(each)]
+    except OSError as error:
+        raise UserError(
+            f"--storage {root}: cannot be read ({error.strerror}); choose another folder"
+        ) from error
+    return []
+
+
+def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
+    try:
+        os.lstat(f"{entry.path}/sweep.json")
+    except PermissionError:
+        return is_name(entry.name)
+    except OSError:
+        return False
+    return True
+
+
+def to_stderr(line: str) -> None:
+    """Tell whoever runs the command."""
+    print(f"raysweep: {line}", file=sys.stderr, flush=True)
