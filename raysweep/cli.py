@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.addresses import refuse_keys
 from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
+from raysweep.paths import is_of_the_disk
 from raysweep.terminal.process import ended_by_the_second_interrupt, stdout_for_json, terminable
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `raysweep list | head`: nobody reads any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if not is_of_the_disk(error):
+            raise
+        place = error.filename or "what it writes to"
+        print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
+        with contextlib.suppress(OSError):  # or Python would complain once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -170,22 +179,13 @@ def _space(args: argparse.Namespace) -> dict[str, Any]:
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.pipeline.storage.open_storage import read_storage
-    from raysweep.pipeline.storage.reading import state_of
+    from raysweep.pipeline.storage.reading import listed
+    from raysweep.pipeline.storage.record import to_stderr
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
     with read_storage(_storage(args)) as storage:
-        sweeps = [
-            {
-                "sweep": folder.path.name,
-                "created": folder.record().created,
-                "project": folder.record().project,
-                "tracker": folder.record().tracker,
-                "state": state_of(storage, folder),
-                "result": folder.result(),
-            }
-            for folder in storage.sweeps()
-        ]
+        sweeps = listed(storage, to_stderr)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stderr), sweeps)
     elif not args.json:

@@ -8,6 +8,7 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 │   └── TrackerRefused     the tracker that was chosen cannot be had: its server, its key
 ├── TrackingError          the tracker could not do what was asked
 │   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
+│   │   └── StoreBusy      another process holds its lock
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── CheckpointLost         a trial's checkpoint is gone or damaged
@@ -57,6 +58,10 @@ class TrackingError(RaysweepError):
 
 class StoreFailed(TrackingError):
     """The embedded store cannot be read or written, by what the disk or SQLite says."""
+
+
+class StoreBusy(StoreFailed):
+    """Another process holds a lock of the embedded store, and there was no more time to wait."""
 
 
 class ArtifactNotFound(TrackingError):

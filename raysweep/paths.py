@@ -5,6 +5,7 @@ A name that was stored there is somebody else's word. It is joined to a folder b
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from raysweep.errors import UnsafeName
 
 _SEPARATORS = re.compile(r"[/\\]")
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 _SHOWN = 120
 """Characters of a bad name in a message."""
 
@@ -43,6 +45,11 @@ def is_own(folder: Path) -> bool:
     anybody can make."""
     owners = {folder.lstat().st_uid, folder.stat().st_uid}
     return owners == {os.getuid()}
+
+
+def is_of_the_disk(error: BaseException) -> bool:
+    """Whether the disk takes nothing more: it is full, read-only or broken."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_DISK
 
 
 def _check_name(root: Path, name: str, whose: object) -> None:

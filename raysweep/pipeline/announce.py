@@ -12,6 +12,7 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.errors import Interrupted, StorageFailed, StoreFailed, UserError
+from raysweep.paths import is_of_the_disk
 from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
@@ -80,10 +81,13 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
     try:
         yield
     except (StorageLost, StoreFailed) as error:
-        raise StorageFailed(
-            f"{name} stopped: {error}; make the storage writable, with room on its disk, and go "
-            f"on: {resume_command(storage, name, address)}"
-        ) from None
+        raise _stopped(storage, name, address, str(error)) from None
+    except OSError as error:
+        if not _is_of(storage, error):
+            raise
+        place = error.filename or storage.root
+        why = f"{place}: cannot be written ({error.strerror})"
+        raise _stopped(storage, name, address, why) from error
     except KeyboardInterrupt:
         if not (storage.root / name / "journal.jsonl").exists():
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
@@ -95,6 +99,27 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
             f"interrupted: {name} has no best yet; what it did is kept, and this goes on: "
             f"{resume_command(storage, name, address)}"
         ) from None
+
+
+def _is_of(storage: Storage, error: OSError) -> bool:
+    """Whether it is the storage's fault: that of a disk, or of a file in its folder."""
+    place = error.filename
+    inside = isinstance(place, str) and Path(place).is_relative_to(storage.root)
+    return inside or is_of_the_disk(error)
+
+
+def _stopped(storage: Storage, name: str, address: str | None, why: str) -> StorageFailed:
+    folder, mend = storage.root / name, "make the storage writable, with room on its disk"
+    if not (folder / "journal.jsonl").exists():
+        return StorageFailed(f"{name} has not started: {why}; {mend}, and run it again")
+    if (folder / "result.json").exists():
+        return StorageFailed(
+            f"{name} has ended, and its result is kept, but {why}; {mend}, and see it: "
+            f"{resume_command(storage, name, address)}"
+        )
+    return StorageFailed(
+        f"{name} stopped: {why}; {mend}, and go on: {resume_command(storage, name, address)}"
+    )
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from raysweep.pipeline.storage.journal import Journal, read_journal
 from raysweep.pipeline.storage.left_behind import put_away
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.pipeline.storage.waiting import told
 from raysweep.pipeline.trials.inputs import Inputs
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder
@@ -52,14 +53,16 @@ def job(
     """A new sweep's, made when the input has been checked and Ray is up. `started`: when, by
     time.monotonic(). `first`: the journal's first event.
 
-    Where the input turned out to be wrong after all (UserError), the folder goes again.
+    Where the input turned out to be wrong after all (UserError), or nothing was begun, the folder
+    goes again.
     """
     tracking = config.tracking
     record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
+        stack.push(partial(_remove_empty, made))
         folder = storage.create(record, config.to_dict())
-        stack.push(partial(_remove_after_wrong_input, folder, made))
+        stack.push(partial(_remove_unless_kept, folder))
         stack.callback(release, claim(folder))
         Journal(folder.journal, time.monotonic() - started).write("started", **first)
         yield stack.enter_context(_driven(folder, record, storage, config, Past(), started))
@@ -90,6 +93,7 @@ def _driven(
         stack.callback(folder.remove_scratch)
         inputs = Inputs.of(record.id, folder.inputs)
         stack.callback(inputs.remove)
+        stack.enter_context(told(folder.waiting))
         tracker, store, checkpoints = open_tracker(
             record.tracker, storage.tracker, tracking.project, tracking.entity, folder
         )
@@ -124,20 +128,26 @@ def _close_runs(
         # The storage's fault, and what is on its way says so; whoever resumes it starts them again.
 
 
-def _remove_after_wrong_input(
+def _remove_unless_kept(
     folder: SweepFolder,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    """What holds no work that would be lost: of wrong input without a trial, and, whatever
+    happened, a folder without an event, which nobody could resume."""
+    events = {event["event"] for event in read_journal(folder.journal)}
+    if not events or (isinstance(error, UserError) and "trial" not in events):
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _remove_empty(
     made: Sequence[Path],
     kind: type[BaseException] | None,
     error: BaseException | None,
     traceback: TracebackType | None,
 ) -> None:
-    if isinstance(error, UserError) and not _has_trials(folder):
-        shutil.rmtree(folder.path, ignore_errors=True)
-        with suppress(OSError):  # a folder that another sweep uses meanwhile is not empty
+    if error is not None:
+        with suppress(OSError):  # a folder that a sweep uses is not empty
             for path in made:
                 path.rmdir()
-
-
-def _has_trials(folder: SweepFolder) -> bool:
-    """Whether there is work that would be lost."""
-    return any(event["event"] == "trial" for event in read_journal(folder.journal))

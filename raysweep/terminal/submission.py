@@ -55,4 +55,7 @@ def _fetch(submission: Submission, at: str) -> str:
     if _is_uri(submission):
         storage = shlex.quote(submission.storage)
         return f"python -m raysweep best {submission.sweep} --storage {storage}"
-    return f"ray job submit {at} -- sh -c {shlex.quote(f'cat {_folder(submission)}/result.json')}"
+    # Quoted twice: for the shell here, and for the one there, which alone knows what ~ is.
+    home = "~/" if submission.storage.startswith("~/") else ""
+    file = home + shlex.quote(f"{_folder(submission).removeprefix(home)}/result.json")
+    return f"ray job submit {at} -- sh -c {shlex.quote(f'cat {file}')}"

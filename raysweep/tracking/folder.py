@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from raysweep.errors import ArtifactCorrupt, TrackingError
+from raysweep.errors import ArtifactCorrupt, StoreFailed, TrackingError
+from raysweep.paths import is_of_the_disk
 from raysweep.tracking.blobs import CHUNK_BYTES, sha256_of
 from raysweep.tracking.port import ArtifactFile
 from raysweep.tracking.store import Store
@@ -23,7 +24,8 @@ _MARK = 12
 def fresh_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill, renamed to `folder` when the block ends and removed when it raises.
 
-    Raises TrackingError unless `folder` is absent or empty, or when it cannot be written.
+    Raises TrackingError unless `folder` is absent or empty, or when it cannot be written;
+    StoreFailed where that is for its disk.
     """
     partial = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:_MARK]}"
     try:
@@ -35,10 +37,7 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
         yield partial
         partial.rename(folder)
     except OSError as error:
-        raise TrackingError(
-            f"{folder}: cannot write the download: {error}; "
-            "check that the folder is writable and its disk not full"
-        ) from error
+        raise _not_written(folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -65,11 +64,27 @@ def take_file(store: Store, ref: str, file: ArtifactFile, target: Path) -> None:
 
 
 def detach(folder: Path) -> None:
-    """Make the folder's files its own, and writable: no change to them reaches a blob."""
+    """Make the folder's files its own, and writable: no change to them reaches a blob.
+
+    Raises as `fresh_folder`.
+    """
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         copy = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-        shutil.copyfile(path, copy)
-        copy.replace(path)
+        try:
+            shutil.copyfile(path, copy)
+            copy.replace(path)
+        except OSError as error:
+            raise _not_written(folder, error) from error
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+def _not_written(folder: Path, error: OSError) -> TrackingError:
+    kind = StoreFailed if is_of_the_disk(error) else TrackingError
+    return kind(
+        f"{folder}: cannot write the download: {error}; "
+        "check that the folder is writable and its disk not full"
+    )
 
 
 def _link_or_copy(blob: Path, target: Path) -> None:

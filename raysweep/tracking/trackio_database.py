@@ -11,9 +11,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 from trackio import sqlite_storage
 from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite_pragmas
@@ -21,37 +22,43 @@ from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite
 from raysweep.errors import StoreFailed, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import CHECK_DISK, blobs_folder
+from raysweep.tracking.busy import SQLITE_TIMEOUT_S, Tell, patiently, to_stderr
 
+T = TypeVar("T")
 _process_wide = threading.Lock()
 
 
 class Database:
     """The project's files under `root`, made if they are not there.
 
-    Raises TrackingError, here and in every block, for a folder that cannot be written, a database
-    that cannot be read, and a lock that another process keeps.
+    Raises TrackingError, here and in every block, for a folder that cannot be written, and a
+    database that cannot be read. A lock that another process keeps is waited for; `tell` is told
+    of it.
     """
 
-    def __init__(self, root: Path, project: str) -> None:
+    def __init__(self, root: Path, project: str, tell: Tell = to_stderr) -> None:
         file = SQLiteStorage.get_project_db_filename(project)
         self.path, *_ = (safe_join(root, f"{file}{end}") for end in ("", "-wal", "-shm"))
         self.media = safe_join(root, "media")  # holds a folder a project
         self.blobs = blobs_folder(root, project)
-        self._lock = ProcessLock(safe_join(root, f"{project}.lock"))  # which it would empty
+        self._lock: Any = ProcessLock(safe_join(root, f"{project}.lock"))  # which it would empty
+        self._tell = tell
+        self._locked = [safe_join(root, f"{project}.lock"), self.path, Path(f"{self.path}-shm")]
         self._turn = threading.Lock()  # threads queue here: Trackio's lock is polled every 100 ms
         self._threads = threading.local()
         with self.explained("open the store"):
-            _make_tables(root, project)
+            self._patiently(lambda: _make_tables(root, project))
             self._connection().execute("SELECT COUNT(*) FROM configs").fetchone()
 
     @contextmanager
-    def writing(self, what: str) -> Iterator[sqlite3.Connection]:
+    def writing(self, what: str, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
         """One transaction, alone: committed when the block ends, undone when it raises.
 
-        Under Trackio's own lock too, which its SDK takes when it writes to the same project.
+        Under Trackio's own lock too, which its SDK takes when it writes to the same project. With
+        `patience_s`, raises StoreBusy where another process holds a lock for longer.
         """
-        with self.explained(what), self._alone(), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self.explained(what), self._alone(patience_s), self._connection() as connection:
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience_s)
             yield connection
 
     @contextmanager
@@ -59,6 +66,7 @@ class Database:
         """One snapshot, beside whoever writes."""
         with self.explained(what), self._connection() as connection:
             connection.execute("BEGIN")
+            self._patiently(lambda: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"))
             yield connection
 
     @contextmanager
@@ -79,18 +87,24 @@ class Database:
                 "put back a copy of the file, or choose another storage folder"
             ) from error
         except OSError as error:
-            raise StoreFailed(f"{self.path}: cannot {what}: {error}; {_advice(error)}") from error
+            raise StoreFailed(f"{self.path}: cannot {what}: {error}; {CHECK_DISK}") from error
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self, patience_s: float | None) -> Iterator[None]:
         """Keep out this process's other threads, then other processes."""
         with self._turn:
             try:
-                with self._lock:
+                self._patiently(self._lock.__enter__, patience_s)
+                try:
                     yield
+                finally:
+                    self._lock.__exit__(None, None, None)
             finally:  # Trackio leaves it open when it gives up
                 if self._lock.lockfile is not None:
                     self._lock.lockfile.close()
+
+    def _patiently(self, attempt: Callable[[], T], patience_s: float | None = None) -> T:
+        return patiently(attempt, self._locked, self._tell, patience_s)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's, kept open; as a context it commits, or rolls back what raised.
@@ -101,7 +115,7 @@ class Database:
         file = self._identity()
         kept: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if kept is None or self._threads.file != file:  # or it would write where nobody looks
-            kept = sqlite3.connect(self.path, timeout=30.0, check_same_thread=False)
+            kept = sqlite3.connect(self.path, timeout=SQLITE_TIMEOUT_S, check_same_thread=False)
             _configure_sqlite_pragmas(kept)
             kept.row_factory = sqlite3.Row
             self._threads.connection, self._threads.file = kept, file or self._identity()
@@ -114,12 +128,6 @@ class Database:
             found = self.path.stat()
             return found.st_dev, found.st_ino
         return None
-
-
-def _advice(error: OSError) -> str:
-    if "lock" in str(error):
-        return "another process holds the project's lock: end it, then try again"
-    return CHECK_DISK
 
 
 def _make_tables(root: Path, project: str) -> None:

@@ -16,6 +16,7 @@ from raysweep.tracking import lineage
 from raysweep.tracking import trackio_artifacts as artifacts
 from raysweep.tracking import trackio_runs as runs
 from raysweep.tracking.blobs import Blobs
+from raysweep.tracking.busy import INTERRUPTED_S, Tell, to_stderr
 from raysweep.tracking.metadata import metadata_bytes, plain
 from raysweep.tracking.names import (
     check_alias,
@@ -57,10 +58,11 @@ class TrackioStore:
 
     shares_files = True
 
-    def __init__(self, root: Path, project: str) -> None:
+    def __init__(self, root: Path, project: str, tell: Tell = to_stderr) -> None:
+        """`tell` is told, in a line, of another process that holds the store's lock."""
         self.root = Path(root).absolute()
         self.project = validate_project(project)
-        self._database = Database(self.root, project)
+        self._database = Database(self.root, project, tell)
         self._blobs = Blobs(self._database.blobs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -108,7 +110,8 @@ class TrackioStore:
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """See Store."""
-        with self._database.writing("close stale runs") as db:
+        patience_s = INTERRUPTED_S if state == "interrupted" else None
+        with self._database.writing("close stale runs", patience_s) as db:
             found = runs.entries(db, group=group)
             stale = [(run_id, entry) for run_id, entry in found if entry.state == "running"]
             for run_id, entry in stale:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from raysweep.pipeline.storage.record import NOTE
+from raysweep.pipeline.storage.waiting import Note
 from raysweep.pipeline.trials.checkpoints import CheckpointFolder
 from raysweep.tracking.trackio_store import TrackioStore
 
@@ -14,7 +16,7 @@ class Keeper(TrackioStore):
     """The store, and the checkpoints of trials on machines that cannot write into their folder."""
 
     def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
-        super().__init__(root, project)
+        super().__init__(root, project, Note(checkpoints.with_name(NOTE)))
         self._checkpoints = CheckpointFolder(checkpoints)
 
     def take_turn(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:

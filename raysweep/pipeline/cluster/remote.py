@@ -21,8 +21,9 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from raysweep.errors import StoreFailed, WorkerDied
+from raysweep.errors import StoreBusy, StoreFailed, WorkerDied
 from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.faults import DIED, cause, died
 from raysweep.pipeline.cluster.nodes import on_this_node
 from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.pipeline.storage.storage import SweepFolder
@@ -38,6 +39,7 @@ from raysweep.tracking import (
     Tracker,
 )
 from raysweep.tracking.blobs import CHECK_DISK, Blobs, blobs_folder
+from raysweep.tracking.busy import INTERRUPTED_S
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_run_id
 from raysweep.tracking.store import Pictures, Row, Table
@@ -65,30 +67,11 @@ def _got(ref: Any, timeout_s: float | None) -> Any:
     try:
         return ray.get(ref, timeout=timeout_s)
     except RayTaskError as error:
-        raise _cause(error) from None
+        raise cause(error) from None
     except RayActorError as error:
-        raise WorkerDied(_why(error)) from error
+        raise died(error) from error
     except (WorkerCrashedError, OutOfMemoryError) as error:
         raise WorkerDied(DIED) from error
-
-
-DIED = "a process of the sweep died: killed, or out of memory"
-
-
-def _cause(error: RayTaskError) -> Exception:
-    """What was raised at the bottom of a task that called a task that called …"""
-    cause: Exception = error
-    while isinstance(cause, RayTaskError) and isinstance(cause.cause, Exception):
-        cause = cause.cause
-    return cause
-
-
-def _why(error: RayActorError) -> str:
-    """An actor that could not even be made leaves its exception, as the last line of Ray's text."""
-    lines = str(error).strip().splitlines()
-    if not error.actor_init_failed or not lines:
-        return DIED
-    return lines[-1].partition(": ")[2] or lines[-1]
 
 
 def as_actor(cls: type, **options: Any) -> Any:
@@ -196,7 +179,9 @@ class RemoteStore:
         self._call("set_url", run_id, url)
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
-        stale: list[str] = self._call("close_stale", group, state)
+        """Where the user waits for the end, a writer that waits for a lock is not waited for."""
+        self._hold("close_stale", group, state)
+        stale: list[str] = self._answers(INTERRUPTED_S if state == "interrupted" else None)[-1]
         return stale
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
@@ -306,12 +291,15 @@ class RemoteStore:
         self._turns.append(self._actor.take_turn.remote(self._held))
         self._held = []
 
-    def _answers(self) -> list[Any]:
+    def _answers(self, timeout_s: float | None = None) -> list[Any]:
         """The last turn's, when all that was held has had its turn. Raises the first fault."""
         if self._held:
             if self._turns:
-                ray.wait(self._turns[-1:])
+                ray.wait(self._turns[-1:], timeout=timeout_s)
             self._take_turn()
         turns, self._turns = self._turns, []
-        answers: list[list[Any]] = get(turns)
+        try:
+            answers: list[list[Any]] = _got(turns, timeout_s)
+        except GetTimeoutError:
+            raise StoreBusy("the store's writer gives no answer") from None
         return answers[-1] if answers else []

@@ -5,16 +5,23 @@ A driver that is killed outright cannot close its runs. The next sweep of the st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
+from raysweep.pipeline.storage.record import sweep_names, to_stderr
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 
 LOCK = "running.lock"
+
+LOOK_S = 1
+"""For how long who takes a sweep up waits where its lock is held: it may be `list` that looks at
+it, which takes microseconds."""
 
 
 def claim(folder: SweepFolder) -> FileLock:
@@ -25,8 +32,14 @@ def claim(folder: SweepFolder) -> FileLock:
 
 
 def release(lock: FileLock) -> None:
-    """Say that the sweep has ended. The file goes first: who sees it can tell that it is held."""
-    Path(lock.lock_file).unlink(missing_ok=True)
+    """Say that the sweep has ended. The file goes first: who sees it can tell that it is held.
+
+    Whoever had opened the file meanwhile and gets the lock finds that it has no name any more, and
+    tries again (filelock does, since 4.0). Where the file cannot go, it stays: the next sweep of
+    the storage looks again, in vain.
+    """
+    with suppress(OSError):
+        Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
 
 
@@ -39,7 +52,7 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
     lock = FileLock(folder.path / LOCK)
     left = Path(lock.lock_file).exists()
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOOK_S)
     except Timeout:
         raise UserError(
             f"{folder.path.name}: is still running, driven by another process; wait for its end, "
@@ -61,41 +74,58 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
 
 
 def is_driven(folder: SweepFolder) -> bool:
-    """Whether a process of this machine drives the sweep now."""
-    path = folder.path / LOCK
-    if not path.exists():
-        return False
-    lock = FileLock(path)
+    """Whether a process of this machine drives the sweep now, or may: another user's lock need not
+    be readable. Looks through a shared lock of a moment, which keeps no other look from the same
+    answer, and makes no file."""
     try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
+        handle = os.open(folder.path / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError:
         return True
-    lock.release()
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
     return False
 
 
 def left_locked(folder: SweepFolder) -> bool:
     """Whether who drove or looked after the sweep was killed, and nobody has done so since."""
-    return (folder.path / LOCK).exists() and not is_driven(folder)
+    return os.path.lexists(folder.path / LOCK) and not is_driven(folder)
 
 
-def abandoned(storage: Storage, like: SweepRecord) -> Iterator[SweepFolder]:
+def abandoned(
+    storage: Storage, like: SweepRecord, passed_over: Callable[[str], None] = to_stderr
+) -> Iterator[SweepFolder]:
     """The sweeps of `like`'s tracker and project, itself left out, that ended without a word.
 
-    Each is claimed while its turn lasts, and told once.
+    Each is claimed while its turn lasts, and given once. `passed_over` is told, in a line, of one
+    that cannot be claimed though nobody drives it: it is another user's.
     """
-    for path in storage.root.glob(f"*/{LOCK}"):
-        folder = SweepFolder(path.parent)
+    for name in sweep_names(storage.root):
         try:
+            folder = storage.folder(name)
+            if not os.path.lexists(folder.path / LOCK):
+                continue
             record = folder.record()
         except UserError:  # damaged, or removed meanwhile: not ours to tell
             continue
         if record.name == like.name or not _same_project(record, like):
             continue
-        lock = FileLock(path)
+        lock = FileLock(folder.path / LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:  # under way, or another sweep is looking after it
+            continue
+        except OSError as error:
+            if not is_driven(folder):
+                passed_over(
+                    f"{folder.path / LOCK}: cannot be opened ({error.strerror}), so the runs of "
+                    f"{name}, whose driver is gone, stay open: a sweep of its own user closes them"
+                )
             continue
         try:
             yield folder

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysweep.errors import Interrupted, StorageFailed
+from raysweep.errors import Interrupted, StorageFailed, UserError
 from raysweep.pipeline.storage.claim import LOCK
 from raysweep.pipeline.storage.lease import Holder, Lease, LeasePace
 from raysweep.pipeline.storage.object_store import ObjectStore, is_uri, unreachable
@@ -134,8 +134,9 @@ def _look_abandoned(storage: Storage) -> None:
     """Sweeps that have no result have no driver either, or there would be its lease: the next sweep
     closes the runs of one that was killed, as it does in a folder (`claim.abandoned`)."""
     for folder in storage.sweeps():
-        if folder.result() is None:
-            (folder.path / LOCK).touch()
+        with suppress(UserError):  # a damaged result: who asks for that sweep is told
+            if folder.result() is None:
+                (folder.path / LOCK).touch()
 
 
 def _explained(store: ObjectStore, fetch: Fetch) -> Fetch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.pipeline.storage.claim import is_driven
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
-from raysweep.tracking.folder import detach
+from raysweep.tracking.folder import detach, fresh_folder
 
 if TYPE_CHECKING:
     from raysweep.tracking.trackio_store import TrackioStore
@@ -63,8 +63,9 @@ class StoredSweep:
         self._fetch([ref])
         tracker = self.tracker()
         try:
-            version = tracker.download(ref, folder)
-            detach(folder)
+            with fresh_folder(folder) as fresh:  # whole or not at all, its own bytes included
+                version = tracker.download(ref, fresh)
+                detach(fresh)
             return version.ref
         finally:
             tracker.close()
@@ -106,7 +107,8 @@ def fetch_to_go_on(storage: Storage) -> None:
     for folder in storage.sweeps():
         record = records[folder.record().project] = folder.record()
         groups = under_way.setdefault(record.project, [])
-        groups += [record.name] if folder.result() is None else []
+        with suppress(UserError):  # a damaged result: who asks for that sweep is told
+            groups += [record.name] if folder.result() is None else []
     for project, groups in under_way.items():
         digests = kept_store(records[project], storage).digests_to_go_on(groups)
         storage.fetch(project, digests)
@@ -146,3 +148,25 @@ def state_of(storage: Storage, folder: SweepFolder) -> str | None:
     if storage.is_uri:
         return None
     return "running" if is_driven(folder) else "stopped"
+
+
+def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What `list` tells of each sweep, oldest first. `passed_over` is told of those that cannot be
+    read, a line each."""
+    found = []
+    for folder in storage.sweeps(passed_over):
+        try:
+            record = folder.record()
+            found.append(
+                {
+                    "sweep": folder.path.name,
+                    "created": record.created,
+                    "project": record.project,
+                    "tracker": record.tracker,
+                    "state": state_of(storage, folder),
+                    "result": folder.result(),
+                }
+            )
+        except UserError as error:
+            passed_over(str(error))
+    return found

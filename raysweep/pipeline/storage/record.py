@@ -17,6 +17,7 @@ from pathlib import Path
 from raysweep.errors import UserError
 
 TRACKER_FOLDER = "tracker"
+NOTE = ".waiting"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

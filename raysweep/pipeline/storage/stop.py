@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-
 from raysweep.errors import StoreFailed
-
-_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+from raysweep.paths import is_of_the_disk
 
 
 class StorageLost(BaseException):
@@ -16,6 +13,4 @@ class StorageLost(BaseException):
 
 def is_of_the_storage(error: Exception) -> bool:
     """Whether it is the storage's fault, and not the trial's: each other one would meet it, too."""
-    if isinstance(error, OSError):
-        return error.errno in _OF_THE_DISK
-    return isinstance(error, StoreFailed)
+    return is_of_the_disk(error) or isinstance(error, StoreFailed)

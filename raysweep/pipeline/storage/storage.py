@@ -32,9 +32,9 @@ from raysweep.addresses import refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.paths import safe_join
+from raysweep.pipeline.storage.record import NOTE, is_name, sweep_names, to_stderr
 from raysweep.pipeline.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.pipeline.storage.record import SweepRecord as SweepRecord
-from raysweep.pipeline.storage.record import is_name, sweep_names, to_stderr
 from raysweep.tracking.folder import half_downloaded
 
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
@@ -68,6 +68,11 @@ class SweepFolder:
     @property
     def tune(self) -> Path:
         return self._inside("tune")
+
+    @property
+    def waiting(self) -> Path:
+        """What the store's writer waits for, a line each."""
+        return self._inside(NOTE)
 
     @property
     def best(self) -> Path:
@@ -110,9 +115,9 @@ class SweepFolder:
             scratch += [self.checkpoints] if self.result() is not None else []
         for path in [*scratch, *half_downloaded(self.best)]:
             shutil.rmtree(path, ignore_errors=True)
-        for path in _half_written(self._result):
+        for path in [*_half_written(self._result), self.waiting]:
             with suppress(OSError):  # harms nobody, and the next driver tries again
-                path.unlink()
+                path.unlink(missing_ok=True)
 
 
 class Storage:
@@ -180,8 +185,12 @@ class Storage:
             folder.path.mkdir(parents=True)
         except FileExistsError:  # another sweep took the name since `check`
             raise _taken(folder.path) from None
-        write_atomically(folder.config, dump_yaml(config))
-        folder.write_record(record)
+        try:
+            write_atomically(folder.config, dump_yaml(config))
+            folder.write_record(record)
+        except OSError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return folder
 
     def sweeps(self, passed_over: Callable[[str], None] = lambda line: None) -> list[SweepFolder]:
@@ -190,13 +199,14 @@ class Storage:
         found = []
         for name in sweep_names(self.root):
             try:
-                folder = self._folder(name)
+                folder = self.folder(name)
                 found.append((folder.record().created, name, folder))
             except UserError as error:
                 passed_over(str(error))
         return [folder for _, _, folder in sorted(found, key=lambda each: each[:2])]
 
-    def _folder(self, name: str) -> SweepFolder:
+    def folder(self, name: str) -> SweepFolder:
+        """That of the sweep `name`. Raises UnsafeName where it lies elsewhere, behind a link."""
         return SweepFolder(safe_join(self.root, name, self.shown))
 
     def find(self, name: str | None) -> SweepFolder:
@@ -206,7 +216,7 @@ class Storage:
         Raises UserError where there is none, and where the one that is named cannot be read.
         """
         if name is not None and name in sweep_names(self.root):
-            folder = self._folder(name)
+            folder = self.folder(name)
             folder.record()
             return folder
         sweeps = self.sweeps(to_stderr if name is None else lambda line: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from typing import Any, TextIO
 
@@ -39,7 +40,7 @@ def follow(address: str, job: str, stream: TextIO, *, verbose: bool) -> dict[str
                 why = " ".join(str(error).split())
                 raise JobFailed(
                     f"--address {address}: lost the job server ({why}); job {job} may go on: "
-                    f"ray job logs --follow --address {address} {job}"
+                    f"ray job logs --follow --address {shlex.quote(address)} {job}"
                 ) from error
         time.sleep(PAUSE_S)
 
