@@ -93,15 +93,20 @@ class Database:
     def _alone(self, patience_s: float | None) -> Iterator[None]:
         """Keep out this process's other threads, then other processes."""
         with self._turn:
+            self._patiently(self._take_lock, patience_s)
             try:
-                self._patiently(self._lock.__enter__, patience_s)
-                try:
-                    yield
-                finally:
-                    self._lock.__exit__(None, None, None)
-            finally:  # Trackio leaves it open when it gives up
-                if self._lock.lockfile is not None:
-                    self._lock.lockfile.close()
+                yield
+            finally:
+                self._lock.__exit__(None, None, None)
+
+    def _take_lock(self) -> None:
+        """Try for 10 s."""
+        try:
+            self._lock.__enter__()
+        except OSError:
+            if self._lock.lockfile is not None:  # Trackio leaves it open when it gives up
+                self._lock.lockfile.close()
+            raise
 
     def _patiently(self, attempt: Callable[[], T], patience_s: float | None = None) -> T:
         return patiently(attempt, self._locked, self._tell, patience_s)

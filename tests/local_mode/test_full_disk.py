@@ -1,10 +1,11 @@
-"""A disk that is full in mid-sweep, and then read-only: each is said, and nothing is lost."""
+"""A disk that is full at any time, and then read-only: each is said, and nothing is lost."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no loca
 
 ON_A_DISK_OF_ITS_OWN = ["unshare", "--mount", "--map-root-user", "sh", "-ec"]
 MOUNT = 'mount -t tmpfs -o size=40m none "$DISK"'
+AT_THE_LAST_STEPS = f"""
+{MOUNT}
+"$PYTHON" -c "$LAST_STEPS"
+"""
 STEPS = f"""
 {MOUNT}
 "$PYTHON" -c "$SWEEPS"
@@ -55,6 +60,68 @@ with one_process():
 (disk / "filler").unlink()
 """
 
+LAST_STEPS = """
+import json, os, sys
+from contextlib import suppress
+from pathlib import Path
+from raysweep import cli, resume_sweep, run_sweep
+from raysweep.errors import StorageFailed
+from raysweep.pipeline import drive, job
+from raysweep.tracking.embedded import TrackioTracker
+from outcomes import outcome
+from sweeps import digits, grid, one_process
+
+disk, said = Path(os.environ["DISK"]), Path(os.environ["SAID"])
+config = digits(grid(learning_rate=[0.01]), train={"epochs": 1})
+runs = disk / "runs"
+
+def fill():
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+def full(place, name, when):
+    there = getattr(place, name)
+    def call(*given, **more):
+        if when == "before":
+            fill()
+        answer = there(*given, **more)
+        if when == "after":
+            fill()
+        return answer
+    setattr(place, name, call)
+    return lambda: setattr(place, name, there)
+
+POINTS = {  # what is not kept when the disk fills up there
+    "folder": (job.Storage, "create", "before"),
+    "download": (drive, "choose_winner", "after"),
+    "copy": (TrackioTracker, "download", "after"),
+    "result": (drive, "links", "after"),
+}
+with one_process():
+    for name in ("first", "calm"):
+        run_sweep(config, name=name, storage=runs)
+    for name, point in POINTS.items():
+        calm = full(*point)
+        try:
+            run_sweep(config, name=name, storage=runs)
+        except StorageFailed as error:
+            (said / name).write_text(str(error))
+        finally:
+            calm()
+            (disk / "filler").unlink()
+        if name == "folder":
+            assert not (runs / name).exists()
+            run_sweep(config, name=name, storage=runs)
+        else:
+            resume_sweep(name, storage=runs)
+        assert outcome(runs, name) == outcome(runs, "calm"), name
+fill()
+target = str(disk / "model")
+code = cli.main(["best", "calm", "--storage", str(runs), "--download", target])
+(said / "best").write_text(f"{code} {Path(target).exists()} {len(list(disk.glob('.model*')))}")
+"""
+
 COMPARISON = """
 import os
 from pathlib import Path
@@ -64,7 +131,9 @@ assert outcome(runs, "spoilt") == outcome(runs, "calm")
 """
 
 
-def test_it_stops_and_is_resumed_when_the_disk_takes_more(tmp_path: Path) -> None:
+@pytest.fixture
+def on_a_disk(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Runs a shell's steps where `$DISK` may become a small disk of one's own."""
     disk, said = tmp_path / "disk", tmp_path / "said"
     disk.mkdir()
     said.mkdir()
@@ -75,15 +144,23 @@ def test_it_stops_and_is_resumed_when_the_disk_takes_more(tmp_path: Path) -> Non
         "SAID": str(said),
         "PYTHON": sys.executable,
         "SWEEPS": SWEEPS,
+        "LAST_STEPS": LAST_STEPS,
         "COMPARISON": COMPARISON,
     }
 
-    def on_a_disk(steps: str) -> subprocess.CompletedProcess[str]:
+    def run(steps: str) -> subprocess.CompletedProcess[str]:
         command = [*ON_A_DISK_OF_ITS_OWN, steps]
         return subprocess.run(command, capture_output=True, text=True, env=env)
 
-    if (allowed := on_a_disk(MOUNT)).returncode:
+    if (allowed := run(MOUNT)).returncode:
         pytest.skip(f"no disk of one's own here: {allowed.stderr.strip()}")
+    return run
+
+
+def test_it_stops_and_is_resumed_when_the_disk_takes_more(
+    tmp_path: Path, on_a_disk: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    disk, said = tmp_path / "disk", tmp_path / "said"
     done = on_a_disk(STEPS)
     assert done.returncode == 0, done.stderr
     full = (said / "full").read_text()
@@ -93,3 +170,25 @@ def test_it_stops_and_is_resumed_when_the_disk_takes_more(tmp_path: Path) -> Non
     read_only = (said / "read-only").read_text()
     assert (said / "code").read_text().strip() == "2", read_only
     assert read_only.startswith(f"raysweep: {disk}/runs/spoilt: cannot be written (Read-only")
+
+
+def test_at_the_last_steps_it_stops_and_is_resumed_as_well(
+    tmp_path: Path, on_a_disk: Callable[[str], subprocess.CompletedProcess[str]]
+) -> None:
+    disk, said = tmp_path / "disk", tmp_path / "said"
+    done = on_a_disk(AT_THE_LAST_STEPS)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    told = {path.name: path.read_text() for path in said.iterdir()}
+    assert told.pop("best") == "1 False 0"
+    assert f"raysweep: {disk}/model: cannot write the download: " in done.stderr
+    assert set(told) == {"folder", "download", "copy", "result"}
+    for name, line in told.items():
+        assert "\n" not in line
+        assert "No space left on device" in line or "disk is full" in line, line
+        if name == "folder":
+            assert line.startswith("folder has not started: ")
+            assert line.endswith(", and run it again")
+        else:
+            assert line.startswith(f"{name} stopped: ")
+            assert line.endswith(f"python -m raysweep resume {name} --storage {disk}/runs")

@@ -6,10 +6,11 @@ torch is imported by the method that scores: the driver needs the class alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from raysweep.errors import ArtifactNotFound
+from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.pipeline.links import REPORT
 from raysweep.pipeline.selection import Goal, beats
 from raysweep.pipeline.trials.context import TRAINED_MODEL, TrialContext
@@ -58,7 +59,8 @@ class Evaluator:
             promote = context.config.tracking.promote
             promoted, reason = self._promote(model_ref, metric, goal, promote)
         except BaseException as error:
-            run.finish("failed", f"{type(error).__name__}: {error}")
+            with suppress(TrackingError):  # what went wrong first is what is told
+                run.finish("failed", f"{type(error).__name__}: {error}")
             raise
         run.finish()
         return Report(evaluation.scores, run.id, promoted, reason)

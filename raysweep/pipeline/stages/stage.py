@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysweep.errors import TrackingError
 from raysweep.ml import files
 from raysweep.pipeline.stages.fingerprint import fingerprint
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunSpec, Tracker
@@ -104,7 +106,8 @@ def _run(
             artifact = run.log_artifact(draft)
         run.summarize({"artifact": artifact.ref, **_sizes(artifact)})
     except BaseException as error:
-        run.finish("failed", f"{type(error).__name__}: {error}")
+        with suppress(TrackingError):  # what went wrong first is what is told
+            run.finish("failed", f"{type(error).__name__}: {error}")
         raise
     run.finish()
     return artifact, known is not None and known.producer != spec.id

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
 from raysweep.config import Config, apply
-from raysweep.errors import CheckpointLost
+from raysweep.errors import CheckpointLost, TrackingError
 from raysweep.ml import datasets
 from raysweep.ml.compute import keep_freed_memory, use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
@@ -302,4 +303,5 @@ class TrialSession:
     def _end(self, state: RunState, error: str | None = None) -> None:
         self._closed = True
         if self._run is not None:
-            self._run.finish(state, error)
+            with suppress() if error is None else suppress(TrackingError):
+                self._run.finish(state, error)  # what went wrong first is what is told
