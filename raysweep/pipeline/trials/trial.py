@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -303,5 +303,5 @@ class TrialSession:
     def _end(self, state: RunState, error: str | None = None) -> None:
         self._closed = True
         if self._run is not None:
-            with suppress() if error is None else suppress(TrackingError):
+            with nullcontext() if error is None else suppress(TrackingError):
                 self._run.finish(state, error)  # what went wrong first is what is told
