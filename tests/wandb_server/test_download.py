@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from raysweep.errors import TrackingError
+from raysweep.errors import TrackingError, UnsafeName
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.wandb_tracker import WandbTracker
 
@@ -48,3 +50,18 @@ def test_a_damaged_blob_leaves_no_folder(tracker, blob, tmp_path, damage):
     assert ".pt" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert set(tmp_path.iterdir()) - before <= {tmp_path / "another cache"}
+
+
+@pytest.mark.parametrize("name", ["../../PWNED", "/srv/PWNED", "a/../../PWNED"])
+def test_a_manifest_that_names_a_file_elsewhere_is_refused(
+    tracker, server, project, tmp_path, name
+):
+    """Whoever may write to the project, or to the server's bucket, chooses those names."""
+    manifest = server.state.projects[project].artifact("mnist-raw:v0").current_manifest
+    path = manifest.blob.path
+    path.write_text(path.read_text().replace('"b.pt"', json.dumps(name)))
+    deep = tmp_path / "deep" / "er"
+    with pytest.raises(UnsafeName, match="holds the name '"):
+        tracker.download("mnist-raw", deep / "out")
+    assert not list(deep.iterdir())
+    assert not [path for path in tmp_path.rglob("*") if "PWNED" in path.name]
