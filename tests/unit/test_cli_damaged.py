@@ -51,6 +51,9 @@ def damage(folder: SweepFolder, how: str, tmp_path: Path) -> str:
     elif how == "half a result":
         result.write_text('{"best": ')
         return str(result)
+    elif how == "no result":
+        result.write_text("[" * 100_000)
+        return str(result)
     elif how == "a folder for a record":
         record.unlink()
         record.mkdir()
@@ -63,7 +66,7 @@ def damage(folder: SweepFolder, how: str, tmp_path: Path) -> str:
 
 WAYS = [
     *("half a record", "a record of something else", "half a result", "a folder for a record"),
-    "a link",
+    *("a link", "no result"),
 ]
 
 
@@ -88,6 +91,17 @@ def test_the_others_go_on(
     out, err = capfd.readouterr()
     assert err.count("\n") == 1
     assert named in err
+
+
+def test_a_result_without_what_is_shown_of_it_is_named(
+    storage: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for document in ({}, {"best": 1}, {**RESULT, "test": None}):
+        (storage / "odd" / "result.json").write_text(json.dumps(document))
+        assert call(storage, "list") == 0
+        _, err = capfd.readouterr()
+        assert f"{storage}/odd/result.json: not the result of a sweep" in err
+        assert "trained-model:v0" in err
 
 
 def test_a_newer_raysweeps_sweep_is_shown(storage: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -150,6 +150,19 @@ def state_of(storage: Storage, folder: SweepFolder) -> str | None:
     return "running" if is_driven(folder) else "stopped"
 
 
+def _shown(folder: SweepFolder) -> dict[str, Any] | None:
+    """Its result. Raises UserError for one that lacks what is shown of it."""
+    result = folder.result()
+    try:
+        if result is not None:
+            result["best"]["artifact"].strip(), result["trials"]["total"], result["test"].items()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{folder.path / 'result.json'}: not the result of a sweep ({error!r})"
+        ) from error
+    return result
+
+
 def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
     """What `list` tells of each sweep, oldest first. `passed_over` is told of those that cannot be
     read, a line each."""
@@ -164,7 +177,7 @@ def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[st
                     "project": record.project,
                     "tracker": record.tracker,
                     "state": state_of(storage, folder),
-                    "result": folder.result(),
+                    "result": _shown(folder),
                 }
             )
         except UserError as error:

@@ -9,10 +9,12 @@ import os
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from raysweep.errors import UserError
 
@@ -39,11 +41,9 @@ class SweepRecord:
         return SweepRecord(name, secrets.token_hex(4), project, entity, tracker, now)
 
     @staticmethod
-    def of(document: object) -> SweepRecord:
+    def of(document: Mapping[str, Any]) -> SweepRecord:
         """What `sweep.json` holds; keys of a newer raysweep are passed over. Raises ValueError for
         what is no record, and for a name or an id, which become paths, that no raysweep gives."""
-        if not isinstance(document, dict):
-            raise ValueError("it holds no mapping")
         known = [each.name for each in fields(SweepRecord)]
         if lacking := [name for name in known if name not in document]:
             raise ValueError(f"it has no {lacking[0]}")

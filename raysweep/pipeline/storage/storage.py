@@ -281,7 +281,9 @@ def check_name(name: str) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable record of a sweep ({error})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: not a readable record of a sweep (it holds no mapping)")
     return value
