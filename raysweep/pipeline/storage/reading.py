@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.errors import ArtifactNotFound, UserError
+from raysweep.errors import ArtifactNotFound, RaysweepError, UserError
 from raysweep.pipeline.storage.claim import is_driven
+from raysweep.pipeline.storage.record import to_stderr
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
 from raysweep.tracking.folder import detach, fresh_folder
@@ -110,7 +111,11 @@ def fetch_to_go_on(storage: Storage) -> None:
         with suppress(UserError):  # a damaged result: who asks for that sweep is told
             groups += [record.name] if folder.result() is None else []
     for project, groups in under_way.items():
-        digests = kept_store(records[project], storage).digests_to_go_on(groups)
+        try:
+            digests = kept_store(records[project], storage).digests_to_go_on(groups)
+        except RaysweepError as error:  # of one that is not ours, maybe: who uses it is told again
+            to_stderr(f"project {project}: {error}")
+            continue
         storage.fetch(project, digests)
 
 

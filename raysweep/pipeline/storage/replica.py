@@ -64,6 +64,8 @@ class Replica:
             data = _read(path)
             if data is not None:
                 self._sent[path.relative_to(self._root).as_posix()] = data
+        for path in (self._root / TRACKER_FOLDER).glob("*.db"):  # another project's may be damaged
+            self._sent[path.relative_to(self._root).as_posix()] = _stats(path)
         self._pushed = signature(self._root)
 
     def push(self) -> None:

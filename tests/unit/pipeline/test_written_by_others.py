@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.open_storage import open_storage, read_storage
 from raysweep.pipeline.storage.pulling import pull
 from raysweep.pipeline.storage.storage import Storage
+from raysweep.pipeline.storage.working_copy import WorkingCopy
 from raysweep.tracking import Image, RunSpec
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.trackio_store import TrackioStore
@@ -193,6 +195,42 @@ def test_the_storage_itself_may_be_a_link(storage: Storage, tmp_path: Path) -> N
     assert linked.find("mine").record().name == "mine"
     Driver(linked, "another").step()
     assert {folder.path.name for folder in storage.sweeps()} == {"mine", "another"}
+
+
+@pytest.mark.parametrize("project", ["another", "../another"])
+def test_another_projects_damaged_database_keeps_nobody_from_a_uri(
+    project: str, uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "it's there, 100%"
+    (there / "odd").mkdir(parents=True)
+    record = {**RECORD, "name": "odd", "project": project}
+    (there / "odd" / "sweep.json").write_text(json.dumps(record))
+    (there / "tracker").mkdir()
+    (there / "tracker" / "another.db").write_bytes(b"no database at all" * 100)
+    with open_storage(uri, "mine", print, HURRIED) as storage:
+        Driver(storage).step()
+    assert f"raysweep: project {project}: " in capsys.readouterr().err
+    assert (there / "mine" / "journal.jsonl").exists()
+
+
+def test_a_working_copy_is_in_no_folder_that_another_user_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can make a link of another user's")
+    mine, cache = tmp_path / "mine", tmp_path / "cache"
+    for folder in (mine, cache, tmp_path / "tmp"):
+        folder.mkdir()
+    (cache / "raysweep").symlink_to(mine)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    copy = WorkingCopy("s3://bucket/p")
+    copy.unlock()
+    assert copy.root.parent == mine
+    os.chown(cache / "raysweep", 1, 1, follow_symlinks=False)
+    copy = WorkingCopy("s3://bucket/p")
+    copy.unlock()
+    assert copy.root.parent == tmp_path / "tmp" / "raysweep-0"
 
 
 def _change_manifests(storage: Storage, path: str) -> None:
