@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from raysweep.home import ensure_home
+
 if TYPE_CHECKING:
     from raysweep.pipeline.result import SweepResult
     from raysweep.pipeline.resume import resume_sweep
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from raysweep.version import __version__
 
 __all__ = ["SweepResult", "__version__", "resume_sweep", "run_sweep"]
+
+ensure_home()  # before anything that looks for it is imported
 
 
 def __getattr__(name: str) -> Any:

@@ -61,7 +61,11 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     if warm is not None:
         how.observer(warm.told)
     known = () if warm is None else warm.trials
-    run_trials(context, how.resources, progress, budget, job, known, verbose=how.verbose)
+    run_trials(
+        *(context, how.resources, progress, budget, job, known),
+        observer=how.observer,
+        verbose=how.verbose,
+    )
     log_lacking_models(context, how.resources, progress)
     if isinstance(versions, SweptVersions):
         told, outcomes = len(outcomes), versions.outcomes()

@@ -112,7 +112,15 @@ class Evaluating:
     ref: str
 
 
-Event = SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
+@dataclass(frozen=True)
+class ClusterNotice:
+    """What the sweep waits for of the cluster, or has got of it: a line. It may come before
+    SweepStarted."""
+
+    text: str
+
+
+Event = ClusterNotice | SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
 
 
 class Observer(Protocol):

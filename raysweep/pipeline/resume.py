@@ -84,7 +84,7 @@ def _resume_in(
             address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
         )
         with signals.watched(), ray_there:
-            resources = _resources(config, past)
+            resources = _resources(config, past, observer, joined=address is not None)
             with job_again(folder, place, config, past, started) as this:
                 this.journal.write("resumed", versions=versions())
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
@@ -181,14 +181,17 @@ def _raw_data(past: Past, tracker: Tracker, sweep: str) -> list[ArtifactVersion]
     return [tracker.artifact(ref) for ref in refs]
 
 
-def _resources(config: Config, past: Past) -> cluster.Resources:
+def _resources(
+    config: Config, past: Past, observer: Observer, *, joined: bool
+) -> cluster.Resources:
     """What a trial had then: another number of threads would give other weights. Raises UserError
     where no machine has it."""
     cpus, gpus = past.started["cpus"], past.started["gpus"]
     fixed = config.resources.model_copy(update={"cpus": cpus, "gpus": gpus})
     before = config.model_copy(update={"resources": fixed})
     try:
-        return cluster.resources(before, space.trial_count(config))
+        trials = space.trial_count(config)
+        return cluster.resources(before, trials, observer, joined=joined)
     except UserError as error:
         raise UserError(
             f"resume: a trial of the sweep has {cpus:g} CPUs and {gpus:g} GPUs, and no machine "

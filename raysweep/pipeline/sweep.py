@@ -84,7 +84,8 @@ def _run_in(
             address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
         )
         with signals.watched(), ray_there:
-            resources = cluster.resources(config, space.trial_count(config))
+            trials, joined = space.trial_count(config), address is not None
+            resources = cluster.resources(config, trials, observer, joined=joined)
             config, warning = _with_data(config)
             first = first_event(config, resources, warm_start)
             new = job(config, place, choice.backend, name, started, first)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raysweep.pipeline.events import (
+    ClusterNotice,
     Evaluating,
     Event,
     StageFinished,
@@ -30,6 +31,7 @@ class LiveTable:
         self._console = console
         self._board = Board()
         self._evaluating: Evaluating | None = None
+        self._waits = False
         self._live = Live(
             console=console, refresh_per_second=4, get_renderable=self._render, transient=True
         )
@@ -48,6 +50,9 @@ class LiveTable:
             self._console.print(text.recorder(event))
             for warning in text.warnings(event):
                 self._console.print(Text(f"WARNING: {warning}", style="bold black on yellow"))
+        elif isinstance(event, ClusterNotice):
+            self._waits = True
+            self._console.print(Text(event.text))
         elif isinstance(event, StageFinished):
             self._console.print(text.stage_line(event))
         elif isinstance(event, WarmStarted):
@@ -58,7 +63,8 @@ class LiveTable:
     def _render(self) -> RenderableType:
         start = self._board.start
         if start is None:
-            return Text("starting Ray …", style="dim")
+            waits = "waiting for the cluster" if self._waits else "starting Ray"
+            return Text(f"{waits} …", style="dim")
         if not self._board.trials:
             prepared = any(stage.stage == "preprocess" for stage in self._board.stages)
             what = "starting the trials" if prepared else "preparing the data and the model"

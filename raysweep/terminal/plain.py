@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from raysweep.pipeline.events import (
+    ClusterNotice,
     Evaluating,
     Event,
     StageFinished,
@@ -41,6 +42,8 @@ class PlainLines:
         if isinstance(event, SweepStarted):
             warnings = "".join(f"\nWARNING: {each}" for each in text.warnings(event))
             return f"{text.headline(event)}; {text.recorder(event)}{warnings}"
+        if isinstance(event, ClusterNotice):
+            return event.text
         if isinstance(event, StageFinished):
             return text.stage_line(event)
         if isinstance(event, WarmStarted):

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import shlex
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private.services import canonicalize_bootstrap_address_or_die
+from ray.exceptions import RayError
 from ray.util.client import ray as client
 
 from raysweep.addresses import refuse_keys
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import fork_server, lean, quiet, signals
-
-KNOCK_TIMEOUT_S = 5
+from raysweep.pipeline.cluster import fork_server, growing, joining, lean, own, quiet, signals
+from raysweep.pipeline.events import ClusterNotice, Observer, silent
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,29 @@ def connect(
                 raise _by_client("this process is connected to a cluster by Ray Client")
             yield
             return
-        with fork_server.running_for(address, local_mode=local_mode, verbose=verbose):
+        workers = fork_server.running_for(address, local_mode=local_mode, verbose=verbose)
+        with workers, _admitted(address):
             _initialise(address, local_mode, verbose, modules)
             try:
                 yield
             finally:
                 ray.shutdown()
+
+
+@contextmanager
+def _admitted(address: str | None) -> Iterator[None]:
+    """With what lets Ray's driver join the cluster, or start one."""
+    if address is None:
+        own.check_temporary_folder()
+        yield
+        return
+    asked = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    whole = asked if "://" in asked else f"ray://{asked}"
+    refuse_keys("--address", whole, "let the cluster's network, or Ray's tokens, guard it")
+    if asked.startswith("ray://"):
+        raise _by_client(f"--address {asked}")
+    with joining.admitted(address):
+        yield
 
 
 def _initialise(
@@ -79,24 +94,19 @@ def _initialise(
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
-        options |= {"address": "local", "include_dashboard": False}
+        options |= {"address": "local", "include_dashboard": False, "num_cpus": own.usable_cpus()}
         python = shlex.quote(sys.executable)
         if python != sys.executable and not local_mode:
             # Ray gives it to a shell as it is: with a space in it, no trial's process would start.
             options["runtime_env"] = {"py_executable": python}
     else:
-        asked = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
-        whole = asked if "://" in asked else f"ray://{asked}"
-        refuse_keys("--address", whole, "let the cluster's network, or Ray's tokens, guard it")
-        if asked.startswith("ray://"):
-            raise _by_client(f"--address {asked}")
         options["address"] = address
         if modules:
             options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
-        _knock(address)
+    lean_one = nullcontext() if address or verbose else lean.started(workers=not local_mode)
+    loopback = nullcontext() if address else own.on_loopback()
     try:
-        lean_one = lean.started(workers=not local_mode)
-        with signals.given_back(), nullcontext() if address or verbose else lean_one:
+        with signals.given_back(), loopback, lean_one:
             ray.init(
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -104,7 +114,7 @@ def _initialise(
             )
     except SystemExit:
         raise KeyboardInterrupt from None  # what Ray's own handler makes of a SIGTERM meanwhile
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, RayError) as error:
         if "local_mode" in str(error):
             raise UserError(
                 f"--local-mode: Ray {ray.__version__} no longer has it; "
@@ -112,17 +122,7 @@ def _initialise(
             ) from error
         if address is None:
             raise
-        raise _not_joined(address, error) from error
-
-
-def _knock(address: str) -> None:
-    """Raise UserError where nobody answers: Ray itself would ask for over three minutes, aloud."""
-    try:
-        where = canonicalize_bootstrap_address_or_die(address)
-        host, _, port = where.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_TIMEOUT_S).close()
-    except (OSError, ValueError) as error:  # ConnectionError is an OSError
-        raise _not_joined(address, error) from error
+        raise joining.not_joined(address, joining.reason(error)) from error
 
 
 def _by_client(what: str) -> UserError:
@@ -133,26 +133,67 @@ def _by_client(what: str) -> UserError:
     )
 
 
-def _not_joined(address: str, error: Exception) -> UserError:
-    """Ray's reasons (another version, a missing package) take several lines, some of them."""
-    why = " ".join(str(error).split()).rstrip(".")
-    return UserError(
-        f"--address {address}: cannot join a Ray cluster there ({why}); "
-        "check it with `ray status`, or leave the option out to start Ray here"
-    )
-
-
-def resources(config: Config, trials: int) -> Resources:
+def resources(
+    config: Config, trials: int, observer: Observer = silent, *, joined: bool = False
+) -> Resources:
     """Fill the machine, or the cluster, with what the config leaves on `auto`.
 
-    Raises UserError when no machine of the cluster has what a trial needs.
+    On a cluster whose autoscaler starts machines, wait until one is there that a trial fits on,
+    and say so: what a trial gets on `auto` follows from it. There `gpus: auto` asks for a machine
+    with a GPU first. Raises UserError when no machine of the cluster has, or will have, what a
+    trial needs. `joined`: a cluster that was here before us, whose autoscaler may yet be starting.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return share(
-        [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in nodes],
-        config.resources,
-        trials,
+    wanted = config.resources
+    nodes = present()
+    try:
+        if not _waits_for_a_gpu(wanted, nodes):
+            return share(nodes, wanted, trials)
+    except UserError:
+        if not growing.grows(patient=joined):
+            raise
+    _bring(wanted, observer)
+    return share(present(), wanted, trials)
+
+
+def present() -> list[Node]:
+    """The machines that are there."""
+    return [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in growing.present()]
+
+
+def _waits_for_a_gpu(wanted: ResourcesConfig, nodes: Sequence[Node]) -> bool:
+    """Whether `auto` may mean GPUs of machines that are not there yet."""
+    unknown = wanted.gpus == "auto" and not any(node.gpus for node in nodes)
+    return unknown and growing.grows()
+
+
+def _bring(wanted: ResourcesConfig, observer: Observer) -> None:
+    """Have the autoscaler start a machine for a trial. Where it starts none with a GPU, and the
+    config does not ask for one, a machine without will do."""
+
+    def tell(what: str) -> None:
+        observer(ClusterNotice(what))
+
+    cpus = 1.0 if wanted.cpus == "auto" else wanted.cpus
+    kinds = [1.0, 0.0] if wanted.gpus == "auto" else [wanted.gpus]
+    for gpus in kinds:
+        bundle = {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+        words = _words(cpus, gpus)
+        if any(node.slots(cpus, gpus) for node in present()):
+            return
+        tell(f"waiting for a machine of the cluster with {words} for a trial")
+        if growing.bring(bundle, tell):
+            return
+        if gpus != kinds[-1]:
+            tell("the cluster starts no machine with a GPU: trials run on CPUs")
+    raise UserError(
+        f"resources: a trial needs {words}, and the cluster has no machine with as much and "
+        "starts none (see `ray status`); lower resources, or add such a type of machine"
     )
+
+
+def _words(cpus: float, gpus: float) -> str:
+    """`1 CPU and 0.5 GPU`."""
+    return f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
 
 
 @dataclass(frozen=True)
@@ -181,18 +222,34 @@ def share(nodes: Sequence[Node], wanted: ResourcesConfig, trials: int) -> Resour
     gpus = wanted.gpus if wanted.gpus != "auto" else float(any_gpu)
     _require("gpus", gpus, max(node.gpus for node in nodes))
     largest = max(node.cpus for node in nodes)
+    _require("cpus", 1 if wanted.cpus == "auto" else wanted.cpus, largest)
     if wanted.cpus != "auto":
         cpus = wanted.cpus
-        _require("cpus", cpus, largest)
     else:
         parallel = min(trials, sum(node.slots(1, gpus) for node in nodes))
         sizes = range(max(1, math.floor(largest)), 0, -1)
         cpus = float(
             next((c for c in sizes if sum(n.slots(c, gpus) for n in nodes) >= parallel), 1)
         )
+    if not any(node.slots(cpus, gpus) for node in nodes):
+        raise UserError(
+            f"resources: a trial needs {_words(cpus, gpus)}, and no machine has both; "
+            "lower one of them or use a larger machine"
+        )
+    return Resources(cpus=cpus, gpus=gpus, concurrent=concurrent(nodes, cpus, gpus, wanted, trials))
+
+
+def concurrent(
+    nodes: Sequence[Node], cpus: float, gpus: float, wanted: ResourcesConfig, trials: int
+) -> int:
+    """How many trials of that size run at once on these machines."""
     fitting = max(1, sum(node.slots(cpus, gpus) for node in nodes))
-    limit = fitting if wanted.max_concurrent == "auto" else wanted.max_concurrent
-    return Resources(cpus=cpus, gpus=gpus, concurrent=min(fitting, limit, trials))
+    return min(fitting, most(wanted, trials))
+
+
+def most(wanted: ResourcesConfig, trials: int) -> int:
+    """How many trials run at once on any number of machines."""
+    return trials if wanted.max_concurrent == "auto" else min(wanted.max_concurrent, trials)
 
 
 def _require(name: str, wanted: float, largest: float) -> None:

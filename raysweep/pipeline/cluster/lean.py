@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from ray._private.node import Node
 from ray._private.state import GlobalState
 
 from raysweep.pipeline.cluster import fork_server
-from raysweep.pipeline.cluster.replaced import replaced
+from raysweep.pipeline.cluster.replaced import replaced, setting
 
 UNNEEDED = ("start_api_server", "start_monitor", "start_log_monitor")
 """The methods by which Ray's head starts its dashboard's server (also where none is asked for, and
@@ -59,22 +58,9 @@ def started(*, workers: bool = True) -> Iterator[None]:
         stack.enter_context(_agents_on_demand())
         stack.enter_context(_looking_again_soon())
         stack.enter_context(
-            _copied_workers() if workers else _set("RAY_prestart_worker_first_driver", "0")
+            _copied_workers() if workers else setting("RAY_prestart_worker_first_driver", "0")
         )
         yield
-
-
-@contextmanager
-def _set(name: str, value: str) -> Iterator[None]:
-    """With that variable in the environment."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
 
 
 @contextmanager
@@ -129,7 +115,7 @@ def _copied_workers() -> Iterator[None]:
     def start(node: Node, *args: Any, **options: Any) -> None:
         node._ray_params.worker_path = str(fork_server.WORKER)
         # A raylet's workers have its environment. What Tune gives a trial has to be there already.
-        with _set(fork_server.SOCKET, address), _set("PL_DISABLE_FORK", "1"):
+        with setting(fork_server.SOCKET, address), setting("PL_DISABLE_FORK", "1"):
             start_raylet(node, *args, **options)
 
     with replaced(Node, "start_raylet", start):

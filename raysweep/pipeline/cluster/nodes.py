@@ -22,11 +22,15 @@ def this_node() -> str:
 
 def on_this_node() -> dict[str, Any]:
     """Options that keep an actor or a task on the driver's machine, beside the user's files."""
-    context = ray.get_runtime_context()
-    if context.worker.mode == getattr(ray, "LOCAL_MODE", None):
+    if is_local_mode():
         return {}  # one process: Ray refuses to place anything
-    node = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
-    return {"scheduling_strategy": node}
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(this_node(), soft=False)}
+
+
+def is_local_mode() -> bool:
+    """Whether this Ray is one process, this one."""
+    mode = ray.get_runtime_context().worker.mode
+    return bool(mode == getattr(ray, "LOCAL_MODE", None))
 
 
 def call_on_others(function: Callable[..., None], *arguments: Any) -> None:

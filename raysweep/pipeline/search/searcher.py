@@ -77,6 +77,11 @@ class TrialSearcher(Searcher):
         self._specs[trial_id] = spec
         return spec.to_config()
 
+    @property
+    def left(self) -> int:
+        """How many trials it may hand out yet."""
+        return max(0, self._most - self._count) + len(self._unfinished)
+
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:

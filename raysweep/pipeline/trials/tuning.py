@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.pipeline.cluster import quiet, signals
 from raysweep.pipeline.cluster.cluster import Resources
+from raysweep.pipeline.cluster.nodes import is_local_mode
+from raysweep.pipeline.events import Observer, silent
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.search import search
 from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.space import unlimited_trial_count
 from raysweep.pipeline.trials.context import TrialContext
+from raysweep.pipeline.trials.growth import Growth
 from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.replay import Replay
 from raysweep.pipeline.trials.trainable import TrialSpec, TrialTrainable
@@ -31,6 +35,7 @@ def run_trials(
     job: Job,
     known: Sequence[FrozenTrial] = (),
     *,
+    observer: Observer = silent,
     verbose: bool = False,
 ) -> None:
     """Run every trial that the budget allows, telling `progress`, from where the job's past ends.
@@ -51,6 +56,9 @@ def run_trials(
     if len(ended) == unlimited_trial_count(config):
         return
     progress.watch(searcher)
+    at_once = 1 if is_local_mode() else resources.concurrent
+    limiter = ConcurrencyLimiter(searcher, max_concurrent=at_once)
+    growth = Growth(limiter, resources, config.resources, lambda: searcher.left, observer)
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, context=context),
         {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -58,10 +66,9 @@ def run_trials(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=keep_workers(scheduler, resources.concurrent),
+            search_alg=limiter,
+            scheduler=keep_workers(scheduler, lambda: limiter.max_concurrent),
             num_samples=EVERY,
-            max_concurrent_trials=resources.concurrent,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
@@ -70,11 +77,14 @@ def run_trials(
             storage_path=str(folder.parent),
             # By default Tune writes one there, by the trial's node: which does not have the folder.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[progress],
+            callbacks=[progress] if is_local_mode() else [growth, progress],
             stop=stopper,
             verbose=1 if verbose else 0,
         ),
     )
     with signals.given_back(), quiet.uncounted(), quiet.asked_once():
-        tuner.fit()
+        try:
+            tuner.fit()
+        finally:
+            growth.stop()
     signals.raise_if_interrupted()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -15,8 +16,9 @@ PATIENCE_S = 30.0
 """How long a worker may take to start before its trial is given to one that is free."""
 
 
-def keep_workers(scheduler: TrialScheduler, count: int) -> TrialScheduler:
-    """Let Tune keep `count` workers that wait for a trial, as long as there will be any.
+def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialScheduler:
+    """Let Tune keep `count` workers that wait for a trial, as long as there will be any; it may
+    grow.
 
     Tune keeps one, and as many more as trials wait for a worker. With a search algorithm of one's
     own none waits: of two trials that end together one would lose its process, and the next trial
@@ -39,7 +41,7 @@ def keep_workers(scheduler: TrialScheduler, count: int) -> TrialScheduler:
         add(controller, trial)
 
     def choose_trial_to_run(controller: Any) -> Any:
-        cache.close_when_over(controller._tune_controller)
+        cache.follow(controller._tune_controller)
         return choose(controller)
 
     setattr(scheduler, "on_trial_add", on_trial_add)  # noqa: B010
@@ -50,8 +52,9 @@ def keep_workers(scheduler: TrialScheduler, count: int) -> TrialScheduler:
 class _Cache:
     """Tune's cache of free workers, with room for `count` from the first trial to the last."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._wanted = count
+        self._count = 0
         self._resources: Any = None
         self._closed = False
 
@@ -60,14 +63,24 @@ class _Cache:
         if self._resources is not None:
             return False
         self._resources = resources
-        runner._actor_cache.increase_max(resources, self._count)
+        self._grow(runner)
         return True
 
-    def close_when_over(self, runner: Any) -> None:
+    def follow(self, runner: Any) -> None:
         """When no trial comes any more, those that wait for one end, and log their models."""
-        if self._resources is not None and not self._closed and runner._search_alg.is_finished():
+        if self._resources is None or self._closed:
+            return
+        if runner._search_alg.is_finished():
             self._closed = True
             runner._actor_cache.decrease_max(self._resources, self._count)
+        else:
+            self._grow(runner)
+
+    def _grow(self, runner: Any) -> None:
+        more = self._wanted() - self._count
+        if more > 0:
+            self._count += more
+            runner._actor_cache.increase_max(self._resources, more)
 
 
 class _Patient:

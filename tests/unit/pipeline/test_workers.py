@@ -76,7 +76,7 @@ def test_tune_alone_keeps_one_of_those_that_end_together(trial: Any) -> None:
 
 
 def test_as_many_are_kept_as_run_at_once(trial: Any) -> None:
-    controller, scheduler = Controller(), keep_workers(FIFOScheduler(), 3)
+    controller, scheduler = Controller(), keep_workers(FIFOScheduler(), lambda: 3)
     for _ in range(4):
         scheduler.on_trial_add(controller, trial)
     scheduler.choose_trial_to_run(controller)
@@ -84,7 +84,7 @@ def test_as_many_are_kept_as_run_at_once(trial: Any) -> None:
 
 
 def test_none_is_kept_when_no_trial_comes_any_more(trial: Any) -> None:
-    controller, scheduler = Controller(), keep_workers(FIFOScheduler(), 3)
+    controller, scheduler = Controller(), keep_workers(FIFOScheduler(), lambda: 3)
     scheduler.on_trial_add(controller, trial)
     controller.finished = True
     for _ in range(2):
@@ -106,7 +106,7 @@ def wanting(controller: Controller, name: str, *, has_room: bool) -> Any:
 
 def test_a_starting_worker_keeps_its_trial_and_another_gets_the_free_one(trial: Any) -> None:
     controller = Controller()
-    keep_workers(FIFOScheduler(), 2).on_trial_add(controller, trial)
+    keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     starting = wanting(controller, "starting", has_room=True)
     assert not controller._maybe_reuse_cached_actor(starting)
     assert controller.moved == []
@@ -117,7 +117,7 @@ def test_a_starting_worker_keeps_its_trial_and_another_gets_the_free_one(trial: 
 
 def test_a_trial_whose_worker_waits_for_room_gets_the_free_one(trial: Any) -> None:
     controller = Controller()
-    keep_workers(FIFOScheduler(), 2).on_trial_add(controller, trial)
+    keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     waiting = wanting(controller, "waiting", has_room=False)
     assert controller._maybe_reuse_cached_actor(waiting)
 
@@ -126,7 +126,7 @@ def test_a_worker_that_takes_too_long_loses_its_trial(
     trial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     controller = Controller()
-    keep_workers(FIFOScheduler(), 2).on_trial_add(controller, trial)
+    keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     starting = wanting(controller, "starting", has_room=True)
     assert not controller._maybe_reuse_cached_actor(starting)
     later = time.monotonic() + workers.PATIENCE_S

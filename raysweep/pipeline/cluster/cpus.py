@@ -1,0 +1,69 @@
+"""The CPUs that this process may use: what its machine has is more, in a container or a job."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def usable_cpus(
+    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> int:
+    """How many CPUs this process may keep busy: those of its affinity (`taskset`, a batch system,
+    `docker run --cpuset-cpus`), or as many whole ones as a quota of its control groups allows
+    (`docker run --cpus`, a Kubernetes limit), if that is less. At least 1.
+
+    `groups`: the file that names the process's control groups, of version 1 or 2, which lie below
+    `mounted`.
+    """
+    quota = min(_quotas(groups, mounted), default=math.inf)
+    return max(1, int(min(_allowed(), quota)))
+
+
+def _allowed() -> int:
+    """Of the affinity; macOS has none."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quotas(groups: Path, mounted: Path) -> Iterator[float]:
+    """In CPUs, of each group that the process is in; each holds what is below it, too."""
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            for folder in (mounted, mounted / "unified"):
+                yield from _along(folder, path, _of_version_2)
+        elif "cpu" in controllers.split(","):
+            for folder in (mounted / controllers, mounted / "cpu"):
+                yield from _along(folder, path, _of_version_1)
+
+
+def _along(root: Path, path: str, quota: Callable[[Path], float]) -> Iterator[float]:
+    """Of the group and those around it. In a container `path` may be the host's word for what is
+    mounted at the root here."""
+    group = root / path.lstrip("/")
+    for folder in (group, *group.parents):
+        if root == folder or root in folder.parents:
+            try:
+                yield quota(folder)
+            except (OSError, ValueError):
+                continue  # no such group here, or one without a quota ("max")
+
+
+def _of_version_2(group: Path) -> float:
+    most, period = (group / "cpu.max").read_text().split()
+    return int(most) / int(period)
+
+
+def _of_version_1(group: Path) -> float:
+    most = int((group / "cpu.cfs_quota_us").read_text())
+    if most < 0:
+        raise ValueError("no quota")
+    return most / int((group / "cpu.cfs_period_us").read_text())
