@@ -75,6 +75,7 @@ def _config(address: str, types: Mapping[str, Mapping[str, float]], each: int) -
             "type": "fake_multinode",
             "gcs_address": address,
             "launch_multiple": True,
+            "use_node_id_as_ip": True,  # all have one address
             "disable_node_updaters": True,
             "disable_launch_config_check": True,
         },

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import lean_ray
@@ -31,13 +32,14 @@ UNSHARED = [
 
 
 @contextmanager
-def ray_head(log: Path, unseen: Path | None = None) -> Iterator[str]:
+def ray_head(log: Path, unseen: Path | None = None, **env: str) -> Iterator[str]:
     """Its `HOST:PORT`. It has two CPUs, and is ended afterwards with all its processes.
 
-    `unseen`: a folder that it finds empty, as another machine would.
+    `unseen`: a folder that it finds empty, as another machine would. `env` is in its environment,
+    besides this process's.
     """
     ray = Path(sys.executable).with_name("ray")
-    with _head(log, [ray], [*LEAN], unseen) as (process, _):
+    with _head(log, [ray], [*LEAN], unseen, {**os.environ, **env}) as (process, _):
         yield _address(process, log)
 
 
@@ -53,10 +55,10 @@ NO_JOBS = "ray[default] is not installed; ./scripts/test does it, beside .venv"
 
 
 @contextmanager
-def job_server(log: Path, python: Path, home: Path) -> Iterator[tuple[str, Path]]:
+def job_server(log: Path, python: Path, home: Path, **more: str) -> Iterator[tuple[str, Path]]:
     """The `http://HOST:PORT` of a head's job server, and its session's folder.
 
-    It runs that Python and has that home.
+    It runs that Python and has that home; `more` is in its environment.
     """
     port, agent, client = free_ports(3)
     options = [
@@ -67,6 +69,7 @@ def job_server(log: Path, python: Path, home: Path) -> Iterator[tuple[str, Path]
     ]
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
     env = {"PATH": path, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0", "LANG": "C.UTF-8"}
+    env |= more
     with _head(log, [python, "-m", "ray.scripts.scripts"], options, env=env) as (process, temp):
         _address(process, log)
         address = f"http://127.0.0.1:{port}"
@@ -137,7 +140,13 @@ def _wait_for_jobs(process: subprocess.Popen[bytes], address: str, log: Path) ->
     """Until the agent that runs jobs has told the server of itself."""
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"{address}/api/jobs/", timeout=5):
-            return
+        try:
+            with urllib.request.urlopen(f"{address}/api/jobs/", timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code == 401:  # it is up, and wants a token
+                return
+        except OSError:
+            pass
         time.sleep(0.2)
     raise AssertionError(f"no job server: {log.read_text()}")

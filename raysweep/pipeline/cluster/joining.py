@@ -8,7 +8,6 @@ Then a process of its own asks as Ray would, which can be ended at any time.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 from ray import _raylet
 from ray._private.services import canonicalize_bootstrap_address_or_die
+from ray.exceptions import RayError
 
 from raysweep.errors import UserError
 
@@ -35,14 +35,18 @@ MODE = "RAY_AUTH_MODE"
 
 ASK = """import sys
 sys.path[:] = sys.argv[2:]
-from ray._raylet import GcsClient
+import os
+from ray._raylet import AuthenticationTokenLoader, GcsClient
 from ray.exceptions import AuthenticationError
 try:
+    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
+        if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+            sys.exit(5)  # Ray would end this process, aloud
     GcsClient(address=sys.argv[1])
 except AuthenticationError:
     sys.exit(3)
 except Exception as error:
-    print(error)
+    print(str(error).partition(". ")[0])  # the first sentence of several
     sys.exit(4)"""
 
 
@@ -52,7 +56,7 @@ class _Answer(Enum):
     WELCOME = 0
     REFUSED = 3
     OTHER = 4
-    NO_TOKEN = -signal.SIGABRT  # Ray aborts where it is to show a token, and there is none
+    NO_TOKEN = 5
 
 
 @contextmanager
@@ -124,10 +128,10 @@ def _with_token(address: str, where: str) -> bool:
         answer = _ask(address, where, "token")
         if answer is _Answer.WELCOME:
             return True
-    raise UserError(f"--address {address}: {no_token(answer is _Answer.NO_TOKEN)}")
+    raise UserError(f"--address {address}: {no_token(missing=answer is _Answer.NO_TOKEN)}")
 
 
-def no_token(missing: bool) -> str:
+def no_token(*, missing: bool) -> str:
     """Why a cluster refuses us that wants a token; `missing`: there is none here to be shown."""
     if not missing and os.environ.get(MODE, "token").lower() != "token":
         return f"the cluster wants a token, and {MODE}={os.environ[MODE]} is set here; unset it"
@@ -166,15 +170,33 @@ def _ask(address: str, where: str, mode: str | None) -> _Answer:
 
 @contextmanager
 def _token_mode(needed: bool) -> Iterator[None]:
-    """With it, Ray shows its token in this process. It looks for the variable once, by itself."""
     if not needed:
         yield
         return
-    raylet: Any = _raylet
-    os.environ[MODE] = "token"
-    raylet.Config.initialize("")
+    show_token()
     try:
         yield
     finally:
         os.environ.pop(MODE, None)
-        raylet.Config.initialize("")
+        _read_settings_again()
+
+
+def show_token() -> None:
+    """Let Ray, in this process, show the token that it finds."""
+    os.environ[MODE] = "token"
+    _read_settings_again()
+
+
+def has_token() -> bool:
+    """Whether Ray finds a token here. Raises UserError where it is named, and not there."""
+    try:
+        loader = _raylet.AuthenticationTokenLoader.instance()
+        return bool(loader.has_token(ignore_auth_mode=True))
+    except (RayError, RuntimeError) as error:
+        raise UserError(reason(error).partition(". ")[0]) from None  # of several sentences
+
+
+def _read_settings_again() -> None:
+    """Ray's core looks into the environment once, by itself."""
+    raylet: Any = _raylet
+    raylet.Config.initialize("")

@@ -19,6 +19,7 @@ from ray._private.authentication.http_token_authentication import (
 
 from raysweep.addresses import refuse_keys
 from raysweep.errors import UserError
+from raysweep.pipeline.cluster import joining
 
 ANSWER_TIMEOUT_S = 3
 """To be connected, and then again to be answered."""
@@ -101,8 +102,13 @@ def lost() -> tuple[type[Exception], ...]:
 
 def _ask(address: str, path: str) -> dict[str, Any]:
     try:
-        headers = get_auth_headers_if_auth_enabled({})
-        answer = requests.get(address + path, timeout=ANSWER_TIMEOUT_S, headers=headers)
+        answer = _get(address + path)
+        if _wants_token(answer) and joining.MODE not in os.environ and joining.has_token():
+            joining.show_token()  # to the client of `client`, too
+            answer = _get(address + path)
+        if _wants_token(answer):
+            missing = "Authorization" not in answer.request.headers
+            raise UserError(f"--address {address}: {joining.no_token(missing=missing)}")
         answer.raise_for_status()
         said = answer.json()
     except requests.HTTPError as error:
@@ -112,6 +118,16 @@ def _ask(address: str, path: str) -> dict[str, Any]:
     except requests.RequestException as error:
         raise _no_server(address, _why(error)) from None
     return said if isinstance(said, dict) else {}
+
+
+def _get(url: str) -> requests.Response:
+    headers = get_auth_headers_if_auth_enabled({})
+    return requests.get(url, timeout=ANSWER_TIMEOUT_S, headers=headers)
+
+
+def _wants_token(answer: requests.Response) -> bool:
+    """Ray's words for a token that is lacking, or another one; a proxy has its own."""
+    return answer.status_code in (401, 403) and "authentication token" in answer.text
 
 
 def _why(error: Exception) -> str:

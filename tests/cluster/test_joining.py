@@ -1,0 +1,115 @@
+"""What is no cluster is told in one line, within seconds; and a Ctrl-C is heard meanwhile."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from raysweep.errors import UserError
+from raysweep.pipeline.cluster import joining
+
+from commands import start
+from sweeps import digits, grid
+
+
+def complaint(address: str) -> str:
+    with pytest.raises(UserError) as caught, joining.admitted(address):
+        pass
+    said = str(caught.value)
+    assert "\n" not in said and "()" not in said
+    return said
+
+
+@contextmanager
+def http_server() -> Iterator[str]:
+    with HTTPServer(("0.0.0.0", 0), BaseHTTPRequestHandler) as server:
+        server.RequestHandlerClass.log_message = lambda *_: None  # type: ignore[method-assign]
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_http_server_is_told_from_a_cluster() -> None:
+    with http_server() as address:
+        assert (
+            "cannot join a Ray cluster there (an HTTP server answers; expected the address that "
+            "`ray start` printed, port 6379 by default)"
+        ) in complaint(address)
+
+
+def test_a_closed_port_gives_the_systems_reason() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+    assert "(Connection refused)" in complaint(f"127.0.0.1:{port}")
+
+
+def test_who_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "KNOCK_TIMEOUT_S", 0.5)
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        said = complaint(f"127.0.0.1:{server.getsockname()[1]}")
+    assert "(no answer in 0.5 s)" in said
+
+
+def test_who_speaks_as_a_cluster_and_is_none_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "ANSWER_TIMEOUT_S", 1)
+    with speaks_grpc() as address:
+        assert "(no Ray has answered in 1 s)" in complaint(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:ray", "127.0.0.1:"])
+def test_what_has_no_port_is_no_address(address: str) -> None:
+    assert "no HOST:PORT" in complaint(address) or "Invalid address format" in complaint(address)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+def test_sigterm_is_heard_while_nobody_answers(tmp_path: Path) -> None:
+    config = tmp_path / "sweep.yaml"
+    config.write_text(yaml.safe_dump(digits(grid(learning_rate=[0.01]))))
+    asked = threading.Event()
+    with speaks_grpc(asked) as address:
+        arguments = ("--address", address, "--storage", tmp_path / "runs")
+        with start("run", config, *arguments) as process:
+            assert asked.wait(60)
+            process.terminate()
+            _, said = process.communicate(timeout=joining.ANSWER_TIMEOUT_S / 2)
+    assert process.returncode == 130
+    assert said == "raysweep: interrupted before the sweep had started; nothing is kept\n"
+
+
+@contextmanager
+def speaks_grpc(asked: threading.Event | None = None) -> Iterator[str]:
+    """It sends its settings to each who comes, and says nothing more. `asked`: by the second."""
+    settings = bytes([0, 0, 0, joining.SETTINGS_FRAME, 0, 0, 0, 0, 0])
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            held.append(connection)
+            connection.sendall(settings)
+            if asked is not None and len(held) > 1:
+                asked.set()
+
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in held:
+                connection.close()
