@@ -66,7 +66,7 @@ def listening(pid: int) -> list[object]:
     links = []
     for handle in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            links.append(os.readlink(handle))
+            links.append(str(handle.readlink()))
         except OSError:
             continue
     found = []

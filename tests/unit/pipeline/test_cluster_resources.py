@@ -33,6 +33,8 @@ def shared(nodes: list[Node], trials: int = 100, **wanted: object) -> Resources:
         ([Node(16, 2)], 100, {"gpus": 0.4}, Resources(4, 0.4, 4)),  # a share is of one GPU
         ([Node(16, 1)], 8, {"gpus": 0}, Resources(2, 0, 8)),
         ([Node(32, 4)] * 2, 100, {}, Resources(8, 1, 8)),
+        ([Node(8, 0), Node(4, 1)], 100, {}, Resources(4, 1, 1)),  # the head's CPUs are no GPU's
+        ([Node(0, 0), Node(4, 1)], 100, {"gpus": 0.5}, Resources(2, 0.5, 2)),
         ([Node(2, 0)], 8, {"cpus": 0.5}, Resources(0.5, 0, 4)),
     ],
 )
@@ -55,6 +57,8 @@ def test_fewer_trials_at_once_leave_each_as_it_is() -> None:
         (LAPTOP, {"gpus": 1}, "resources.gpus: a trial needs 1, and the largest machine has 0"),
         ([Node(32, 4)] * 2, {"gpus": 8}, "resources.gpus: a trial needs 8"),
         ([Node(1, 0)] * 2, {"cpus": 2}, "resources.cpus: a trial needs 2"),
+        ([Node(0, 0)], {}, "resources.cpus: a trial needs 1, and the largest machine has 0"),
+        ([Node(8, 0), Node(4, 1)], {"cpus": 6, "gpus": 1}, "6 CPU and 1 GPU, and no machine has"),
     ],
 )
 def test_more_than_one_machine_has_is_refused(
