@@ -38,8 +38,9 @@ def ray_head(log: Path, unseen: Path | None = None, **env: str) -> Iterator[str]
     `unseen`: a folder that it finds empty, as another machine would. `env` is in its environment,
     besides this process's.
     """
-    ray = Path(sys.executable).with_name("ray")
-    with _head(log, [ray], [*LEAN], unseen, {**os.environ, **env}) as (process, _):
+    with _head(
+        log, [sys.executable, "-m", "ray.scripts.scripts"], [*LEAN], unseen, {**os.environ, **env}
+    ) as (process, _):
         yield _address(process, log)
 
 
