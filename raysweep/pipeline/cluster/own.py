@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ray._common.utils import get_user_temp_dir
 from ray._private import ray_constants
 
 from raysweep.errors import UserError
@@ -36,9 +35,15 @@ def on_loopback() -> Iterator[None]:
 
 
 def check_temporary_folder() -> None:
-    """Raise UserError where the paths of Ray's sockets would be longer than the system takes."""
-    name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
-    folder = str(get_user_temp_dir())  # type: ignore[no-untyped-call]
+    """Raise UserError where the paths of Ray's sockets would be longer than the system takes.
+
+    Ray looks into these variables, in this order; on macOS it has /tmp whatever TMPDIR is.
+    """
+    names = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
+    name = next((each for each in names if each in os.environ), None)
+    if name is None:
+        return
+    folder = os.environ[name]
     length = len(os.fsencode(folder)) + len(SOCKET)
     if length > LONGEST_SOCKET:
         raise UserError(
