@@ -111,7 +111,8 @@ def _config(folder: SweepFolder, past: Past) -> Config:
     for path in past.started["modules"]:
         look_in(Path(path))
     look_in(Path.cwd())
-    return Config.from_dict(then)
+    # Where it lies is known. Its URI is not looked at: one of an earlier raysweep may hold a key.
+    return Config.from_dict({key: value for key, value in then.items() if key != "storage"})
 
 
 def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:

@@ -48,7 +48,7 @@ class Database:
         self._threads = threading.local()
         with self.explained("open the store"):
             self._patiently(lambda: _make_tables(root, project))
-            self._connection().execute("SELECT COUNT(*) FROM configs").fetchone()
+            self._opened().execute("SELECT COUNT(*) FROM configs").fetchone()
 
     @contextmanager
     def writing(self, what: str, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -57,14 +57,14 @@ class Database:
         Under Trackio's own lock too, which its SDK takes when it writes to the same project. With
         `patience_s`, raises StoreBusy where another process holds a lock for longer.
         """
-        with self.explained(what), self._alone(patience_s), self._connection() as connection:
+        with self.explained(what), self._alone(patience_s), self._opened() as connection:
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience_s)
             yield connection
 
     @contextmanager
     def reading(self, what: str) -> Iterator[sqlite3.Connection]:
         """One snapshot, beside whoever writes."""
-        with self.explained(what), self._connection() as connection:
+        with self.explained(what), self._opened() as connection:
             connection.execute("BEGIN")
             self._patiently(lambda: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"))
             yield connection
@@ -110,6 +110,9 @@ class Database:
 
     def _patiently(self, attempt: Callable[[], T], patience_s: float | None = None) -> T:
         return patiently(attempt, self._locked, self._tell, patience_s)
+
+    def _opened(self) -> sqlite3.Connection:
+        return self._patiently(self._connection)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's, kept open; as a context it commits, or rolls back what raised.

@@ -190,15 +190,19 @@ def test_a_root_that_cannot_be_made_is_one_line_that_names_it(tmp_path):
     assert str(tmp_path / "file") in str(caught.value)
 
 
-def test_a_lock_that_another_process_keeps_is_one_line(root, store, monkeypatch):
+def test_a_lock_that_another_process_keeps_is_waited_for(root, store, monkeypatch):
+    """tests/unit/tracking/test_busy.py has what is said of it."""
     store.start_run(SPEC)
-    monkeypatch.setattr(sqlite_storage.time, "sleep", lambda _seconds: None)  # it waits 10 s
+    monkeypatch.setattr(sqlite_storage.time, "sleep", lambda _seconds: None)  # Trackio's 10 s
     with (root / f"{PROJECT}.lock").open() as lock:
+
+        def let_go(line):
+            assert store.history("t1") == []  # reading needs no lock
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        patient = TrackioStore(root, PROJECT, let_go)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(TrackingError, match="holds the project's lock"):
-            store.log_rows("t1", [Row("t1:0", 1, {"loss": 1.0})])
-        assert store.history("t1") == []  # reading needs no lock
-    store.log_rows("t1", [Row("t1:0", 1, {"loss": 1.0})])
+        patient.log_rows("t1", [Row("t1:0", 1, {"loss": 1.0})])
     assert store.history("t1") == [{"step": 1, "loss": 1.0}]
 
 

@@ -140,9 +140,9 @@ class ObjectStore:
         target = self._path(path)
         place = target
         if self._beside:
-            above, _, name = target.rpartition("/")
-            self._filesystem.create_dir(above, recursive=True)
-            place = f"{above}/.partial.{name}"
+            above, slash, name = path.rpartition("/")
+            place = self._path(f"{above}{slash}.partial.{name}")
+            self._filesystem.create_dir(target.rpartition("/")[0], recursive=True)
         with self._filesystem.open_output_stream(place) as stream:
             self._copy(read, stream.write)
         if self._beside:

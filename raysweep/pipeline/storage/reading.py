@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.errors import ArtifactNotFound, RaysweepError, UserError
+from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError, UserError
 from raysweep.pipeline.storage.claim import is_driven
 from raysweep.pipeline.storage.record import to_stderr
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
-from raysweep.tracking.folder import detach, fresh_folder
+from raysweep.tracking.folder import detach
 
 if TYPE_CHECKING:
     from raysweep.tracking.trackio_store import TrackioStore
@@ -64,9 +65,12 @@ class StoredSweep:
         self._fetch([ref])
         tracker = self.tracker()
         try:
-            with fresh_folder(folder) as fresh:  # whole or not at all, its own bytes included
-                version = tracker.download(ref, fresh)
-                detach(fresh)
+            version = tracker.download(ref, folder)
+            try:
+                detach(folder)
+            except TrackingError:  # whole or not at all, its own bytes included
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             return version.ref
         finally:
             tracker.close()

@@ -88,6 +88,13 @@ def test_a_folder_at_a_uri_is_not_written_behind_its_links(
     with suppress(RaysweepError), open_storage(shared.as_uri(), "mine", print, HURRIED) as storage:
         Driver(storage).step()
     assert list(home.iterdir()) == []
+    victim = home / "victim"
+    victim.write_text("precious")
+    (shared / "mine").unlink()
+    (shared / ".partial.replica.json").symlink_to(victim)
+    with suppress(RaysweepError), open_storage(shared.as_uri(), "mine", print, HURRIED) as storage:
+        Driver(storage).step()
+    assert victim.read_text() == "precious"
 
 
 def test_an_artifacts_manifest_cannot_name_a_file_elsewhere(
