@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray.util.client import ray as client
 
@@ -22,6 +23,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.pipeline.cluster import fork_server, lean, quiet, signals
+from raysweep.pipeline.cluster.replaced import replaced
 
 KNOCK_TIMEOUT_S = 5
 
@@ -53,7 +55,7 @@ def connect(
     either of them of a process with a Ray of its own; and for Ray Client, through which Tune hands
     itself to the cluster: what it tells of trials would reach a copy of the driver's objects there.
     """
-    with quiet.hushed(verbose):
+    with quiet.hushed(verbose), quiet.without_uv():
         quiet.apply_settings()
         if ray.is_initialized():
             if address or local_mode:
@@ -66,8 +68,8 @@ def connect(
             yield
             return
         with fork_server.running_for(address, local_mode=local_mode, verbose=verbose):
-            _initialise(address, local_mode, verbose, modules)
             try:
+                _initialise(address, local_mode, verbose, modules)
                 yield
             finally:
                 ray.shutdown()
@@ -96,7 +98,8 @@ def _initialise(
         _knock(address)
     try:
         lean_one = lean.started(workers=not local_mode)
-        with signals.given_back(), nullcontext() if address or verbose else lean_one:
+        lean_or_not = nullcontext() if address or verbose else lean_one
+        with signals.given_back(), _joining_uninterrupted(), lean_or_not:
             ray.init(
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -113,6 +116,20 @@ def _initialise(
         if address is None:
             raise
         raise _not_joined(address, error) from error
+
+
+@contextmanager
+def _joining_uninterrupted() -> Iterator[None]:
+    """Within it, a signal that comes while `ray.init` makes this process a driver waits: 0.1 s."""
+    real = getattr(worker, "connect", None)
+
+    def join(*args: Any, **options: Any) -> Any:
+        assert real is not None
+        with signals.deferred():
+            return real(*args, **options)
+
+    with replaced(worker, "connect", join):
+        yield
 
 
 def _knock(address: str) -> None:

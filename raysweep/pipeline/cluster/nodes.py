@@ -20,11 +20,17 @@ def this_node() -> str:
     return node
 
 
+def in_one_process() -> bool:
+    """Whether this process has initialised Ray in local mode: it runs all tasks itself."""
+    mode = ray.get_runtime_context().worker.mode if ray.is_initialized() else None
+    return mode is not None and mode == getattr(ray, "LOCAL_MODE", None)
+
+
 def on_this_node() -> dict[str, Any]:
     """Options that keep an actor or a task on the driver's machine, beside the user's files."""
     context = ray.get_runtime_context()
-    if context.worker.mode == getattr(ray, "LOCAL_MODE", None):
-        return {}  # one process: Ray refuses to place anything
+    if in_one_process():
+        return {}  # Ray refuses to place anything
     node = NodeAffinitySchedulingStrategy(context.get_node_id(), soft=False)
     return {"scheduling_strategy": node}
 

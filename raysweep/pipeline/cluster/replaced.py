@@ -8,8 +8,9 @@ from typing import Any
 
 
 @contextmanager
-def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Within it, `owner` (a module or a class) has `function` of that name, if it has any such."""
+def replaced(owner: Any, name: str, function: Callable[..., Any] | bool) -> Iterator[None]:
+    """Within it, `owner` (a module or a class) has `function`, or a switch in that position, of
+    that name, if it has any such."""
     real = getattr(owner, name, None)
     if real is None:
         yield
