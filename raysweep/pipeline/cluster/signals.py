@@ -68,14 +68,25 @@ def raise_if_interrupted() -> None:
 
     Not for clean-up: there the first one has been heard already.
     """
-    if _noted is None:
-        return
-    try:
-        numbers = _noted.recv(4096)
-    except BlockingIOError:
-        return
-    if not _heeded.isdisjoint(numbers):
+    if _heard(0):
         raise KeyboardInterrupt
+
+
+def interrupted() -> bool:
+    """Whether `raise_if_interrupted` would raise.
+
+    In local mode Ray makes a TaskCancelledError of a Ctrl-C that comes in a task.
+    """
+    return _heard(socket.MSG_PEEK)
+
+
+def _heard(flags: int) -> bool:
+    if _noted is None:
+        return False
+    try:
+        return not _heeded.isdisjoint(_noted.recv(4096, flags))
+    except BlockingIOError:
+        return False
 
 
 def end_at_once() -> None:
