@@ -34,7 +34,7 @@ class Fields:
         section, _, field = field_of(name).partition(".")
         if section in self.sections and field in self._swept(section):
             return None
-        if section in self.sections and field in self.sections[section].fixed:
+        if section in self.sections and field in self.sections[section]._fixed:
             return f"{section}.{field} is the whole sweep's, and cannot differ between trials"
         if "." in name and section not in self.sections:
             *others, last = self.sections
@@ -69,7 +69,7 @@ class Fields:
 
     def _swept(self, section: str) -> list[str]:
         model = type(self.sections[section])
-        return [field for field in model.model_fields if field not in model.fixed]
+        return [field for field in model.model_fields if field not in model._fixed]
 
     def _elsewhere(self, bare: str) -> str | None:
         """The dotted name that a bare one was meant as."""

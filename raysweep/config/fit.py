@@ -48,7 +48,7 @@ def check_population(sweep: SweepConfig, train: Section) -> None:
     if isinstance(train, Target) and not hasattr(train.part(), "adopt"):
         text = f"{train.target} cannot go on as another trial: it has no adopt(state)"
         raise mistake(("sweep", "pbt"), f"{text}; derive it from raysweep.ml.training.Trainer")
-    changing = [name for name in type(train).model_fields if name not in KEPT | train.fixed]
+    changing = [name for name in type(train).model_fields if name not in KEPT | train._fixed]
     for name in sweep.parameters:
         section, _, field = field_of(name).partition(".")
         if section != "train" or field not in changing:

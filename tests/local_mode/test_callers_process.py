@@ -59,7 +59,7 @@ print(json.dumps(told))
 """
 
 OWN_TUNER = """
-ray.init(num_cpus=1, local_mode=True)
+ray.init(num_cpus=1)
 before = state()
 completed = run_sweep(configs["fine"], storage="runs").trials.completed
 assert not differences(before, state()), differences(before, state())
