@@ -205,7 +205,9 @@ def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple
     """A parameter as a field; None for one that no YAML can hold, which keeps its default."""
     required = parameter.default is parameter.empty
     default = ... if required else parameter.default
-    if parameter.name in base.model_fields.keys() - {"name"}:  # `epochs`: with raysweep's limits, its default
+    if parameter.name in base.model_fields.keys() - {
+        "name"
+    }:  # `epochs`: with raysweep's limits, its default
         return base.model_fields[parameter.name].rebuild_annotation(), default
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     try:

@@ -98,6 +98,39 @@ print(json.dumps({
 """
 
 
+TWO_THREADS = """
+out, going, tried = {}, threading.Event(), threading.Event()
+before = state()
+
+def first():
+    def wait(event):
+        going.set()
+        assert tried.wait(60)
+    out["first"] = run_sweep(
+        configs["fine"], storage="first", local_mode=True, observer=wait
+    ).trials.completed
+
+def second():
+    going.wait(60)
+    for start in (lambda: run_sweep(configs["fine"], storage="second"), resume_sweep):
+        try:
+            start()
+        except Exception as error:
+            out.setdefault("second", []).append(f"{type(error).__name__}: {error}")
+    tried.set()
+
+threads = [threading.Thread(target=each) for each in (first, second)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+assert not differences(before, state()), differences(before, state())
+out["folders"] = sorted(path.name for path in Path().iterdir())
+out["again"] = run_sweep(configs["fine"], storage="first", local_mode=True).trials.completed
+print(json.dumps(out))
+"""
+
+
 def program(folder: Path, code: str, configs: dict[str, Any]) -> Any:
     """What the program prints last, as JSON."""
     done = subprocess.run(
@@ -139,3 +172,12 @@ def test_ones_own_ray_and_tuner_are_as_without_a_sweep(tmp_path: Path) -> None:
     assert any("experiment_state" in name for name in told["files"])
     assert set(told["handlers"]) == {"_setup_signal_catching.<locals>.signal_interrupt_tune_run"}
     assert all(period != 1e9 for period in told["periods"]) and told["periods"]
+
+
+def test_a_second_sweep_at_once_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    told = program(tmp_path, TWO_THREADS, configs())
+    assert told["first"] == told["again"] == 1
+    for refusal in told["second"]:
+        assert refusal.startswith("UserError: this process is running a sweep already")
+    assert len(told["second"]) == 2
+    assert told["folders"] == ["first"]
