@@ -133,7 +133,7 @@ def test_a_sweep_by_itself_tells_it_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{lr: 0.1, on: true}", "line 1, column 49: the key on is true in YAML; put it in quotes"),
+        ("{lr: 0.1, on: true}", "line 1, column 45: the key on is true in YAML; put it in quotes"),
         ("{betas: [0.8]}", "model.betas: too short: item 2 of it is missing, got [0.8]"),
         (
             "{betas: [0.8, 0.9, 1.0]}",
