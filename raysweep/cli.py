@@ -56,8 +56,7 @@ def _main(args: argparse.Namespace) -> int:
             raise
         place = error.filename or "what it writes to"
         print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
-        with contextlib.suppress(OSError):  # or Python would complain once more at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nowhere(sys.stdout)  # or Python would complain once more at its end
         return 1
 
 
