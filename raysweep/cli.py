@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
 from raysweep.paths import is_of_the_disk
 from raysweep.terminal.process import ended_by_the_second_interrupt, stdout_for_json, terminable
+from raysweep.terminal.streams import to_nowhere, usable_streams
 
 if TYPE_CHECKING:
     from raysweep.config import Config
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = parser().parse_args(argv)
+    with usable_streams():
+        return _main(parser().parse_args(argv))
+
+
+def _main(args: argparse.Namespace) -> int:
     try:
         with stdout_for_json(args.json) as args.out, terminable():
             answer = COMMANDS[args.command](args)
             if args.json and answer is not None:
-                print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
+                return _print_json(answer, args.out)
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
@@ -45,16 +49,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("raysweep: interrupted", file=sys.stderr)
         return Interrupted.exit_code
     except BrokenPipeError:  # `raysweep list | head`: nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nowhere(sys.stdout)
         return 0
     except OSError as error:
         if not is_of_the_disk(error):
             raise
         place = error.filename or "what it writes to"
         print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
-        with contextlib.suppress(OSError):  # or Python would complain once more at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nowhere(sys.stdout)  # or Python would complain once more at its end
         return 1
+
+
+def _print_json(answer: Any, out: Any) -> int:
+    """The exit code: 1 where stdout takes nothing, as on a full disk."""
+    try:
+        print(json.dumps(answer, allow_nan=False), file=out, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        to_nowhere(out)
+        why = f"raysweep: stdout: cannot be written ({error.strerror}); all else is done"
+        print(why, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _config(args: argparse.Namespace) -> Config:

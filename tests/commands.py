@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,15 @@ def mnist_folder() -> Path | None:
 
 
 def start(
-    *arguments: object, cwd: Path | None = None, new_session: bool = False, **env: str
+    *arguments: object,
+    cwd: Path | None = None,
+    new_session: bool = False,
+    prepare: Callable[[], object] | None = None,
+    **env: str,
 ) -> subprocess.Popen[str]:
-    """`python -m raysweep ARGUMENTS`, still running; in a process group of its own if asked."""
+    """`python -m raysweep ARGUMENTS`, still running; in a process group of its own if asked.
+
+    `prepare` is called in the new process, before Python begins."""
     return subprocess.Popen(
         [sys.executable, "-m", "raysweep", *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -31,6 +38,7 @@ def start(
         text=True,
         cwd=cwd,
         start_new_session=new_session,
+        preexec_fn=prepare,
         env=environment(**env),
     )
 

@@ -56,7 +56,7 @@ def mistake(loc: Loc, text: str) -> ValidationError:
 def explained(error: ValidationError, model: type[BaseModel]) -> ValidationError:
     """The first problem of `error` in the words that `model`, whose it is, allows."""
     first = _first(error)
-    return mistake(first["loc"], problem(first, model))
+    return mistake(place_of(first), problem(first, model))
 
 
 def to_config_error(
@@ -70,7 +70,7 @@ def to_config_error(
     `written(loc)` is where the value stands in the file, whose parameters may be nested.
     """
     first = _first(error)
-    loc = written(first["loc"])
+    loc = written(place_of(first))
     where = f"{place(loc)}: " if loc else ""
     return ConfigError(one_line(f"{origin(loc)}{where}{problem(first, root)}"))
 
@@ -82,11 +82,33 @@ def _first(error: ValidationError) -> ErrorDetails:
     return min(details, key=lambda each: each["type"] != "extra_forbidden")
 
 
+def place_of(detail: ErrorDetails) -> Loc:
+    """Where the error is: of a list that is too short, the list, and of a key that is no text, the
+    mapping, since pydantic would name an item that is not there, or a key by its number."""
+    loc = detail["loc"]
+    if detail["type"] == "invalid_key" or _lacks_an_item(detail):
+        return loc[:-1]
+    if loc and loc[-1] == "[key]":
+        return loc[:-2]
+    return loc
+
+
+def _lacks_an_item(detail: ErrorDetails) -> bool:
+    return detail["type"] == "missing" and isinstance(detail["loc"][-1], int)
+
+
 def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
     """What is wrong, without the place. `root` is the model that the error's place starts at."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown key{_nearest_key(detail['loc'], root)}"
+    if detail["loc"] and detail["loc"][-1] == "[key]" and kind in _EXPECTED:
+        return (
+            f"expected {_EXPECTED[kind].format(**context)} for a key, got {found(detail['input'])}"
+        )
+    if _lacks_an_item(detail):
+        lacking = int(detail["loc"][-1]) + 1
+        return f"too short: item {lacking} of it is missing, got {found(detail['input'])}"
     if kind == "missing":
         return "missing; this key has no default"
     if kind == "literal_error":

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from raysweep.config.distributions import Json
 from raysweep.config.explain import nearest, problem
@@ -34,7 +35,7 @@ class Fields:
         section, _, field = field_of(name).partition(".")
         if section in self.sections and field in self._swept(section):
             return None
-        if section in self.sections and field in self.sections[section].fixed:
+        if section in self.sections and field in self.sections[section]._fixed:
             return f"{section}.{field} is the whole sweep's, and cannot differ between trials"
         if "." in name and section not in self.sections:
             *others, last = self.sections
@@ -55,6 +56,25 @@ class Fields:
             return problem(error.errors(include_url=False)[0], type(self.sections[section]))
         return None
 
+    def only_whole(self, name: str) -> bool:
+        """Whether the field that `name` sets takes whole numbers and no fractions."""
+        try:
+            self._with(name, 0.5)
+        except ValidationError as error:
+            return error.errors(include_url=False)[0]["type"] == "int_type"
+        return False
+
+    def takes_fractions(self, name: str) -> bool:
+        """Whether the field that `name` sets takes numbers that are not whole."""
+        held = self.sections[field_of(name).partition(".")[0]]
+        field = type(held).model_fields[field_of(name).partition(".")[2]]
+        annotation: Any = field.annotation
+        try:
+            as_float = TypeAdapter(annotation, config=type(held).model_config)
+            return isinstance(as_float.validate_python(1), float)
+        except (ValidationError, PydanticUserError):
+            return False
+
     def as_held(self, name: str, value: Json) -> Json:
         """`value` as its field holds it, for comparing: 1 and 1.0 may be the same, or null and
         "none"."""
@@ -69,7 +89,7 @@ class Fields:
 
     def _swept(self, section: str) -> list[str]:
         model = type(self.sections[section])
-        return [field for field in model.model_fields if field not in model.fixed]
+        return [field for field in model.model_fields if field not in model._fixed]
 
     def _elsewhere(self, bare: str) -> str | None:
         """The dotted name that a bare one was meant as."""

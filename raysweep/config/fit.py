@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from raysweep.config.distributions import Categorical, Distribution
+from raysweep.config.distributions import Categorical
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
+from raysweep.config.meant import comes_from, fractions
+from raysweep.config.numerals import TOO_LARGE, too_large
+from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import KEPT
 from raysweep.config.sections import Section
 from raysweep.config.sweep import Metric, SweepConfig
@@ -37,7 +40,7 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
             raise mistake(at, problem)
         if (first := owner.setdefault(field_of(name), name)) != name:
             raise mistake(at, f"sets {field_of(name)}, which the parameter {first} sets already")
-        _check_values(at, name, parameter.build(), fields)
+        _check_values(at, name, parameter, fields)
 
 
 def check_population(sweep: SweepConfig, train: Section) -> None:
@@ -48,7 +51,7 @@ def check_population(sweep: SweepConfig, train: Section) -> None:
     if isinstance(train, Target) and not hasattr(train.part(), "adopt"):
         text = f"{train.target} cannot go on as another trial: it has no adopt(state)"
         raise mistake(("sweep", "pbt"), f"{text}; derive it from raysweep.ml.training.Trainer")
-    changing = [name for name in type(train).model_fields if name not in KEPT | train.fixed]
+    changing = [name for name in type(train).model_fields if name not in KEPT | train._fixed]
     for name in sweep.parameters:
         section, _, field = field_of(name).partition(".")
         if section != "train" or field not in changing:
@@ -66,14 +69,27 @@ def _check_metric(metric: Metric, goals: Mapping[str, str]) -> None:
         raise mistake(("sweep", "metric", "goal"), text)
 
 
-def _check_values(at: Loc, name: str, distribution: Distribution, fields: Fields) -> None:
+def _check_values(at: Loc, name: str, parameter: Parameter, fields: Fields) -> None:
     """Raise a mistake where the swept field does not take what the distribution gives it."""
     seen: set[str] = set()
+    distribution = parameter.build()
+    if fields.only_whole(name) and (wrong := fractions(parameter, name)):
+        raise mistake((*at, *wrong[0]), wrong[1])
     for key, value in distribution.edges():
+        if (inside := too_large(value)) is not None:
+            raise mistake((*at, *key, *inside), TOO_LARGE)
         if text := fields.value_problem(name, value):
-            raise mistake((*at, *key), text)
+            raise mistake((*at, *key), text + comes_from(parameter, key, value))
         held = json.dumps(fields.as_held(name, value), sort_keys=True)
         if isinstance(distribution, Categorical) and held in seen:
             text = f"{found(value)} is listed twice; to draw it more often, use probabilities"
             raise mistake((*at, *key), text)
         seen.add(held)
+
+
+def check_integers(sections: Mapping[str, Section]) -> None:
+    """Raise a mistake for the first integer that no tracker can keep."""
+    for name, section in sections.items():
+        for field, value in section.model_dump(mode="json").items():
+            if (inside := too_large(value)) is not None:
+                raise mistake((name, field, *inside), TOO_LARGE)

@@ -14,7 +14,7 @@ from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, one_line, to_config_error
 from raysweep.config.fields import field_of
 from raysweep.config.nesting import GROUP, as_written, written_places
-from raysweep.config.notices import notices
+from raysweep.config.notices import notices, space_notices
 from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config, parse
 from raysweep.config.sweep import SweepConfig
@@ -92,12 +92,13 @@ def load_sweep(path: Path) -> tuple[SweepConfig, tuple[str, ...]]:
     def origin(loc: Loc) -> str:
         return f"{path}: "
 
+    written = as_written(file.value.get("parameters"), ("parameters",))
     try:
         sweep = SweepConfig.model_validate(file.value)
     except ValidationError as error:
-        written = as_written(file.value.get("parameters"), ("parameters",))
         raise to_config_error(error, SweepConfig, origin, written) from None
-    return sweep, notices(file.value, (), file.words, origin)
+    space = space_notices(sweep.parameters, ("parameters",), written, origin)
+    return sweep, (*notices(file.value, (), file.words, origin), *space)
 
 
 def _parse_override(text: str) -> _Override:

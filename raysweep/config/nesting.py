@@ -13,6 +13,9 @@ from raysweep.config.explain import Loc, found, mistake
 GROUP = "parameters"
 """The key that makes a parameter a group of them."""
 
+OWN_KEYS = frozenset({"distribution", "value", "values", "probabilities", "min", "max"})
+"""Keys of a parameter that are hardly a group's parameters."""
+
 DEEPEST = 50
 """Levels of groups: a file that holds itself would have no end."""
 
@@ -79,8 +82,9 @@ def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Lo
 
 
 def _refuse_bare_group(at: Loc, given: Any) -> None:
-    """`optimizer: {lr: {…}}`: none of a parameter's keys but `value` holds a mapping."""
-    bare = isinstance(given, Mapping) and given and "value" not in given
+    """`optimizer: {lr: {…}}`: none of a parameter's keys but `value` holds a mapping, if it is
+    right."""
+    bare = isinstance(given, Mapping) and given and OWN_KEYS.isdisjoint(given)
     if bare and all(isinstance(each, Mapping) for each in given.values()):
         text = f"holds no {GROUP}; parameters of a group go below its key `{GROUP}`"
         raise mistake(at, text)

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysweep.config.explain import Loc, one_line, place
+from raysweep.config.fields import Fields
+from raysweep.config.meant import unlike_it_looks
 from raysweep.config.nesting import written_places
 from raysweep.config.numerals import coerced
+from raysweep.config.parameter import Parameter
 from raysweep.config.sweep import AGENT_KEYS
 from raysweep.config.yaml import Word
 
@@ -35,6 +38,27 @@ def notices(
     return tuple(
         one_line(f"{origin((*at, *loc))}{place((*at, *loc))}: {text}") for loc, text in found
     )
+
+
+def space_notices(
+    parameters: Mapping[str, Parameter],
+    at: Loc,
+    place_of: Callable[[Loc], Loc],
+    origin: Callable[[Loc], str],
+    fields: Fields | None = None,
+) -> tuple[str, ...]:
+    """One line for each parameter that means something else than it looks like.
+
+    They stand at `at`; `place_of(loc)` is where the file has them, which may nest them. `fields`:
+    those that they set; None for a sweep by itself, of another program.
+    """
+    lines = []
+    for name, parameter in parameters.items():
+        takes_fractions = fields is not None and fields.takes_fractions(name)
+        if text := unlike_it_looks(parameter, takes_fractions):
+            loc = place_of((*at, name))
+            lines.append(one_line(f"{origin(loc)}{place(loc)}: {text}"))
+    return tuple(lines)
 
 
 def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:

@@ -1,9 +1,9 @@
-"""Numbers that were written as text: `["0.1", 0.2]`, as quotes or another program leave them."""
+"""Numbers that were written as text (`["0.1", 0.2]`), and those that are too large to be kept."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _WHOLE = re.compile(r"[-+]?[0-9]+\Z")
@@ -20,6 +20,27 @@ def coerced(values: Sequence[Any]) -> list[Any]:
     if not any(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
         return list(values)
     return [_number(each) for each in values]
+
+
+TOO_LARGE = (
+    "a whole number beyond 64 bits, which no tracker keeps exactly; give it as text, in quotes, or "
+    "as a number with a point"
+)
+
+
+def too_large(value: Any) -> tuple[int | str, ...] | None:
+    """The keys inside `value` that lead to an integer beyond 64 bits; None where there is none."""
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**63 else ()
+    inside: Any = ()
+    if isinstance(value, Mapping):
+        inside = value.items()
+    elif isinstance(value, (list, tuple)):
+        inside = enumerate(value)
+    for key, each in inside:
+        if (found := too_large(each)) is not None:
+            return (key, *found)
+    return None
 
 
 def _number(value: Any) -> Any:

@@ -24,7 +24,7 @@ from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
 from raysweep.config.nesting import as_written
-from raysweep.config.notices import Notices, notices
+from raysweep.config.notices import Notices, notices, space_notices
 from raysweep.config.parameter import Parameter
 from raysweep.config.sections import (
     DataConfig,
@@ -154,6 +154,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
+        fit.check_integers({name: getattr(self, name) for name in (*SWEPT_SECTIONS, "evaluate")})
         fit.check(self.sweep, self.fields(), self.goals())
         fit.check_population(self.sweep, self.train)
         return self
@@ -209,14 +210,14 @@ def parse(
 
     `words` are the booleans in it that were written as words, for the notices.
     """
-    sweep = document.get("sweep")
-    parameters = sweep.get("parameters") if isinstance(sweep, Mapping) else None
+    sweep, at = document.get("sweep"), ("sweep", "parameters")
+    written = as_written(sweep.get("parameters") if isinstance(sweep, Mapping) else None, at)
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
-        written = as_written(parameters, ("sweep", "parameters"))
         raise to_config_error(error, Config, origin, written) from None
-    config._notices = Notices(notices(sweep, ("sweep",), words, origin))
+    space = space_notices(config.sweep.parameters, at, written, origin, config.fields())
+    config._notices = Notices((*notices(sweep, ("sweep",), words, origin), *space))
     return config
 
 

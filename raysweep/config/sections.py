@@ -32,7 +32,7 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    fixed: ClassVar[frozenset[str]] = frozenset()
+    _fixed: ClassVar[frozenset[str]] = frozenset()
     """Keys that are the whole sweep's: no parameter may set them."""
 
     takes_target: ClassVar[bool] = False
@@ -101,7 +101,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 class DataConfig(Section):
     """Which data set, where its files are, and how it is split."""
 
-    fixed: ClassVar[frozenset[str]] = frozenset({"root", "fallback"})
+    _fixed: ClassVar[frozenset[str]] = frozenset({"root", "fallback"})
     takes_target: ClassVar[bool] = True
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")] = "MNIST"

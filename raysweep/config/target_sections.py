@@ -12,23 +12,29 @@ from raysweep.config.sections import Section, Seed
 
 class Target(Section):
     """A part of one's own. The keys besides these are its parameters: see `config.targets`, which
-    makes a class of its own for each target, from its signature."""
+    makes a class of its own for each target, from its signature.
 
-    fixed: ClassVar[frozenset[str]] = frozenset({"target", "name"})
-    parameters: ClassVar[tuple[str, ...]] = ()
-    function: ClassVar[Callable[..., Any]]
+    A parameter may be called as anything here but `target`. What is asked of a section is a
+    property therefore: Python finds one before a field of its name.
+    """
+
+    _fixed: ClassVar[frozenset[str]] = frozenset({"target"})
+    _parameters: ClassVar[tuple[str, ...]] = ()
+    _function: ClassVar[Callable[..., Any]]
 
     target: str
     """Import path of a function or class: `my_pkg.nets:ResNet`. Its module is looked for in the
     working folder, beside the config file, and where Python looks."""
 
-    def part(self) -> Callable[..., Any]:
-        """What `target` names."""
-        return type(self).function
+    @property
+    def part(self) -> Callable[[], Callable[..., Any]]:
+        """Gives what `target` names."""
+        return lambda: type(self)._function
 
-    def params(self) -> dict[str, Any]:
-        """Its parameters, by name."""
-        return {name: getattr(self, name) for name in self.parameters}
+    @property
+    def params(self) -> Callable[[], dict[str, Any]]:
+        """Gives its parameters, by name."""
+        return lambda: {name: vars(self)[name] for name in self._parameters}
 
     @property
     def label(self) -> str:
@@ -43,13 +49,17 @@ class DataTarget(Target):
     content is then used again.
     """
 
+    _fixed: ClassVar[frozenset[str]] = frozenset({"target", "name"})
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] | None = None
-    """What its artifacts' names begin with; null means the function's own name."""
+    """What its artifacts' names begin with; null means the function's own name. Of a function that
+    has a parameter `name` it is that parameter, and its artifacts have the function's name."""
 
     @property
     def label(self) -> str:
         """What its artifacts' names begin with."""
-        return (self.name or super().label).lower()
+        own = None if "name" in self._parameters else self.name
+        return (own or super().label).lower()
 
 
 class ModelTarget(Target):

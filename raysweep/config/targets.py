@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from pydantic import (
+    BaseModel,
     ConfigDict,
     PydanticSchemaGenerationError,
     PydanticUserError,
@@ -157,7 +158,7 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
             raise mistake(("target",), f"{path} takes no {name}; {section}'s must take {takes}")
     own = {name: item for name, item in parameters.items() if name not in part.given}
     for name in own:
-        if name in _taken(part.base):
+        if name in _TAKEN:
             text = f"{path} has a parameter {name}, which is {section}'s own; call it otherwise"
             raise mistake(("target",), text)
     fields = {name: field for name, item in own.items() if (field := _field(path, part.base, item))}
@@ -166,16 +167,14 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
         made: type[Target] = create_model(  # type: ignore[call-overload]
             part.base.__name__, __base__=part.base, __module__=__name__, **fields
         )
-    made.parameters = tuple(fields)
-    made.function = staticmethod(target)
+    made._parameters = tuple(fields)
+    made._function = staticmethod(target)
+    made._fixed = part.base._fixed - fields.keys()
     return made
 
 
-def _taken(base: type[Target]) -> set[str]:
-    """The names that mean something to raysweep itself: keys, and what its code asks a section."""
-    ours = [each for each in base.__mro__ if each.__module__.startswith("raysweep.")]
-    named = {name for each in ours for name in vars(each)} | set(base.model_fields)
-    return named - {"seed", "epochs"}
+_TAKEN = {"target", "takes_target", *(name for name in dir(BaseModel) if name.startswith("model_"))}
+"""No parameter's names: the key that names it, and what pydantic is asked for."""
 
 
 def _parameters(path: str, target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -206,7 +205,9 @@ def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple
     """A parameter as a field; None for one that no YAML can hold, which keeps its default."""
     required = parameter.default is parameter.empty
     default = ... if required else parameter.default
-    if parameter.name in base.model_fields:  # `epochs`: with raysweep's limits, its default
+    if parameter.name in base.model_fields.keys() - {
+        "name"
+    }:  # `epochs`: with raysweep's limits, its default
         return base.model_fields[parameter.name].rebuild_annotation(), default
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     try:

@@ -24,6 +24,12 @@ class _Loader(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue  # `<<` brings in keys that the mapping's own may replace
             key = self.construct_object(key_node, deep=True)
+            if isinstance(key, bool) and not self._is_spelt_out(key_node):
+                raise _Ambiguous(
+                    problem=f"the key {key_node.value} is {str(key).lower()} in YAML; put it in "
+                    f'quotes: "{key_node.value}"',
+                    problem_mark=key_node.start_mark,
+                )
             if not isinstance(key, Hashable):
                 continue  # a list as a key: PyYAML's own error, below
             if key in seen:
@@ -33,6 +39,15 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    @staticmethod
+    def _is_spelt_out(node: yaml.Node) -> bool:
+        """Whether a boolean was written as such, and not as a word that YAML takes for one."""
+        return str(node.value).lower() in ("true", "false")
+
+
+class _Ambiguous(yaml.constructor.ConstructorError):
+    """It is YAML, and hardly what its writer meant."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -113,7 +128,8 @@ def parse_document(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{source}{where}: not YAML: {error.problem}") from None
+        what = "" if isinstance(error, _Ambiguous) else "not YAML: "
+        raise ConfigError(f"{source}{where}: {what}{error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
 from raysweep.errors import ConfigError
+from raysweep.ml.eager import compiler_given_back
 from raysweep.ml.protocols import Split
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -24,6 +27,9 @@ _MAPPED_BY_ITSELF = (1 << 30, 32 << 20)
 """Bytes from which on a block is mapped, and when it is freed unmapped, by itself. The second is as
 much as glibc before 2.35 takes."""
 _NEVER = -1
+
+_borrowed = False
+"""Whether this process is another program's, which goes on after the training."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -45,15 +51,66 @@ def keep_freed_memory() -> None:
     trials at once took 48 ms a step instead of 31 (bf16, validation included). No number changes.
     The price: a process stays about as large as its largest trial made it.
 
-    mallopt(3) has the options. Another system, or libc, goes on as it does.
+    mallopt(3) has the options. Another system, or libc, goes on as it does; and so does a process
+    that is another program's (`settings_given_back`): nothing says what malloc was set to before.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or _borrowed:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     # A glibc that refuses the threshold must not be given the other one: it would then stop
     # raising the threshold by itself, from 128 kB.
     if mallopt and any(mallopt(_M_MMAP_THRESHOLD, size) for size in _MAPPED_BY_ITSELF):
         mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+@contextmanager
+def settings_given_back() -> Iterator[None]:
+    """Train in a process that is another program's: when the block ends, torch's settings are those
+    from before it."""
+    global _borrowed
+    borrowed_before, _borrowed = _borrowed, True
+    threads = torch.get_num_threads()
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    before = [(owner, name, _read(owner, name)) for owner, name in _backend_settings()]
+    try:
+        with compiler_given_back():
+            yield
+    finally:
+        _borrowed = borrowed_before
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        for owner, name, value in before:
+            if value is not None and _read(owner, name) != value:
+                setattr(owner, name, value)
+
+
+def _backend_settings() -> Iterator[tuple[Any, str]]:
+    """(object, attribute) of each of torch's switches for how its backends compute."""
+    backends: Any = torch.backends
+    for name in ("enabled", "benchmark", "deterministic", "allow_tf32"):
+        yield backends.cudnn, name
+    for name in (
+        "allow_tf32",
+        "allow_fp16_reduced_precision_reduction",
+        "allow_bf16_reduced_precision_reduction",
+    ):
+        yield backends.cuda.matmul, name
+    for owner in (backends, backends.cudnn, backends.cudnn.conv, backends.cuda.matmul):
+        yield owner, "fp32_precision"
+    yield backends.mkldnn, "enabled"
+
+
+def _read(owner: Any, name: str) -> Any:
+    """None where torch has no such switch, or, of TF32, where it was set by another of its two
+    ways, which torch refuses to be read by the first."""
+    try:
+        return getattr(owner, name, None)
+    except RuntimeError:
+        return None
 
 
 def default_device() -> torch.device:

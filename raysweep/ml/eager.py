@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,12 +26,28 @@ def without_compiler() -> None:
     """Let Optimizer's own methods run as they are until the compiler is there, in this process."""
     if _COMPILER in sys.modules:
         return
-    for method in vars(Optimizer).values():
-        wrapped = getattr(method, "__wrapped__", None)
-        if isinstance(method, staticmethod):
-            wrapped = getattr(method.__func__, "__wrapped__", None)
-        if wrapped is not None and not hasattr(wrapped, _DISABLED):
+    for wrapped in _wrapped():
+        if not hasattr(wrapped, _DISABLED):
             setattr(wrapped, _DISABLED, _until_compiling(wrapped))
+
+
+@contextmanager
+def compiler_given_back() -> Iterator[None]:
+    """When the block ends, what `without_compiler` did in it is undone."""
+    before = [wrapped for wrapped in _wrapped() if hasattr(wrapped, _DISABLED)]
+    try:
+        yield
+    finally:
+        for wrapped in _wrapped():
+            if wrapped not in before and hasattr(wrapped, _DISABLED):
+                delattr(wrapped, _DISABLED)  # where it is torch's own, torch makes it again
+
+
+def _wrapped() -> list[Any]:
+    """The functions inside Optimizer's methods that torch wraps to keep its compiler out."""
+    methods = (getattr(each, "__func__", each) for each in vars(Optimizer).values())
+    found = (getattr(method, "__wrapped__", None) for method in methods)
+    return [wrapped for wrapped in found if wrapped is not None]
 
 
 def _until_compiling(function: Callable[..., Any]) -> Callable[..., Any]:

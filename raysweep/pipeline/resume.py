@@ -12,7 +12,7 @@ from raysweep.config.yaml import read_mapping
 from raysweep.errors import CheckpointLost, UserError
 from raysweep.ml import files
 from raysweep.pipeline.announce import announcement, interruptible, versions
-from raysweep.pipeline.cluster import cluster, signals
+from raysweep.pipeline.cluster import caller, cluster, signals
 from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, Resumed, silent
 from raysweep.pipeline.job import job_again
@@ -50,9 +50,12 @@ def resume_sweep(
 
     Raises UserError where there is nothing to go on with (no such sweep, it has ended, or another
     process drives it), and where what it goes on from is not what it was: its config, its data, a
-    checkpoint. Then nothing has been changed. Else raises as `run_sweep`.
+    checkpoint. Then nothing has been changed. Else raises as `run_sweep`, and leaves the process as
+    it was, too.
     """
-    with open_storage(storage or Config().storage, f"resume {name or ''}".strip()) as place:
+    where = storage or Config().storage
+    alone = caller.left_as_it_was(local_mode=local_mode)
+    with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, address, local_mode, verbose, observer).at(place)
 
 

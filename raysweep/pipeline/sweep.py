@@ -16,7 +16,7 @@ from raysweep.pipeline.announce import (
     interruptible,
     kept_where_input_is_wrong,
 )
-from raysweep.pipeline.cluster import cluster, signals
+from raysweep.pipeline.cluster import caller, cluster, signals
 from raysweep.pipeline.cluster.nodes import on_this_node
 from raysweep.pipeline.cluster.remote import as_task, wait_for
 from raysweep.pipeline.drive import Drive, drive
@@ -53,11 +53,15 @@ def run_sweep(
 
     Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
     gave a model, Interrupted where the user stopped it.
+
+    The process is left as it was: see `cluster.caller`. It runs one sweep at a time; another thread
+    that asks for one meanwhile gets a UserError.
     """
-    config = with_project(_as_config(config))
-    with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
-        result = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
-        return result.at(place)
+    with caller.left_as_it_was(local_mode=local_mode):
+        config = with_project(_as_config(config))
+        with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
+            found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
+            return found.at(place)
 
 
 def _run_in(

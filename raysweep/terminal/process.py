@@ -6,9 +6,12 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from raysweep.pipeline.cluster.signals import STOPS, end_at_once, heeded
+from raysweep.terminal.streams import lossy, to_nowhere
 
 
 @contextmanager
@@ -19,72 +22,92 @@ def stdout_for_json(wanted: bool) -> Iterator[Any]:
         return
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
+        stdout, sys.stdout = sys.stdout, lossy(sys.stdout)
         try:
             yield out
         finally:
-            sys.stdout.flush()
+            try:
+                stdout.flush()
+            except OSError:  # what stderr does not take must not come out in the JSON's place
+                to_nowhere(stdout)
             os.dup2(out.fileno(), 1)
+            sys.stdout = stdout
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does."""
-    # Ray blocks it in all that its job server starts: a job would not hear that it is stopped.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does, however it was started.
 
-    def interrupt(*_: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+    A shell without job control starts `command &` with Ctrl-C ignored, which says nothing of
+    SIGTERM. `nohup` means to go on when the terminal closes.
+    """
+    # Ray blocks Ctrl-C in all that its job server starts: a job would not hear that it is stopped.
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    try:
+        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, heeded(numbers):
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    with _handled({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
-        yield
+
+def _interrupt(*_: object) -> None:
+    """Do as on Ctrl-C: by its handler, which may be asyncio's; where it is ignored, by Python's."""
+    if not callable(signal.getsignal(signal.SIGINT)):
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
 def ended_by_the_second_interrupt() -> Iterator[None]:
     """For a command that tidies up for seconds: the first Ctrl-C is answered at once, and a second
-    one ends it, to the very end of the process. Others keep Python's own handler, which asyncio
-    looks for."""
+    one ends it, to the very end of the process; so do a SIGTERM and a closed terminal. Others keep
+    Python's own handler, which asyncio looks for."""
     asked = False
 
     def interrupt(*_: object) -> None:
         nonlocal asked
         if asked:
-            from raysweep.pipeline.cluster.signals import end_at_once
-
             end_at_once()
         asked = True
-        os.write(2, b"raysweep: stopping; once more ends it at once\n")
+        with suppress(OSError):
+            os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    def ignore() -> None:
-        """Python is about to give the signal back to the kernel, which would end the process
-        without an exit code; and nothing is left to interrupt."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard = [number for number in STOPS if callable(signal.getsignal(number))]
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        yield
-        return
+    def ignore() -> None:
+        """Python is about to give the signals back to the kernel, which would end the process
+        without an exit code; and nothing is left to interrupt."""
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+
     atexit.register(ignore)  # before Ray's and W&B's own, and so called after them
-    signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        with _handled(interrupt, heard, for_good=lambda: asked):
+            yield
     finally:
         if not asked:
-            signal.signal(signal.SIGINT, before)
             atexit.unregister(ignore)
 
 
 @contextmanager
-def _handled(handlers: Mapping[signal.Signals, Callable[..., None]]) -> Iterator[None]:
-    """With these handlers, but for what is ignored: `nohup` means to go on."""
+def _handled(
+    handler: Callable[..., None],
+    numbers: Iterable[signal.Signals],
+    for_good: Callable[[], bool] = lambda: False,
+) -> Iterator[frozenset[int]]:
+    """With that handler for the signals, but for what is ignored; which ones it has.
+
+    Gives back those that have it still at the end, but where it is to stay `for_good`.
+    """
     before = {
         number: signal.signal(number, handler)
-        for number, handler in handlers.items()
+        for number in numbers
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield
+        yield frozenset(before)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            if former is not None and signal.getsignal(number) == handler and not for_good():
+                signal.signal(number, former)

@@ -23,6 +23,7 @@ def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
         epochs: int,
         rates: tuple[float, ...] = (0.01, 0.003),
         options: tuple[str, ...] = (),
+        prepare: Callable[[], object] | None = None,
     ) -> Sweep:
         config = tmp_path / f"{name}.yaml"
         config.write_text(
@@ -30,7 +31,7 @@ def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
         )
         storage = tmp_path / "runs"
         arguments = ("run", config, "--name", name, "--storage", storage, *options)
-        process = start(*arguments, cwd=tmp_path, new_session=True)
+        process = start(*arguments, cwd=tmp_path, new_session=True, prepare=prepare)
         started.append(Sweep(name, storage, process))
         return started[-1]
 

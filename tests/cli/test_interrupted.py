@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from signal import SIGINT, SIGSTOP, SIGTERM
 
 import pytest
 
 from raysweep.pipeline.cluster.fork_server import TITLE
 
+from commands import REPOSITORY, environment
+from family import in_folder, still_alive
 from running_sweep import Sweep
-from sweeps import runs_by_job, stored
+from sweeps import HAS_LOCAL_MODE, runs_by_job, stored
 
 
 def send(sweep: Sweep, number: signal.Signals) -> None:
@@ -55,6 +60,89 @@ def test_at_any_time(
     one.wait_for(at)
     send(one, number)
     assert_ended_well(one)
+
+
+def in_the_background() -> None:
+    """As a shell without job control starts `command &`."""
+    signal.signal(SIGINT, signal.SIG_IGN)
+
+
+def all_blocked() -> None:
+    """As from a program that waits for signals in a thread, and blocks them for its children."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {SIGINT, SIGTERM, signal.SIGHUP})
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options"),
+    [
+        (in_the_background, ()),
+        (in_the_background, ("--local-mode",)),
+        (all_blocked, ("--local-mode",)),
+    ],
+)
+@pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+def test_sigterm_however_it_was_started(
+    sweep: Callable[..., Sweep], prepare: Callable[[], None], options: tuple[str, ...]
+) -> None:
+    one = sweep("mine", 200, rates=(0.01,), options=options, prepare=prepare)
+    one.wait_for("epoch 2/")
+    one.look()
+    one.process.send_signal(SIGTERM)
+    assert_ended_well(one)
+
+
+@pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
+def test_what_is_ignored_stays_so(sweep: Callable[..., Sweep]) -> None:
+    """`nohup command &`: neither a Ctrl-C nor a closed terminal is for it."""
+
+    def prepare() -> None:
+        in_the_background()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    one = sweep("mine", 4, rates=(0.01,), options=("--local-mode",), prepare=prepare)
+    one.wait_for("epoch 1/")
+    one.process.send_signal(SIGINT)
+    one.process.send_signal(signal.SIGHUP)
+    assert one.end() == 0, one.lines
+
+
+WHILE_JOINING = """
+import os, signal, sys
+import ray
+from raysweep.cli import main
+
+real = ray._raylet.CoreWorker
+
+class Interrupted:
+    def __call__(self, *args, **options):
+        made = real(*args, **options)
+        os.kill(os.getpid(), int(sys.argv[1]))
+        return made
+
+    def __getattr__(self, name):
+        return getattr(real, name)
+
+ray._raylet.CoreWorker = Interrupted()
+sys.exit(main(["run", "--set", "data.dataset=digits", "--set", "data.train_size=600"]))
+"""
+
+
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT])
+def test_while_ray_makes_the_process_a_driver(tmp_path: Path, number: signal.Signals) -> None:
+    """Ray's driver that was interrupted there ended with a segmentation fault."""
+    done = subprocess.run(
+        [sys.executable, "-c", WHILE_JOINING, str(int(number))],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(REPOSITORY)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 130, done.stderr
+    last = "raysweep: interrupted before the sweep had started; nothing is kept"
+    assert done.stderr.splitlines()[-1] == last
+    assert list(tmp_path.iterdir()) == []
+    assert still_alive(in_folder(tmp_path)) == []
 
 
 def test_a_second_one_ends_it_at_once(sweep: Callable[..., Sweep]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +68,39 @@ def test_every_dependency_is_pinned_within_its_range(python: str) -> None:
     for text in [*PROJECT["dependencies"], *extras["cluster"], *extras["test"]]:
         wanted = Requirement(text)
         assert wanted.specifier.contains(pins[canonicalize_name(wanted.name)]), text
+
+
+def imported_packages() -> set[str]:
+    """The top-level names that the package imports, anywhere, but for Python's own and itself."""
+    found = set()
+    for path in (ROOT / "raysweep").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"raysweep"}
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    """One that another dependency brings along today may be gone with its next version."""
+    texts = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["cluster"]]
+    declared = {canonicalize_name(Requirement(text).name) for text in texts}
+    owners = packages_distributions()
+    names = imported_packages()
+    assert {"numpy", "pyarrow", "requests", "PIL"} <= names
+    missing = {
+        name
+        for name in names
+        if declared.isdisjoint(map(canonicalize_name, owners.get(name, [name])))
+    }
+    assert missing == set()
+
+
+def test_the_license_is_in_the_package() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    (file,) = PROJECT["license-files"]
+    assert (ROOT / file).read_text().split()[:4] == ["Apache", "License", "Version", "2.0,"]
 
 
 @pytest.mark.parametrize("python", LOCK.PYTHONS)

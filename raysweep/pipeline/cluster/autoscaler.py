@@ -19,7 +19,7 @@ from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.experimental.internal_kv import _internal_kv_get
 
-from raysweep.pipeline.cluster.nodes import is_local_mode
+from raysweep.pipeline.cluster.nodes import in_one_process
 
 MACHINE_ITSELF = re.compile("node_[0-9a-f]{16,}")
 """The type of each node where nothing starts machines: Ray's own word for that very node."""
@@ -53,7 +53,7 @@ class Report:
 
 def report() -> Report | None:
     """The latest; None where there is none, or none yet."""
-    if is_local_mode():
+    if in_one_process():
         return None
     if is_autoscaler_v2():
         return of_version_2(get_cluster_status(ray.get_runtime_context().gcs_address))

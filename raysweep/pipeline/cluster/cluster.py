@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker
 from ray.exceptions import RayError
 from ray.util.client import ray as client
 
@@ -21,6 +22,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.pipeline.cluster import fork_server, growing, joining, lean, own, quiet, signals
+from raysweep.pipeline.cluster.replaced import replaced
 from raysweep.pipeline.events import ClusterNotice, Observer, silent
 
 
@@ -51,7 +53,7 @@ def connect(
     either of them of a process with a Ray of its own; and for Ray Client, through which Tune hands
     itself to the cluster: what it tells of trials would reach a copy of the driver's objects there.
     """
-    with quiet.hushed(verbose):
+    with quiet.hushed(verbose), quiet.without_uv():
         quiet.apply_settings()
         if ray.is_initialized():
             if address or local_mode:
@@ -65,8 +67,8 @@ def connect(
             return
         workers = fork_server.running_for(address, local_mode=local_mode, verbose=verbose)
         with workers, _admitted(address):
-            _initialise(address, local_mode, verbose, modules)
             try:
+                _initialise(address, local_mode, verbose, modules)
                 yield
             finally:
                 ray.shutdown()
@@ -106,7 +108,7 @@ def _initialise(
     lean_one = nullcontext() if address or verbose else lean.started(workers=not local_mode)
     loopback = nullcontext() if address else own.on_loopback()
     try:
-        with signals.given_back(), loopback, lean_one:
+        with signals.given_back(), _joining_uninterrupted(), loopback, lean_one:
             ray.init(
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
@@ -123,6 +125,20 @@ def _initialise(
         if address is None:
             raise
         raise joining.not_joined(address, joining.reason(error)) from error
+
+
+@contextmanager
+def _joining_uninterrupted() -> Iterator[None]:
+    """Within it, a signal that comes while `ray.init` makes this process a driver waits: 0.1 s."""
+    real = getattr(worker, "connect", None)
+
+    def join(*args: Any, **options: Any) -> Any:
+        assert real is not None
+        with signals.deferred():
+            return real(*args, **options)
+
+    with replaced(worker, "connect", join):
+        yield
 
 
 def _by_client(what: str) -> UserError:

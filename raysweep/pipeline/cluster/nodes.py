@@ -20,17 +20,17 @@ def this_node() -> str:
     return node
 
 
+def in_one_process() -> bool:
+    """Whether this process has initialised Ray in local mode: it runs all tasks itself."""
+    mode = ray.get_runtime_context().worker.mode if ray.is_initialized() else None
+    return mode is not None and mode == getattr(ray, "LOCAL_MODE", None)
+
+
 def on_this_node() -> dict[str, Any]:
     """Options that keep an actor or a task on the driver's machine, beside the user's files."""
-    if is_local_mode():
-        return {}  # one process: Ray refuses to place anything
+    if in_one_process():
+        return {}  # Ray refuses to place anything
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(this_node(), soft=False)}
-
-
-def is_local_mode() -> bool:
-    """Whether this Ray is one process, this one."""
-    mode = ray.get_runtime_context().worker.mode
-    return bool(mode == getattr(ray, "LOCAL_MODE", None))
 
 
 def call_on_others(function: Callable[..., None], *arguments: Any) -> None:

@@ -15,7 +15,6 @@ from raysweep.pipeline.cluster.replaced import replaced
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would upload the working tree
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would stop the trials, who would then log models
@@ -51,6 +50,23 @@ def apply_settings() -> None:
         os.environ.update(PATIENCE)
 
 
+UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+"""Whether Ray, under `uv run`, uploads the working tree and starts each worker with uv again. Ray
+reads it once, when it is imported, which in a notebook it may have been long before."""
+
+
+@contextlib.contextmanager
+def without_uv() -> Iterator[None]:
+    """Within it, Ray takes no notice of `uv run`, unless the user has said that it is to."""
+    from ray._private import ray_constants
+
+    if UV in os.environ or not hasattr(ray_constants, UV):
+        yield
+        return
+    with replaced(ray_constants, UV, False):
+        yield
+
+
 @contextlib.contextmanager
 def hushed(verbose: bool) -> Iterator[None]:
     """Within it, Ray logs nothing but what is fatal, and no marker reaches the screen.
@@ -63,7 +79,7 @@ def hushed(verbose: bool) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.train")]
     levels = [logger.level for logger in loggers]
     streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _WithoutMarkers(sys.stdout), _WithoutMarkers(sys.stderr)
+    sys.stdout, sys.stderr = (each and _WithoutMarkers(each) for each in streams)  # None: closed
     try:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)

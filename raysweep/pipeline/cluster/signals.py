@@ -12,12 +12,35 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
+
+STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""The signals that end a command: Ctrl-C, `kill` and a batch system, a terminal that closes."""
 
 _noted: socket.socket | None = None
 """Its end to read; None where no sweep watches. A byte for each signal, which is its number."""
+
+_heeded: frozenset[int] = frozenset({signal.SIGINT})
+"""The signals that count as a Ctrl-C."""
+
+
+@contextmanager
+def heeded(numbers: Iterable[int]) -> Iterator[None]:
+    """Within it these signals count as a Ctrl-C, too.
+
+    For a command, whose signals they are. A program that calls `run_sweep` decides by its own
+    handlers what its SIGTERM means.
+    """
+    global _heeded
+    before = _heeded
+    _heeded = before | frozenset(numbers)
+    try:
+        yield
+    finally:
+        _heeded = before
 
 
 @contextmanager
@@ -45,23 +68,36 @@ def raise_if_interrupted() -> None:
 
     Not for clean-up: there the first one has been heard already.
     """
-    if _noted is None:
-        return
-    try:
-        numbers = _noted.recv(4096)
-    except BlockingIOError:
-        return
-    if signal.SIGINT in numbers:
+    if _heard(0):
         raise KeyboardInterrupt
+
+
+def interrupted() -> bool:
+    """Whether `raise_if_interrupted` would raise.
+
+    In local mode Ray makes a TaskCancelledError of a Ctrl-C that comes in a task.
+    """
+    return _heard(socket.MSG_PEEK)
+
+
+def _heard(flags: int) -> bool:
+    if _noted is None:
+        return False
+    try:
+        return not _heeded.isdisjoint(_noted.recv(4096, flags))
+    except BlockingIOError:
+        return False
 
 
 def end_at_once() -> None:
     """End this process, and Ray's that it started, without another word."""
-    if worker := sys.modules.get("ray._private.worker"):
-        started = worker._global_node.all_processes if worker._global_node else {}
-        for info in chain.from_iterable(started.values()):
-            info.process.kill()
-    os._exit(130)
+    try:
+        if worker := sys.modules.get("ray._private.worker"):
+            started = worker._global_node.all_processes if worker._global_node else {}
+            for info in chain.from_iterable(started.values()):
+                info.process.kill()
+    finally:
+        os._exit(130)
 
 
 @contextmanager
@@ -69,19 +105,69 @@ def given_back() -> Iterator[None]:
     """When the block ends, the handlers are those from before it.
 
     `ray.init` sets one for SIGTERM that exits without a word, and `Tuner.fit` one for SIGINT that
-    swallows the first Ctrl-C after it. Where the process had none of its own, Ray's stays: it ends
-    Ray's processes, which the kernel's default would not.
+    swallows the first Ctrl-C after it, and one for SIGUSR1. Where SIGTERM had the kernel's default,
+    Ray's handler stays: it ends Ray's processes, which the default would not. `as_before` takes
+    that one back when the sweep, and its Ray, have ended.
+    """
+    with _restored(keep=lambda number, before: number == signal.SIGTERM and not _set(before)):
+        yield
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Within it, what would stop this process waits for the end of the block, and is then heard.
+
+    For Ray's driver while it joins: one that is interrupted there ends with a segmentation fault.
     """
     if not _in_main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    late: list[int] = []
+    heard = [number for number in STOPS if callable(signal.getsignal(number))]
+    before: dict[int, Any] = {
+        number: signal.signal(number, lambda number, _: late.append(number)) for number in heard
+    }
     try:
         yield
     finally:
         for number, handler in before.items():
-            if callable(handler):
+            signal.signal(number, handler)  # also in place of Ray's own, below Python
+        if signal.SIGTERM in late:
+            signal.alarm(0)  # with which that one would abort the process in 3 s
+        for number in late:
+            before[number](number, None)
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """When the block ends, every signal's handler and this thread's mask are those from before."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        with _restored(keep=lambda number, before: False):
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def _restored(keep: Callable[[int, Any], bool]) -> Iterator[None]:
+    """Give back each handler that has changed, but where `keep(signal, former handler)`."""
+    if not _in_main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            known = handler is not None  # None: set below Python, where it cannot be set again
+            if known and signal.getsignal(number) != handler and not keep(number, handler):
                 signal.signal(number, handler)
+
+
+def _set(handler: Any) -> bool:
+    """Whether somebody has chosen it: a function, or to ignore the signal."""
+    return callable(handler) or handler is signal.SIG_IGN
 
 
 def _in_main_thread() -> bool:

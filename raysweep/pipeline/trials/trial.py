@@ -19,6 +19,7 @@ from raysweep.ml import datasets
 from raysweep.ml.compute import keep_freed_memory, use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.weights import load_weights
+from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.search.population import Clone, Member
 from raysweep.pipeline.selection import without_nan
 from raysweep.pipeline.stages import parts
@@ -86,6 +87,9 @@ class TrialSession:
             if self.done:
                 self._finish(stopped=False)
         except Exception as error:
+            if signals.interrupted():  # local mode, as below
+                self._end("interrupted", STALE_ERRORS["interrupted"])
+                raise KeyboardInterrupt from error
             self._end("failed", f"{type(error).__name__}: {error}")
             raise
         except KeyboardInterrupt:  # in local mode: elsewhere it is the driver's alone

@@ -10,7 +10,7 @@ from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.pipeline.cluster import quiet, signals
 from raysweep.pipeline.cluster.cluster import Resources
-from raysweep.pipeline.cluster.nodes import is_local_mode
+from raysweep.pipeline.cluster.nodes import in_one_process
 from raysweep.pipeline.events import Observer, silent
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.search import search
@@ -56,7 +56,7 @@ def run_trials(
     if len(ended) == unlimited_trial_count(config):
         return
     progress.watch(searcher)
-    at_once = 1 if is_local_mode() else resources.concurrent
+    at_once = 1 if in_one_process() else resources.concurrent
     limiter = ConcurrencyLimiter(searcher, max_concurrent=at_once)
     growth = Growth(limiter, resources, config.resources, lambda: searcher.left, observer)
     trainable = tune.with_resources(
@@ -77,7 +77,7 @@ def run_trials(
             storage_path=str(folder.parent),
             # By default Tune writes one there, by the trial's node: which does not have the folder.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[progress] if is_local_mode() else [growth, progress],
+            callbacks=[progress] if in_one_process() else [growth, progress],
             stop=stopper,
             verbose=1 if verbose else 0,
         ),

@@ -108,7 +108,8 @@ SPACES = [
     (swept("model.dropout", min=0.0, max=1.0), "model.dropout.max: expected less than 1, got 1.0"),
     (
         swept("batch_size", min=16, max=64, distribution="uniform"),
-        "batch_size.min: expected a whole number, got 16.0",
+        "batch_size.distribution: uniform draws fractions, and batch_size takes whole numbers; use "
+        "int_uniform",
     ),
     (
         swept("epochs", min=1.5, max=4, distribution="int_uniform"),

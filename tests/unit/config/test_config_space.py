@@ -86,7 +86,7 @@ def test_random_draws_a_discrete_space_without_repeats_until_it_is_exhausted(
     [
         {"learning_rate": {"min": 0.1, "max": 0.2}, "epochs": {"values": [1, 2]}},
         {"epochs": {"values": [1, 2, 3]}, "batch_size": {"min": 1, "max": 10**9}},
-        {"batch_size": {"min": 1, "max": 10**30}},
+        {"batch_size": {"min": 1, "max": 2**62}},
         {"epochs": {"values": [1, 2, 3], "probabilities": [0.6, 0.3, 0.1]}},
     ],
     ids=["mixed", "discrete", "huge", "weighted"],

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from raysweep.config import Config, apply, load_config
+from raysweep.config import Config, apply, enumerate_trials, load_config
 from raysweep.errors import ConfigError
 
 PARTS = """
@@ -51,8 +51,11 @@ class Derived(Trainer):
 class Explains(Trains):
     metrics = {"validation/rmse": "minimize", "validation/r2": "maximize"}
 
-def labelled(label: str = "x"): ...
-def counted(params: int = 3): ...
+def aimed(target: str = "x"): ...
+def dumped(model_dump: int = 3): ...
+def named(name: str = "small", label: str = "x", part: int = 1, params: int = 2, fixed: bool = True,
+          function: str = "f", parameters: int = 3): return name, label, part, params, fixed
+def named_data(name: str, size: int = 3): ...
 def copied(copy: int = 3, schema: str = "s"): ...
 def implicit(width: int = None, depth: int = 1): ...
 def listed(sizes: list[int] = (32, 64)): ...
@@ -110,6 +113,35 @@ def test_a_parameter_is_swept_like_a_built_in_one(folder: Path) -> None:
     assert trial.model.params()["shape"] == (2, 3)
     with pytest.raises(ConfigError, match=r"model\.width: expected a whole number"):
         apply(config, {"model.width": "2"})
+
+
+def test_a_parameter_may_be_called_as_a_word_of_ours(folder: Path) -> None:
+    """`name` among them, which could be swept by nobody."""
+    sweep = SWEEP % (
+        "model.name: {values: [small, large]}, model.label: {values: [p, q]}, "
+        "model.part: {values: [1, 2]}, model.fixed: {values: [true, false]}, "
+        "model.params: {values: [4, 5]}, model.parameters: {values: [6, 7]}"
+    )
+    config = loaded(folder, "model: {target: 'own_parts:named', function: g}\n" + sweep)
+    last = enumerate_trials(config)[-1]
+    model = apply(config, last).model
+    assert model.label == "named"
+    assert model.params() == {
+        "name": "large", "label": "q", "part": 2, "params": 5, "fixed": False, "function": "g",
+        "parameters": 7,
+    }  # fmt: skip
+    assert model.part()(**model.params()) == ("large", "q", 2, 5, False)
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_a_datas_own_name_is_its_functions_parameter(folder: Path) -> None:
+    config = loaded(
+        folder,
+        "data: {target: 'own_parts:named_data', name: any words}\n"
+        + SWEEP % "data.name: {values: [a b, c d]}",
+    )
+    assert config.data.label == "named_data"
+    assert apply(config, {"data.name": "c d"}).data.params() == {"name": "c d", "size": 3}
 
 
 def test_a_config_survives_plain_data_and_another_process(folder: Path, tmp_path: Path) -> None:
@@ -184,8 +216,8 @@ MISTAKES: list[tuple[str, str]] = [
     ("train: {target: 'own_parts:Derived', momentum: 7}", "train.momentum: expected less than 1"),
     ("train: {target: 'own_parts:Derived', schedule: no}", "train.schedule: expected one of none"),
     ("model: {target: '__main__:Net'}", "__main__ is another program in each process"),
-    ("data: {target: 'own_parts:labelled'}", "has a parameter label, which is data's own; call"),
-    ("model: {target: 'own_parts:counted'}", "has a parameter params, which is model's own; call"),
+    ("data: {target: 'own_parts:aimed'}", "has a parameter target, which is data's own; call"),
+    ("model: {target: 'own_parts:dumped'}", "parameter model_dump, which is model's own; call"),
     ("model: {target: 'own_parts:listed'}", "the default of sizes, [32, 64], is not of its type"),
     ("model: {target: 'own_parts:endless'}", "the default of clip, Infinity, is not of its type"),
     ("model: {target: 'own_parts:lost'}", "an annotation that cannot be read: NameError"),

@@ -70,3 +70,62 @@ def test_another_thread_watches_nothing_and_is_let_be() -> None:
 
     with ThreadPoolExecutor() as pool:
         assert pool.submit(watch).result() == "unharmed"
+
+
+def test_one_is_known_of_before_it_is_raised() -> None:
+    """In local mode Ray makes another error of it, which is not to be taken for the trial's."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        with signals.watched():
+            assert not signals.interrupted()
+            signal.raise_signal(signal.SIGINT)
+            assert signals.interrupted()
+            with pytest.raises(KeyboardInterrupt):
+                signals.raise_if_interrupted()
+            assert not signals.interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_commands_sigterm_counts_where_it_is_heeded() -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with signals.watched():
+            signal.raise_signal(signal.SIGTERM)
+            signals.raise_if_interrupted()
+            with signals.heeded({signal.SIGTERM}):
+                signal.raise_signal(signal.SIGTERM)
+                with pytest.raises(KeyboardInterrupt):
+                    signals.raise_if_interrupted()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_one_that_is_deferred_is_heard_in_the_end() -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
+        signal.raise_signal(signal.SIGINT)
+        steps.append("to the end")
+    assert steps == ["to the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_every_handler_and_the_mask_are_given_back() -> None:
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with signals.as_before():
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
+
+
+def test_an_ignored_sigterm_stays_so_when_ray_sets_its_own_handler() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with signals.given_back():
+            signal.signal(signal.SIGTERM, lambda *_: None)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
