@@ -90,7 +90,7 @@ class Suggested:
         comes to the state that it had. Another version of Optuna's may not: what was tried then is
         what counts."""
         suggested = self.next()
-        if suggested is not None and json.loads(json.dumps(suggested)) == values:
+        if suggested is not None and _written(suggested) == _written(values):
             return suggested
         if suggested is not None:
             self._study.tell(self._asked.pop(), state=TrialState.PRUNED)
@@ -113,3 +113,8 @@ class Suggested:
     def tell(self, number: int, score: float | None) -> None:
         state = TrialState.FAIL if score is None else TrialState.COMPLETE
         self._study.tell(self._asked[number], score, state)
+
+
+def _written(values: Values) -> str:
+    """For comparing: as Python values, 1, 1.0 and true are equal."""
+    return json.dumps(dict(values), sort_keys=True)
