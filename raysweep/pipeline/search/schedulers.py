@@ -8,6 +8,8 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
 
+from raysweep.pipeline.search.order import SweepOrder
+
 STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
 
 
@@ -79,6 +81,36 @@ class Hyperband(FIFOScheduler):
 
     def _report(self, result: Mapping[str, Any]) -> None:
         self._brackets.report(result["trial"], result["epochs"], result[self._metric])
+
+
+class InOrder(FIFOScheduler):
+    """`SweepOrder`, told by Tune of each epoch. A trial that has to wait is let go on: before its
+    next epoch it asks at the gate, and gives its worker back if need be."""
+
+    def __init__(self, order: SweepOrder, metric: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._order = order
+        self._metric: str = metric
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        self._report(result, last=False)
+        return STOP if self._order.verdict(index_of(result["trial"])) == "stop" else CONTINUE
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
+    ) -> None:
+        """Of a trial's last epoch Tune tells only here."""
+        if "failed" not in result and "gate" not in result:
+            self._report(result, last=True)
+
+    def _report(self, result: Mapping[str, Any], *, last: bool) -> None:
+        index, value = index_of(result["trial"]), result[self._metric]
+        self._order.report(index, result["epochs"], value, last=last)
+
+
+def index_of(trial: str) -> int:
+    """`trial-0003` → 3, its place in the sweep."""
+    return int(trial.rpartition("-")[2])
 
 
 class Median(MedianStoppingRule):

@@ -14,6 +14,7 @@ from ray.tune import Stopper
 from ray.tune.search import Searcher
 
 from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.order import SweepOrder
 from raysweep.pipeline.search.suggestions import Source, Values
 from raysweep.pipeline.trials.trainable import TrialSpec
 
@@ -53,15 +54,18 @@ class TrialSearcher(Searcher):
         most: int,
         repeats: int = 1,
         note: Callable[[TrialSpec], None] = lambda spec: None,
+        order: SweepOrder | None = None,
     ) -> None:
         """`mode`: min or max, as Tune has it. `most`: how many trials there are, if nothing ends
-        the sweep before. `note` is told of each new trial."""
+        the sweep before. `note` is told of each new trial. `order` says which trials wait."""
         super().__init__(metric=metric, mode=mode)
         self._source = source
         self._budget = budget
         self._most = most
         self._repeats = repeats
         self._note = note
+        self._order = order
+        self._waiting: dict[int, TrialSpec] = {}
         self._count = 0
         self._current: _Configuration | None = None
         self._under_way: dict[str, _Configuration] = {}
@@ -70,10 +74,11 @@ class TrialSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial as Tune carries it; FINISHED when there will be none any more, and None
-        while one that runs may come back, its process having died."""
+        while one that runs may come back, its process having died, or one that waits."""
+        self._release()
         spec = self._unfinished.popleft() if self._unfinished else self._new()
         if spec is None:
-            return None if self._specs else self.FINISHED
+            return None if self._specs or self._waiting else self.FINISHED
         self._specs[trial_id] = spec
         return spec.to_config()
 
@@ -87,7 +92,9 @@ class TrialSearcher(Searcher):
     ) -> None:
         """`error`: the process died, and `again` or `ended` is called next, by who knows why."""
         spec = self._specs.pop(trial_id)
-        if not error:
+        if result and result.get("gate") == "wait":
+            self.again(spec.continued(result["epochs"]))
+        elif not error:
             failed = not result or "failed" in result
             score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
             self.ended(spec, score, failed=failed)  # `best` comes flattened
@@ -108,12 +115,31 @@ class TrialSearcher(Searcher):
         return spec
 
     def again(self, spec: TrialSpec) -> None:
-        """Hand it out before any new one: it has started before, and not ended."""
+        """Hand it out before any new one, when it need not wait: it has started before, and not
+        ended."""
+        if self._order is not None and self._order.verdict(spec.index) == "wait":
+            self._waiting[spec.index] = spec
+            return
         self._unfinished.append(spec)
+        if self._order is not None:
+            self._order.say_again(spec.index)
+
+    def _release(self) -> None:
+        """Those that need wait no more, the first of the sweep first. Whom a verdict lets go on
+        when the sweep is over ends where it stands."""
+        for index in sorted(self._waiting):
+            assert self._order is not None
+            verdict, spec = self._order.verdict(index), self._waiting[index]
+            if verdict != "wait":
+                if verdict == "go" and not self._budget.may_go_on_late(spec.name):
+                    self._order.overrule(index)
+                self.again(self._waiting.pop(index))
 
     def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
         """A trial has ended with `score`; None where it failed, or has none that is finite."""
         self._budget.stopped(spec.name, failed=failed)
+        if self._order is not None:
+            self._order.end(spec.index)
         configuration = self._under_way.pop(spec.name)
         configuration.scores.append(score)
         if len(configuration.scores) == self._repeats:
@@ -149,6 +175,8 @@ class TrialSearcher(Searcher):
         current = self._under_way[name] = self._current
         spec = TrialSpec(self._count, current.values, current.started)
         current.started += 1
+        if self._order is not None:
+            self._order.start(self._count)
         self._count += 1
         return spec
 
@@ -164,6 +192,8 @@ class BudgetStopper(Stopper):
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Whether the trial ends now."""
+        if "gate" in result:  # no epoch, and the one that was granted is still to come
+            return False
         self.see(result)
         if result["done"]:
             self._budget.done(result["trial"])

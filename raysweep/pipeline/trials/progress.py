@@ -108,7 +108,7 @@ class Progress(tune.Callback):
     ) -> None:
         if result.get("storage"):
             raise StorageLost(result["failed"])
-        if "failed" in result:
+        if "failed" in result or "gate" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
         report = EpochReport.from_text(result["report"])
@@ -116,6 +116,8 @@ class Progress(tune.Callback):
         self.keep(self.after(self.row(spec), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if trial.last_result.get("gate") == "wait":
+            return  # it goes on later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
         if failed is not None:
             self._end(self.row(spec), "failed", failed)

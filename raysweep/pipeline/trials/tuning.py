@@ -49,8 +49,9 @@ def run_trials(
         values = dict(spec.overrides)
         job.journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
 
-    searcher = search.algorithm(config, budget, known, note)
-    scheduler, stopper = search.scheduler(config), search.stopper(config, budget)
+    order = search.sweep_order(config, context.gate.say) if context.gate else None
+    searcher = search.algorithm(config, budget, known, note, order)
+    scheduler, stopper = search.scheduler(config, order), search.stopper(config, budget)
     Replay(searcher, scheduler, stopper, budget, progress).play(job.past)
     ended = [trial for trial in progress.trials if trial.state != "running"]
     if len(ended) == unlimited_trial_count(config):
