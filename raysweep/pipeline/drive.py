@@ -50,6 +50,7 @@ class Drive:
     observer: Observer
     verbose: bool
     earlier: Earlier
+    retry_failed: bool = False
 
 
 def drive(job: Job, config: Config, how: Drive) -> SweepResult:
@@ -66,6 +67,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         *(context, how.resources, progress, budget, job, known),
         observer=how.observer,
         verbose=how.verbose,
+        retry_failed=how.retry_failed,
     )
     log_lacking_models(context, how.resources, progress)
     if isinstance(versions, SweptVersions):

@@ -45,6 +45,10 @@ class Brackets:
         if epoch > len(history):
             history.append(self._sign * value if math.isfinite(value) else math.inf)
 
+    def forget(self, trial: str) -> None:
+        """The trial starts anew."""
+        self._histories.pop(trial, None)
+
     def falls_behind(self, trial: str) -> bool:
         """Whether the trial is to stop, after its latest epoch."""
         history = self._histories[trial]
@@ -78,6 +82,10 @@ class Hyperband(FIFOScheduler):
         """Of a trial's last epoch Tune tells only here."""
         if "failed" not in result:
             self._report(result)
+
+    def forget(self, trial: str) -> None:
+        """The trial, which had failed, starts anew."""
+        self._brackets.forget(trial)
 
     def _report(self, result: Mapping[str, Any]) -> None:
         self._brackets.report(result["trial"], result["epochs"], result[self._metric])
@@ -141,6 +149,12 @@ class Median(MedianStoppingRule):
         if "failed" not in result:
             known = self._known.setdefault(result["trial"], trial)
             super().on_trial_complete(tune_controller, known, self._without_nan(result))
+
+    def forget(self, trial: str) -> None:
+        """The trial, which had failed, starts anew."""
+        known = self._known.pop(trial, None)
+        self._results.pop(known, None)
+        self._stopped_trials.discard(known)
 
     def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """The worst number there is in the place of one that is not finite."""

@@ -10,6 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
 from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.failures import Failures
 from raysweep.pipeline.search.order import SweepOrder, Verdict
 from raysweep.pipeline.search.samplers import hush, make_sampler
 from raysweep.pipeline.search.schedulers import Brackets, Hyperband, InOrder, Median
@@ -27,9 +28,11 @@ def algorithm(
     known: Sequence[FrozenTrial] = (),
     note: Callable[[TrialSpec], None] = lambda spec: None,
     order: SweepOrder | None = None,
+    failures: Failures | None = None,
 ) -> TrialSearcher:
     """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
-    `note` is told of each new trial; `order` is that of the scheduler."""
+    `note` is told of each new trial; `order` is that of the scheduler; once `failures` are too
+    many no trial starts."""
     sweep = config.sweep
     return TrialSearcher(
         _source(config, known),
@@ -40,6 +43,7 @@ def algorithm(
         repeats=sweep.repeats,
         note=note,
         order=order,
+        failures=failures,
     )
 
 

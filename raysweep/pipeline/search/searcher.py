@@ -14,6 +14,7 @@ from ray.tune import Stopper
 from ray.tune.search import Searcher
 
 from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.failures import Failures
 from raysweep.pipeline.search.order import SweepOrder
 from raysweep.pipeline.search.suggestions import Source, Values
 from raysweep.pipeline.trials.trainable import TrialSpec
@@ -27,12 +28,12 @@ class _Configuration:
     number: int
     values: Values
     started: int = 0
-    scores: list[float | None] = field(default_factory=list)
+    scores: dict[int, float | None] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
         """Of the repeats that have a score; None where none has."""
-        finite = [score for score in self.scores if score is not None]
+        finite = [score for score in self.scores.values() if score is not None]
         return statistics.fmean(finite) if finite else None
 
 
@@ -55,9 +56,11 @@ class TrialSearcher(Searcher):
         repeats: int = 1,
         note: Callable[[TrialSpec], None] = lambda spec: None,
         order: SweepOrder | None = None,
+        failures: Failures | None = None,
     ) -> None:
         """`mode`: min or max, as Tune has it. `most`: how many trials there are, if nothing ends
-        the sweep before. `note` is told of each new trial. `order` says which trials wait."""
+        the sweep before. `note` is told of each new trial. `order` says which trials wait; once
+        `failures` are too many, none starts."""
         super().__init__(metric=metric, mode=mode)
         self._source = source
         self._budget = budget
@@ -65,10 +68,12 @@ class TrialSearcher(Searcher):
         self._repeats = repeats
         self._note = note
         self._order = order
+        self._failures = failures or Failures(None)
         self._waiting: dict[int, TrialSpec] = {}
         self._count = 0
         self._current: _Configuration | None = None
         self._under_way: dict[str, _Configuration] = {}
+        self._ended: dict[str, _Configuration] = {}
         self._unfinished: deque[TrialSpec] = deque()
         self._specs: dict[str, TrialSpec] = {}
 
@@ -135,20 +140,29 @@ class TrialSearcher(Searcher):
                     self._order.overrule(index)
                 self.again(self._waiting.pop(index))
 
+    def begin_again(self, spec: TrialSpec) -> None:
+        """Of a trial that had failed: its configuration is told of once more when it ends."""
+        configuration = self._under_way[spec.name] = self._ended.pop(spec.name)
+        del configuration.scores[spec.repeat]
+        if self._order is not None:
+            self._order.forget(spec.index)
+            self._order.start(spec.index)
+
     def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
         """A trial has ended with `score`; None where it failed, or has none that is finite."""
         self._budget.stopped(spec.name, failed=failed)
         if self._order is not None:
             self._order.end(spec.index)
-        configuration = self._under_way.pop(spec.name)
-        configuration.scores.append(score)
-        if len(configuration.scores) == self._repeats:
-            if None not in configuration.scores:  # the mean of what did not fail may be luck
+        configuration = self._ended[spec.name] = self._under_way.pop(spec.name)
+        configuration.scores[spec.repeat] = score
+        scores = configuration.scores.values()
+        if len(scores) == self._repeats:
+            if None not in scores:  # the mean of what did not fail may be luck
                 self._budget.scored(configuration.mean)
             self._source.tell(configuration.number, configuration.mean)
 
     def _new(self) -> TrialSpec | None:
-        if self._count >= self._most:
+        if self._count >= self._most or self._failures.hopeless:
             return None
         spec = self._next()
         if spec is None:
