@@ -90,7 +90,8 @@ class TrialSearcher(Searcher):
     @property
     def left(self) -> int:
         """How many trials it may hand out yet."""
-        return max(0, self._most - self._count) + len(self._unfinished)
+        again = len(self._unfinished) + len(self._waiting)
+        return max(0, self._most - self._count) + again
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
