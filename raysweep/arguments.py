@@ -61,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
         "resume", parents=[on_ray, told, common], help="go on with a sweep that was cut short"
     )
     resume.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    resume.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run failed trials again, from their beginning, also of a sweep that has ended",
+    )
     resume.set_defaults(command="resume")
 
     submit = commands.add_parser(

@@ -103,16 +103,20 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
 
     with _stored(args) as stored:
         name, result = stored.record.name, stored.folder.result()
-        if result is not None:
+        if args.retry_failed and stored.failed():
+            result = None
+        elif result is not None:
             put_away_ended(stored)
     if result is not None:
-        print(f"{name} has ended already: nothing is left to do", file=sys.stderr)
+        none_failed = " (no trial of it failed)" if args.retry_failed else ""
+        print(f"{name} has ended already{none_failed}: nothing is left to do", file=sys.stderr)
         return result
 
     def resume(observer: Observer, **on_ray: Any) -> SweepResult:
         from raysweep.pipeline.resume import resume_sweep
 
-        return resume_sweep(name, storage=_storage(args), observer=observer, **on_ray)
+        more = {"storage": _storage(args), "retry_failed": args.retry_failed}
+        return resume_sweep(name, observer=observer, **more, **on_ray)
 
     return _watched(args, resume, _storage(args))
 

@@ -111,6 +111,17 @@ class Categorical(Distribution):
     def at(self, index: int) -> Json:
         return self.choices[index]
 
+    def index(self, value: Json) -> int:
+        """Which choice `value` is. Choices that Python takes for equal (1, 1.0 and true) are told
+        apart by their types; where a record has lost the type (W&B writes 1.0 as 1), the first of
+        the equal numbers is meant. Raises ValueError where it is none.
+        """
+        for alike in (_same, _equal):
+            for index, choice in enumerate(self.choices):
+                if alike(choice, value):
+                    return index
+        raise ValueError(f"{show(value)} is none of {self.span()}")
+
     def sample(self, rng: Random) -> Json:
         return rng.choices(self.choices, weights=self.probabilities)[0]
 
@@ -170,3 +181,15 @@ class Steps(Distribution):
 def show(value: Json) -> str:
     """As YAML would have it; a float with six digits."""
     return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Whether JSON would have both the same way: 1, 1.0 and true are three values there."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _equal(one: Json, other: Json) -> bool:
+    """Whether they are equal numbers, texts or lists; true is no number."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -14,7 +14,10 @@ Count = Annotated[int, Field(ge=1)]
 MOST_BRACKETS = 100
 """W&B counts no further up from `min_iter`, which with eta = 2 is beyond any number of epochs."""
 
-_KEYS = {"hyperband": {"min_iter", "max_iter", "s", "eta", "strict"}, "median": {"min_iter"}}
+_KEYS = {
+    "hyperband": {"min_iter", "max_iter", "s", "eta", "strict", "order"},
+    "median": {"min_iter"},
+}
 """Type → the keys that mean something to it."""
 
 
@@ -47,8 +50,16 @@ class EarlyTerminate(Section):
     strict: bool = False
     """hyperband: judge a trial by its value at the bracket itself, and not by its best so far."""
 
+    order: Literal["arrival", "sweep"] = "arrival"
+    """hyperband: whom a trial is compared with at a bracket. arrival: those that came there before
+    it, as in W&B, so that timing has a say. sweep: those before it in the sweep; it waits for those
+    of them that are still on their way, and the same trials are stopped whatever the timing."""
+
     @model_validator(mode="after")
     def _keys_of_the_type(self) -> EarlyTerminate:
+        if self.type == "median" and self.order == "sweep":
+            text = "median compares trials at every epoch, so all would wait at each; use hyperband"
+            raise mistake(("order",), text)
         if others := self.model_fields_set - _KEYS[self.type] - {"type"}:
             key, known = sorted(others)[0], ", ".join(sorted(_KEYS[self.type]))
             if getattr(self, key) != type(self).model_fields[key].default:
@@ -92,4 +103,5 @@ class EarlyTerminate(Section):
         if self.type == "median":
             return f"median (from epoch {places[0]})"
         shown = ", ".join(map(str, places))
-        return f"hyperband (at epoch {shown}, 1 in {self.eta} goes on)"
+        order = ", in the order of the sweep" if self.order == "sweep" else ""
+        return f"hyperband (at epoch {shown}, 1 in {self.eta} goes on{order})"

@@ -271,6 +271,10 @@ class ResourcesConfig(Section):
     """How often a trial whose process died is started again, from its last checkpoint. A machine
     that is taken away (preemption) does not count."""
 
+    max_consecutive_failures: Annotated[int, Field(ge=0)] | None = 5
+    """The sweep is given up once so many trials in a row have failed with the same cause, and none
+    has completed; 0 or null: never."""
+
 
 class TrackingConfig(Section):
     """Where runs and artifacts are recorded, and when the alias `best` moves."""

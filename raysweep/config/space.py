@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from random import Random
 from typing import Any
@@ -56,15 +57,40 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
 
     A draw that its field does not take (a bell curve has no bounds) is drawn again. Raises
     ConfigError where hardly any is taken.
+
+    Listed once: a sweep asks for its trials at every turn of its start, and to check 10,000 of
+    them takes most of a second.
     """
-    sweep = config.sweep
+    return list(_listed(_Sameness(config)))
+
+
+class _Sameness:
+    """A config as far as its list of trials goes. Copies of it share the sections that they do not
+    change, so that identity says what is the same, without a look into 10,000 values."""
+
+    def __init__(self, config: Config) -> None:
+        swept = {field_of(name).partition(".")[0] for name in config.sweep.parameters}
+        names = ("sweep", "train", *sorted(swept.intersection(type(config).model_fields)))
+        self.config = config  # held, so that no other object comes to one of these ids
+        self._key = tuple(id(getattr(config, name)) for name in names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sameness) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@lru_cache(maxsize=1)
+def _listed(of: _Sameness) -> tuple[dict[str, Json], ...]:
+    config, sweep = of.config, of.config.sweep
     _check_size(sweep)
     if all(each.size is not None for each in sweep.space().values()):
         listed = list(islice(configurations(sweep, config.train.seed), sweep.cap))
         for trial in listed:
             apply(config, trial)
-        return listed
-    return list(islice(_fitting(config), sweep.cap))
+        return tuple(listed)
+    return tuple(islice(_fitting(config), sweep.cap))
 
 
 def fits(config: Config, values: Mapping[str, Json]) -> bool:

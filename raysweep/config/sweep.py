@@ -149,9 +149,20 @@ class SweepConfig(Section):
                 "repeats": self.repeats > 1,
             }
             check_pbt(self.method, others)
+        self._check_order()
         for name, parameter in self.parameters.items():
             _check_method(("parameters", name), self.method, parameter.build())
         return self
+
+    def _check_order(self) -> None:
+        """Raise a mistake where the order of the sweep cannot decide which trials are stopped."""
+        rule, sampler = self.early_terminate, self.sampler or SamplerConfig(type="tpe")
+        if rule and rule.order == "sweep" and self.method == "bayes" and sampler.learns:
+            text = (
+                f"sampler {sampler.type} learns from results as they come, so timing has a say in "
+                "what is tried; use method random or grid, or order: arrival"
+            )
+            raise mistake(("early_terminate", "order"), text)
 
     @property
     def cap(self) -> int | None:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config
-from raysweep.errors import Interrupted, StorageFailed, StoreFailed, UserError
+from raysweep.errors import Interrupted, StorageFailed, StoreFailed, SweepFailed, UserError
 from raysweep.paths import is_of_the_disk
 from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.search import space
+from raysweep.pipeline.search.failures import Hopeless
 from raysweep.pipeline.storage.stop import StorageLost
-from raysweep.pipeline.storage.storage import Storage
+from raysweep.pipeline.storage.storage import Storage, SweepFolder
 from raysweep.tracking import Choice
 from raysweep.version import __version__
 
@@ -76,10 +77,16 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[None]:
-    """Raise Interrupted in a KeyboardInterrupt's place, and StorageFailed where the storage is
-    lost, each with the line that resumes the sweep."""
+    """Raise Interrupted in a KeyboardInterrupt's place, StorageFailed where the storage is lost,
+    and SweepFailed where the sweep is given up, each with the line that resumes the sweep."""
     try:
         yield
+    except Hopeless as error:
+        again = resume_command(storage, name, address)
+        raise SweepFailed(
+            f"{error}; mend it, and go on: {again} --retry-failed (without that, the failed ones "
+            "stay as they are)"
+        ) from None
     except (StorageLost, StoreFailed) as error:
         raise _stopped(storage, name, address, str(error)) from None
     except OSError as error:
@@ -91,7 +98,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
     except KeyboardInterrupt:
         if not (storage.root / name / "journal.jsonl").exists():
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
-        if (storage.root / name / "result.json").exists():
+        if SweepFolder(storage.root / name).result() is not None:
             raise Interrupted(
                 f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
             ) from None

@@ -29,6 +29,7 @@ from raysweep.pipeline.stages.evaluator import Evaluator, Report, data_of
 from raysweep.pipeline.stages.stages import StageOutcome
 from raysweep.pipeline.stages.versions import FixedVersions, SweptVersions, TrialVersions
 from raysweep.pipeline.trials.context import TRAINED_MODEL, TrialContext
+from raysweep.pipeline.trials.gate import Gate
 from raysweep.pipeline.trials.models import log_lacking_models
 from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.tuning import run_trials
@@ -49,6 +50,7 @@ class Drive:
     observer: Observer
     verbose: bool
     earlier: Earlier
+    retry_failed: bool = False
 
 
 def drive(job: Job, config: Config, how: Drive) -> SweepResult:
@@ -65,6 +67,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         *(context, how.resources, progress, budget, job, known),
         observer=how.observer,
         verbose=how.verbose,
+        retry_failed=how.retry_failed,
     )
     log_lacking_models(context, how.resources, progress)
     if isinstance(versions, SweptVersions):
@@ -113,7 +116,7 @@ def _elapsed(job: Job) -> Callable[[], float]:
 def _context(
     job: Job, config: Config, versions: FixedVersions | SweptVersions, resources: Resources
 ) -> TrialContext:
-    pbt = config.sweep.pbt
+    pbt, halving = config.sweep.pbt, config.sweep.early_terminate
     return TrialContext(
         sweep=job.identity,
         tracker=job.tracker,
@@ -126,6 +129,7 @@ def _context(
         gpus=resources.gpus,
         checkpoints=job.checkpoints,
         population=None if pbt is None else SharedPopulation(config, job.folder.journal),
+        gate=Gate(config) if halving is not None and halving.order == "sweep" else None,
     )
 
 

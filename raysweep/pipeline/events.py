@@ -15,11 +15,13 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 @dataclass(frozen=True)
 class Resumed:
     """The sweep goes on where an earlier process left it: so many trials had `ended`, so many were
-    `under_way`. `changed` says what may give other weights now, a line each."""
+    `under_way`, and so many of those that had failed are `retried`. `changed` says what may give
+    other weights now, a line each."""
 
     ended: int
     under_way: int
     changed: tuple[str, ...] = ()
+    retried: int = 0
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,14 @@ def resume_sweep(
     local_mode: bool = False,
     verbose: bool = False,
     observer: Observer = silent,
+    retry_failed: bool = False,
 ) -> SweepResult:
     """Go on with the named sweep, or the latest: what `python -m raysweep resume` calls.
 
     Trials that had ended are not run again; those under way go on from their last checkpoint, as
-    the same runs; the rest of the sweep follows as if nothing had happened. The other arguments are
-    those of `run_sweep`.
+    the same runs; the rest of the sweep follows as if nothing had happened. With `retry_failed`
+    trials that failed are run again, from their beginning, as the same runs, also of a sweep that
+    has ended: its best is then chosen anew. The other arguments are those of `run_sweep`.
 
     Raises UserError where there is nothing to go on with (no such sweep, it has ended, or another
     process drives it), and where what it goes on from is not what it was: its config, its data, a
@@ -54,9 +56,10 @@ def resume_sweep(
     it was, too.
     """
     where = storage or Config().storage
+    options = (address, local_mode, verbose, observer, retry_failed)
     alone = caller.left_as_it_was(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
-        return _resume_in(place, name, address, local_mode, verbose, observer).at(place)
+        return _resume_in(place, name, *options).at(place)
 
 
 def _resume_in(
@@ -66,6 +69,7 @@ def _resume_in(
     local_mode: bool,
     verbose: bool,
     observer: Observer,
+    retry_failed: bool,
 ) -> SweepResult:
     """Go on in a folder of this machine."""
     started = time.monotonic()
@@ -74,10 +78,9 @@ def _resume_in(
     if folder.result() is not None:
         put_away_ended(stored)
     with taken_up(folder), interruptible(place, stored.record.name, address):
-        if folder.result() is not None:
-            name = stored.record.name
-            raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
         past = Past(read_journal(folder.journal))
+        retry_failed = retry_failed and bool(past.failed())
+        _check_not_ended(stored, past, retry_failed)
         config = _config(folder, past)
         _check_checkpoints(folder, past)
         _check_data(config, past, stored)
@@ -90,11 +93,27 @@ def _resume_in(
             resources = _resources(config, past, observer, joined=address is not None)
             with job_again(folder, place, config, past, started) as this:
                 this.journal.write("resumed", versions=versions())
+                folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
-                said = _resumed(past)
+                said = _resumed(past, retry_failed)
                 observer(announcement(this, config, choice, url, resources, resumed=said))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                return drive(this, config, Drive(resources, observer, verbose, earlier))
+                how = Drive(resources, observer, verbose, earlier, retry_failed)
+                return drive(this, config, how)
+
+
+def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> None:
+    """Raise UserError where nothing is left to do: with `retry_failed`, where none may run."""
+    name = stored.record.name
+    if retry_failed:
+        over = [event["why"] for event in past.of("budget") if event["why"] != "max_trials"]
+        if over:
+            raise UserError(
+                f"--retry-failed: {name} was ended by its {over[0]}, after which no trial runs; "
+                "leave it out, or start a new sweep"
+            )
+    elif stored.folder.result() is not None:
+        raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
 
 
 def _config(folder: SweepFolder, past: Past) -> Config:
@@ -203,11 +222,12 @@ def _resources(
         ) from error
 
 
-def _resumed(past: Past) -> Resumed:
+def _resumed(past: Past, retry_failed: bool) -> Resumed:
     then, now = past.started["versions"], versions()
     changed = [f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]]
     return Resumed(
-        ended=len({event["index"] for event in past.of("ended")}),
+        ended=len(past.ended()),
         under_way=len(past.epochs_told()),
         changed=tuple(changed),
+        retried=len(past.failed()) if retry_failed else 0,
     )

@@ -79,12 +79,14 @@ def headline(start: SweepStarted) -> str:
 
 
 def _resumed(start: SweepStarted) -> str:
-    """`; resumed: 3 trials had ended, 2 go on`."""
+    """`; resumed: 3 trials had ended, 2 go on, 1 that failed runs again`."""
     past = start.resumed
     if past is None:
         return ""
     ended, under_way = plural(past.ended, "trial"), past.under_way
-    return f"; resumed: {ended} had ended, {under_way} {'goes' if under_way == 1 else 'go'} on"
+    retried = f", {past.retried} that failed run{'s' * (past.retried == 1)} again"
+    on = f"{under_way} {'goes' if under_way == 1 else 'go'} on"
+    return f"; resumed: {ended} had ended, {on}{retried if past.retried else ''}"
 
 
 def recorder(start: SweepStarted) -> str:

@@ -39,6 +39,12 @@ SWEEPS: dict[str, dict[str, Any]] = {
         "sampler": {"type": "tpe", "n_startup_trials": 2},
         "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
     },
+    "hyperband in the order of the sweep": {
+        "method": "random",
+        "run_cap": 4,
+        "parameters": DRAWN,
+        "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2, "order": "sweep"},
+    },
     "median": {
         "method": "random",
         "run_cap": 5,

@@ -69,6 +69,12 @@ class Budget:
         self._granted.add(trial)
         return True
 
+    def may_go_on_late(self, trial: str) -> bool:
+        """Whether a trial that waited may train the epoch that it was granted before."""
+        if self._clock() >= self._deadline:
+            self._end("max_time")
+        return not self._over or (self.ended_by == "max_epochs_total" and trial in self._granted)
+
     def done(self, trial: str) -> None:
         """The epoch that was granted has been trained, or has failed, and no other is asked for."""
         self._granted.discard(trial)

@@ -112,8 +112,8 @@ def nudged(distribution: Distribution, value: Any, rng: Random) -> Any:
     """
     match distribution:
         case Categorical(choices):
-            held = [list(each) if isinstance(each, tuple) else each for each in choices]
-            return choices[_within(held.index(value) + rng.choice((-1, 1)), (0, len(choices) - 1))]
+            beside = distribution.index(value) + rng.choice((-1, 1))
+            return choices[_within(beside, (0, len(choices) - 1))]
         case Steps() | Rounded():
             factor, count = rng.choice(FACTORS), count_of(value, distribution.q)
             step = round(count * (factor - 1)) or (1 if factor > 1 else -1)

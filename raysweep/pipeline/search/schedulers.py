@@ -8,6 +8,8 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
 
+from raysweep.pipeline.search.order import SweepOrder
+
 STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
 
 
@@ -43,6 +45,10 @@ class Brackets:
         if epoch > len(history):
             history.append(self._sign * value if math.isfinite(value) else math.inf)
 
+    def forget(self, trial: str) -> None:
+        """The trial starts anew."""
+        self._histories.pop(trial, None)
+
     def falls_behind(self, trial: str) -> bool:
         """Whether the trial is to stop, after its latest epoch."""
         history = self._histories[trial]
@@ -77,8 +83,42 @@ class Hyperband(FIFOScheduler):
         if "failed" not in result:
             self._report(result)
 
+    def forget(self, trial: str) -> None:
+        """The trial, which had failed, starts anew."""
+        self._brackets.forget(trial)
+
     def _report(self, result: Mapping[str, Any]) -> None:
         self._brackets.report(result["trial"], result["epochs"], result[self._metric])
+
+
+class InOrder(FIFOScheduler):
+    """`SweepOrder`, told by Tune of each epoch. A trial that has to wait is let go on: before its
+    next epoch it asks at the gate, and gives its worker back if need be."""
+
+    def __init__(self, order: SweepOrder, metric: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._order = order
+        self._metric: str = metric
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        self._report(result, last=False)
+        return STOP if self._order.verdict(index_of(result["trial"])) == "stop" else CONTINUE
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
+    ) -> None:
+        """Of a trial's last epoch Tune tells only here."""
+        if "failed" not in result and "gate" not in result:
+            self._report(result, last=True)
+
+    def _report(self, result: Mapping[str, Any], *, last: bool) -> None:
+        index, value = index_of(result["trial"]), result[self._metric]
+        self._order.report(index, result["epochs"], value, last=last)
+
+
+def index_of(trial: str) -> int:
+    """`trial-0003` → 3, its place in the sweep."""
+    return int(trial.rpartition("-")[2])
 
 
 class Median(MedianStoppingRule):
@@ -109,6 +149,12 @@ class Median(MedianStoppingRule):
         if "failed" not in result:
             known = self._known.setdefault(result["trial"], trial)
             super().on_trial_complete(tune_controller, known, self._without_nan(result))
+
+    def forget(self, trial: str) -> None:
+        """The trial, which had failed, starts anew."""
+        known = self._known.pop(trial, None)
+        self._results.pop(known, None)
+        self._stopped_trials.discard(known)
 
     def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """The worst number there is in the place of one that is not finite."""

@@ -10,8 +10,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
 from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.failures import Failures
+from raysweep.pipeline.search.order import SweepOrder, Verdict
 from raysweep.pipeline.search.samplers import hush, make_sampler
-from raysweep.pipeline.search.schedulers import Brackets, Hyperband, Median
+from raysweep.pipeline.search.schedulers import Brackets, Hyperband, InOrder, Median
 from raysweep.pipeline.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.pipeline.search.space import longest_epochs, unlimited_trial_count
 from raysweep.pipeline.search.suggestions import Listed, Source, Suggested
@@ -25,9 +27,12 @@ def algorithm(
     budget: Budget,
     known: Sequence[FrozenTrial] = (),
     note: Callable[[TrialSpec], None] = lambda spec: None,
+    order: SweepOrder | None = None,
+    failures: Failures | None = None,
 ) -> TrialSearcher:
     """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
-    `note` is told of each new trial."""
+    `note` is told of each new trial; `order` is that of the scheduler; once `failures` are too
+    many no trial starts."""
     sweep = config.sweep
     return TrialSearcher(
         _source(config, known),
@@ -37,6 +42,8 @@ def algorithm(
         most=unlimited_trial_count(config),
         repeats=sweep.repeats,
         note=note,
+        order=order,
+        failures=failures,
     )
 
 
@@ -46,11 +53,25 @@ def stopper(config: Config, budget: Budget) -> BudgetStopper:
     return BudgetStopper(budget, sweep.metric.name, target_by_trial=sweep.repeats == 1)
 
 
-def scheduler(config: Config) -> TrialScheduler:
+def sweep_order(
+    config: Config, say: Callable[[int, int, Verdict], None] = lambda *said: None
+) -> SweepOrder | None:
+    """Who waits for whom, where `early_terminate` goes by the order of the sweep. `say`: see
+    SweepOrder."""
+    rule, metric = config.sweep.early_terminate, config.sweep.metric
+    if rule is None or rule.order != "sweep":
+        return None
+    places = rule.brackets(longest_epochs(config))
+    return SweepOrder(places, eta=rule.eta, goal=metric.goal, strict=rule.strict, say=say)
+
+
+def scheduler(config: Config, order: SweepOrder | None = None) -> TrialScheduler:
     """`early_terminate`; without it every trial runs to its end."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
+    if order is not None:
+        return InOrder(order, metric.name)
     places = rule.brackets(longest_epochs(config))
     if rule.type == "hyperband":
         brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)

@@ -14,6 +14,8 @@ from ray.tune import Stopper
 from ray.tune.search import Searcher
 
 from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.failures import Failures
+from raysweep.pipeline.search.order import SweepOrder
 from raysweep.pipeline.search.suggestions import Source, Values
 from raysweep.pipeline.trials.trainable import TrialSpec
 
@@ -26,12 +28,12 @@ class _Configuration:
     number: int
     values: Values
     started: int = 0
-    scores: list[float | None] = field(default_factory=list)
+    scores: dict[int, float | None] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
         """Of the repeats that have a score; None where none has."""
-        finite = [score for score in self.scores if score is not None]
+        finite = [score for score in self.scores.values() if score is not None]
         return statistics.fmean(finite) if finite else None
 
 
@@ -53,41 +55,52 @@ class TrialSearcher(Searcher):
         most: int,
         repeats: int = 1,
         note: Callable[[TrialSpec], None] = lambda spec: None,
+        order: SweepOrder | None = None,
+        failures: Failures | None = None,
     ) -> None:
         """`mode`: min or max, as Tune has it. `most`: how many trials there are, if nothing ends
-        the sweep before. `note` is told of each new trial."""
+        the sweep before. `note` is told of each new trial. `order` says which trials wait; once
+        `failures` are too many, none starts."""
         super().__init__(metric=metric, mode=mode)
         self._source = source
         self._budget = budget
         self._most = most
         self._repeats = repeats
         self._note = note
+        self._order = order
+        self._failures = failures or Failures(None)
+        self._waiting: dict[int, TrialSpec] = {}
         self._count = 0
         self._current: _Configuration | None = None
         self._under_way: dict[str, _Configuration] = {}
+        self._ended: dict[str, _Configuration] = {}
         self._unfinished: deque[TrialSpec] = deque()
         self._specs: dict[str, TrialSpec] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial as Tune carries it; FINISHED when there will be none any more, and None
-        while one that runs may come back, its process having died."""
+        while one that runs may come back, its process having died, or one that waits."""
+        self._release()
         spec = self._unfinished.popleft() if self._unfinished else self._new()
         if spec is None:
-            return None if self._specs else self.FINISHED
+            return None if self._specs or self._waiting else self.FINISHED
         self._specs[trial_id] = spec
         return spec.to_config()
 
     @property
     def left(self) -> int:
         """How many trials it may hand out yet."""
-        return max(0, self._most - self._count) + len(self._unfinished)
+        again = len(self._unfinished) + len(self._waiting)
+        return max(0, self._most - self._count) + again
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
         """`error`: the process died, and `again` or `ended` is called next, by who knows why."""
         spec = self._specs.pop(trial_id)
-        if not error:
+        if result and result.get("gate") == "wait":
+            self.again(spec.continued(result["epochs"]))
+        elif not error:
             failed = not result or "failed" in result
             score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
             self.ended(spec, score, failed=failed)  # `best` comes flattened
@@ -108,21 +121,49 @@ class TrialSearcher(Searcher):
         return spec
 
     def again(self, spec: TrialSpec) -> None:
-        """Hand it out before any new one: it has started before, and not ended."""
+        """Hand it out before any new one, when it need not wait: it has started before, and not
+        ended."""
+        if self._order is not None and self._order.verdict(spec.index) == "wait":
+            self._waiting[spec.index] = spec
+            return
         self._unfinished.append(spec)
+        if self._order is not None:
+            self._order.say_again(spec.index)
+
+    def _release(self) -> None:
+        """Those that need wait no more, the first of the sweep first. Whom a verdict lets go on
+        when the sweep is over ends where it stands."""
+        for index in sorted(self._waiting):
+            assert self._order is not None
+            verdict, spec = self._order.verdict(index), self._waiting[index]
+            if verdict != "wait":
+                if verdict == "go" and not self._budget.may_go_on_late(spec.name):
+                    self._order.overrule(index)
+                self.again(self._waiting.pop(index))
+
+    def begin_again(self, spec: TrialSpec) -> None:
+        """Of a trial that had failed: its configuration is told of once more when it ends."""
+        configuration = self._under_way[spec.name] = self._ended.pop(spec.name)
+        del configuration.scores[spec.repeat]
+        if self._order is not None:
+            self._order.forget(spec.index)
+            self._order.start(spec.index)
 
     def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
         """A trial has ended with `score`; None where it failed, or has none that is finite."""
         self._budget.stopped(spec.name, failed=failed)
-        configuration = self._under_way.pop(spec.name)
-        configuration.scores.append(score)
-        if len(configuration.scores) == self._repeats:
-            if None not in configuration.scores:  # the mean of what did not fail may be luck
+        if self._order is not None:
+            self._order.end(spec.index)
+        configuration = self._ended[spec.name] = self._under_way.pop(spec.name)
+        configuration.scores[spec.repeat] = score
+        scores = configuration.scores.values()
+        if len(scores) == self._repeats:
+            if None not in scores:  # the mean of what did not fail may be luck
                 self._budget.scored(configuration.mean)
             self._source.tell(configuration.number, configuration.mean)
 
     def _new(self) -> TrialSpec | None:
-        if self._count >= self._most:
+        if self._count >= self._most or self._failures.hopeless:
             return None
         spec = self._next()
         if spec is None:
@@ -149,6 +190,8 @@ class TrialSearcher(Searcher):
         current = self._under_way[name] = self._current
         spec = TrialSpec(self._count, current.values, current.started)
         current.started += 1
+        if self._order is not None:
+            self._order.start(self._count)
         self._count += 1
         return spec
 
@@ -164,6 +207,8 @@ class BudgetStopper(Stopper):
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Whether the trial ends now."""
+        if "gate" in result:  # no epoch, and the one that was granted is still to come
+            return False
         self.see(result)
         if result["done"]:
             self._budget.done(result["trial"])

@@ -50,17 +50,17 @@ def answer(distribution: Distribution, value: Any) -> Any:
     Raises ValueError where the distribution has no such value.
     """
     match distribution:
-        case Constant(only) if only == value:
+        case Constant(only) if Categorical((only,)).index(value) == 0:
             return value
-        case Categorical(choices, None):
-            return choices.index(value)
+        case Categorical(_, None):
+            return distribution.index(value)
         case Steps(first, last) if first <= value <= last and value == int(value):
             return int(value)
         case Uniform(low, high) if low <= value <= high:
             return float(value)
-        case Categorical(choices):
+        case Categorical():
             return _probability(
-                lambda p: choices.index(distribution.quantile(p)), choices.index(value)
+                lambda p: distribution.index(distribution.quantile(p)), distribution.index(value)
             )
         case Normal() | Beta() | Rounded():
             return _probability(distribution.quantile, value)

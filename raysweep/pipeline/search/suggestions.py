@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Protocol
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.config import MAX_REPEATS, Distribution
 from raysweep.pipeline.search.suggest import answer, suggest
@@ -34,7 +34,8 @@ class Source(Protocol):
         ...
 
     def tell(self, number: int, score: float | None) -> None:
-        """Configuration `number` came to `score`; None: it failed."""
+        """Configuration `number` came to `score`; None: it failed. Told again where a trial of it
+        that failed was run again."""
         ...
 
 
@@ -73,6 +74,7 @@ class Suggested:
         self._study = optuna.create_study(sampler=sampler, direction=direction)
         self._study.add_trials(known)
         self._asked: list[optuna.Trial] = []
+        self._told: set[int] = set()
         self._rng = Random(0)
 
     def next(self) -> Values | None:
@@ -90,7 +92,7 @@ class Suggested:
         comes to the state that it had. Another version of Optuna's may not: what was tried then is
         what counts."""
         suggested = self.next()
-        if suggested is not None and json.loads(json.dumps(suggested)) == values:
+        if suggested is not None and _written(suggested) == _written(values):
             return suggested
         if suggested is not None:
             self._study.tell(self._asked.pop(), state=TrialState.PRUNED)
@@ -111,5 +113,18 @@ class Suggested:
         return suggest(self._space, self._asked[-1])
 
     def tell(self, number: int, score: float | None) -> None:
-        state = TrialState.FAIL if score is None else TrialState.COMPLETE
-        self._study.tell(self._asked[number], score, state)
+        asked = self._asked[number]
+        if number not in self._told:
+            self._told.add(number)
+            state = TrialState.FAIL if score is None else TrialState.COMPLETE
+            self._study.tell(asked, score, state)
+        elif score is not None:  # what Optuna was told it keeps: this is another trial to it
+            again = create_trial(
+                params=asked.params, distributions=asked.distributions, value=score
+            )
+            self._study.add_trial(again)
+
+
+def _written(values: Values) -> str:
+    """For comparing: as Python values, 1, 1.0 and true are equal."""
+    return json.dumps(dict(values), sort_keys=True)

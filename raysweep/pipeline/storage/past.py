@@ -29,10 +29,28 @@ class Past:
 
     def epochs_told(self) -> dict[int, int]:
         """Trial that has not ended → how many epochs it had told; 0 for none."""
-        told = {event["index"]: 0 for event in self.of("trial")}
-        told |= {event["index"]: event["epochs"] for event in self.of("epoch")}
-        ended = {event["index"] for event in self.of("ended")}
+        told: dict[int, int] = {}
+        ended = set(self.ended())
+        for event in self.events:
+            if event["event"] in ("trial", "retry"):
+                told[event["index"]] = 0
+            elif event["event"] == "epoch":
+                told[event["index"]] = event["epochs"]
         return {index: epochs for index, epochs in told.items() if index not in ended}
+
+    def ended(self) -> dict[int, str]:
+        """Trial that has ended, and was not started anew since → how."""
+        found: dict[int, str] = {}
+        for event in self.events:
+            if event["event"] == "ended":
+                found[event["index"]] = event["state"]
+            elif event["event"] == "retry":
+                found.pop(event["index"], None)
+        return found
+
+    def failed(self) -> list[int]:
+        """The trials that failed, in the order of the sweep."""
+        return sorted(index for index, state in self.ended().items() if state == "failed")
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         """The events of one kind, in order."""

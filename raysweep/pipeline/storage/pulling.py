@@ -11,7 +11,7 @@ from pathlib import Path
 
 from raysweep.paths import safe_join
 from raysweep.pipeline.storage.object_store import AT_ONCE, ObjectStore
-from raysweep.pipeline.storage.storage import TRACKER_FOLDER, Storage
+from raysweep.pipeline.storage.storage import REOPENED, TRACKER_FOLDER, Storage
 
 
 def pull(store: ObjectStore, root: Path, *, media: bool = False, checkpoints: bool = False) -> None:
@@ -74,4 +74,5 @@ def _is_checkpoint(path: str) -> bool:
 
 
 def _has_ended(path: str, there: Mapping[str, int]) -> bool:
-    return f"{path.partition('/')[0]}/result.json" in there
+    """Whether its sweep has a result; that of one which goes on again is void."""
+    return there.get(f"{path.partition('/')[0]}/result.json", 0) > len(REOPENED)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError, UserError
 from raysweep.pipeline.storage.claim import is_driven
+from raysweep.pipeline.storage.journal import read_journal
+from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.storage.record import to_stderr
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
@@ -44,6 +46,10 @@ class StoredSweep:
                 f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
             )
         return result
+
+    def failed(self) -> list[int]:
+        """Its trials that failed, by their places in the sweep."""
+        return Past(read_journal(self.folder.journal)).failed()
 
     def tracker(self) -> Tracker:
         """The tracker that recorded it, opened in this process."""

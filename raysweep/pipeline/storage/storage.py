@@ -39,6 +39,9 @@ from raysweep.tracking.folder import half_downloaded
 
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
+REOPENED = "null\n"
+"""The `result.json` of a sweep that had ended and goes on. A file that was removed here would still
+be at a URI."""
 Fetch = Callable[[str, Iterable[str]], None]
 
 
@@ -100,12 +103,19 @@ class SweepFolder:
         write_atomically(self._record, json.dumps(asdict(record), indent=2) + "\n")
 
     def result(self) -> dict[str, Any] | None:
-        """The design's `result.json`, or None for a sweep that has not ended."""
-        return _read_json(self._result) if self._result.exists() else None
+        """The design's `result.json`, or None for a sweep that has not ended, or goes on."""
+        if not self._result.exists() or self._result.read_bytes() == REOPENED.encode():
+            return None
+        return _read_json(self._result)
 
     def write_result(self, result: dict[str, Any]) -> None:
         text = json.dumps(result, indent=2, allow_nan=False)
         write_atomically(self._result, text + "\n")
+
+    def reopen(self) -> None:
+        """The sweep goes on: its result is void."""
+        if self._result.exists():
+            write_atomically(self._result, REOPENED)
 
     def remove_scratch(self) -> None:
         """What only a driver needs, and what one that was killed left half written: of a sweep that

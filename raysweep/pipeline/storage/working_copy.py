@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from raysweep.errors import UserError
 from raysweep.paths import is_own
 from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.storage import write_atomically
+from raysweep.pipeline.storage.storage import REOPENED, write_atomically
 
 MARK = "replica.json"
 _NOTE = ".replica.json"
@@ -134,9 +134,11 @@ def _all_is_at(store: ObjectStore, root: Path) -> bool:
     for record in root.glob("*/sweep.json"):
         sweep = record.parent
         result, journal = sweep / "result.json", sweep / JOURNAL
-        if f"{sweep.name}/result.json" in there:  # whoever went on with it came to its end
+        reopened = result.exists() and result.read_text() == REOPENED
+        ended_there = there.get(f"{sweep.name}/result.json", 0) > len(REOPENED)
+        if ended_there and not reopened:  # whoever went on with it came to its end
             continue
-        if result.exists() or f"{sweep.name}/sweep.json" not in there:
+        if (result.exists() and not reopened) or f"{sweep.name}/sweep.json" not in there:
             return False
         if journal.exists():
             known = store.read(f"{sweep.name}/{JOURNAL}") or b""

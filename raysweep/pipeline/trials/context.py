@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from raysweep.pipeline.search.population import Population, SharedPopulation
     from raysweep.pipeline.trials.checkpoints import CheckpointStore
+    from raysweep.pipeline.trials.gate import Gate
 
 TRAINED_MODEL = "trained_model.pth"
 
@@ -27,7 +28,8 @@ TRAINED_MODEL = "trained_model.pth"
 class TrialContext:
     """What all trials of a sweep share. `versions`: a trial's config → what it starts from;
     `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
-    whether it goes on as another (population-based training)."""
+    whether it goes on as another (population-based training); `gate` is where it asks whether it
+    goes on past a bracket (early stopping in the order of the sweep)."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -40,6 +42,7 @@ class TrialContext:
     gpus: float
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
+    gate: Gate | None = None
 
     def device(self) -> torch.device:
         """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""

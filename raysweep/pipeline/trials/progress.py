@@ -15,6 +15,7 @@ from raysweep.config import Config
 from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.pipeline.search import space
+from raysweep.pipeline.search.failures import Failures
 from raysweep.pipeline.search.searcher import TrialSearcher
 from raysweep.pipeline.storage.journal import Journal
 from raysweep.pipeline.storage.stop import StorageLost
@@ -41,6 +42,7 @@ class Progress(tune.Callback):
         self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
         self._searcher: TrialSearcher | None = None
+        self.failures = Failures(config.resources.max_consecutive_failures)
 
     def watch(self, searcher: TrialSearcher) -> None:
         """Tell it of trials whose processes died: whether they go on."""
@@ -86,6 +88,14 @@ class Progress(tune.Callback):
     def recall(self, row: TrialUpdated) -> None:
         """Make it the latest word, which an earlier process has told."""
         self._trials[row.index] = row
+        if row.state in ("completed", "stopped"):
+            self.failures.see(None)
+
+    def begin_again(self, spec: TrialSpec) -> None:
+        """The trial, which had failed, is as one that has only started."""
+        del self._trials[spec.index]
+        self._deaths.pop(spec.index, None)
+        self.recall(self.row(spec))
 
     def after(self, row: TrialUpdated, report: EpochReport) -> TrialUpdated:
         """The row once the trial has told of another epoch."""
@@ -108,7 +118,7 @@ class Progress(tune.Callback):
     ) -> None:
         if result.get("storage"):
             raise StorageLost(result["failed"])
-        if "failed" in result:
+        if "failed" in result or "gate" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
         report = EpochReport.from_text(result["report"])
@@ -116,6 +126,8 @@ class Progress(tune.Callback):
         self.keep(self.after(self.row(spec), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if trial.last_result.get("gate") == "wait":
+            return  # it goes on later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
         if failed is not None:
             self._end(self.row(spec), "failed", failed)
@@ -138,6 +150,8 @@ class Progress(tune.Callback):
 
     def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
         self._journal.write("ended", index=row.index, state=state, error=error)
+        if state == "failed":
+            self.failures.see(error or "")
         if state != "stopped":  # whose model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, error=error))

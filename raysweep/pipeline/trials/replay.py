@@ -11,7 +11,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from raysweep.pipeline.search.budget import Budget
+from raysweep.pipeline.search.schedulers import Hyperband, Median
 from raysweep.pipeline.search.searcher import BudgetStopper, TrialSearcher, finite
+from raysweep.pipeline.storage.journal import Journal
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.reports import EpochReport
@@ -46,6 +48,7 @@ class Replay:
             "trial": self._trial,
             "epoch": self._epoch,
             "ended": self._ended,
+            "retry": self._retry,
             "budget": lambda event: self._budget.ended_before(event["why"]),
         }
         for event in past.events:
@@ -61,6 +64,29 @@ class Replay:
             self._end(spec, "stopped")
         for spec in left:
             self._searcher.again(spec.continued(told[spec.index]))
+
+    def retry_failed(self, journal: Journal, forget: Callable[[str], None]) -> None:
+        """Run those again that failed, from their beginning, as far as the budgets allow. `forget`
+        removes a trial's checkpoint."""
+        for row in self._progress.trials:
+            if row.state == "failed" and self._budget.may_go_on(row.name):
+                forget(row.name)
+                journal.write("retry", index=row.index)
+                self._begin_again(row.index)
+                self._searcher.again(self._specs[row.index].continued(0))
+
+    def _retry(self, event: Mapping[str, Any]) -> None:
+        self._budget.went_on_before(self._specs[event["index"]].name)
+        self._begin_again(event["index"])
+
+    def _begin_again(self, index: int) -> None:
+        spec = self._specs[index]
+        self._told.discard(index)
+        self._results.pop(index, None)
+        if isinstance(self._scheduler, (Hyperband, Median)):
+            self._scheduler.forget(spec.name)
+        self._searcher.begin_again(spec)
+        self._progress.begin_again(spec)
 
     def _trial(self, event: Mapping[str, Any]) -> None:
         spec = self._searcher.started_before(event["values"])

@@ -24,6 +24,7 @@ from raysweep.pipeline.trials.context import TrialContext
 from raysweep.pipeline.trials.reports import EpochReport
 
 if TYPE_CHECKING:
+    from raysweep.pipeline.search.order import Verdict
     from raysweep.pipeline.trials.trial import TrialSession
 
 
@@ -95,6 +96,10 @@ class TrialTrainable(tune.Trainable):
             self._session = self._spec.open(self._context)
         session = self._session
         try:
+            gate = self._context.gate
+            verdict = "go" if gate is None else gate.ask(self._spec.name, session.told)
+            if verdict != "go":
+                return self._at_the_gate(session, verdict)
             session.step()
         except Exception as error:
             if _spoils_the_process(error):
@@ -102,11 +107,24 @@ class TrialTrainable(tune.Trainable):
             return self._failed(error)
         return result_of(self._spec, session.report)
 
+    def _at_the_gate(self, session: TrialSession, verdict: Verdict) -> dict[str, Any]:
+        """A result that is no epoch: the trial stops here, or gives its worker back."""
+        if verdict == "stop":
+            session.close_again()
+            return {**result_of(self._spec, session.report), "gate": verdict, "done": True}
+        session.pause()
+        self._session = None
+        at = {"trial": self._spec.name, "epochs": session.told, "best": None}
+        return {**self._nothing(), **at, "gate": verdict, "done": True}
+
+    def _nothing(self) -> dict[str, float]:
+        """Tune wants every metric in every result."""
+        return dict.fromkeys(self._context.config.goals(), math.nan)
+
     def _failed(self, error: Exception) -> dict[str, Any]:
         lines = str(error).strip().splitlines() or [""]
-        nothing = dict.fromkeys(self._context.config.goals(), math.nan)
         return {
-            **nothing,
+            **self._nothing(),
             "best": None,
             "trial": self._spec.name,
             "failed": f"{type(error).__name__}: {lines[0]}".rstrip(": "),

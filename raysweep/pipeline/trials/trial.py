@@ -107,6 +107,10 @@ class TrialSession:
                 self._end("failed", f"{type(error).__name__}: {error}")
                 raise
 
+    def pause(self) -> None:
+        """Leave it where its last checkpoint is: any process may go on with it from there."""
+        self._end("interrupted", STALE_ERRORS["interrupted"])
+
     def close_again(self) -> None:
         """End a trial that had ended, and whose process died before it had logged the model."""
         self._open()
@@ -116,6 +120,11 @@ class TrialSession:
     def report(self) -> EpochReport:
         """What the latest `step` came to."""
         return self._reports[self._told - 1]
+
+    @property
+    def told(self) -> int:
+        """How many epochs the driver knows of."""
+        return self._told
 
     @property
     def best(self) -> EpochMetrics | None:

@@ -37,11 +37,13 @@ def run_trials(
     *,
     observer: Observer = silent,
     verbose: bool = False,
+    retry_failed: bool = False,
 ) -> None:
     """Run every trial that the budget allows, telling `progress`, from where the job's past ends.
 
-    Returns when all have ended. A failed trial is told and passed over. `known`: what the sampler
-    learns from before the first. Raises KeyboardInterrupt where the user stopped it.
+    Returns when all have ended. A failed trial is told and passed over; with `retry_failed` those
+    of the past are run again. `known`: what the sampler learns from before the first. Raises
+    KeyboardInterrupt where the user stopped it, and Hopeless where it is given up.
     """
     config, folder = context.config, job.folder.tune
 
@@ -49,9 +51,13 @@ def run_trials(
         values = dict(spec.overrides)
         job.journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
 
-    searcher = search.algorithm(config, budget, known, note)
-    scheduler, stopper = search.scheduler(config), search.stopper(config, budget)
-    Replay(searcher, scheduler, stopper, budget, progress).play(job.past)
+    order = search.sweep_order(config, context.gate.say) if context.gate else None
+    searcher = search.algorithm(config, budget, known, note, order, progress.failures)
+    scheduler, stopper = search.scheduler(config, order), search.stopper(config, budget)
+    replay = Replay(searcher, scheduler, stopper, budget, progress)
+    replay.play(job.past)
+    if retry_failed:
+        replay.retry_failed(job.journal, job.checkpoints.forget)
     ended = [trial for trial in progress.trials if trial.state != "running"]
     if len(ended) == unlimited_trial_count(config):
         return
@@ -88,3 +94,4 @@ def run_trials(
         finally:
             growth.stop()
     signals.raise_if_interrupted()
+    progress.failures.check(context.sweep.name)

@@ -17,6 +17,7 @@ from raysweep.config import (
     configurations,
     enumerate_trials,
     field_of,
+    space,
 )
 from raysweep.errors import ConfigError
 
@@ -215,3 +216,27 @@ def test_the_goal_follows_from_the_metrics_name() -> None:
 
     assert goal("validation/loss") == goal("train/loss") == "minimize"
     assert goal("validation/accuracy") == "maximize"
+
+
+def test_a_sweeps_trials_are_listed_and_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every turn of its start a sweep asks for them, of copies of its config."""
+    checked = []
+    apply_once = space.apply
+    monkeypatch.setattr(space, "apply", lambda *of: checked.append(of) or apply_once(*of))
+    drawn = {"learning_rate": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1}}
+    first = config("random", drawn, run_cap=50)
+    listed = enumerate_trials(first)
+    elsewhere = first.data.model_copy(update={"root": "/elsewhere"})
+    again = enumerate_trials(first.model_copy(update={"data": elsewhere}))
+    assert again == listed and len(checked) == 50
+    listed.clear()
+    assert enumerate_trials(first) == again, "what a caller does with the list is its own affair"
+
+
+def test_another_config_has_trials_of_its_own() -> None:
+    drawn = {"model.dropout": {"min": 0.0, "max": 0.5}}
+    first = config("random", drawn, run_cap=3)
+    others = [config("random", drawn, run_cap=4), config("random", drawn, run_cap=3, seed=1)]
+    listed = [enumerate_trials(each) for each in (first, *others, first)]
+    assert [len(each) for each in listed] == [3, 4, 3, 3]
+    assert listed[0] == listed[3] != listed[2]

@@ -1,0 +1,49 @@
+"""When a sweep is given up: its trials fail one after the other, for one cause, and none has ended
+well. A typo in a loss would else cost every trial of it."""
+
+from __future__ import annotations
+
+import re
+
+
+class Hopeless(Exception):
+    """The sweep was given up. It can be gone on with, once the cause is mended."""
+
+
+class Failures:
+    """Counts trials that failed in a row with the same cause, in the order in which they ended."""
+
+    def __init__(self, most: int | None) -> None:
+        """`most`: how many are too many; 0 or None: no number is."""
+        self._most = most or None
+        self._row: list[str] = []
+        self._any_ended_well = False
+
+    def see(self, error: str | None) -> None:
+        """A trial has ended: with `error`, or well, which says that the sweep can succeed."""
+        if error is None:
+            self._any_ended_well = True
+        elif self._row and cause(error) != cause(self._row[-1]):
+            self._row = [error]
+        else:
+            self._row.append(error)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no more trials are to start. One that still runs may end well, and turn it."""
+        enough = self._most is not None and len(self._row) >= self._most
+        return enough and not self._any_ended_well
+
+    def check(self, sweep: str) -> None:
+        """Raise Hopeless where the sweep is given up."""
+        if self.hopeless:
+            raise Hopeless(
+                f"{sweep} stopped: {len(self._row)} trials in a row failed with the same cause and "
+                f"none has completed ({self._row[-1]})"
+            )
+
+
+def cause(error: str) -> str:
+    """What makes two failures the same: the exception's type, its text and its place, but for
+    numbers, which follow from a trial's values."""
+    return re.sub(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", "#", error)

@@ -1,0 +1,205 @@
+"""A sweep that cannot succeed ends early; what failed is run again once the cause is mended."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep import resume_sweep, run_sweep
+from raysweep.cli import main
+from raysweep.errors import Interrupted, SweepFailed, UserError
+from raysweep.pipeline.events import Event, SweepStarted, TrialUpdated
+from raysweep.pipeline.storage.journal import read_journal
+
+from outcomes import outcome
+from sweeps import HAS_LOCAL_MODE, digits, runs_by_job, stored
+
+pytestmark = [
+    pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode"),
+    pytest.mark.usefixtures("local_ray"),
+]
+
+TRAINER = """
+from pathlib import Path
+from raysweep.ml.training import Trainer
+
+class Fragile(Trainer):
+    def __init__(self, model, training, validation, *, seed, device=None, epochs=2, batch_size=64,
+                 learning_rate=0.01, broken=""):
+        super().__init__(model, training, validation, seed=seed, device=device, epochs=epochs,
+                         batch_size=batch_size, learning_rate=learning_rate)
+        self.rate, self.broken = learning_rate, Path(broken)
+
+    def epoch(self):
+        broken = self.broken.exists() and str(self.rate) in self.broken.read_text().split()
+        if broken and self.epochs_done == 1:
+            raise ValueError(f"no loss for {self.rate}")
+        yield from super().epoch()
+"""
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of the learning rates with which a trial fails in its second epoch."""
+    (tmp_path / "fragile.py").write_text(TRAINER)
+    monkeypatch.syspath_prepend(tmp_path)
+    sys.modules.pop("fragile", None)
+    importlib.invalidate_caches()
+    return tmp_path / "broken"
+
+
+def config_of(broken: Path, rates: list[float], **keys: Any) -> dict[str, Any]:
+    sweep = {"method": "grid", "parameters": {"learning_rate": {"values": rates}}, **keys}
+    config = digits(sweep)
+    config["train"] = {"target": "fragile:Fragile", "epochs": 2, "batch_size": 64}
+    config["train"] |= {"broken": str(broken), "learning_rate": 0.01}
+    config["resources"] |= {"max_concurrent": 1}
+    return config
+
+
+def test_a_sweep_that_cannot_succeed_stops_and_goes_on_when_it_is_mended(
+    broken: Path, tmp_path: Path
+) -> None:
+    rates = [0.01, 0.02, 0.03, 0.04, 0.05]
+    config = config_of(broken, rates)
+    config["resources"]["max_consecutive_failures"] = 3
+    broken.write_text(" ".join(map(str, rates)))
+    with pytest.raises(SweepFailed) as failed:
+        run_sweep(config, name="mine", storage=tmp_path / "runs")
+    said = str(failed.value)
+    assert "mine stopped: 3 trials in a row failed with the same cause" in said
+    assert "ValueError: no loss for 0.03" in said
+    assert "python -m raysweep resume mine" in said and "--retry-failed" in said
+    assert "\n" not in said
+    journal = tmp_path / "runs" / "mine" / "journal.jsonl"
+    assert sum(event["event"] == "trial" for event in read_journal(journal)) == 3
+    broken.unlink()
+    started: list[SweepStarted] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, SweepStarted):
+            started.append(event)
+
+    options = {"storage": tmp_path / "runs", "observer": watch, "retry_failed": True}
+    result = resume_sweep("mine", **options)  # type: ignore[arg-type]
+    assert started[0].resumed is not None and started[0].resumed.retried == 3
+    assert (result.trials.completed, result.trials.failed) == (5, 0)
+    run_sweep(config, name="whole", storage=tmp_path / "whole")
+    assert outcome(tmp_path / "runs", "mine") == outcome(tmp_path / "whole", "whole")
+
+
+def test_without_it_the_others_alone_go_on(broken: Path, tmp_path: Path) -> None:
+    config = config_of(broken, [0.01, 0.02, 0.03])
+    config["resources"]["max_consecutive_failures"] = 2
+    broken.write_text("0.01 0.02")
+    with pytest.raises(SweepFailed):
+        run_sweep(config, name="mine", storage=tmp_path / "runs")
+    result = resume_sweep("mine", storage=tmp_path / "runs")
+    assert (result.trials.completed, result.trials.failed) == (1, 2)
+    assert result.best.trial == "trial-0002"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2}},
+        {"early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2, "order": "sweep"}},
+        {"early_terminate": {"type": "median"}},
+        {"repeats": 2},
+    ],
+    ids=["plain", "hyperband", "in order", "median", "repeats"],
+)
+def test_a_sweep_that_has_ended_is_opened_again(
+    keys: dict[str, Any], broken: Path, tmp_path: Path
+) -> None:
+    config = config_of(broken, [0.0001, 0.03], **keys)
+    broken.write_text("0.03")
+    storage = tmp_path / "runs"
+    before = run_sweep(config, name="mine", storage=storage)
+    assert before.trials.failed == config["sweep"].get("repeats", 1)
+    assert before.best.config == {"learning_rate": 0.0001}
+    broken.unlink()
+    after = resume_sweep("mine", storage=storage, retry_failed=True)
+    assert after.trials.failed == 0
+    assert after.best.config == {"learning_rate": 0.03}
+    run_sweep(config, name="whole", storage=tmp_path / "whole")
+    assert told(storage, "mine") == told(tmp_path / "whole", "whole")
+    best = stored(storage, "mine").tracker().artifact("trained-model:best-mine")
+    assert best.ref == after.best.artifact
+    with pytest.raises(UserError, match="has ended"):
+        resume_sweep("mine", storage=storage, retry_failed=True)
+
+
+def told(storage: Path, name: str) -> dict[str, Any]:
+    """The outcome, but for the report's use of the model that was the best before."""
+    found = outcome(storage, name)
+    found["runs"]["report"]["used"] = None
+    return found
+
+
+class Stopped:
+    """An observer that lets the user press Ctrl-C when a trial has trained its first epoch."""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TrialUpdated) and event.state == "running" and event.epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_one_that_is_stopped_meanwhile_goes_on_where_it_was(broken: Path, tmp_path: Path) -> None:
+    config = config_of(broken, [0.0001, 0.03, 0.01])
+    storage = tmp_path / "runs"
+    broken.write_text("0.03")
+    run_sweep(config, name="mine", storage=storage)
+    broken.unlink()
+    with pytest.raises(Interrupted, match="resume mine"):
+        resume_sweep("mine", storage=storage, retry_failed=True, observer=Stopped())
+    with pytest.raises(UserError, match="has no best yet"):
+        stored(storage, "mine").result()
+    resume_sweep("mine", storage=storage)
+    run_sweep(config, name="whole", storage=tmp_path / "whole")
+    assert told(storage, "mine") == told(tmp_path / "whole", "whole")
+
+
+def test_the_failed_run_is_the_one_that_goes_on(broken: Path, tmp_path: Path) -> None:
+    broken.write_text("0.03")
+    run_sweep(config_of(broken, [0.01, 0.03]), name="mine", storage=tmp_path / "runs")
+    tracker = stored(tmp_path / "runs").tracker()
+    (failed,) = [run for run in runs_by_job(tracker, "mine")["train"] if run.state == "failed"]
+    assert failed.error == "ValueError: no loss for 0.03"
+    tracker.close()
+    broken.unlink()
+    resume_sweep("mine", storage=tmp_path / "runs", retry_failed=True)
+    tracker = stored(tmp_path / "runs").tracker()
+    again = tracker.run(failed.id)
+    assert (again.state, again.error) == ("finished", None)
+    assert len(again.logged) == 1
+    tracker.close()
+
+
+def test_a_sweep_that_a_budget_ended_is_left_alone(broken: Path, tmp_path: Path) -> None:
+    config = config_of(broken, [0.03, 0.01, 0.02], max_epochs_total=4)
+    broken.write_text("0.03")
+    result = run_sweep(config, name="mine", storage=tmp_path / "runs")
+    assert (result.ended_by, result.trials.failed) == ("max_epochs_total", 1)
+    before = (tmp_path / "runs" / "mine" / "result.json").read_text()
+    with pytest.raises(UserError, match="--retry-failed: mine was ended by its max_epochs_total"):
+        resume_sweep("mine", storage=tmp_path / "runs", retry_failed=True)
+    assert (tmp_path / "runs" / "mine" / "result.json").read_text() == before
+
+
+def test_the_command_says_where_nothing_failed(
+    broken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    storage = tmp_path / "runs"
+    run_sweep(config_of(broken, [0.01]), name="mine", storage=storage)
+    capfd.readouterr()
+    assert main(["resume", "mine", "--retry-failed", "--storage", str(storage), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["sweep"] == "mine"
+    assert "mine has ended already (no trial of it failed): nothing is left to do" in err
