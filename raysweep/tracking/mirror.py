@@ -215,8 +215,10 @@ class MirroredTracker:
         try:
             self.send(lambda: change(self.there, version.ref))
         except Unsent:
-            for run in self.here.store.runs(run_id=mine.producer) if mine and mine.producer else ():
-                self.here.store.set_url(run.id, None)  # so that it is named as not sent whole
+            refused = self.connection.lost is None  # else the caller's own run is not sent either
+            if refused and mine is not None and mine.producer is not None:
+                for run in self.here.store.runs(run_id=mine.producer):
+                    self.here.store.set_url(run.id, None)  # so that it is named as not sent whole
 
     def _of_alias(self, ref: str) -> ArtifactVersion:
         mine: ArtifactVersion | None = None
