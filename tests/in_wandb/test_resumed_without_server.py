@@ -41,7 +41,7 @@ def test_it_goes_on_here_and_sync_sends_the_rest(
         digits(
             grid(learning_rate=[0.01, 0.003, 0.001]),
             model={"hidden_layer_sizes": [32, 64]},  # slow enough to be killed on the way
-            train={"epochs": 8},
+            train={"epochs": 5},
             tracking={"project": PROJECT},
             resources={"max_concurrent": 1},
         )
@@ -51,7 +51,7 @@ def test_it_goes_on_here_and_sync_sends_the_rest(
     one = Sweep("mine", storage, start(*arguments, cwd=tmp_path, new_session=True))
     try:
         one.wait_for("trial-0000  completed")
-        one.wait_for("trial-0001  running   epoch 1/8")
+        one.wait_for("trial-0001  running   epoch 1/5")
         one.process.kill()
         one.process.wait()
     finally:
@@ -73,7 +73,7 @@ def test_it_goes_on_here_and_sync_sends_the_rest(
     assert {run.state for run in runs.values()} == {"finished"}
     for name in ("trial-0000-mine", "trial-0001-mine", "trial-0002-mine"):
         rows = [row for row in runs[name].scan_history() if row.get("validation/accuracy")]
-        assert len(rows) == 8, "each epoch once"
+        assert len(rows) == 5, "each epoch once"
 
 
 def reads_without_its_server(storage: Path, cwd: Path) -> None:
