@@ -288,9 +288,10 @@ class TrackingConfig(Section):
     entity: Annotated[str, Field(min_length=1)] | None = None
     """W&B's user or team; null means the key's own."""
 
-    promote: Literal["always", "if_better"] = "always"
+    promote: Literal["always", "if_better"] | None = None
     """Whether the sweep's winner takes the alias `best` always, or only when it beats the present
-    holder on the same metric and data version."""
+    holder on the same metric and data version. Null: from a holder that was trained on the same
+    data set, always; from any other, never."""
 
     tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Labels on every run of the sweep."""

@@ -19,13 +19,14 @@ from raysweep.pipeline.cluster.remote import as_actor, as_task, wait_for
 from raysweep.pipeline.events import Evaluating, Observer, StageFinished
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.links import links, unsent
+from raysweep.pipeline.promotion import data_of
 from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.search import space
 from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.population import SharedPopulation
 from raysweep.pipeline.search.warm_start import Earlier
 from raysweep.pipeline.stages import stages
-from raysweep.pipeline.stages.evaluator import Evaluator, Report, data_of
+from raysweep.pipeline.stages.evaluator import Evaluator, Report
 from raysweep.pipeline.stages.stages import StageOutcome
 from raysweep.pipeline.stages.versions import FixedVersions, SweptVersions, TrialVersions
 from raysweep.pipeline.trials.context import TRAINED_MODEL, TrialContext
@@ -94,6 +95,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         folder=job.folder.path,
         model_path=job.folder.best / TRAINED_MODEL,
         promotion=report.reason,
+        promoted=report.promoted,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
         links=links(job.tracker, job.identity, best.trial),

@@ -72,7 +72,8 @@ class SweepResult:
 
     `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
     `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
-    was given of earlier sweeps, where it was.
+    was given of earlier sweeps, where it was. `promoted`: whether the alias `best` is the winner's
+    now; `promotion` says so in one line, or why it is not.
     `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
@@ -98,6 +99,7 @@ class SweepResult:
     ended_by: EndedBy = "completed"
     repeats: int = 1
     warm_start: WarmStarted | None = None
+    promoted: bool = True
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -152,6 +154,8 @@ class SweepResult:
                 "std": self.best.std,
             },
             "test": without_nan(self.test),
+            "promoted": self.promoted,
+            "promotion": self.promotion,
             "ended_by": self.ended_by,
             "warm_start": None if self.warm_start is None else self.warm_start.to_json(),
             "links": dict(self.links),

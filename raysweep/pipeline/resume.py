@@ -9,13 +9,13 @@ from typing import Any
 
 from raysweep.config import Config, DataConfig, apply, look_in
 from raysweep.config.yaml import read_mapping
-from raysweep.errors import CheckpointLost, UserError
+from raysweep.errors import CheckpointLost, TrackerRefused, UserError
 from raysweep.ml import files
 from raysweep.pipeline.announce import announcement, interruptible, versions
 from raysweep.pipeline.cluster import caller, cluster, signals
 from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, Resumed, silent
-from raysweep.pipeline.job import job_again
+from raysweep.pipeline.job import Job, job_again
 from raysweep.pipeline.result import SweepResult
 from raysweep.pipeline.search import space
 from raysweep.pipeline.search.warm_start import Earlier
@@ -27,7 +27,7 @@ from raysweep.pipeline.storage.left_behind import put_away_ended
 from raysweep.pipeline.storage.open_storage import open_storage
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.storage.reading import StoredSweep
-from raysweep.pipeline.storage.storage import Storage, SweepFolder
+from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.pipeline.trials.checkpoints import CheckpointFolder
 from raysweep.pipeline.trials.trainable import TrialSpec
 from raysweep.tracking import ArtifactVersion, Choice, Tracker, connect
@@ -84,8 +84,8 @@ def _resume_in(
         config = _config(folder, past)
         _check_checkpoints(folder, past)
         _check_data(config, past, stored)
-        record, tracking = stored.record, config.tracking
-        url = connect(tracking.project, tracking.entity) if record.tracker == "wandb" else None
+        record = stored.record
+        url, unreachable = _reach_wandb(record, config)
         ray_there = cluster.connect(
             address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
         )
@@ -96,7 +96,8 @@ def _resume_in(
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
                 said = _resumed(past, retry_failed)
-                observer(announcement(this, config, choice, url, resources, resumed=said))
+                warning = _without_wandb(this, unreachable) if unreachable else None
+                observer(announcement(this, config, choice, url, resources, warning, said))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
                 how = Drive(resources, observer, verbose, earlier, retry_failed)
                 return drive(this, config, how)
@@ -114,6 +115,26 @@ def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> Non
             )
     elif stored.folder.result() is not None:
         raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
+
+
+def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str | None]:
+    """Where W&B shows the project of a sweep in W&B, or why it cannot be reached: what the sweep
+    needs is kept in the storage, so it goes on without."""
+    if record.tracker != "wandb":
+        return None, None
+    try:
+        return connect(config.tracking.project, config.tracking.entity), None
+    except TrackerRefused as error:
+        return None, str(error)
+
+
+def _without_wandb(job: Job, unreachable: str) -> str:
+    """Begin without W&B, so that no process of the sweep waits for it. Returns the warning."""
+    from raysweep.tracking.mirror import MirroredTracker
+
+    assert isinstance(job.tracker, MirroredTracker)
+    job.tracker.begin_unreachable(unreachable)
+    return f"{unreachable}. The sweep goes on, and is kept here: `sync` sends what W&B lacks then"
 
 
 def _config(folder: SweepFolder, past: Past) -> Config:

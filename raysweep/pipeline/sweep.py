@@ -81,7 +81,8 @@ def _run_in(
     earlier = Earlier(place, tuple(warm_start))
     earlier.check(config)
     tracking = config.tracking
-    url = connect(tracking.project, tracking.entity) if choice.backend == "wandb" else None
+    there = (tracking.project, tracking.entity, ", or use --tracker trackio")
+    url = connect(*there) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
     with interruptible(place, name, address):
         ray_there = cluster.connect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from raysweep.errors import UserError
+from raysweep.config.yaml import read_mapping
+from raysweep.errors import TrackingError, UserError
 from raysweep.pipeline.links import links, unsent
+from raysweep.pipeline.promotion import other_data
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.storage.claim import taken_up
 from raysweep.pipeline.storage.reading import StoredSweep
 from raysweep.pipeline.storage.storage import Storage
-from raysweep.tracking import connect, where_the_key_is
+from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
 from raysweep.tracking.mirror import MirroredTracker
 from raysweep.tracking.publish import Published, Publisher, RunPublished
 
@@ -39,6 +42,7 @@ class Synced:
             "artifacts": found.versions,
             "aliases": found.aliases,
             "lacking": found.lacking,
+            "stays": found.stays,
         }
 
 
@@ -51,7 +55,8 @@ def sync_sweep(
     """Bring the named sweep, or the latest, to W&B, with all that it came from.
 
     May be repeated, and goes on where an earlier call was cut short. Raises UserError where there
-    is no such sweep, it is still running, or W&B cannot be had; TrackingError where W&B fails.
+    is no such sweep, it is still running, or W&B cannot be reached; TrackingError where W&B fails,
+    or refuses a run: the others are sent then, all the same.
     """
     from raysweep.tracking.trackio_store import TrackioStore
     from raysweep.tracking.wandb_settings import Habits
@@ -64,15 +69,18 @@ def sync_sweep(
         )
     record = stored.record
     with _alone(stored), taken_up(stored.folder):
-        url = connect(record.project, record.entity)
+        url = connect(record.project, record.entity, f"; {record.name} is kept here as it is")
         stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)
         store.close_stale(record.name)
         habits = Habits.of(environ, stored.folder.path)
         there = WandbTracker(record.project, record.entity, habits)
         refs = _refs_here(stored)
-        published = Publisher(store, there).publish(record.name, tell)
+        publisher = Publisher(store, there, _stays(stored))
+        published = publisher.publish(record.name, tell)
         _note_in_result(stored, url, refs, published)
+    if published.refused:
+        raise _refused(published)
     return Synced(record.name, url, published)
 
 
@@ -100,6 +108,19 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _stays(stored: StoredSweep) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
+    """As the sweep's own report would: `best` leaves no model of another data set unasked."""
+    asked = read_mapping(stored.folder.config).get("tracking", {}).get("promote") == "always"
+    return (lambda mine, holder: None) if asked else other_data
+
+
+def _refused(published: Published) -> TrackingError:
+    """The first cause, and all runs that W&B does not have whole: that one, and those that used
+    what it was to log."""
+    cause, names = next(iter(published.refused.values())), ", ".join(published.refused)
+    return TrackingError(f"{cause}; not in W&B as a whole, unlike the others: {names}")
 
 
 def _refs_here(stored: StoredSweep) -> dict[str, str]:
@@ -136,7 +157,9 @@ def _note_in_result(
         result["unsent"] = list(unsent(tracker, sweep))
     finally:
         tracker.close()
-    best["artifact"] = there(best["artifact"])
+    before, best["artifact"] = best["artifact"], there(best["artifact"])
+    if said := result.get("promotion"):  # not in a result of an earlier raysweep
+        result["promotion"] = re.sub(rf"{re.escape(before)}\b", best["artifact"], said)
     result["artifacts"] = {
         name: there(f"{name}:{version}").rpartition(":")[2]
         for name, version in result["artifacts"].items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from raysweep.tracking import Lineage, LineageNode
 
 
@@ -28,7 +30,11 @@ def label(node: LineageNode) -> str:
 
 
 def _in_order(lineage: Lineage) -> list[LineageNode]:
-    """The runs, each after those whose artifacts it used."""
+    """The runs, each after those whose artifacts it used.
+
+    Runs that used each other's artifacts, as the trials of a population may, stand together, in the
+    order of the nodes, after what they came from and before what came of them.
+    """
     above: dict[str, set[str]] = {node.id: set() for node in lineage.nodes}
     for source, target in lineage.edges:
         above[target].add(source)
@@ -36,8 +42,21 @@ def _in_order(lineage: Lineage) -> list[LineageNode]:
     placed: set[str] = set()
     waiting = list(lineage.nodes)
     while waiting:
-        ready = [node for node in waiting if above[node.id] <= placed] or waiting[:1]
+        ready = [node for node in waiting if above[node.id] <= placed]
+        if not ready:  # the circle that comes first: all else has more before it
+            circle = min((_before(node.id, above, placed) for node in waiting), key=len)
+            ready = [node for node in waiting if node.id in circle]
         placed |= {node.id for node in ready}
         ordered += [node for node in ready if node.kind == "run"]
         waiting = [node for node in waiting if node.id not in placed]
     return ordered
+
+
+def _before(node_id: str, above: Mapping[str, set[str]], placed: set[str]) -> set[str]:
+    """The node and all that lies before it and is not placed yet."""
+    found, todo = {node_id}, [node_id]
+    while todo:
+        new = above[todo.pop()] - placed - found
+        found |= new
+        todo += new
+    return found

@@ -62,4 +62,6 @@ def show_synced(console: Console, synced: Synced) -> None:
             style="yellow",
             soft_wrap=True,
         )
+    for line in found.stays:
+        console.print(f"in W&B, {line}", style="yellow", soft_wrap=True)
     console.print(f"see it: {synced.url}", soft_wrap=True)

@@ -8,7 +8,6 @@ be taken for. The version here carries W&B's number as its alias `wandb-v12`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from raysweep.errors import ArtifactNotFound, TrackingError
-from raysweep.paths import safe_join
 from raysweep.tracking import lineage
 from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.mirror_connection import Connection
+from raysweep.tracking.mirror_bring import Bringing
+from raysweep.tracking.mirror_connection import Connection, Unsent
 from raysweep.tracking.mirror_names import (
     HERE,
     THERE,
@@ -32,8 +31,6 @@ from raysweep.tracking.mirror_names import (
 from raysweep.tracking.mirror_run import MirroredRun
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import (
-    METADATA_FILE,
-    ArtifactDraft,
     ArtifactVersion,
     Image,
     Json,
@@ -64,14 +61,25 @@ class MirroredTracker:
         self.connection = connection or Connection()
         self.scope = there.scope
 
+    def begin_unreachable(self, why: str) -> None:
+        """Take W&B for unreachable, here and in every process that is given this tracker, until it
+        is found."""
+        self.connection = Connection(why)
+
     @property
     def url(self) -> str | None:
         """See Tracker."""
         return self.ask(lambda: self.there.url)
 
     def ask(self, call: Callable[[], T]) -> T | None:
-        """What W&B answers, or None where it cannot be had."""
-        return self.connection.attempt(call, first=self.there.knock)
+        """What W&B answers, or None where it cannot be reached or refuses."""
+        with suppress(Unsent):
+            return self.send(call)
+        return None
+
+    def send(self, call: Callable[[], T], *, asks: bool = True) -> T:
+        """What W&B answers. Raises Unsent where it cannot be reached or refuses."""
+        return self.connection.attempt(call, self.there.knock, self.there.probe, asks=asks)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
         """See Tracker. W&B is sent what an earlier process logged and could not send."""
@@ -91,21 +99,23 @@ class MirroredTracker:
         if mine is not None:
             return self.presented(mine)
         if is_version(parse_reference(ref).spec):  # the same number here is another version
-            theirs = self.ask(lambda: self.there.artifact(ref))
-            if theirs is None:
-                raise TrackingError(f"artifact {ref!r}: only W&B has it; {self.connection.lost}")
-            return self._presented_as(theirs)
+            try:
+                return self._presented_as(self.send(lambda: self.there.artifact(ref)))
+            except Unsent as error:
+                raise TrackingError(f"artifact {ref!r}: only W&B has it; {error}") from error
         return self._of_alias(ref)
 
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         """See Tracker. One that W&B alone has is brought here, with all that it came from."""
-        theirs = self.ask(lambda: self.there.find_artifact(name, fingerprint))
-        if theirs is not None and self.ask(lambda: self.bring(theirs)) is not None:
+        try:
+            theirs = self.send(lambda: self.there.find_artifact(name, fingerprint))
+            if theirs is None:
+                return None
+            self.send(partial(self.bring, theirs))
             return self._presented_as(theirs)
-        if self.connection.lost is None:
-            return None
-        mine = self.here.find_artifact(name, fingerprint)
-        return self.presented(mine) if mine else None
+        except Unsent:
+            mine = self.here.find_artifact(name, fingerprint)
+            return self.presented(mine) if mine else None
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
         """See Tracker. From here, wherever it is here."""
@@ -165,6 +175,7 @@ class MirroredTracker:
 
     def close(self) -> None:
         """See Tracker."""
+        self.connection.close()
         self.there.close()
         self.here.close()
 
@@ -199,8 +210,15 @@ class MirroredTracker:
         mine = self.kept(version.ref)
         if mine is not None:
             change(self.here, mine.ref)
-        if not is_pending(version):
-            self.ask(lambda: change(self.there, version.ref))
+        if is_pending(version):
+            return
+        try:
+            self.send(lambda: change(self.there, version.ref))
+        except Unsent:
+            refused = self.connection.lost is None  # else the caller's own run is not sent either
+            if refused and mine is not None and mine.producer is not None:
+                for run in self.here.store.runs(run_id=mine.producer):
+                    self.here.store.set_url(run.id, None)  # so that it is named as not sent whole
 
     def _of_alias(self, ref: str) -> ArtifactVersion:
         mine: ArtifactVersion | None = None
@@ -220,10 +238,10 @@ class MirroredTracker:
 
     def _presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
         """W&B's version as it is here, where it is; its aliases, which others may have moved."""
-        mine = self._copy(theirs)
+        mine = self.copy(theirs)
         return replace(self.presented(mine), aliases=theirs.aliases) if mine else theirs
 
-    def _copy(self, theirs: ArtifactVersion) -> ArtifactVersion | None:
+    def copy(self, theirs: ArtifactVersion) -> ArtifactVersion | None:
         """The version here that it is; an alias alone may be left of another W&B project."""
         mine = self.kept(theirs.ref)
         return mine if mine is not None and mine.metadata == theirs.metadata else None
@@ -265,39 +283,4 @@ class MirroredTracker:
 
     def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
         """The version's copy here, made if need be with its producer and all before it."""
-        if mine := self._copy(theirs):
-            return mine
-        record = self.there.run(theirs.producer) if theirs.producer else None
-        used = [self.bring(self.there.artifact(ref)).ref for ref in record.used] if record else []
-        with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
-            path = Path(folder) / "files"
-            self.there.download(theirs.ref, path)
-            run = self.here.start_run(_spec_of(record, theirs))
-            for ref in used:
-                run.use_artifact(ref)
-            names = [file.path for file in theirs.files if file.path != METADATA_FILE]
-            mine = run.log_artifact(
-                ArtifactDraft(
-                    theirs.name,
-                    theirs.type,
-                    theirs.description,
-                    theirs.metadata,
-                    {name: safe_join(path, name, theirs.ref) for name in names},
-                )
-            )
-        if record is not None:
-            run.summarize(record.summary)
-        run.finish()
-        if record is not None:
-            self.here.store.set_url(run.id, record.url)
-        self.note(mine, theirs.version)
-        return mine
-
-
-def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:
-    if record is None:  # its run was deleted there
-        run_id = f"wandb-{theirs.name}-{theirs.version}"
-        return RunSpec(run_id, run_id, "unknown", "wandb")
-    return RunSpec(
-        record.id, record.name, record.job_type, record.group, record.config, record.tags
-    )
+        return self.copy(theirs) or Bringing(self).bring(theirs)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from raysweep.errors import TrackingError
+from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.tracking.mirror_connection import Unsent
 from raysweep.tracking.mirror_names import is_pending
 from raysweep.tracking.port import ArtifactDraft, ArtifactVersion, Image, Json, Run, RunState
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from raysweep.tracking.mirror import MirroredTracker
 
 T = TypeVar("T")
+
+KEPT_ELSEWHERE = "kept elsewhere until synced"
+"""The error, in W&B, of a run that it could not be sent whole."""
 
 
 class MirroredRun:
@@ -63,8 +67,7 @@ class MirroredRun:
         mine = tracker.kept(version.ref) or tracker.bring(version)
         self._mine.use_artifact(mine.ref)
         if is_pending(version):  # W&B's run cannot be told what it used
-            self._send(lambda run: run.finish("failed", "kept elsewhere until synced"), asks=True)
-            self._theirs = None
+            self._give_up()
         self._send(lambda run: run.use_artifact(version.ref), asks=True)
         return version
 
@@ -101,11 +104,17 @@ class MirroredRun:
         theirs = self._theirs
         if theirs is None:
             return None
-        attempt = self._tracker.ask if asks else self._tracker.connection.attempt
-        answer = attempt(lambda: call(theirs))
-        if self._tracker.connection.lost is not None:
-            self._theirs = None
-        return answer
+        try:
+            return self._tracker.send(lambda: call(theirs), asks=asks)
+        except (Unsent, ArtifactNotFound):  # what it is to use may have been deleted there
+            self._give_up()
+            return None
+
+    def _give_up(self) -> None:
+        """Send no more, and close the run there, so that W&B does not show it as running."""
+        theirs, self._theirs = self._theirs, None
+        if theirs is not None:
+            self._tracker.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
 
 
 def _log(values: Mapping[str, float], step: int, run: Run) -> None:

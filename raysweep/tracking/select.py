@@ -74,14 +74,20 @@ def choose(
     return Choice("wandb", f"tracking.backend is wandb, and {key} holds a key")
 
 
-def connect(project: str, entity: str | None) -> str:
-    """Where W&B shows the project. Raises TrackerRefused, within 15 s, where W&B cannot be had."""
+def connect(project: str, entity: str | None, instead: str = "") -> str:
+    """Where W&B shows the project. Raises TrackerRefused, within 15 s, where W&B cannot be reached
+    or refuses the key; where nobody listens at its address, at once.
+
+    `instead` ends the message: what else the caller's command can do.
+    """
     from raysweep.tracking.wandb_tracker import WandbTracker
 
     try:
-        return WandbTracker(project, entity).url
+        there = WandbTracker(project, entity)
+        there.knock()
+        return there.url
     except TrackingError as error:
-        raise TrackerRefused(str(error)) from error
+        raise TrackerRefused(f"{error}{instead}") from error
     finally:
         os.environ.pop(_SERVICE, None)
 

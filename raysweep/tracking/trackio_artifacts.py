@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from trackio import cas
 from trackio.sqlite_storage import SQLiteStorage
@@ -146,22 +147,37 @@ def remove_alias(db: sqlite3.Connection, found: Found, alias: str) -> None:
     )
 
 
+@dataclass(frozen=True)
+class GraphEvent:
+    """A run used (`input`) or logged (`output`) the version `ref`, `name:vK`."""
+
+    run_id: str
+    direction: Literal["input", "output"]
+    ref: str
+
+
+def events(db: sqlite3.Connection) -> Iterator[GraphEvent]:
+    """Every use and every output of the project, in the order in which they were recorded."""
+    for row in db.execute(
+        """SELECT COALESCE(l.run_id, l.run_name) AS run, l.direction,
+            a.name || ':v' || v.version AS ref
+        FROM run_artifact_links l
+        JOIN artifact_versions v ON v.id = l.artifact_version_id
+        JOIN artifacts a ON a.id = v.artifact_id
+        ORDER BY l.id"""
+    ):
+        yield GraphEvent(row["run"], row["direction"], row["ref"])
+
+
 class Links:
     """Who used and who logged what, in order: every edge of the project's graph, read at once."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._runs: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._refs: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for row in db.execute(
-            """SELECT COALESCE(l.run_id, l.run_name) AS run, l.direction,
-                a.name || ':v' || v.version AS ref
-            FROM run_artifact_links l
-            JOIN artifact_versions v ON v.id = l.artifact_version_id
-            JOIN artifacts a ON a.id = v.artifact_id
-            ORDER BY l.id"""
-        ):
-            self._runs[row["direction"], row["ref"]].append(row["run"])
-            self._refs[row["direction"], row["run"]].append(row["ref"])
+        for event in events(db):
+            self._runs[event.direction, event.ref].append(event.run_id)
+            self._refs[event.direction, event.run_id].append(event.ref)
 
     def producers(self, ref: str) -> list[str]:
         """Ids of the runs that logged the version."""

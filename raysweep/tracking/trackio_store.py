@@ -136,6 +136,12 @@ class TrackioStore:
             runs.entry_of(db, run_id)
             return [self._row(*row) for row in runs.rows_of(db, run_id)]
 
+    def events(self) -> list[artifacts.GraphEvent]:
+        """Every use and every output of the project, in the order in which they were recorded. A
+        version is always logged before it is used. For whoever publishes the runs."""
+        with self._database.reading("read the graph") as db:
+            return list(artifacts.events(db))
+
     def media(self, run_id: str, key: str) -> Pictures | Table | None:
         """See Store."""
         with self._database.reading("read media") as db:

@@ -14,15 +14,15 @@ from urllib.request import getproxies, proxy_bypass
 
 import wandb
 from wandb.errors import CommError
-from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # some calls let it out
 
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
 from raysweep.tracking.names import parse_reference, validate_project
+from raysweep.tracking.select import where_the_key_is
 
 _KNOCK_TIMEOUT_S = 5
 _CONNECT_TIMEOUT_S = 10
 _TIMEOUT_S = 20  # of a call later on, in which the client may ask up to four times
-_FAILURES = (wandb.Error, WandbApiFailedError, ValueError, TypeError, RuntimeError, OSError)
+_FAILURES = (ValueError, TypeError, RuntimeError, OSError)
 
 
 class Project:
@@ -54,11 +54,20 @@ class Project:
             )
         return entity
 
-    def knock(self) -> None:
-        """Raise TrackingError where nobody listens at the server's address.
+    def probe(self) -> None:
+        """Raise TrackingError unless the server answers and takes the key; takes 15 s at most."""
+        self.knock()
+        with self.explained("connect"):
+            wandb.Api(timeout=_CONNECT_TIMEOUT_S)
 
-        The client itself would try again for a minute. Behind a proxy it alone knows the way.
+    def knock(self) -> None:
+        """Raise TrackingError where nobody listens at the server's address, or there is no key.
+
+        The client itself would try again for a minute, and ask for a key in a terminal. Behind a
+        proxy it alone knows the way.
         """
+        if not (where_the_key_is(os.environ) or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")):
+            raise TrackingError(f"W&B project {self.name}: cannot connect: no key is configured")
         with self.explained("connect"):
             place = urlsplit(wandb.setup().settings.base_url)
             if place.scheme in getproxies() and not proxy_bypass(place.hostname or ""):
@@ -138,11 +147,18 @@ class Project:
             yield
         except RaysweepError:
             raise
-        except _FAILURES as error:
+        except Exception as error:
+            if not (isinstance(error, _FAILURES) or _is_the_clients(error)):
+                raise
             line = " ".join(str(error).split()) or type(error).__name__
             if key := os.environ.get("WANDB_API_KEY"):
                 line = line.replace(key, "***")
             raise TrackingError(
                 f"W&B project {self.name}: cannot {what}: {line}; check the connection, "
-                "WANDB_BASE_URL and the key, or use --tracker trackio"
+                "WANDB_BASE_URL and the key"
             ) from error
+
+
+def _is_the_clients(error: Exception) -> bool:
+    """Whether W&B's client defines it: not all that it lets out is a `wandb.Error`."""
+    return type(error).__module__.partition(".")[0] == "wandb"

@@ -6,10 +6,9 @@ import base64
 import hashlib
 import json
 import re
-import sys
+import shutil
 import tempfile
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import wandb
 from raysweep.errors import ArtifactCorrupt, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks
+from raysweep.tracking.bounded import within
 from raysweep.tracking.lineage import artifact_node_id, run_node_id
 from raysweep.tracking.metadata import number
 from raysweep.tracking.pictures import from_png
@@ -32,12 +32,14 @@ from raysweep.tracking.port import (
     RunState,
 )
 from raysweep.tracking.wandb_project import Project
+from raysweep.tracking.wandb_settings import transfer_timeout_s
 
 ERROR_KEY = "error"
 """The key of a run's summary that holds its error; W&B has no field for one."""
 
-MANIFEST_RETRIES = 3
-"""At once, then after 2 s and after 4 s."""
+MANIFEST_TIMEOUT_S = 15.0
+"""The client would ask a server that is gone for a manifest for 20 minutes, with the trial waiting,
+and has no setting for it."""
 
 _STATES: dict[str, RunState] = {
     "running": "running",
@@ -51,7 +53,7 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
     """The version; asks the server for its files and its producer."""
     name, _, version = reference_of(artifact).partition(":")
     producer = artifact.logged_by()
-    _bound_manifest_requests()
+    manifest = manifest_of(artifact)
     return ArtifactVersion(
         name=name,
         type=artifact.type,
@@ -61,30 +63,33 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
         aliases=tuple(sorted(a for a in artifact.aliases if not re.fullmatch(r"v\d+", a))),
         files=tuple(
             ArtifactFile(path, entry.digest, entry.size or 0)
-            for path, entry in sorted(artifact.manifest.entries.items())
+            for path, entry in sorted(manifest.entries.items())
         ),
         digest=artifact.digest,
         producer=producer.id if producer else None,
     )
 
 
-@cache
-def _bound_manifest_requests() -> None:
-    """Have the client give up after 6 s. It would ask a server that is gone for a manifest for 20
-    minutes, with the trial waiting, and has no setting for it. A client that makes its session
-    otherwise is left as it is."""
-    module: Any = sys.modules[wandb.Artifact.__module__]
-    make_session = getattr(module, "make_http_session", None)
-    if make_session is None:
-        return
+def manifest_of(artifact: wandb.Artifact) -> Any:
+    """The version's manifest, asked for once. Raises TrackingError after MANIFEST_TIMEOUT_S."""
+    name = reference_of(artifact)
+    return within(MANIFEST_TIMEOUT_S, f"read the manifest of {name}", lambda: artifact.manifest)
 
-    def make_impatient_session() -> Any:
-        session = make_session()
-        for adapter in session.adapters.values():
-            adapter.max_retries = adapter.max_retries.new(total=MANIFEST_RETRIES)
-        return session
 
-    module.make_http_session = make_impatient_session
+def download(artifact: wandb.Artifact, folder: Path) -> None:
+    """Write the version's files into `folder`, each checked. Raises ArtifactCorrupt, UnsafeName,
+    and TrackingError when it takes longer than its size allows."""
+
+    def work() -> None:
+        check_names(artifact, folder)
+        artifact.download(root=str(folder))
+        check_files(artifact, folder)
+
+    def remove() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    limit_s = transfer_timeout_s(artifact.size)
+    within(limit_s, f"download {reference_of(artifact)}", work, abandoned=remove)
 
 
 def reference_of(artifact: wandb.Artifact) -> str:

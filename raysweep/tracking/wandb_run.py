@@ -23,7 +23,7 @@ from raysweep.tracking.port import (
 )
 from raysweep.tracking.store import Row, Table
 from raysweep.tracking.wandb_project import Project
-from raysweep.tracking.wandb_settings import upload_timeout_s
+from raysweep.tracking.wandb_settings import transfer_timeout_s
 
 open_runs: dict[str, wandb.Run] = {}
 """This process's open runs by id: the client refuses a second `init` of one it has open."""
@@ -100,7 +100,7 @@ class WandbRun:
                 artifact.add_file(str(path), name=name)
             with artifact.new_file(METADATA_FILE, mode="wb") as file:
                 file.write(metadata_bytes(draft.metadata))
-            self._run.log_artifact(artifact).wait(timeout=upload_timeout_s(artifact.size))
+            self._run.log_artifact(artifact).wait(timeout=transfer_timeout_s(artifact.size))
             return wandb_read.version_of(artifact)
 
     def summarize(self, values: Mapping[str, Json]) -> None:

@@ -44,8 +44,9 @@ BOUNDED: dict[str, Any] = {
 }
 
 
-def upload_timeout_s(size_bytes: int) -> int:
-    """How long an artifact may take to be committed: half a minute, and its way on a slow line."""
+def transfer_timeout_s(size_bytes: int) -> int:
+    """How long an artifact may take to be committed, or downloaded: half a minute, and its way on a
+    slow line."""
     return math.ceil(UPLOAD_TIMEOUT_S + size_bytes / _SLOWEST_BYTES_PER_S)
 
 

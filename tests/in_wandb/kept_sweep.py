@@ -111,3 +111,29 @@ def whole_sweep(root: Path, project: str) -> KeptSweep:
     kept.report("trained-model:v1")
     kept.run("trial-0004", "train")  # its driver died
     return kept
+
+
+def mutual_sweep(root: Path, project: str) -> KeptSweep:
+    """Two trials of a population, each of which went on from a checkpoint of the other."""
+    kept = KeptSweep(root, project)
+    kept.load()
+    trials = [kept.run(f"trial-{number:04d}", "train") for number in range(2)]
+
+    def offer(number: int, epoch: int) -> str:
+        trials[number].log({"epoch": epoch, "train/loss": 1 / epoch}, 128 * epoch)
+        content = f"trial {number} after {epoch}"
+        draft = kept.draft("trial-checkpoint", "checkpoint", content)
+        return trials[number].log_artifact(draft).ref
+
+    for run in trials:
+        run.use_artifact("digits-raw:v0")
+    for epoch, behind in ((1, 1), (2, 0)):
+        ahead = offer(1 - behind, epoch)
+        offer(behind, epoch)
+        trials[behind].use_artifact(ahead)
+    for number, run in enumerate(trials):
+        run.log_artifact(kept.draft("trained-model", "model", f"trial {number}"))
+        run.summarize({"validation/accuracy": 97.5})
+        run.finish()
+    kept.report("trained-model:v1")
+    return kept

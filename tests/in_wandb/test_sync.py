@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from signal import SIGKILL
@@ -15,9 +16,10 @@ from typing import Any
 
 import pytest
 import wandb
-from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, small_sweep, whole_sweep
+import yaml
+from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, mutual_sweep, small_sweep, whole_sweep
 
-from raysweep.errors import UserError
+from raysweep.errors import TrackingError, UserError
 from raysweep.pipeline.storage.claim import claim, release
 from raysweep.pipeline.syncing import sync_sweep
 from raysweep.tracking import RunSpec
@@ -27,7 +29,9 @@ from raysweep.tracking.wandb_tracker import WandbTracker
 from commands import call, raysweep
 from family import family
 from wandb_server import WandbServer, faults
+from wandb_server.errors import Refusal
 from wandb_server.routes import Request
+from wandb_server.server import let_pass
 
 
 def assert_published(kept: KeptSweep, project: str, api: wandb.Api) -> None:
@@ -109,14 +113,15 @@ class Killer:
     """Kills the syncing process, its client's own one included, at each step it has not done yet:
     after the step, and every second time instead of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Set[str] = STEPS) -> None:
+        self.steps = steps
         self.seen: set[object] = set()
         self.victim: BaseProcess | None = None
         self._run: str | None = None
         self._one_at_a_time = threading.Lock()
 
     def __call__(self, request: Request, act: Callable[[], bytes]) -> bytes | None:
-        if request.operation not in STEPS or _is_the_clients_own(request):
+        if request.operation not in self.steps or _is_the_clients_own(request):
             return act()
         with self._one_at_a_time:  # the client sends some of its requests side by side
             step = self._step(request)
@@ -143,7 +148,9 @@ class Killer:
         if request.operation == "upload":
             return self._run, "upload", detail.rpartition("/")[2]
         given = detail.get("input", detail)
-        names = ("name", "artifactCollectionName", "type", "artifactName")
+        names = ("name", "artifactCollectionName", "type", "artifactName", "digest", "runName")
+        if request.operation == "UseArtifact":  # of a version that is there, and keeps its id
+            names += ("artifactID",)
         return self._run, request.operation, *(str(given.get(name)) for name in names)
 
 
@@ -164,6 +171,7 @@ IMPORTED_ONCE = [
 
 
 def _sync(storage: str) -> None:
+    os.environ.pop("WANDB_SERVICE", None)  # the client's own process, and not that of the tests
     sync_sweep(Path(storage))
 
 
@@ -172,7 +180,28 @@ def test_killed_at_every_step_it_goes_on_and_doubles_nothing(
     server: WandbServer, api: wandb.Api, tmp_path: Path
 ) -> None:
     kept = small_sweep(tmp_path, "sync-killed")
-    killer = server.intercept = Killer()
+    assert sync_until_done(kept, server, Killer()) > 20
+    assert_published(kept, "sync-killed", api)
+
+
+@pytest.mark.timeout(600)
+def test_two_trials_that_cloned_each_other(
+    server: WandbServer, api: wandb.Api, tmp_path: Path
+) -> None:
+    """No order of these runs has each after what it used. Killed at each edge of the graph."""
+    kept = mutual_sweep(tmp_path, "sync-mutual")
+    edges = Killer({"CreateArtifact", "UseArtifact"})
+    assert sync_until_done(kept, server, edges) > 5
+    assert_published(kept, "sync-mutual", api)
+    begun = len(server.requests)
+    again = sync_sweep(kept.storage).published
+    assert (again.sent, again.aliases, len(again.there)) == ([], [], 4)
+    assert {r.operation for r in server.requests[begun:]} & STEPS == set()
+
+
+def sync_until_done(kept: KeptSweep, server: WandbServer, killer: Killer) -> int:
+    """Sync, again after each time that it was killed; how often it was."""
+    server.intercept = killer
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(IMPORTED_ONCE)
     kills = 0
@@ -186,8 +215,8 @@ def test_killed_at_every_step_it_goes_on_and_doubles_nothing(
         assert process.exitcode == -SIGKILL
         kills += 1
         assert kills < 120
-    assert kills > 20
-    assert_published(kept, "sync-killed", api)
+    server.intercept = let_pass
+    return kills
 
 
 def test_a_server_that_fails_in_between_is_one_line_and_the_next_goes_on(
@@ -214,6 +243,29 @@ def test_a_newer_version_of_somebody_else_stays_best(server: WandbServer, tmp_pa
     assert (again.sent, again.aliases) == ([], [])
     assert there.artifact("trained-model:best").ref == newer.ref == "trained-model:v1"
     assert there.artifact("trained-model:latest").ref == newer.ref
+
+
+def test_best_of_another_data_set_stays_unless_asked(server: WandbServer, tmp_path: Path) -> None:
+    """A sweep of the digits is synced into a project whose best model knows MNIST."""
+    there = WandbTracker("sync-other-data")
+    others = there.start_run(RunSpec("others", "others", "train", "others"))
+    kept = small_sweep(tmp_path, "sync-other-data")
+    draft = kept.draft("trained-model", "model", "theirs")
+    theirs = others.log_artifact(
+        replace(draft, metadata={**draft.metadata, "used": {"mnist-preprocess": "v0"}})
+    )
+    there.set_alias(theirs.ref, "best")
+    others.finish()
+    done = call("sync", NAME, "--storage", kept.storage)
+    assert done.returncode == 0, done.stderr
+    assert "in W&B, best stays trained-model:v0, which was trained on mnist, and " in done.stderr
+    assert there.artifact("trained-model:best").ref == theirs.ref
+    assert there.artifact(f"trained-model:best-{NAME}").ref == "trained-model:v1"
+    config = yaml.safe_load(kept.folder.config.read_text())
+    config["tracking"]["promote"] = "always"
+    kept.folder.config.write_text(yaml.safe_dump(config))
+    assert sync_sweep(kept.storage).published.stays == []
+    assert there.artifact("trained-model:best").ref == "trained-model:v1"
 
 
 def test_another_projects_versions_are_not_taken_for_this_ones(
@@ -268,3 +320,29 @@ def test_the_environment_of_an_offline_user(
     env: dict[str, Any] = {"WANDB_MODE": "offline"}
     raysweep("sync", "--storage", kept.storage, "--json", **env)
     assert_published(kept, "sync-offline", api)
+
+
+def test_what_wandb_refuses_holds_up_only_what_depends_on_it(
+    server: WandbServer, api: wandb.Api, tmp_path: Path
+) -> None:
+    """One trial's model is refused: the other trials are sent, and the next sync sends the rest."""
+    kept = whole_sweep(tmp_path, "sync-one-refused")
+
+    def refuse_one(request: Request, act: Callable[[], bytes]) -> bytes | None:
+        given = request.detail.get("input", {}) if isinstance(request.detail, dict) else {}
+        if request.operation == "CreateArtifact" and '"trial 1"' in str(given.get("metadata")):
+            raise Refusal("artifact is not welcome", status=403)
+        return act()
+
+    server.intercept = refuse_one
+    with pytest.raises(TrackingError, match="not welcome") as told:
+        sync_sweep(kept.storage)
+    server.intercept = let_pass
+    lacking = {"trial-0001-mine"}
+    assert str(told.value).endswith(f"unlike the others: {', '.join(sorted(lacking))}")
+    runs = {run.name: run for run in api.runs("tester/sync-one-refused", lazy=False)}
+    assert runs["trial-0002-mine"].state == "finished"
+    assert runs["trial-0001-mine"].state == "failed", "it is not shown as running"
+    assert kept.tracker.run(f"{kept.record.id}-trial-0001").url is None
+    sync_sweep(kept.storage)
+    assert api.artifact("tester/sync-one-refused/trained-model:best").metadata["content"]

@@ -61,7 +61,7 @@ def test_ray_is_shut_down_and_the_result_written(storage: Path, result: SweepRes
     assert written == result.to_json()
     assert list(written) == [
         "sweep", "project", "tracker", "artifacts", "cached_stages", "trials", "best", "test",
-        "ended_by", "warm_start", "links", "unsent", "wall_s",
+        "promoted", "promotion", "ended_by", "warm_start", "links", "unsent", "wall_s",
     ]  # fmt: skip
     assert written["trials"] == {"total": 4, "completed": 4, "stopped": 0, "failed": 0}
     assert written["cached_stages"] == written["unsent"] == []

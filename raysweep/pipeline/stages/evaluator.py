@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.pipeline.links import REPORT
-from raysweep.pipeline.selection import Goal, beats
+from raysweep.pipeline.promotion import Promote, data_of, refusal
+from raysweep.pipeline.selection import Goal
 from raysweep.pipeline.trials.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.trials.inputs import fetch
 from raysweep.tracking import ArtifactVersion, Image, Run
 
 if TYPE_CHECKING:
     from raysweep.ml.protocols import Evaluation
-
-Promote = Literal["always", "if_better"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Evaluator:
         """Evaluate `model_ref`, on the test split that belongs to the data that it was trained on,
         log the report, move the aliases.
 
-        `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` is `if_better`
-        and its present holder is not beaten on the same metric and data version.
+        `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` says otherwise
+        of its present holder (see `promotion`).
         """
         context = self._context
         data_ref = data_of(self._tracker.artifact(model_ref))
@@ -88,10 +87,8 @@ class Evaluator:
         winner = self._tracker.artifact(model_ref)
         self._tracker.set_alias(winner.ref, f"best-{self._sweep.name}")
         holder = self._holder(winner)
-        if promote == "if_better" and holder is not None:
-            refusal = _refusal(winner, holder, metric, goal)
-            if refusal:
-                return False, refusal
+        if holder is not None and (why := refusal(winner, holder, metric, goal, promote)):
+            return False, why
         self._tracker.set_alias(winner.ref, "best")
         return True, f"best is {winner.ref}" + (f", was {holder.ref}" if holder else "")
 
@@ -101,34 +98,6 @@ class Evaluator:
         except ArtifactNotFound:
             return None
         return None if holder.ref == winner.ref else holder
-
-
-def _refusal(
-    winner: ArtifactVersion, holder: ArtifactVersion, metric: str, goal: Goal
-) -> str | None:
-    """Why `best` stays with its holder, or None where the winner beats it.
-
-    Every model records every metric of its epoch, whichever it was chosen on; a diverged one has
-    null, which any number beats.
-    """
-    mine, theirs = _score(winner, metric), _score(holder, metric)
-    if data_of(winner) != data_of(holder):
-        return f"best stays {holder.ref}: it was chosen on other data and cannot be compared"
-    if beats(mine, theirs, goal):
-        return None
-    return f"best stays {holder.ref}: {metric} {theirs:.6g} is not beaten by {mine:.6g}"
-
-
-def _score(model: ArtifactVersion, metric: str) -> float | None:
-    value: float | None = model.metadata.get("metrics", {}).get(metric)
-    return value
-
-
-def data_of(model: ArtifactVersion) -> str:
-    """The `<dataset>-preprocess:vK` that a trained model was trained on."""
-    used: Mapping[str, Any] = model.metadata.get("used", {})
-    data = (f"{n}:{version}" for n, version in used.items() if n.endswith("-preprocess"))
-    return next(data, "")
 
 
 def _record(run: Run, evaluation: Evaluation) -> None:

@@ -31,6 +31,9 @@ __all__ = ["Stage", "StageOutcome", "SweepIdentity", "initialize", "load", "prep
 
 SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"
+CONVNET = "convnet"
+"""The artifact of the built-in network, untrained."""
+
 LOAD = "load-data"
 """The job type of the runs that log raw data."""
 
@@ -83,9 +86,16 @@ def load_target_stage(data: DataTarget) -> Stage:
 
 
 def model_name(model: Mapping[str, Any]) -> str:
-    """The untrained model's artifact: `convnet`, or the name of the user's class or function."""
-    path = str(model.get("target", ":convnet"))
-    return path.rpartition(":")[2].rpartition(".")[2].lower()
+    """The untrained model's artifact: `convnet`, or the name of the user's class or function.
+
+    `convnet` is the built-in network's alone: a user's own ConvNet has its module's name before it,
+    `my_nets-convnet`.
+    """
+    if "target" not in model:
+        return CONVNET
+    module, _, path = str(model["target"]).rpartition(":")
+    name = path.rpartition(".")[2].lower()
+    return f"{module.rpartition('.')[2].lower()}-{name}" if name == CONVNET else name
 
 
 def initialize_stage(model: Mapping[str, Any]) -> Stage:
@@ -177,7 +187,12 @@ def _loading(data: DataConfig | DataTarget, stage: Stage) -> Build:
             name=stage.artifact,
             type="dataset",
             description=f"Raw {title} dataset, split into train/val/test",
-            metadata={"source": source, **metadata, "fingerprint": identity},
+            metadata={
+                "dataset": title,
+                "source": source,
+                **metadata,
+                "fingerprint": identity,
+            },
             files=saved,
         )
 
@@ -205,16 +220,22 @@ def preprocess(
         for name in SPLITS:
             split = datasets.read_split(folder / "raw" / f"{name}.pt")
             datasets.save_split(apply_steps(split, **steps), folder / f"{name}.pt")
-        label = raw.description.removeprefix("Raw ").split(" ")[0]
+        label = _data_set(raw)
         return ArtifactDraft(
             name=stage.artifact,
             type="dataset",
             description=f"Preprocessed {label} dataset",
-            metadata=steps | {"fingerprint": stage.fingerprint, "raw": raw.ref},
+            metadata=steps | {"dataset": label, "fingerprint": stage.fingerprint, "raw": raw.ref},
             files={f"{name}.pt": folder / f"{name}.pt" for name in SPLITS},
         )
 
     return run_once(tracker, sweep, stage, build, one_of_many)
+
+
+def _data_set(raw: ArtifactVersion) -> str:
+    """The data set's name as people write it: `MNIST`. A version of an earlier raysweep has it in
+    its description only."""
+    return str(raw.metadata.get("dataset") or raw.description.removeprefix("Raw ").split(" ")[0])
 
 
 def initialize(tracker: Tracker, sweep: SweepIdentity, config: Config) -> StageOutcome:

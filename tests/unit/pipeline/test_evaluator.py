@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,12 @@ from pipeline_workshop import Workshop, digits_config, run_stages
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
 from raysweep.ml import datasets
-from raysweep.pipeline.stages.evaluator import Evaluator, Promote, Report
+from raysweep.pipeline.promotion import Promote
+from raysweep.pipeline.stages.evaluator import Evaluator, Report
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.stages.versions import FixedVersions, TrialVersions
 from raysweep.pipeline.trials.inputs import fetch
-from raysweep.tracking import ArtifactVersion
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, RunSpec
 
 LOSS = "validation/loss"
 TEST_SIZE = 297
@@ -179,6 +182,52 @@ def test_other_data_cannot_be_compared(
     assert not report.promoted
     assert "chosen on other data" in report.reason
     assert holder(workshop) == worse.ref
+
+
+def as_if_trained_on(workshop: Workshop, data_set: str) -> ArtifactVersion:
+    """A model that says it was trained on that data set, and holds `best`."""
+    run = workshop.tracker.start_run(RunSpec("others", "others", "train", "others"))
+    model = workshop.tracker.artifact("trained-model:v0")
+    path = Path(tempfile.mkdtemp()) / "trained_model.pth"
+    path.write_text("weights")
+    metadata = {**model.metadata, "used": {f"{data_set}-preprocess": "v3"} if data_set else {}}
+    draft = ArtifactDraft("trained-model", "model", "Theirs", metadata, {path.name: path})
+    holder = run.log_artifact(draft)
+    workshop.tracker.set_alias(holder.ref, "best")
+    shutil.rmtree(path.parent)
+    return holder
+
+
+@pytest.mark.parametrize(("theirs", "shown"), [("mnist", "mnist"), ("", "unknown data")])
+def test_best_does_not_leave_a_model_of_another_data_set_unasked(
+    workshop: Workshop, train: OneEpoch, theirs: str, shown: str
+) -> None:
+    """As where the embedded digits stood in for MNIST, in a project that others use."""
+    mine = train("trial-0000")
+    other = as_if_trained_on(workshop, theirs)
+    report = report_on(workshop, mine, None)
+    assert report.reason == (
+        f"best stays {other.ref}, which was trained on {shown}, and {mine.ref} on digits; "
+        "tracking.promote: always moves it all the same"
+    )
+    assert not report.promoted
+    assert holder(workshop) == other.ref
+    assert holder(workshop, "best-digits-test") == mine.ref
+    asked = report_on(workshop, mine, "always")
+    assert (asked.promoted, holder(workshop)) == (True, mine.ref)
+
+
+def test_other_versions_of_one_data_set_are_the_same_task(
+    workshop: Workshop, train: OneEpoch, make_config: Callable[..., Config]
+) -> None:
+    """New pictures of the same data set, or another split: `best` moves as it always did."""
+    first = train("trial-0000")
+    other = run_stages(workshop.tracker, workshop.sweep, make_config(data={"train_size": 600}))[1]
+    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    second = train("trial-0001", versions=versions)
+    report_on(workshop, first, None, sweep="one")
+    assert report_on(workshop, second, None, sweep="two").promoted
+    assert holder(workshop) == second.ref
 
 
 def test_a_failed_report_says_why_and_moves_nothing(

@@ -70,6 +70,8 @@ def test_the_result_is_the_designs_json(result: SweepResult) -> None:
             "std": None,
         },
         "test": {"loss": 0.11, "accuracy": 97.0},
+        "promoted": True,
+        "promotion": "best is trained-model:v0",
         "ended_by": "completed",
         "warm_start": None,
         "links": {"project": "https://server/team/artifacts-example"},

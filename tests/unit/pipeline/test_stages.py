@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,36 @@ def test_a_process_that_died_between_its_version_and_its_runs_end_is_made_good(
     (run,) = tracker.runs("cut")
     assert (run.state, run.error, run.logged) == ("finished", None, (again.artifact.ref,))
     assert run.summary["artifact"] == again.artifact.ref
+
+
+def test_the_data_sets_name_is_read_from_the_metadata(
+    workshop: Workshop, make_config: Callable[..., Config]
+) -> None:
+    """One description stands for all versions of a name, in Trackio; a person may change W&B's."""
+    raw = workshop.tracker.artifact("digits-raw:v0")
+    assert raw.metadata["dataset"] == "digits"
+    other = make_config(preprocess={"normalize": False, "expand_dims": True})
+    changed = replace(raw, description="Our pictures")
+    made = stages.preprocess(workshop.tracker, workshop.sweep, other, changed).artifact
+    assert (made.description, made.metadata["dataset"]) == (
+        "Preprocessed digits dataset",
+        "digits",
+    )
+
+
+def test_a_version_of_an_earlier_raysweep_has_the_name_in_its_description(
+    workshop: Workshop, make_config: Callable[..., Config]
+) -> None:
+    raw = workshop.tracker.artifact("digits-raw:v0")
+    metadata = {key: value for key, value in raw.metadata.items() if key != "dataset"}
+    other = make_config(preprocess={"normalize": False, "expand_dims": True})
+    before = replace(raw, metadata=metadata)
+    made = stages.preprocess(workshop.tracker, workshop.sweep, other, before).artifact
+    assert made.metadata["dataset"] == "digits"
+
+
+def test_convnet_is_the_built_in_networks_name_alone() -> None:
+    assert stages.model_name({}) == "convnet"
+    assert stages.model_name({"target": "nets:ResNet"}) == "resnet"
+    assert stages.model_name({"target": "my_pkg.my_nets:ConvNet"}) == "my_nets-convnet"
+    assert stages.model_name({"target": "my_nets:Outer.ConvNet"}) == "my_nets-convnet"

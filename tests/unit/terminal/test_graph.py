@@ -81,3 +81,31 @@ def test_a_run_that_reads_and_writes_one_version_is_still_shown() -> None:
     edges = (("artifact:convnet:v0", "run:again"), ("run:again", "artifact:convnet:v0"))
     lines = lineage_lines(Lineage(nodes[1].id, nodes, edges))
     assert lines == ["convnet:v0 ─▶ [report again] ─▶ convnet:v0"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trials_that_used_each_others_checkpoints_come_before_what_came_of_them(seed: int) -> None:
+    nodes = (
+        run("s-load", "load-data"),
+        artifact("digits-raw", "v0"),
+        run("a", "train"),
+        artifact("trial-checkpoint", "v0"),
+        run("b", "train"),
+        artifact("trial-checkpoint", "v1"),
+        artifact("model", "v0", "best"),
+        run("s-report", "report"),
+    )
+    edges = (
+        ("run:s-load", "artifact:digits-raw:v0"),
+        *(("artifact:digits-raw:v0", f"run:{name}") for name in "ab"),
+        ("run:a", "artifact:trial-checkpoint:v0"),
+        ("artifact:trial-checkpoint:v0", "run:b"),
+        ("run:b", "artifact:trial-checkpoint:v1"),
+        ("artifact:trial-checkpoint:v1", "run:a"),
+        ("run:b", "artifact:model:v0"),
+        ("artifact:model:v0", "run:s-report"),
+    )
+    mixed = tuple(random.Random(seed).sample(nodes, len(nodes)))
+    lines = lineage_lines(Lineage("artifact:model:v0", mixed, edges))
+    jobs = [line.split("[")[1].split(" ")[0] for line in lines]
+    assert jobs == ["load-data", "train", "train", "report"]
