@@ -271,6 +271,10 @@ class ResourcesConfig(Section):
     """How often a trial whose process died is started again, from its last checkpoint. A machine
     that is taken away (preemption) does not count."""
 
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between two checkpoints of a trial. One whose process died trains again the epochs
+    since its last."""
+
 
 class TrackingConfig(Section):
     """Where runs and artifacts are recorded, and when the alias `best` moves."""

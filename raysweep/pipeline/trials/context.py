@@ -27,7 +27,8 @@ TRAINED_MODEL = "trained_model.pth"
 class TrialContext:
     """What all trials of a sweep share. `versions`: a trial's config → what it starts from;
     `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
-    whether it goes on as another (population-based training)."""
+    whether it goes on as another (population-based training); `precision` is what
+    `train.precision: auto` means on every machine, None: what each machine makes of it."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -40,6 +41,7 @@ class TrialContext:
     gpus: float
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
+    precision: str | None = None
 
     def device(self) -> torch.device:
         """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""
