@@ -86,7 +86,7 @@ class CheckpointFolder:
         """Write bytes at `offset` of the checkpoint that is to have the file name `name`. The same
         chunk again writes the same bytes."""
         self.folder.mkdir(exist_ok=True)
-        half = os.open(self._half(name), os.O_WRONLY | os.O_CREAT, 0o644)
+        half = os.open(self._half(name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with os.fdopen(half, "wb") as file:
             file.seek(offset)
             file.write(chunk)
