@@ -145,6 +145,7 @@ def _context(
         checkpoints=job.checkpoints,
         population=None if pbt is None else SharedPopulation(config, job.folder.journal),
         precision=how.precision,
+        resumed=bool(job.past.events),
     )
 
 

@@ -6,6 +6,7 @@ is written to the same disk: with two a model, a trial that does nothing took 0.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -52,11 +53,14 @@ def sync(file: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Return once the names in the folder are on the disk: until then a file that is may have
-    none."""
+    none. Some file systems sync no folders."""
     with suppress(FileNotFoundError):
         opened = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(opened)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(opened)
 

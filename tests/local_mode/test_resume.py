@@ -15,7 +15,7 @@ import pytest
 from raysweep import resume_sweep, run_sweep
 from raysweep.cli import main
 from raysweep.errors import Interrupted, UserError
-from raysweep.ml import cpu
+from raysweep.ml import compute, cpu
 from raysweep.pipeline.events import Event, SweepStarted, TrialUpdated
 from raysweep.pipeline.result import SweepResult
 from raysweep.pipeline.storage.journal import read_journal
@@ -239,6 +239,8 @@ def test_the_arithmetic_is_that_of_the_machine_that_it_started_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`precision: auto`, resumed where the CPU is fast at something else."""
+
+    monkeypatch.setattr(compute, "_auto", None)  # which this process has for good
 
     def on_a_machine(*, fast: bool) -> None:
         monkeypatch.setattr(cpu, "has_fast_bf16", lambda: fast)

@@ -134,7 +134,8 @@ class TrialSession:
             if state is not None:
                 self._restore(state)
             examples = self._reports[-1].examples if self._reports else 0
-            self._run = self._start_run(after=examples if self._continued else None)
+            begun = self._continued or self._context.resumed
+            self._run = self._start_run(after=examples if begun else None)
             self._trainer = self._load(self._run, state["used"] if state else self._inputs())
             if state is not None:
                 self._trainer.load_state_dict(state["trainer"])

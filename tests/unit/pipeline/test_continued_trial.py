@@ -210,6 +210,15 @@ def test_one_of_which_the_store_knows_nothing_begins_anew_as_the_same_run(
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
+def test_one_that_the_journal_does_not_know_begins_without_the_rows_that_are_there(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    """A power cut took the line of its start, and left what was logged."""
+    workshop.session(config).step()
+    finish(workshop.session(config, resumed=True))
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
 def test_a_checkpoint_every_so_many_epochs(
     workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path
 ) -> None:
