@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -59,7 +59,8 @@ class SyncedOnly:
             if path.is_file() and also(path):
                 copy = to / path.relative_to(self.root)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    shutil.copyfile(path, copy)
 
     def _keep(self, path: Path) -> None:
         inode = self._hold(path)
@@ -69,7 +70,8 @@ class SyncedOnly:
             found = {each.name: self._hold(each) for each in path.iterdir()}
             self._names[inode] = {name: each for name, each in found.items() if each}
         else:
-            self._bytes[inode] = path.read_bytes()
+            with suppress(FileNotFoundError):
+                self._bytes[inode] = path.read_bytes()
 
     def _hold(self, path: Path) -> Inode | None:
         """Keep it open: or its inode's number is given to another file when it is removed."""
