@@ -11,7 +11,6 @@ RaysweepError              any failure raysweep explains in one line; exit code 
 │   │   └── StoreBusy      another process holds its lock
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
-├── CheckpointLost         a trial's checkpoint is gone or damaged
 ├── StorageFailed          the disk is full, or cannot be written: the sweep stopped, to be resumed
 ├── WorkerDied             a process of the sweep is gone: killed, or out of memory
 ├── SweepFailed            the sweep ran and there is no best
@@ -72,10 +71,6 @@ class ArtifactNotFound(TrackingError):
 
 class ArtifactCorrupt(TrackingError):
     """Bytes on disk differ from the digest that they were logged with."""
-
-
-class CheckpointLost(RaysweepError):
-    """What a trial was to go on from is gone or damaged."""
 
 
 class StorageFailed(RaysweepError):

@@ -275,6 +275,10 @@ class ResourcesConfig(Section):
     """The sweep is given up once so many trials in a row have failed with the same cause, and none
     has completed; 0 or null: never."""
 
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between two checkpoints of a trial. One whose process died trains again the epochs
+    since its last."""
+
 
 class TrackingConfig(Section):
     """Where runs and artifacts are recorded, and when the alias `best` moves."""

@@ -6,7 +6,6 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -14,13 +13,11 @@ import torch
 from torch import nn
 
 from raysweep.errors import ConfigError
+from raysweep.ml import cpu
 from raysweep.ml.eager import compiler_given_back
 from raysweep.ml.protocols import Split
 
 PRECISIONS = ("auto", "fp32", "bf16")
-
-_FAST_BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
-_CPU_FLAGS = Path("/proc/cpuinfo")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _MAPPED_BY_ITSELF = (1 << 30, 32 << 20)
@@ -123,24 +120,37 @@ def number_format(precision: str, device: torch.device) -> torch.dtype:
 
     `auto` is bf16 where the hardware multiplies it: on CUDA, or a CPU with AMX or AVX512-BF16,
     where a step takes a third to two thirds as long as in fp32 (without the instructions, longer).
-    The CPU says so in Linux's /proc/cpuinfo; elsewhere `auto` is fp32.
+    The CPU says so in Linux's /proc/cpuinfo; elsewhere `auto` is fp32. In a sweep it is what
+    `auto_means` was told.
 
     Raises ConfigError for another name.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"train.precision: {precision!r}; one of {', '.join(PRECISIONS)}")
-    fast = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
-    return torch.bfloat16 if fast else torch.float32
+    if precision == "auto":
+        precision = _auto or ("bf16" if has_fast_bf16(device) else "fp32")
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+_auto: str | None = None
+
+
+def auto_means(precision: str | None) -> None:
+    """Let `auto` be this format (`fp32`, `bf16`) in this process from now on, whatever machine it
+    is on: part of what a training computes. None: what the machine is fast at.
+
+    Each can compute in either. Without the instructions bf16 takes longer, and is right.
+    """
+    global _auto
+    _auto = precision
 
 
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether `device` has instructions for bf16 and PyTorch uses them."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if not (torch.backends.mkldnn.is_available() and _CPU_FLAGS.is_file()):  # type: ignore[no-untyped-call]
-        return False
-    flags = (line for line in _CPU_FLAGS.read_text().splitlines() if line.startswith("flags"))
-    return not _FAST_BF16_FLAGS.isdisjoint(next(flags, "").split())
+    mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return mkldnn and cpu.has_fast_bf16()
 
 
 def place_model(model: Network, device: torch.device) -> Network:

@@ -18,6 +18,7 @@ from raysweep.pipeline.events import Resumed, SweepStarted
 from raysweep.pipeline.job import Job
 from raysweep.pipeline.search import space
 from raysweep.pipeline.search.failures import Hopeless
+from raysweep.pipeline.storage.power import boot
 from raysweep.pipeline.storage.stop import StorageLost
 from raysweep.pipeline.storage.storage import Storage, SweepFolder
 from raysweep.tracking import Choice
@@ -32,8 +33,9 @@ def announcement(
     resources: Resources,
     warning: str | None = None,
     resumed: Resumed | None = None,
+    notices: Sequence[str] = (),
 ) -> SweepStarted:
-    """The first event of a sweep."""
+    """The first event of a sweep. `notices`: of this machine, or cluster, besides the config's."""
     return SweepStarted(
         sweep=job.identity.name,
         folder=job.folder.path,
@@ -50,13 +52,13 @@ def announcement(
         warning=warning,
         repeats=config.sweep.repeats,
         may_end_early=config.sweep.may_end_early,
-        notices=config.notices,
+        notices=(*config.notices, *notices),
         resumed=resumed,
     )
 
 
 def first_event(
-    config: Config, resources: Resources, warm_start: Sequence[str]
+    config: Config, resources: Resources, warm_start: Sequence[str], precision: str | None
 ) -> Mapping[str, Any]:
     """What the journal begins with: all that whoever resumes the sweep must know of its start."""
     return {
@@ -65,6 +67,8 @@ def first_event(
         "cpus": resources.cpus,
         "gpus": resources.gpus,
         "warm_start": list(warm_start),
+        "precision": precision,
+        "boot": boot(),
         "versions": versions(),
     }
 

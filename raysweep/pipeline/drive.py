@@ -24,7 +24,7 @@ from raysweep.pipeline.result import Scores, SweepResult, TrialCounts
 from raysweep.pipeline.search import space
 from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.population import SharedPopulation
-from raysweep.pipeline.search.warm_start import Earlier
+from raysweep.pipeline.search.warm_start import Earlier, WarmStart
 from raysweep.pipeline.stages import stages
 from raysweep.pipeline.stages.evaluator import Evaluator, Report
 from raysweep.pipeline.stages.stages import StageOutcome
@@ -37,6 +37,7 @@ from raysweep.pipeline.trials.tuning import run_trials
 from raysweep.pipeline.winner import choose_winner
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.folder import detach
+from raysweep.tracking.write_behind import settle_folder
 
 STAGE_RETRIES = 3
 """How often a stage or the evaluation is started again where its process died. One that raises is
@@ -51,16 +52,18 @@ class Drive:
     observer: Observer
     verbose: bool
     earlier: Earlier
+    precision: str | None
+    """What `train.precision: auto` means in this sweep."""
     retry_failed: bool = False
 
 
 def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     """From where the sweep stands to its end; the result is written last."""
     outcomes, versions = _run_stages(job, config, how.observer)
-    context = _context(job, config, versions, how.resources)
+    context = _context(job, config, versions, how)
     progress = Progress(config, how.observer, job.journal, job.checkpoints.forget)
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
-    warm = how.earlier.read(config, job.tracker, _data_of_all(outcomes))
+    warm = _warm_start(job, config, how.earlier, outcomes)
     if warm is not None:
         how.observer(warm.told)
     known = () if warm is None else warm.trials
@@ -81,6 +84,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     shutil.rmtree(job.folder.best, ignore_errors=True)  # of a process that died here
     model = job.tracker.download(best.artifact, job.folder.best)
     detach(job.folder.best)
+    settle_folder(job.folder.best)
     job.tracker.close_stale(job.identity.name)
     result = SweepResult(
         sweep=job.identity.name,
@@ -105,6 +109,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         repeats=config.sweep.repeats,
         warm_start=None if warm is None else warm.told,
     )
+    job.settle()
     job.folder.write_result(result.to_json())
     shutil.rmtree(job.folder.checkpoints, ignore_errors=True)
     return result
@@ -115,8 +120,21 @@ def _elapsed(job: Job) -> Callable[[], float]:
     return lambda: journal.elapsed_s
 
 
+def _warm_start(
+    job: Job, config: Config, earlier: Earlier, outcomes: list[StageOutcome]
+) -> WarmStart | None:
+    """As the journal has it, for a sampler that knew more or less would suggest something else."""
+    noted = job.past.of("warm_start")
+    if noted:
+        return WarmStart.from_json(config, noted[0])
+    warm = earlier.read(config, job.tracker, _data_of_all(outcomes))
+    if warm is not None:
+        job.journal.write("warm_start", **warm.to_json())
+    return warm
+
+
 def _context(
-    job: Job, config: Config, versions: FixedVersions | SweptVersions, resources: Resources
+    job: Job, config: Config, versions: FixedVersions | SweptVersions, how: Drive
 ) -> TrialContext:
     pbt, halving = config.sweep.pbt, config.sweep.early_terminate
     return TrialContext(
@@ -127,11 +145,13 @@ def _context(
         inputs=job.inputs,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
-        threads=resources.threads,
-        gpus=resources.gpus,
+        threads=how.resources.threads,
+        gpus=how.resources.gpus,
         checkpoints=job.checkpoints,
         population=None if pbt is None else SharedPopulation(config, job.folder.journal),
         gate=Gate(config) if halving is not None and halving.order == "sweep" else None,
+        precision=how.precision,
+        resumed=bool(job.past.events),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,8 @@ class Job:
     checkpoints: RemoteCheckpoints
     journal: Journal
     past: Past
+    settle: Callable[[], None]
+    """Return once all that its runs logged is on the disk, where no power cut takes it."""
 
 
 @contextmanager
@@ -64,7 +66,8 @@ def job(
         folder = storage.create(record, config.to_dict())
         stack.push(partial(_remove_unless_kept, folder))
         stack.callback(release, claim(folder))
-        Journal(folder.journal, time.monotonic() - started).write("started", **first)
+        with closing(Journal(folder.journal, time.monotonic() - started)) as journal:
+            journal.write("started", **first)
         yield stack.enter_context(_driven(folder, record, storage, config, Past(), started))
 
 
@@ -99,14 +102,17 @@ def _driven(
         )
         stack.callback(store.stop)
         stack.callback(tracker.close)
-        journal = Journal(folder.journal, past.elapsed_s + time.monotonic() - started)
+        before_s = past.elapsed_s + time.monotonic() - started
+        journal = Journal(folder.journal, before_s, store=storage.tracker)
+        stack.callback(journal.close)
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
             put_away(dead, tracker)
         with suppress(OSError):  # another user's, in a folder that is shared
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
-        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past)
+        settle = partial(store.call, "settle", record.name)
+        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, settle)
 
 
 def _close_runs(

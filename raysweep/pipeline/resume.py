@@ -9,13 +9,14 @@ from typing import Any
 
 from raysweep.config import Config, DataConfig, apply, look_in
 from raysweep.config.yaml import read_mapping
-from raysweep.errors import CheckpointLost, TrackerRefused, UserError
+from raysweep.errors import TrackerRefused, UserError
 from raysweep.ml import files
 from raysweep.pipeline.announce import announcement, interruptible, versions
-from raysweep.pipeline.cluster import caller, cluster, signals
+from raysweep.pipeline.cluster import caller, cluster, precision, signals
 from raysweep.pipeline.drive import Drive, drive
 from raysweep.pipeline.events import Observer, Resumed, silent
 from raysweep.pipeline.job import Job, job_again
+from raysweep.pipeline.recovery import lost_epochs, put_in_order
 from raysweep.pipeline.result import SweepResult
 from raysweep.pipeline.search import space
 from raysweep.pipeline.search.warm_start import Earlier
@@ -26,10 +27,9 @@ from raysweep.pipeline.storage.journal import read_journal
 from raysweep.pipeline.storage.left_behind import put_away_ended
 from raysweep.pipeline.storage.open_storage import open_storage
 from raysweep.pipeline.storage.past import Past
+from raysweep.pipeline.storage.power import boot
 from raysweep.pipeline.storage.reading import StoredSweep
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
-from raysweep.pipeline.trials.checkpoints import CheckpointFolder
-from raysweep.pipeline.trials.trainable import TrialSpec
 from raysweep.tracking import ArtifactVersion, Choice, Tracker, connect
 
 
@@ -50,10 +50,13 @@ def resume_sweep(
     trials that failed are run again, from their beginning, as the same runs, also of a sweep that
     has ended: its best is then chosen anew. The other arguments are those of `run_sweep`.
 
+    A trial whose checkpoint is damaged or gone is trained again, and told of as it was; so is what
+    a power cut took.
+
     Raises UserError where there is nothing to go on with (no such sweep, it has ended, or another
-    process drives it), and where what it goes on from is not what it was: its config, its data, a
-    checkpoint. Then nothing has been changed. Else raises as `run_sweep`, and leaves the process as
-    it was, too.
+    process drives it), and where what it goes on from is not what it was: its config, its data.
+    Then nothing has been changed that is not damaged. Else raises as `run_sweep`, and leaves the
+    process as it was, too.
     """
     where = storage or Config().storage
     options = (address, local_mode, verbose, observer, retry_failed)
@@ -82,7 +85,8 @@ def _resume_in(
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
         config = _config(folder, past)
-        _check_checkpoints(folder, past)
+        lost = lost_epochs(stored, past, config.resources.checkpoint_every)
+        past = put_in_order(stored, past)
         _check_data(config, past, stored)
         record = stored.record
         url, unreachable = _reach_wandb(record, config)
@@ -92,14 +96,20 @@ def _resume_in(
         with signals.watched(), ray_there:
             resources = _resources(config, past, observer, joined=address is not None)
             with job_again(folder, place, config, past, started) as this:
-                this.journal.write("resumed", versions=versions())
+                found = precision.of_machines(config, resources, past.precision)
+                again = {"precision": found.format, "boot": boot(), "versions": versions()}
+                this.journal.write("resumed", **again)
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
-                said = _resumed(past, retry_failed)
+                said, notices = _resumed(past, retry_failed), (*lost, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
-                observer(announcement(this, config, choice, url, resources, warning, said))
+                observer(
+                    announcement(
+                        this, config, choice, url, resources, warning, said, notices=notices
+                    )
+                )
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                how = Drive(resources, observer, verbose, earlier, retry_failed)
+                how = Drive(resources, observer, verbose, earlier, found.format, retry_failed)
                 return drive(this, config, how)
 
 
@@ -165,25 +175,6 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
             yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
     elif then != now:
         yield f"{where}: {then}, now {now}"
-
-
-def _check_checkpoints(folder: SweepFolder, past: Past) -> None:
-    """Raise UserError where one is lacking, or damaged, that a trial goes on from."""
-    kept = CheckpointFolder(folder.checkpoints)
-    for index, told in past.epochs_told().items():
-        name = TrialSpec(index, {}).name
-        found = kept.find(name)
-        if told and (found is None or found.epochs < told):
-            there = f"there is one after {found.epochs}" if found else "there is none"
-            raise UserError(
-                f"{kept.folder}: no checkpoint of {name} after {told} epochs ({there}); put the "
-                "files back, or start a new sweep"
-            )
-        if found is not None:
-            try:
-                found.read()
-            except CheckpointLost as error:
-                raise UserError(str(error)) from None
 
 
 def _check_data(config: Config, past: Past, stored: StoredSweep) -> None:

@@ -16,7 +16,7 @@ from raysweep.pipeline.announce import (
     interruptible,
     kept_where_input_is_wrong,
 )
-from raysweep.pipeline.cluster import caller, cluster, signals
+from raysweep.pipeline.cluster import caller, cluster, precision, signals
 from raysweep.pipeline.cluster.nodes import on_this_node
 from raysweep.pipeline.cluster.remote import as_task, wait_for
 from raysweep.pipeline.drive import Drive, drive
@@ -92,11 +92,17 @@ def _run_in(
             trials, joined = space.trial_count(config), address is not None
             resources = cluster.resources(config, trials, observer, joined=joined)
             config, warning = _with_data(config)
-            first = first_event(config, resources, warm_start)
+            found = precision.of_machines(config, resources)
+            first = first_event(config, resources, warm_start, found.format)
             new = job(config, place, choice.backend, name, started, first)
             with kept_where_input_is_wrong(place, name, address), new as this:
-                observer(announcement(this, config, choice, url, resources, warning))
-                return drive(this, config, Drive(resources, observer, verbose, earlier))
+                observer(
+                    announcement(
+                        this, config, choice, url, resources, warning, notices=found.notices
+                    )
+                )
+                how = Drive(resources, observer, verbose, earlier, found.format)
+                return drive(this, config, how)
 
 
 def _as_config(config: Config | Mapping[str, Any] | str | Path | None) -> Config:

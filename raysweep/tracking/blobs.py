@@ -10,14 +10,14 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from raysweep.errors import TrackingError
 from raysweep.paths import safe_join
-from raysweep.tracking.write_behind import WriteBehind
+from raysweep.tracking.write_behind import WriteBehind, sync, sync_folder
 
 CHUNK_BYTES = 8 * 2**20
 """Bytes a read or a message: large enough that a call's overhead (0.3 ms) is lost in it."""
@@ -25,6 +25,7 @@ CHUNK_BYTES = 8 * 2**20
 CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_EMPTY = hashlib.sha256(b"").hexdigest()
 _PARTIAL = ".partial."  # Trackio passes over files so marked
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 _ABANDONED_S = 24 * 3600
@@ -96,7 +97,7 @@ class Blobs:
 
     def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
         """Write bytes at `offset` of a blob to be. The same chunk again writes the same bytes."""
-        if self.path(digest).exists():
+        if self._is_there(digest):
             return
         partial = self._partial(digest)
         with os.fdopen(os.open(partial, _WRITE, 0o644), "wb") as file:
@@ -106,7 +107,7 @@ class Blobs:
     def stage_commit(self, digest: str) -> None:
         """Keep the blob whose chunks were written. Raises TrackingError for other bytes."""
         partial = self._partial(digest)
-        if not self.path(digest).exists():
+        if not self._is_there(digest):
             got, size = sha256_of(partial) if partial.exists() else ("nothing", 0)
             if got != digest:
                 partial.unlink(missing_ok=True)
@@ -115,6 +116,32 @@ class Blobs:
                 )
             self._keep(partial, digest)
         partial.unlink(missing_ok=True)
+
+    def has(self, digest: str, size: int) -> bool:
+        """Whether the blob is there, and of that size in bytes; its content is not read."""
+        try:
+            return self.path(digest).stat().st_size == size
+        except OSError:
+            return False
+
+    def check(self, digest: str) -> bool:
+        """Whether the blob is there and whole. A damaged one is removed: it can be staged again."""
+        path = self.path(digest)
+        try:
+            whole = sha256_of(path)[0] == digest
+        except OSError:
+            whole = False
+        if not whole:
+            path.unlink(missing_ok=True)
+        return whole
+
+    def settle(self, digests: Iterable[str]) -> None:
+        """Return once these blobs are on the disk."""
+        paths = [self.path(digest) for digest in digests]
+        for path in paths:
+            sync(path)
+        for folder in {self._folder, *(path.parent for path in paths)}:
+            sync_folder(folder)
 
     def read(self, digest: str, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`."""
@@ -130,6 +157,10 @@ class Blobs:
                 if partial.stat().st_mtime < before:
                     partial.unlink()
 
+    def _is_there(self, digest: str) -> bool:
+        """A file that is empty is one whose bytes a power cut took, but for the empty blob."""
+        return self.path(digest).exists() and not (digest != _EMPTY and self.has(digest, 0))
+
     def _partial(self, mark: str) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder / f"{_PARTIAL}{mark}"
@@ -137,7 +168,7 @@ class Blobs:
     def _keep(self, partial: Path, digest: str) -> None:
         """Make a whole file the blob: read-only, then visible; on the disk itself soon after."""
         target = self.path(digest)
-        if target.exists():
+        if self.has(digest, partial.stat().st_size):
             return
         partial.chmod(0o444)
         target.parent.mkdir(exist_ok=True)

@@ -134,6 +134,17 @@ def digests_to_go_on(db: sqlite3.Connection, run_ids: Iterable[str]) -> set[str]
     return {file["digest"] for row in rows for file in json.loads(row["manifest"])}
 
 
+def digests_logged(db: sqlite3.Connection, run_ids: Iterable[str]) -> set[str]:
+    """The digests of the files of the versions that these runs logged."""
+    rows = db.execute(
+        """SELECT v.manifest FROM artifact_versions v WHERE v.id IN (
+            SELECT artifact_version_id FROM run_artifact_links
+            WHERE direction = 'output' AND run_id IN (SELECT value FROM json_each(?)))""",
+        (json.dumps(list(run_ids)),),
+    )
+    return {file["digest"] for row in rows for file in json.loads(row["manifest"])}
+
+
 def set_alias(db: sqlite3.Connection, found: Found, alias: str) -> None:
     """Move (or add) the alias."""
     SQLiteStorage._reassign_alias_cursor(db, found["artifact_id"], alias, found["version_id"])

@@ -23,6 +23,7 @@ from raysweep.errors import StoreFailed, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import CHECK_DISK, blobs_folder
 from raysweep.tracking.busy import SQLITE_TIMEOUT_S, Tell, patiently, to_stderr
+from raysweep.tracking.write_behind import sync, sync_folder
 
 T = TypeVar("T")
 _process_wide = threading.Lock()
@@ -68,6 +69,12 @@ class Database:
             connection.execute("BEGIN")
             self._patiently(lambda: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"))
             yield connection
+
+    def settle(self) -> None:
+        """Return once every transaction so far is on the disk: of Trackio's settings, SQLite syncs
+        its log only when it writes it back."""
+        sync(self.path.with_name(f"{self.path.name}-wal"))
+        sync_folder(self.path.parent)
 
     @contextmanager
     def explained(self, what: str) -> Iterator[None]:

@@ -46,6 +46,7 @@ from raysweep.tracking.trackio_rows import (
     read_media,
     table_payload,
 )
+from raysweep.tracking.write_behind import settle_folder
 
 
 class TrackioStore:
@@ -196,6 +197,23 @@ class TrackioStore:
         with self._database.reading("list what may be reused") as db:
             run_ids = [run_id for group in groups for run_id, _ in runs.entries(db, group=group)]
             return artifacts.digests_to_go_on(db, run_ids)
+
+    def check(self, digest: str) -> bool:
+        """Whether the blob is there and whole. A damaged one is removed."""
+        with self._database.explained("read a blob"):
+            return self._blobs.check(digest)
+
+    def settle(self, group: str) -> None:
+        """Return once all that the group's runs logged is on the disk, where no power cut takes
+        it."""
+        with self._database.reading("list what is to be kept") as db:
+            run_ids = [run_id for run_id, _ in runs.entries(db, group=group)]
+            digests = artifacts.digests_logged(db, run_ids)
+        with self._database.explained("put the store on the disk"):
+            self._blobs.settle(digests)
+            for run_id in run_ids:
+                settle_folder(self._database.media / self.project / run_id)
+            self._database.settle()
 
     def set_alias(self, ref: str, alias: str) -> None:
         """See Store."""

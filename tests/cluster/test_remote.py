@@ -15,7 +15,9 @@ from raysweep.errors import TrackingError
 from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.cluster.keeper import Keeper
 from raysweep.pipeline.cluster.remote import RemoteStore, as_task, get, wait_for
+from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.tracking import ArtifactDraft, RunSpec
+from raysweep.tracking.blobs import CHUNK_BYTES
 from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.store import Row
 
@@ -100,3 +102,33 @@ def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) ->
         keeper.take_turn([rows, end])
     (record,) = keeper.runs(run_id="r")
     assert (record.state, record.error) == ("failed", "its own words")
+
+
+def test_a_large_checkpoint_comes_in_chunks_between_which_others_have_their_turn(
+    two_cpus_of_a_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a node that cannot write into the folder."""
+    (tmp_path / "checkpoints").mkdir()
+    store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
+    monkeypatch.setattr(RemoteStore, "shares_files", False)
+    turns: list[int] = []
+    take_turn = RemoteStore._take_turn
+
+    def taking_a_turn(self: RemoteStore) -> None:
+        arguments = [each for _, given in self._held for each in given]
+        turns.append(sum(len(each) for each in arguments if isinstance(each, bytes)))
+        take_turn(self)
+
+    monkeypatch.setattr(RemoteStore, "_take_turn", taking_a_turn)
+    checkpoints = RemoteCheckpoints(store, tmp_path / "checkpoints")
+    data = os.urandom(2 * CHUNK_BYTES + 5)
+    checkpoints.keep("trial-0000", 1, b"one")
+    turns.clear()
+    checkpoints.keep("trial-0000", 2, memoryview(data))
+    assert turns == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
+    assert list(checkpoints.usable("trial-0000")) == [data, b"one"]
+    (path,) = (tmp_path / "checkpoints").glob("trial-0000-e0002-*")
+    path.write_bytes(data[:-1])
+    assert list(checkpoints.usable("trial-0000")) == [b"one"], "not the one that is damaged"
+    checkpoints.forget("trial-0000")
+    assert list(checkpoints.usable("trial-0000")) == []

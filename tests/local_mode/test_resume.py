@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raysweep import resume_sweep, run_sweep
+from raysweep.cli import main
 from raysweep.errors import Interrupted, UserError
+from raysweep.ml import compute, cpu
 from raysweep.pipeline.events import Event, SweepStarted, TrialUpdated
 from raysweep.pipeline.result import SweepResult
+from raysweep.pipeline.storage.journal import read_journal
 
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, stored
@@ -161,3 +167,106 @@ def test_a_fault_in_the_users_own_evaluation_costs_no_trial(
     assert result.test == {"loss": 0.5}
     told = [event.state for event in watched.events if isinstance(event, TrialUpdated)]
     assert told == ["completed", "completed"], "no trial was trained again"
+
+
+def without_it(path: Path) -> None:
+    path.unlink()
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (without_it, "none after 1 epochs; trial-0001 is trained again from its beginning"),
+        (emptied, "is damaged; trial-0001 is trained again from its beginning"),
+        (damaged, "is damaged; trial-0001 is trained again from its beginning"),
+    ],
+)
+def test_a_trial_whose_checkpoint_is_lost_is_trained_again_and_one_line_says_so(
+    spoil: Callable[[Path], None], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run_sweep(config_of("grid"), name="whole", storage=tmp_path / "whole")
+    storage = tmp_path / "cut"
+    with pytest.raises(Interrupted):
+        run_sweep(config_of("grid"), name="whole", storage=storage, observer=in_the_second_trial)
+    (path,) = (storage / "whole" / "checkpoints").glob("trial-0001-*")
+    spoil(path)
+    assert main(["resume", "--storage", str(storage)]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if says in line] == [line for line in said if "WARNING" in line]
+    events = read_journal(storage / "whole" / "journal.jsonl")
+    told = [(e["index"], e["epochs"]) for e in events if e["event"] == "epoch"]
+    assert sorted(told) == [(0, 1), (0, 2), (1, 1), (1, 2)], "none twice"
+    assert outcome(storage, "whole") == both(whole, tmp_path / "whole")[0]
+
+
+def in_the_second_trial(event: Event) -> None:
+    """Ctrl-C, after its first epoch."""
+    if isinstance(event, TrialUpdated) and (event.index, event.epoch) == (1, 1):
+        raise KeyboardInterrupt
+
+
+def test_deaths_are_counted_on(tmp_path: Path) -> None:
+    """Of a trial that has died as often as it may, in the process before this one."""
+    config = config_of("grid") | {"resources": {"cpus": 1, "max_failures": 1}}
+    with pytest.raises(Interrupted):
+        run_sweep(config, name="mine", storage=tmp_path, observer=in_the_second_trial)
+    with (tmp_path / "mine" / "journal.jsonl").open("a") as file:
+        file.write('{"event": "died", "at": 9, "index": 1, "counts": 1}\n')
+    watched = Stopped()
+    resume_sweep(storage=tmp_path, observer=watched)
+    rows = [event for event in watched.events if isinstance(event, TrialUpdated)]
+    assert {row.restarts for row in rows if row.index == 1} == {1}
+
+
+def test_a_journal_of_the_version_before_is_resumed(tmp_path: Path) -> None:
+    """It has neither the arithmetic nor the start of the machine."""
+    whole = run_sweep(config_of("grid"), name="whole", storage=tmp_path / "whole")
+    storage = tmp_path / "cut"
+    with pytest.raises(Interrupted):
+        run_sweep(config_of("grid"), name="whole", storage=storage, observer=in_the_second_trial)
+    path = storage / "whole" / "journal.jsonl"
+    first, *others = path.read_text().splitlines()
+    event = json.loads(first)
+    del event["precision"], event["boot"]
+    path.write_text("\n".join([json.dumps(event), *others, ""]))
+    resumed = resume_sweep(storage=storage)
+    assert both(resumed, storage) == both(whole, tmp_path / "whole")
+
+
+def test_the_arithmetic_is_that_of_the_machine_that_it_started_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`precision: auto`, resumed where the CPU is fast at something else."""
+
+    monkeypatch.setattr(compute, "_auto", None)  # which this process has for good
+
+    def on_a_machine(*, fast: bool) -> None:
+        monkeypatch.setattr(cpu, "has_fast_bf16", lambda: fast)
+
+    on_a_machine(fast=True)
+    whole = run_sweep(config_of("grid"), name="whole", storage=tmp_path / "whole")
+    storage = tmp_path / "cut"
+    with pytest.raises(Interrupted):
+        run_sweep(config_of("grid"), name="whole", storage=storage, observer=in_the_second_trial)
+    on_a_machine(fast=False)
+    watched = Stopped()
+    resumed = resume_sweep(storage=storage, observer=watched)
+    assert both(resumed, storage) == both(whole, tmp_path / "whole"), "bit for bit"
+    (start,) = (event for event in watched.events if isinstance(event, SweepStarted))
+    assert start.notices == (
+        "train.precision: auto is bf16, as when the sweep started, here too, which is not fast at "
+        "it",
+    )
+    with closing(stored(storage).tracker()) as tracker:
+        runs = [run for run in tracker.runs("whole") if run.job_type == "train"]
+        recorded = [(run.config["precision"], run.config["train"]["precision"]) for run in runs]
+        assert recorded == [("bf16", "auto")] * 2
+        assert {tracker.artifact(run.logged[0]).metadata["precision"] for run in runs} == {"bf16"}

@@ -63,21 +63,6 @@ def changed_config(storage: Path) -> None:
     path.write_text(yaml.safe_dump(config))
 
 
-def without_checkpoint(storage: Path) -> None:
-    (path,) = (storage / "mine" / "checkpoints").glob("trial-0001-*")
-    path.unlink()
-
-
-def with_an_older_one(storage: Path) -> None:
-    (path,) = (storage / "mine" / "checkpoints").glob("trial-0001-*")
-    path.rename(path.with_name(path.name.replace("e0001", "e0000")))
-
-
-def with_a_damaged_one(storage: Path) -> None:
-    (path,) = (storage / "mine" / "checkpoints").glob("trial-0001-*")
-    path.write_bytes(path.read_bytes()[:-7])
-
-
 def without_a_journal(storage: Path) -> None:
     (storage / "mine" / "journal.jsonl").unlink()
 
@@ -92,9 +77,6 @@ def with_a_damaged_journal(storage: Path) -> None:
     ("spoil", "says"),
     [
         (changed_config, r"config\.yaml: .* \(model\.dropout: 0\.25, now None; train\.epochs: 2, "),
-        (without_checkpoint, r"no checkpoint of trial-0001 after 1 epochs \(there is none\)"),
-        (with_an_older_one, r"no checkpoint of trial-0001 after 1 epochs \(there is one after 0\)"),
-        (with_a_damaged_one, r"trial-0001-e0001-\w+\.pt: the checkpoint of trial-0001 is damaged"),
         (without_a_journal, r"stopped before it had started.*remove the folder and run it again"),
         (with_a_damaged_journal, r"journal\.jsonl, line 2: is damaged"),
     ],

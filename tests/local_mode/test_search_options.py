@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from raysweep import SweepResult, run_sweep
+from raysweep import SweepResult, resume_sweep, run_sweep
 from raysweep.config import SweepConfig
-from raysweep.errors import SweepFailed
+from raysweep.errors import Interrupted, SweepFailed
 from raysweep.pipeline.events import Event, TrialUpdated, WarmStarted
 from raysweep.pipeline.search.budget import Budget
 from raysweep.tracking import RunRecord
@@ -164,6 +165,44 @@ def test_a_warm_start_is_told_and_recorded(
     written = json.loads((storage / "later" / "result.json").read_text())
     assert written["warm_start"] == told.to_json()
     assert written["warm_start"]["sweeps"] == ["earlier"]
+
+
+@pytest.mark.parametrize("became", ["grown", "gone"])
+def test_a_warm_start_is_resumed_as_it_was(became: str, tmp_path: Path, local_ray: None) -> None:
+    """By the journal: the sampler learns from the trials that it had, whatever the earlier sweep
+    has become."""
+    space = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-3, "max": 0.05}}
+    sampler = {"type": "tpe", "n_startup_trials": 1}
+    keys = {"method": "bayes", "run_cap": 3, "parameters": space, "sampler": sampler}
+    config = digits(keys, model=SMALL, train={"epochs": 1}, data={"train_size": 200})
+    earlier = digits(grid(learning_rate=[0.02, 0.004]), model=SMALL, train={"epochs": 1})
+    earlier["data"] = config["data"]
+    run_sweep(earlier, name="earlier", storage=tmp_path)
+    whole = run_sweep(config, name="whole", storage=tmp_path, warm_start=["earlier"])
+
+    def at_the_second(event: Event) -> None:
+        if isinstance(event, TrialUpdated) and event.index == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        run_sweep(
+            config, name="cut", storage=tmp_path, observer=at_the_second, warm_start=["earlier"]
+        )
+    if became == "grown":
+        run_sweep(
+            digits(
+                grid(learning_rate=[0.049]), model=SMALL, train={"epochs": 1}, data=config["data"]
+            ),
+            name="more",
+            storage=tmp_path,
+        )
+        (tmp_path / "earlier").rename(tmp_path / "away")
+        (tmp_path / "more").rename(tmp_path / "earlier")
+    else:
+        shutil.rmtree(tmp_path / "earlier")
+    resumed = resume_sweep("cut", storage=tmp_path)
+    assert [row.overrides for row in resumed.rows] == [row.overrides for row in whole.rows]
+    assert resumed.warm_start == whole.warm_start
 
 
 def test_a_population_and_the_lineage_of_its_clones(storage: Path) -> None:

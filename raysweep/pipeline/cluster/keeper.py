@@ -9,6 +9,7 @@ from typing import Any
 from raysweep.pipeline.storage.record import NOTE
 from raysweep.pipeline.storage.waiting import Note
 from raysweep.pipeline.trials.checkpoints import CheckpointFolder
+from raysweep.tracking import ArtifactVersion
 from raysweep.tracking.trackio_store import TrackioStore
 
 
@@ -38,14 +39,37 @@ class Keeper(TrackioStore):
             raise faults[0]
         return answers
 
-    def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
-        """See CheckpointStore."""
-        self._checkpoints.keep(trial, epochs, data)
+    def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
+        """See Store. For a sweep that is to use its files: one whose files a power cut took is made
+        again, as the same version."""
+        found = super().find_artifact(name, fingerprint)
+        return found if found is not None and self._has_files(found) else None
 
-    def latest_checkpoint(self, trial: str) -> bytes | None:
-        """See CheckpointStore."""
-        return self._checkpoints.latest(trial)
+    def stage_checkpoint(self, name: str, offset: int, chunk: bytes) -> None:
+        """See CheckpointFolder.stage."""
+        self._checkpoints.stage(name, offset, chunk)
 
-    def forget_checkpoint(self, trial: str) -> None:
+    def commit_checkpoint(self, trial: str, epochs: int, name: str) -> None:
+        """See CheckpointFolder.commit."""
+        self._checkpoints.commit(trial, epochs, name)
+
+    def list_checkpoints(self, trial: str) -> list[tuple[str, str]]:
+        """The trial's files, the latest first: name, and what the bytes must hash to."""
+        return [(kept.path.name, kept.digest) for kept in self._checkpoints.files(trial)]
+
+    def read_checkpoint(self, name: str, offset: int, size: int) -> bytes:
+        """Up to `size` bytes of the file from `offset`; none of one that cannot be read."""
+        try:
+            with (self._checkpoints.folder / name).open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError:
+            return b""
+
+    def forget_checkpoints(self, trial: str) -> None:
         """See CheckpointStore."""
         self._checkpoints.forget(trial)
+
+    def _has_files(self, version: ArtifactVersion) -> bool:
+        """Whether they are as long as they were: a file that was not synced is shorter, or gone."""
+        return all(self._blobs.has(file.digest, file.size_bytes) for file in version.files)

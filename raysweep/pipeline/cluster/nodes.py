@@ -43,7 +43,10 @@ def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
     if not others:
         return
     task = ray.remote(function)
-    calls = [task.options(**_on(node)).remote(*arguments) for node in others]
+    calls = [
+        task.options(num_cpus=0, max_retries=0, **on_node(node)).remote(*arguments)
+        for node in others
+    ]
     answered, silent = ray.wait(calls, num_returns=len(calls), timeout=CALL_TIMEOUT_S)
     for call in silent:
         ray.cancel(call)
@@ -52,6 +55,6 @@ def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
             ray.get(call)
 
 
-def _on(node: str) -> dict[str, Any]:
-    place = NodeAffinitySchedulingStrategy(node, soft=False)
-    return {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": place}
+def on_node(node: str) -> dict[str, Any]:
+    """Options that place a task on that node."""
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}

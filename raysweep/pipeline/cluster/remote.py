@@ -258,18 +258,9 @@ class RemoteStore:
         data: bytes = self._call("read_blob", digest, offset, size)
         return data
 
-    def keep_checkpoint(self, trial: str, epochs: int, data: bytes) -> None:
-        """As `CheckpointStore.keep`."""
-        self._call("keep_checkpoint", trial, epochs, data)
-
-    def latest_checkpoint(self, trial: str) -> bytes | None:
-        """As `CheckpointStore.latest`."""
-        data: bytes | None = self._call("latest_checkpoint", trial)
-        return data
-
-    def forget_checkpoint(self, trial: str) -> None:
-        """As `CheckpointStore.forget`."""
-        self._call("forget_checkpoint", trial)
+    def call(self, method: str, *arguments: Any) -> Any:
+        """What the writer answers to a call that is not the store's: of its checkpoints."""
+        return self._call(method, *arguments)
 
     def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
         version: ArtifactVersion = self._call(method, *arguments)

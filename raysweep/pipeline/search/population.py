@@ -52,11 +52,13 @@ class Clone:
     values: Mapping[str, Any]
 
 
-def members(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Member, int]]:
-    """What trials offered, by a journal, and after which epoch, in order."""
+def members(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Member, int, Clone | None]]:
+    """What trials offered, by a journal, after which epoch, and what they cloned then, in order."""
     for event in events:
         if event["event"] == "epoch" and event["member"] is not None:
-            yield Member(**event["member"]), event["epochs"]
+            cloned = event.get("cloned")
+            clone = None if cloned is None else Clone(**cloned)
+            yield Member(**event["member"]), event["epochs"], clone
 
 
 class Population:
@@ -70,16 +72,24 @@ class Population:
         self._space = config.sweep.space()
         self._sign = 1 if config.sweep.metric.goal == "minimize" else -1
         self._at: dict[int, dict[str, Member]] = {}
-        for member, epoch in members(read_journal(journal)) if journal else ():
+        self._decided: dict[tuple[str, int], Clone | None] = {}
+        for member, epoch, clone in members(read_journal(journal)) if journal else ():
             self._at.setdefault(epoch, {})[member.trial] = member
+            self._decided[member.trial, epoch] = clone
 
     def report(self, member: Member, epoch: int) -> Clone | None:
         """`member` has trained `epoch` epochs. What it is to clone, or None: it goes on as it is.
 
-        The draws follow from the sweep's seed, the trial and the epoch alone.
+        The draws follow from the sweep's seed, the trial and the epoch alone. One that trains the
+        epoch again, as its process died or its checkpoint is lost, is told the same again.
         """
-        members = self._at.setdefault(epoch, {})
-        members[member.trial] = member
+        self._at.setdefault(epoch, {})[member.trial] = member
+        if (member.trial, epoch) not in self._decided:
+            self._decided[member.trial, epoch] = self._decide(member, epoch)
+        return self._decided[member.trial, epoch]
+
+    def _decide(self, member: Member, epoch: int) -> Clone | None:
+        members = self._at[epoch]
         ranked = sorted(members.values(), key=lambda each: (self._cost(each), each.trial))
         share = min(math.ceil(len(ranked) * self._pbt.quantile), len(ranked) // 2)
         best, worst = ranked[:share], ranked[len(ranked) - share :]

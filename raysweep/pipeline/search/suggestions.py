@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -43,14 +44,20 @@ class Listed:
     """The configurations of a grid or random sweep, known before it starts."""
 
     def __init__(self, configurations: Iterable[Values]) -> None:
-        self._left: Iterator[Values] = iter(list(configurations))
+        self._left = deque(configurations)
 
     def next(self) -> Values | None:
-        return next(self._left, None)
+        return self._left.popleft() if self._left else None
 
     def next_again(self, values: Values) -> Values:
-        """See Source."""
-        return next(self._left)
+        """See Source. Another version may list them in another order, or others: what was tried
+        then is what counts, and is not tried twice. There are as many in all."""
+        for position, listed in enumerate(self._left):
+            if _written(listed) == _written(values):
+                del self._left[position]
+                return listed
+        self.next()
+        return values
 
     def tell(self, number: int, score: float | None) -> None:
         """What was listed does not depend on it."""

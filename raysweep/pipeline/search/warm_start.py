@@ -38,6 +38,21 @@ class WarmStart:
     trials: tuple[FrozenTrial, ...]
     told: WarmStarted
 
+    def to_json(self) -> dict[str, Any]:
+        """For the journal: the earlier sweeps may grow, or go, before this one is resumed."""
+        trials = [{"params": trial.params, "value": trial.value} for trial in self.trials]
+        return {"trials": trials, **self.told.to_json()}
+
+    @staticmethod
+    def from_json(config: Config, noted: Mapping[str, Any]) -> WarmStart:
+        """Read `to_json` back, in a sweep of the same config."""
+        distributions = asked(config.sweep.space())
+        trials = tuple(
+            _completed(distributions, each["params"], each["value"]) for each in noted["trials"]
+        )
+        told = WarmStarted(tuple(noted["sweeps"]), noted["taken"], noted["passed_over"])
+        return WarmStart(trials, told)
+
 
 class _PassedOverError(Exception):
     """Why a trial is of no use to the sampler."""
@@ -90,10 +105,10 @@ class Earlier:
             else:
                 scores.setdefault(tuple(params[name] for name in distributions), []).append(score)
         trials = tuple(
-            optuna.trial.create_trial(
-                params=dict(zip(distributions, values, strict=True)),
-                distributions=distributions,
-                value=statistics.fmean(same),
+            _completed(
+                distributions,
+                dict(zip(distributions, values, strict=True)),
+                statistics.fmean(same),
             )
             for values, same in scores.items()
         )
@@ -116,6 +131,14 @@ def asked(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
     suggest(space, trial)
     return dict(trial.distributions)
+
+
+def _completed(
+    distributions: Mapping[str, BaseDistribution], params: Mapping[str, Any], score: float
+) -> FrozenTrial:
+    return optuna.trial.create_trial(
+        params=dict(params), distributions=dict(distributions), value=score
+    )
 
 
 def _usable(

@@ -5,8 +5,9 @@ driver writes, and only at the end of the file, so a killed driver leaves whole 
 part of one. The store and the trials' checkpoints are written before the line that tells of them:
 they may be ahead of the journal, and are never behind it.
 
-Not synced to disk line by line, no more than the store is: a process may die at any time, and what
-a power cut takes from the driver's machine is its last seconds.
+A power cut may take what was not synced. A thread syncs the store's log and then the journal, once
+a second at the most, so that training waits for no disk. A file system may still have written a
+line, and not what the line tells of: `resume` goes by what is there (see `recovery`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.errors import UserError
+from raysweep.pipeline.storage.power import BackgroundSync
 from raysweep.pipeline.storage.stop import StorageLost
+from raysweep.tracking.write_behind import sync, sync_folder
 
 
 class Journal:
@@ -27,10 +30,17 @@ class Journal:
     seconds of the sweep's own time; the rest is the kind's."""
 
     def __init__(
-        self, path: Path, elapsed_s: float = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        elapsed_s: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+        store: Path | None = None,
     ) -> None:
-        """`elapsed_s`: what the sweep has taken before now. A torn last line is cut off."""
+        """`elapsed_s`: what the sweep has taken before now. `store`: the tracker's folder, whose
+        log is synced before the journal. A torn last line is cut off."""
         self._path = path
+        self._store = store
+        self._disk = BackgroundSync(self.sync)
         self._clock = clock
         self._started = clock() - elapsed_s
         _cut_torn_line(path)
@@ -41,12 +51,30 @@ class Journal:
         sets."""
         return self._clock() - self._started
 
+    def sync(self) -> None:
+        """Return once the store's log, and then all events so far, are on the disk. Raises
+        OSError."""
+        if self._store is not None:
+            # Not the database itself: SQLite's locks on it end when their process closes any copy
+            # of the file. It syncs that by itself, when it writes the log back.
+            for log in self._store.glob("*.db-wal"):
+                sync(log)
+            sync_folder(self._store)
+            sync_folder(self._store.parent)
+        sync(self._path)
+        sync_folder(self._path.parent)
+
+    def close(self) -> None:
+        """Sync what is not yet; nothing is written any more."""
+        self._disk.close()
+
     def write(self, event: str, **fields: Any) -> None:
         """Add an event. Raises StorageLost where that cannot be done."""
         line = json.dumps({"event": event, "at": round(self.elapsed_s, 3), **fields})
         try:
             with self._path.open("ab") as file:
                 file.write(line.encode() + b"\n")
+            self._disk.wake()
         except OSError as error:
             _cut_torn_line(self._path)
             raise StorageLost(f"{self._path}: cannot be written ({error.strerror})") from error
@@ -55,9 +83,17 @@ class Journal:
 def _cut_torn_line(path: Path) -> None:
     with suppress(OSError):  # none there, or not to be written, which the next event will tell
         text = path.read_bytes()
-        if not text.endswith(b"\n"):
+        whole = _whole_lines(text)
+        if len(whole) < len(text):
             with path.open("r+b") as file:
-                file.truncate(text.rfind(b"\n") + 1)
+                file.truncate(len(whole))
+
+
+def _whole_lines(text: bytes) -> bytes:
+    """Without a torn last line, and without what a power cut left: bytes that are NUL, in the place
+    of those that were not written yet."""
+    text = text.partition(b"\0")[0]
+    return text[: text.rfind(b"\n") + 1]
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
@@ -66,7 +102,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     Raises UserError where a line is not one of raysweep's.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = _whole_lines(path.read_bytes()).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
     return [_event(path, number, line) for number, line in enumerate(lines, start=1)]

@@ -23,6 +23,19 @@ class Past:
         """The first event."""
         return self.events[0]
 
+    @property
+    def boot(self) -> str | None:
+        """The start of the machine in which the sweep was driven last; None where nobody noted
+        it."""
+        starts = [event for event in self.events if event["event"] in ("started", "resumed")]
+        return starts[-1].get("boot") if starts else None
+
+    @property
+    def precision(self) -> str | None:
+        """What `train.precision: auto` means in the sweep; None where nobody noted it."""
+        noted = [event["precision"] for event in self.events if event.get("precision")]
+        return noted[0] if noted else None
+
     def stages(self) -> dict[str, Mapping[str, Any]]:
         """Stage → what it gave: `ref` and `cached`."""
         return {event["stage"]: event for event in self.of("stage")}

@@ -36,6 +36,7 @@ from raysweep.pipeline.storage.record import NOTE, is_name, sweep_names, to_stde
 from raysweep.pipeline.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.pipeline.storage.record import SweepRecord as SweepRecord
 from raysweep.tracking.folder import half_downloaded
+from raysweep.tracking.write_behind import sync_folder
 
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
@@ -196,6 +197,7 @@ class Storage:
         except FileExistsError:  # another sweep took the name since `check`
             raise _taken(folder.path) from None
         try:
+            sync_folder(self.root)
             write_atomically(folder.config, dump_yaml(config))
             folder.write_record(record)
         except OSError:
@@ -251,7 +253,8 @@ def new_sweep_name(what: str) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write beside, flush to disk, rename: a reader sees all of it or none of it."""
+    """Write beside, flush to disk, rename: a reader sees all of it or none of it, also after a
+    power cut. When this returns it is on the disk."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.unlink(missing_ok=True)  # of a process of that number, or a link that waits there
@@ -259,6 +262,7 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             _sync(file)
         partial.replace(path)
+        sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)  # there only if something above failed
 

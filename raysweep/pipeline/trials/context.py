@@ -29,7 +29,9 @@ class TrialContext:
     """What all trials of a sweep share. `versions`: a trial's config → what it starts from;
     `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
     whether it goes on as another (population-based training); `gate` is where it asks whether it
-    goes on past a bracket (early stopping in the order of the sweep)."""
+    goes on past a bracket (early stopping in the order of the sweep); `precision` is what
+    `train.precision: auto` means on every machine, None: what each machine makes of it;
+    `resumed`: a run that begins may have rows of a process that the journal does not know."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -43,6 +45,8 @@ class TrialContext:
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
     gate: Gate | None = None
+    precision: str | None = None
+    resumed: bool = False
 
     def device(self) -> torch.device:
         """The CPU for a trial that reserved no GPU: the others' is not ours. Else as it comes."""

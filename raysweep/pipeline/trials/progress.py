@@ -97,6 +97,13 @@ class Progress(tune.Callback):
         self._deaths.pop(spec.index, None)
         self.recall(self.row(spec))
 
+    def died_before(self, spec: TrialSpec, counts: int) -> None:
+        """The trial's process has died, and another goes on; `counts`: 0 where it was not the
+        trial's fault."""
+        row = self.row(spec)
+        self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
+        self.recall(replace(row, restarts=row.restarts + 1))
+
     def after(self, row: TrialUpdated, report: EpochReport) -> TrialUpdated:
         """The row once the trial has told of another epoch."""
         keys = ("epoch", *self._config.goals())
@@ -139,11 +146,13 @@ class Progress(tune.Callback):
         to start one again passes over a process that died between two trials."""
         assert self._searcher is not None
         spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
-        row = self.row(spec)
-        deaths = self._deaths[spec.index] = self._deaths.get(spec.index, 0) + _counts(error)
+        counts = _counts(error)
+        self._journal.write("died", index=spec.index, counts=counts)
+        row, deaths = self.row(spec), self._deaths.get(spec.index, 0) + counts
+        self.died_before(spec, counts)
         if deaths <= self._config.resources.max_failures:
             self._searcher.again(spec.continued(row.epoch))
-            self.keep(replace(row, restarts=row.restarts + 1))
+            self._observer(self.row(spec))
         else:
             self._searcher.ended(spec, None, failed=True)
             self._end(row, "failed", _cause(error, deaths))

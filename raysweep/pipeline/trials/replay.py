@@ -49,6 +49,7 @@ class Replay:
             "epoch": self._epoch,
             "ended": self._ended,
             "retry": self._retry,
+            "died": self._died,
             "budget": lambda event: self._budget.ended_before(event["why"]),
         }
         for event in past.events:
@@ -106,6 +107,9 @@ class Replay:
         if not report.last:
             self._scheduler.on_trial_result(None, _stub(spec), result)
         self._progress.recall(self._progress.after(self._progress.row(spec), report))
+
+    def _died(self, event: Mapping[str, Any]) -> None:
+        self._progress.died_before(self._specs[event["index"]], event["counts"])
 
     def _ended(self, event: Mapping[str, Any]) -> None:
         spec = self._specs[event["index"]]

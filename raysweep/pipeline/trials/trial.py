@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from raysweep.config import Config, apply
-from raysweep.errors import CheckpointLost, TrackingError
+from raysweep.errors import TrackingError
 from raysweep.ml import datasets
-from raysweep.ml.compute import keep_freed_memory, use_threads
+from raysweep.ml.compute import auto_means, keep_freed_memory, use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.cluster import signals
@@ -28,9 +28,10 @@ from raysweep.pipeline.trials.best_so_far import BestSoFar
 from raysweep.pipeline.trials.clones import log_checkpoint, use_checkpoint
 from raysweep.pipeline.trials.context import TrialContext
 from raysweep.pipeline.trials.inputs import fetch
+from raysweep.pipeline.trials.last_state import last_state
 from raysweep.pipeline.trials.reports import EpochReport
 from raysweep.pipeline.trials.trained_model import log_model
-from raysweep.pipeline.trials.values import recorded, seed_of, swept_values
+from raysweep.pipeline.trials.values import computed_in, recorded, seed_of, swept_values
 from raysweep.tracking import ArtifactVersion, Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
 
@@ -40,9 +41,11 @@ class TrialSession:
 
     The run starts with the first `step`, not before: Ray Tune prepares actors that it never uses.
 
-    After each epoch a checkpoint is kept, before anyone is told of the epoch. A process that goes
-    on from it first tells what the one before it could not, and trains on from there, as the same
-    run: rows that were logged after the checkpoint go, and come again.
+    After each epoch (or each `resources.checkpoint_every`) a checkpoint is kept, before anyone is
+    told of the epoch. A process that goes on from it first tells what the one before it could not,
+    and trains on from there, as the same run: rows that were logged after the checkpoint go, and
+    come again. Epochs that were told and are in no checkpoint that can be used are trained again,
+    and not told again: from the last one that can, or from the beginning.
     """
 
     def __init__(
@@ -77,10 +80,10 @@ class TrialSession:
         An exception ends the run as failed, with its cause, and is raised again.
         """
         try:
-            run, trainer = self._open()
+            self._open()
+            self._catch_up()
             if self._told == len(self._reports):
-                self._reports.append(self._report(run, trainer))
-                self._context.checkpoints.keep(self._name, len(self._reports), self._state())
+                self._train()
             elif self._reports[self._told].member is not None:
                 self._offer_again(self._reports[self._told])
             self._told += 1
@@ -114,6 +117,7 @@ class TrialSession:
     def close_again(self) -> None:
         """End a trial that had ended, and whose process died before it had logged the model."""
         self._open()
+        self._catch_up()
         self.close()
 
     @property
@@ -139,34 +143,30 @@ class TrialSession:
 
     def _open(self) -> tuple[Run, Trainer]:
         if self._run is None or self._trainer is None:
-            state = self._last_state() if self._continued else None
+            state = last_state(self._context, self._name) if self._continued else None
             if state is not None:
                 self._restore(state)
             examples = self._reports[-1].examples if self._reports else 0
-            self._run = self._start_run(after=examples if self._continued else None)
+            begun = self._continued or self._context.resumed
+            self._run = self._start_run(after=examples if begun else None)
             self._trainer = self._load(self._run, state["used"] if state else self._inputs())
             if state is not None:
                 self._trainer.load_state_dict(state["trainer"])
         return self._run, self._trainer
 
-    def _last_state(self) -> dict[str, Any] | None:
-        """What is in the checkpoint. One that cannot be had ends the run as failed."""
-        try:
-            data = self._context.checkpoints.latest(self._name)
-            if data is None and self._told:
-                raise CheckpointLost(
-                    f"{self._name}: its checkpoint after {self._told} epochs is gone; "
-                    "start a new sweep"
-                )
-        except CheckpointLost:
-            self._run = self._start_run(after=None)
-            raise
-        if data is None:  # its process died in the first epoch
-            return None
-        state: dict[str, Any] = torch.load(io.BytesIO(data), "cpu", weights_only=True)
-        return state
+    def _catch_up(self) -> None:
+        """Train again what was told, and what no checkpoint has."""
+        while len(self._reports) < self._told:
+            self._train()
 
-    def _state(self) -> bytes:
+    def _train(self) -> None:
+        assert self._run is not None and self._trainer is not None
+        self._reports.append(self._report(self._run, self._trainer))
+        epochs = len(self._reports)
+        if epochs % self._context.config.resources.checkpoint_every == 0:
+            self._context.checkpoints.keep(self._name, epochs, self._state())
+
+    def _state(self) -> memoryview:
         """Everything to continue bit for bit in another process, as torch.save writes it."""
         assert self._trainer is not None
         state = {
@@ -180,7 +180,7 @@ class TrialSession:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        return buffer.getvalue()
+        return buffer.getbuffer()
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         """All of `_state` but the trainer's own."""
@@ -195,6 +195,7 @@ class TrialSession:
     def _start_run(self, after: int | None) -> Run:
         sweep = self._context.sweep
         config = recorded(self._first_config, sweep.name, self._name, self._repeat)
+        config |= computed_in(self._first_config, self._context.precision)
         return self._context.tracker.start_run(sweep.run(self._name, "train", config), after)
 
     def _inputs(self) -> tuple[str, str]:
@@ -209,6 +210,7 @@ class TrialSession:
         self._data_folder = fetch(context.tracker, data.ref, context.inputs)
         self._model_folder = fetch(context.tracker, model.ref, context.inputs)
         use_threads(context.threads)
+        auto_means(context.precision)
         keep_freed_memory()
         return self._make_trainer()
 
@@ -309,6 +311,7 @@ class TrialSession:
             "repeat": self._repeat,
             "metrics": without_nan(best.as_metrics()),
             "stopped": stopped,
+            **computed_in(config, self._context.precision),
             **({"clones": self._clones} if config.sweep.pbt else {}),
         }
         return log_model(run, self._context, self._best.weights, self._used, made_by)

@@ -29,3 +29,11 @@ def recorded(config: Config, sweep: str, trial: str, repeat: int) -> dict[str, A
     """The config of the trial's run."""
     sections = {name: getattr(config, name).model_dump(mode="json") for name in _RECORDED_SECTIONS}
     return {"sweep": sweep, "trial": trial, "repeat": repeat, **sections}
+
+
+def computed_in(config: Config, auto: str | None) -> dict[str, str]:
+    """`precision`: the arithmetic that a trial of this config is trained in, where that is known.
+    `auto`: what the sweep's `train.precision: auto` means."""
+    asked = getattr(config.train, "precision", None)
+    found = auto if asked == "auto" else asked
+    return {} if found is None else {"precision": str(found)}

@@ -11,9 +11,9 @@ import torch
 from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
-from raysweep.errors import CheckpointLost
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.search.population import Population
+from raysweep.pipeline.storage.journal import Journal
 from raysweep.pipeline.trials.trial import TrialSession
 
 EPOCHS = 3
@@ -147,21 +147,125 @@ def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..
     assert again._clones[0]["parent"] == "trial-0000"
 
 
-def _only(workshop: Workshop, trial: str) -> Path:
-    (path,) = workshop.inputs.with_name("checkpoints").glob(f"{trial}-*")
-    return path
+def _kept(workshop: Workshop, trial: str = "trial-0000") -> list[Path]:
+    """The trial's checkpoints, oldest first."""
+    return sorted(workshop.inputs.with_name("checkpoints").glob(f"{trial}-*"))
 
 
-def test_a_checkpoint_that_is_gone_or_damaged_fails_the_trial_and_names_it(
-    workshop: Workshop, config: Config
-) -> None:
-    workshop.session(config).step()
-    path = _only(workshop, "trial-0000")
+def damage(path: Path) -> None:
+    """Change its last byte."""
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(CheckpointLost, match=str(path)):
-        continued(workshop, config, told=1).step()
-    assert workshop.tracker.run(workshop.sweep.run_id("trial-0000")).state == "failed"
-    path.unlink()
-    with pytest.raises(CheckpointLost, match="trial-0000: its checkpoint after 1 epochs is gone"):
-        continued(workshop, config, told=1).step()
+
+
+def empty(path: Path) -> None:
+    """What a power cut leaves of a file whose name was on the disk before its bytes."""
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [damage, empty, Path.unlink])
+@pytest.mark.parametrize("spoilt", [1, 2])
+def test_epochs_whose_checkpoints_are_lost_are_trained_again_and_not_told_again(
+    workshop: Workshop,
+    config: Config,
+    tmp_path: Path,
+    spoil: Callable[[Path], None],
+    spoilt: int,
+) -> None:
+    """Of two checkpoints the last, or both: from the first epoch's, or from the beginning."""
+    first = workshop.session(config)
+    first.step()
+    told = first.step()
+    for path in _kept(workshop)[-spoilt:]:
+        spoil(path)
+    second = continued(workshop, config, told=2)
+    third = second.step()
+    assert (second.report.epochs, third["epoch"]) == (3, 2), "the next, after those that were told"
+    assert second._reports[1].metrics == told
+    finish(second)
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_checkpoint_whose_rows_are_lost_is_not_used(
+    workshop: Workshop, config: Config, tmp_path: Path, lost: int
+) -> None:
+    """A power cut takes the last rows of the store, and leaves the checkpoint that comes after."""
+    first = workshop.session(config)
+    first.step()
+    ends = first.report.examples
+    first.step()
+    spec = workshop.sweep.run("trial-0000", "train", {})
+    workshop.tracker.start_run(spec, after=ends if lost else ends - 1)
+    second = continued(workshop, config, told=2)
+    second.step()
+    finish(second)
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_one_of_which_the_store_knows_nothing_begins_anew_as_the_same_run(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    continued(workshop, config, told=EPOCHS).close_again()
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_one_that_the_journal_does_not_know_begins_without_the_rows_that_are_there(
+    workshop: Workshop, config: Config, tmp_path: Path
+) -> None:
+    """A power cut took the line of its start, and left what was logged."""
+    workshop.session(config).step()
+    finish(workshop.session(config, resumed=True))
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_a_checkpoint_every_so_many_epochs(
+    workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = make_config(train={"epochs": 5}, resources={"checkpoint_every": 2})
+    first = workshop.session(config)
+    for _ in range(3):
+        first.step()
+    assert [path.name[:16] for path in _kept(workshop)] == ["trial-0000-e0002"]
+    second = continued(workshop, config, told=3)
+    assert second.step()["epoch"] == 3
+    finish(second)
+    assert_as_undisturbed(workshop, config, tmp_path)
+
+
+def test_one_of_a_population_clones_again_what_it_had_cloned(
+    workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    """Though by then others have told of the epoch, and a new choice would be another."""
+    rates = {"learning_rate": {"distribution": "uniform", "min": 0.001, "max": 0.1}}
+    sweep = {"method": "random", "run_cap": 3, "parameters": rates, "pbt": {"quantile": 0.5}}
+    config = make_config(sweep=sweep, train={"schedule": "none"})
+    journal = Journal(tmp_path / "journal")
+    first = Population(config)
+
+    def session(
+        index: int, rate: float, told: int | None = None, population: Population = first
+    ) -> TrialSession:
+        context = workshop.context(config, population=population)
+        given = apply(config, {"learning_rate": rate})
+        return TrialSession(context, given, f"trial-000{index}", told=told)
+
+    def step(trial: TrialSession, index: int) -> None:
+        trial.step()
+        journal.write("epoch", index=index, ends=False, **trial.report.plain())
+
+    good, bad, better = session(0, 0.005), session(1, 0.001), session(2, 0.03)
+    step(good, 0)
+    step(bad, 1)
+    step(better, 2)
+    assert bad.report.cloned is not None
+    cloned = bad.report.cloned
+    undisturbed = bad.step()
+    for path in _kept(workshop, "trial-0001"):
+        path.unlink()
+    for population in (first, Population(config, tmp_path / "journal")):
+        again = session(1, 0.001, 1, population)
+        assert again.step() == undisturbed
+        assert again._reports[0].cloned == cloned
+        for path in _kept(workshop, "trial-0001"):
+            path.unlink()

@@ -69,7 +69,7 @@ def test_it_is_the_next_trial_again_until_it_has_died_too_often(sweep: Sweep) ->
     (row,) = sweep.progress.trials
     assert (row.state, row.restarts) == ("failed", 2)
     assert row.error == "its process died 3 times: killed, or out of memory"
-    assert sweep.events() == ["ended"]
+    assert sweep.events() == ["died", "died", "died", "ended"]
     sweep.suggest()
     assert sweep.specs[-1].index == 1
 

@@ -21,6 +21,7 @@ from scipy import stats
 
 from raysweep.config import Distribution, Parameter
 from raysweep.pipeline.search.suggest import answer, ask
+from raysweep.pipeline.search.suggestions import Listed
 
 DRAWS = 2000
 LEAST_P = 1e-3
@@ -232,3 +233,20 @@ def test_what_optuna_would_have_answered_is_found(keys: dict[str, Any]) -> None:
         assert again == (pytest.approx(value) if isinstance(value, float) else value)
     with pytest.raises((ValueError, TypeError)):
         answer(distribution, "nothing of the kind")
+
+
+def test_a_list_goes_by_what_was_tried_and_tries_nothing_twice() -> None:
+    """Of a version that lists the trials in another order, or another trial."""
+    rates = [{"learning_rate": rate} for rate in (0.1, 0.2, 0.3)]
+    source = Listed(rates)
+    assert source.next_again({"learning_rate": 0.2}) == {"learning_rate": 0.2}
+    assert [source.next(), source.next(), source.next()] == [rates[0], rates[2], None]
+    source = Listed(rates)
+    assert source.next_again({"learning_rate": 0.9}) == {"learning_rate": 0.9}
+    assert [source.next(), source.next(), source.next()] == [rates[1], rates[2], None]
+
+
+def test_a_listed_value_comes_back_as_the_field_has_it() -> None:
+    """A journal knows no tuples."""
+    sizes = {"model.hidden_layer_sizes": (4, 8)}
+    assert Listed([sizes]).next_again({"model.hidden_layer_sizes": [4, 8]}) == sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -268,3 +269,17 @@ def test_what_cannot_be_is_refused_in_one_line(
     with pytest.raises(UserError, match=message) as caught:
         Earlier(past.storage, tuple(names)).check(config)
     assert "\n" not in str(caught.value)
+
+
+def test_a_journal_keeps_what_was_taken(past: Past) -> None:
+    """Whatever becomes of the earlier sweep."""
+    past.sweep("one")
+    past.trial("one", 90.0, {"learning_rate": 0.02})
+    past.trial("one", 80.0, {"learning_rate": 0.04})
+    config, taken = bayes(), past.read("one")
+    assert len(taken.trials) == 2
+    noted = WarmStart.from_json(config, json.loads(json.dumps(taken.to_json())))
+    assert noted.told == taken.told
+    for mine, theirs in zip(noted.trials, taken.trials, strict=True):
+        assert (mine.params, mine.value) == (theirs.params, theirs.value)
+        assert mine.distributions == theirs.distributions

@@ -1,0 +1,16 @@
+"""What this machine's CPU is fast at. Without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FAST_BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+_CPU_FLAGS = Path("/proc/cpuinfo")
+
+
+def has_fast_bf16() -> bool:
+    """Whether the CPU has instructions for bf16, as Linux's /proc/cpuinfo says; elsewhere not."""
+    if not _CPU_FLAGS.is_file():
+        return False
+    flags = (line for line in _CPU_FLAGS.read_text().splitlines() if line.startswith("flags"))
+    return not _FAST_BF16_FLAGS.isdisjoint(next(flags, "").split())
