@@ -55,6 +55,23 @@ def raise_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether a signal raised `error`, and not the code that it came out of.
+
+    A KeyboardInterrupt or SystemExit may be either, in local mode. To the code of a worker it is a
+    signal's only where Ray says so, which exits so at a SIGTERM; SIGINT is blocked there.
+    """
+    if hasattr(error, "ray_terminate_msg"):
+        return True
+    if _noted is None or not isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return False
+    try:
+        numbers = _noted.recv(4096, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    return signal.SIGINT in numbers or signal.SIGTERM in numbers
+
+
 def end_at_once() -> None:
     """End this process, and Ray's that it started, without another word."""
     if worker := sys.modules.get("ray._private.worker"):
