@@ -10,7 +10,6 @@ import functools
 import importlib
 import inspect
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from raysweep.config.annotations import as_written
 from raysweep.config.explain import explained, found, mistake, nearest
+from raysweep.config.raised import note_own, where_raised
 from raysweep.config.target_sections import (
     DataTarget,
     EvaluateTarget,
@@ -102,6 +102,7 @@ def resolve(path: Any) -> Callable[..., Any]:
     if module_name == "__main__":
         text = "__main__ is another program in each process; put it into a module of its own"
         raise mistake(("target",), text)
+    note_own(module_name)
     thing: Any = _imported(module_name)
     for part in attribute.split("."):
         if not hasattr(thing, part):
@@ -116,14 +117,6 @@ def resolve(path: Any) -> Callable[..., Any]:
     return function
 
 
-def where_raised(error: BaseException) -> str:
-    """`KeyError: 'x' (nets.py, line 12)`: in one line what a target raised, and at which line."""
-    frames = traceback.extract_tb(error.__traceback__)
-    at = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": ") + at
-
-
 def _imported(name: str) -> ModuleType:
     look_in(Path.cwd())
     importlib.invalidate_caches()  # a notebook may have written the module a moment ago
@@ -135,7 +128,9 @@ def _imported(name: str) -> ModuleType:
             raise mistake(("target",), text) from None
         folder = "the working folder, beside the config file, nor on Python's path"
         raise mistake(("target",), f"no module {error.name} in {folder}") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a script that is none to import may call sys.exit
         text = f"{name} cannot be imported: {where_raised(error)}"
         raise mistake(("target",), text) from error
 
@@ -271,7 +266,8 @@ def goal_of(train: Any, metric: Any) -> str | None:
 
 def _check_metrics(path: str, target: Callable[..., Any]) -> None:
     metrics = getattr(target, "metrics", None)
-    if isinstance(metrics, Mapping) and metrics and set(metrics.values()) <= set(GOALS):
+    goals = metrics.items() if isinstance(metrics, Mapping) else ()
+    if goals and all(isinstance(name, str) and goal in GOALS for name, goal in goals):
         return
     text = f"{path} says no metrics; expected a mapping such as {{'validation/loss': 'minimize'}}"
     raise mistake(("target",), text)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from raysweep.ml.compute import default_device, place_model
+from raysweep.ml.compute import as_labels, default_device, place_model
 from raysweep.ml.inference import outputs
 from raysweep.ml.protocols import Evaluation, Picture, Split, Table
 
@@ -74,12 +74,13 @@ def classify(
     """
     device = device or default_device()
     scores = outputs(place_model(model, device), split, device, torch.float32, batch_size).cpu()
-    losses = F.cross_entropy(scores, split.y, reduction="none")
+    labels = as_labels(split.y)
+    losses = F.cross_entropy(scores, labels, reduction="none")
     predictions = scores.argmax(dim=1)
     return Classified(
         loss=float(losses.mean()),
-        accuracy=100 * float((predictions == split.y).double().mean()),
-        confusion=_confusion(split.y, predictions, classes=scores.shape[1]),
+        accuracy=100 * float((predictions == labels).double().mean()),
+        confusion=_confusion(labels, predictions, classes=scores.shape[1]),
         hardest=_hardest(split, losses, predictions, k),
     )
 

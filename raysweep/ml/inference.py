@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from raysweep.ml.compute import place_split
+from raysweep.errors import ConfigError
+from raysweep.ml.compute import as_weights, exact_products, place_split
 from raysweep.ml.protocols import Split
 
 _CPU_BATCH = 100
@@ -30,6 +31,22 @@ def outputs(
     x = place_split(split, device).x
     if batch_size is None:
         batch_size = _CPU_BATCH if device.type == "cpu" else _GPU_BATCH
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        parts = [model(part).float() for part in torch.split(x, batch_size)]
+    autocast = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+    with torch.inference_mode(), exact_products(device), autocast:
+        parts = [forward(model, part).float() for part in torch.split(x, batch_size)]
     return torch.cat(parts)
+
+
+def forward(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What the model gives for examples, (B, …). Raises ConfigError unless it is one tensor."""
+    output = model(as_weights(x, model))
+    if not isinstance(output, torch.Tensor):
+        raise ConfigError(
+            f"model: forward() of {type(model).__name__} gave {shown(output)}; expected a tensor"
+        )
+    return output
+
+
+def shown(value: object) -> str:
+    """`a tuple`, `None`: what was given, in words."""
+    return "None" if value is None else f"a {type(value).__name__}"

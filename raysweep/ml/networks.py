@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from raysweep.ml.compute import as_weights
 
 Made = TypeVar("Made")
 
@@ -18,3 +22,23 @@ def seeded(make: Callable[[], Made], seed: int) -> Made:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return make()
+
+
+def lazy_modules(network: nn.Module) -> list[str]:
+    """The kinds of the modules whose sizes come from the first examples, such as `LazyLinear`."""
+    own = ([*m.parameters(recurse=False), *m.buffers(recurse=False)] for m in network.modules())
+    kinds = zip(network.modules(), own, strict=True)
+    return sorted({type(module).__name__ for module, each in kinds if any(map(is_lazy, each))})
+
+
+def materialize(network: nn.Module, example: torch.Tensor, seed: int) -> None:
+    """Let lazy modules take their sizes from `example`, (1, …), and their weights from `seed`."""
+    training = network.training
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(as_weights(example, network))
+
+    network.eval()  # a BatchNorm would not train on one example
+    seeded(forward, seed)
+    network.train(training)

@@ -23,9 +23,10 @@ Goal = Literal["minimize", "maximize"]
 class Split:
     """Examples and what they should give; equal only to itself, so that it can be a key.
 
-    x: (N, …) of any dtype. Of the built-in pictures: (N, 28, 28) uint8 as loaded, which
+    x: (N, …) of any dtype; the built-in trainer gives floating-point ones to the network in the
+    format of its weights. Of the built-in pictures: (N, 28, 28) uint8 as loaded, which
     preprocessing makes float32 and (N, 1, 28, 28).
-    y: (N,) int64 labels for the built-in trainer; (N, …) of any dtype for one of your own.
+    y: (N,) labels, whole numbers, for the built-in trainer; (N, …) of any dtype for your own.
     """
 
     x: torch.Tensor
@@ -59,7 +60,7 @@ class BatchLoss:
 @dataclass(frozen=True)
 class EpochMetrics:
     """The end of an epoch: `values` has a number, or NaN once diverged, for each of the trainer's
-    `metrics`."""
+    `metrics`, by any name. Numbers of NumPy and torch will do, here and in a BatchLoss."""
 
     epoch: int
     examples: int
@@ -128,7 +129,7 @@ class Trainer(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are trained."""
+        """Whether all epochs are trained: the trial has then completed, however many they were."""
         ...
 
     def epoch(self) -> Iterator[BatchLoss | EpochMetrics]:

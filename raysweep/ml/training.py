@@ -13,14 +13,17 @@ import torch.nn.functional as F
 from annotated_types import Ge, Gt, Lt
 from torch import nn
 
+from raysweep.errors import ConfigError
 from raysweep.ml.compute import (
+    as_labels,
     default_device,
+    exact_products,
     number_format,
     place_model,
     place_split,
     use_threads,
 )
-from raysweep.ml.inference import outputs
+from raysweep.ml.inference import forward, outputs, shown
 from raysweep.ml.optimizers import make_optimizer, make_schedule
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Goal, Split
 from raysweep.ml.randomness import RandomState
@@ -100,7 +103,7 @@ class Trainer:
 
         Here cross-entropy: logits (B, C), labels (B,) int64.
         """
-        return F.cross_entropy(output, y, label_smoothing=self.label_smoothing)
+        return F.cross_entropy(output, as_labels(y), label_smoothing=self.label_smoothing)
 
     def scores(self, output: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
         """The whole validation split's metrics but `train/loss`. output: (N, …) float32; y: (N, …).
@@ -109,7 +112,7 @@ class Trainer:
         """
         correct = (output.argmax(dim=1) == y).sum()
         return {
-            "validation/loss": float(F.cross_entropy(output, y)),
+            "validation/loss": float(F.cross_entropy(output, as_labels(y))),
             "validation/accuracy": 100 * float(correct) / len(y),
         }
 
@@ -129,12 +132,12 @@ class Trainer:
         losses = torch.empty(len(batches), device=self._device)
         self.model.train()
         for i, batch in enumerate(batches):
-            with random:
+            with random, exact_products(self._device):
                 losses[i] = self._train(batch)
             if i % interval == 0:  # the only place that waits for the device
                 yield BatchLoss(epoch, self._examples(i + 1), _finite(float(losses[i])))
         self.epochs_done += 1
-        with random:
+        with random, exact_products(self._device):
             values = {"train/loss": float(losses.mean()), **self._validate()}
         finite = {name: _finite(value) for name, value in values.items()}
         yield EpochMetrics(epoch, self.epochs_done * len(self._training), finite)
@@ -199,8 +202,12 @@ class Trainer:
         x, y = self._training.x[batch], self._training.y[batch]
         # A context for each step: autocast keeps its bf16 copies of the weights until it ends.
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            output = self.model(x)
+            output = forward(self.model, x)
         loss = self.loss(output.float(), y)
+        if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+            some = isinstance(loss, torch.Tensor)
+            given = f"a tensor of shape {tuple(loss.shape)}" if some else shown(loss)
+            raise ConfigError(f"train: loss() gave {given}; expected a tensor of one number")
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -208,9 +215,12 @@ class Trainer:
             self._schedule.step()
         return loss.detach()
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self) -> Mapping[str, float]:
         output = outputs(self.model, self._validation, self._device, self._dtype)
-        return self.scores(output, self._validation.y)
+        scores = self.scores(output, self._validation.y)
+        if not isinstance(scores, Mapping):
+            raise ConfigError(f"train: scores() gave {shown(scores)}; expected a mapping")
+        return scores
 
     def _examples(self, batches: int) -> int:
         seen = min(batches * self._batch_size, len(self._training))
@@ -218,5 +228,9 @@ class Trainer:
 
 
 def _finite(value: float) -> float:
-    """A diverged loss may overflow to infinity before it turns to NaN: both are NaN."""
-    return value if math.isfinite(value) else math.nan
+    """A diverged loss may overflow to infinity before it turns to NaN: both are NaN. What is no
+    number stays, for whoever checks what a trainer yields."""
+    try:
+        return value if math.isfinite(value) else math.nan
+    except (TypeError, ValueError, RuntimeError):
+        return value

@@ -28,7 +28,13 @@ from raysweep.pipeline.search.warm_start import Earlier, WarmStart
 from raysweep.pipeline.stages import stages
 from raysweep.pipeline.stages.evaluator import Evaluator, Report
 from raysweep.pipeline.stages.stages import StageOutcome
-from raysweep.pipeline.stages.versions import FixedVersions, SweptVersions, TrialVersions
+from raysweep.pipeline.stages.versions import (
+    STAGE_RETRIES,
+    FixedVersions,
+    SweptVersions,
+    TrialVersions,
+    died,
+)
 from raysweep.pipeline.trials.context import TRAINED_MODEL, TrialContext
 from raysweep.pipeline.trials.gate import Gate
 from raysweep.pipeline.trials.models import log_lacking_models
@@ -38,10 +44,6 @@ from raysweep.pipeline.winner import choose_winner
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.folder import detach
 from raysweep.tracking.write_behind import settle_folder
-
-STAGE_RETRIES = 3
-"""How often a stage or the evaluation is started again where its process died. One that raises is
-not: it says why."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,10 @@ def _run_stages(
             outcome = StageOutcome(stage, tracker.artifact(ref), cached=cached)
             observer(StageFinished(stage, ref, cached=True))
         else:
-            outcome = wait_for(task.remote(tracker, sweep, *arguments))
+            try:
+                outcome = wait_for(task.remote(tracker, sweep, *arguments))
+            except WorkerDied as error:
+                raise died(stage, config) from error
             job.journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
             observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
@@ -181,7 +186,8 @@ def _run_stages(
     run("load", _task(stages.load, num_cpus=0, **on_this_node()), config)
     if outcomes:
         run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
-    run("initialize", _task(stages.initialize), config)
+    common = None if space.sweeps("preprocess", config) else outcomes[-1].artifact
+    run("initialize", _task(stages.initialize), config, common)
     if len(outcomes) == len(space.DEPENDS):
         _, data, model = (outcome.artifact for outcome in outcomes)
         return outcomes, FixedVersions(TrialVersions(data, model))

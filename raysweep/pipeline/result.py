@@ -165,15 +165,12 @@ class SweepResult:
 
 
 def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:
-    """A trial as one flat row."""
-    return {
-        "trial": trial.name,
-        "state": trial.state,
-        "trained_epochs": trial.epoch,
-        **(trial.best or {}),
-        **trial.overrides,
-        "error": trial.error,
-    }
+    """A trial as one flat row. A metric that is called as another column is `metrics/NAME`."""
+    about = {"trial": trial.name, "state": trial.state, "trained_epochs": trial.epoch}
+    taken = {*about, *trial.overrides, "error", "repeat", "mean", "std"}
+    best = trial.best or {}
+    metrics = {f"metrics/{name}" if name in taken else name: best[name] for name in best}
+    return {**about, **metrics, **trial.overrides, "error": trial.error}
 
 
 def _of_repeats(trial: TrialUpdated, configuration: Configuration) -> dict[str, Any]:

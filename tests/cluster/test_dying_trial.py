@@ -1,4 +1,4 @@
-"""A trial that takes its process with it each time, as for want of memory."""
+"""A trial that takes its process with it each time, as for want of memory, or is told to end."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from raysweep.pipeline.events import Event, TrialUpdated
 from sweeps import digits, runs_by_job, stored
 
 NETWORK = """
-import os, signal, sys
+import os, signal, sys, time
 from torch import nn
 
-def linear(deadly: bool = False) -> nn.Module:
+def linear(deadly: bool = False, by: str = "SIGKILL") -> nn.Module:
     if deadly and "raysweep.pipeline.trials.trial" in sys.modules:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[by])
+        time.sleep(60)  # Ray's handler for SIGTERM raises SystemExit
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 """
 
 
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGTERM"])
 def test_it_fails_when_it_has_died_often_enough_and_the_others_go_on(
-    two_cpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_cpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     (tmp_path / "deadly_network.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(tmp_path)
     grid = {"method": "grid", "parameters": {"model.deadly": {"values": [True, False]}}}
     config = digits(grid, resources={"max_failures": 1})
-    config["model"] = {"target": "deadly_network:linear"}
+    config["model"] = {"target": "deadly_network:linear", "by": by}
     told: list[TrialUpdated] = []
 
     def watch(event: Event) -> None:

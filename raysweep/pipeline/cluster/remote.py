@@ -67,7 +67,10 @@ def _got(ref: Any, timeout_s: float | None) -> Any:
     try:
         return ray.get(ref, timeout=timeout_s)
     except RayTaskError as error:
-        raise cause(error) from None
+        raised = cause(error)
+        if raised is error:
+            raise
+        raise raised from error  # whose text is the traceback there
     except RayActorError as error:
         raise died(error) from error
     except (WorkerCrashedError, OutOfMemoryError) as error:

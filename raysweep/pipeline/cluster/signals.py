@@ -80,11 +80,24 @@ def interrupted() -> bool:
     return _heard(socket.MSG_PEEK)
 
 
-def _heard(flags: int) -> bool:
+def is_interrupt(error: BaseException) -> bool:
+    """Whether a signal raised `error`, and not the code that it came out of.
+
+    A KeyboardInterrupt or SystemExit may be either, in local mode. To the code of a worker it is a
+    signal's only where Ray says so, which exits so at a SIGTERM; SIGINT is blocked there.
+    """
+    if hasattr(error, "ray_terminate_msg"):
+        return True
+    return isinstance(error, (KeyboardInterrupt, SystemExit)) and _heard(
+        socket.MSG_PEEK, _heeded | {signal.SIGTERM}
+    )
+
+
+def _heard(flags: int, numbers: frozenset[int] | None = None) -> bool:
     if _noted is None:
         return False
     try:
-        return not _heeded.isdisjoint(_noted.recv(4096, flags))
+        return not (numbers or _heeded).isdisjoint(_noted.recv(4096, flags))
     except BlockingIOError:
         return False
 

@@ -32,6 +32,9 @@ from raysweep.pipeline.storage.journal import read_journal
 
 FACTORS = (0.8, 1.2)
 
+CALL_RETRIES = 10
+"""How often a call is sent again whose process died; one that died may be another trial's."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -143,7 +146,8 @@ class SharedPopulation:
     """The trials' side of a `Population` actor."""
 
     def __init__(self, config: Config, journal: Path) -> None:
-        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        # A call that takes the process with it each time must end, or its trial never would.
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": CALL_RETRIES}
         actor = as_actor(Population, **lasting, **on_this_node())  # beside the journal
         self._actor = actor.remote(config, journal)
 

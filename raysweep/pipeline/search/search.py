@@ -17,7 +17,7 @@ from raysweep.pipeline.search.schedulers import Brackets, Hyperband, InOrder, Me
 from raysweep.pipeline.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.pipeline.search.space import longest_epochs, unlimited_trial_count
 from raysweep.pipeline.search.suggestions import Listed, Source, Suggested
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.pipeline.trials.trainable import SCORE, TrialSpec
 
 MODES = {"minimize": "min", "maximize": "max"}
 
@@ -37,7 +37,6 @@ def algorithm(
     return TrialSearcher(
         _source(config, known),
         budget,
-        metric=sweep.metric.name,
         mode=MODES[sweep.metric.goal],
         most=unlimited_trial_count(config),
         repeats=sweep.repeats,
@@ -49,8 +48,7 @@ def algorithm(
 
 def stopper(config: Config, budget: Budget) -> BudgetStopper:
     """What ends a trial between two epochs because the sweep ends."""
-    sweep = config.sweep
-    return BudgetStopper(budget, sweep.metric.name, target_by_trial=sweep.repeats == 1)
+    return BudgetStopper(budget, target_by_trial=config.sweep.repeats == 1)
 
 
 def sweep_order(
@@ -71,12 +69,12 @@ def scheduler(config: Config, order: SweepOrder | None = None) -> TrialScheduler
     if rule is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
     if order is not None:
-        return InOrder(order, metric.name)
+        return InOrder(order, SCORE)
     places = rule.brackets(longest_epochs(config))
     if rule.type == "hyperband":
         brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
-        return Hyperband(brackets, metric.name)
-    return Median(metric.name, MODES[metric.goal], grace_period=rule.min_iter or 1)
+        return Hyperband(brackets, SCORE)
+    return Median(SCORE, MODES[metric.goal], grace_period=rule.min_iter or 1)
 
 
 def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:

@@ -17,7 +17,7 @@ from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.failures import Failures
 from raysweep.pipeline.search.order import SweepOrder
 from raysweep.pipeline.search.suggestions import Source, Values
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.pipeline.trials.trainable import BEST_SCORE, SCORE, TrialSpec
 
 
 @dataclass
@@ -50,7 +50,6 @@ class TrialSearcher(Searcher):
         source: Source,
         budget: Budget,
         *,
-        metric: str,
         mode: str,
         most: int,
         repeats: int = 1,
@@ -61,7 +60,7 @@ class TrialSearcher(Searcher):
         """`mode`: min or max, as Tune has it. `most`: how many trials there are, if nothing ends
         the sweep before. `note` is told of each new trial. `order` says which trials wait; once
         `failures` are too many, none starts."""
-        super().__init__(metric=metric, mode=mode)
+        super().__init__(metric=SCORE, mode=mode)
         self._source = source
         self._budget = budget
         self._most = most
@@ -102,8 +101,8 @@ class TrialSearcher(Searcher):
             self.again(spec.continued(result["epochs"]))
         elif not error:
             failed = not result or "failed" in result
-            score = None if failed or not result else finite(result.get(f"best/{self.metric}"))
-            self.ended(spec, score, failed=failed)  # `best` comes flattened
+            score = None if failed or not result else finite(result.get(BEST_SCORE))
+            self.ended(spec, score, failed=failed)
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """An epoch that is not the last one tells the source nothing."""
@@ -199,10 +198,9 @@ class TrialSearcher(Searcher):
 class BudgetStopper(Stopper):
     """Asks the budget after each epoch of each trial whether it may go on."""
 
-    def __init__(self, budget: Budget, metric: str, *, target_by_trial: bool) -> None:
+    def __init__(self, budget: Budget, *, target_by_trial: bool) -> None:
         """`target_by_trial`: one trial's value may be the target, and not only its mean."""
         self._budget = budget
-        self._metric = metric
         self._target_by_trial = target_by_trial
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
@@ -218,7 +216,7 @@ class BudgetStopper(Stopper):
     def see(self, result: Mapping[str, Any]) -> None:
         """The epoch may have reached the target."""
         if self._target_by_trial:
-            self._budget.scored(finite((result["best"] or {}).get(self._metric)))
+            self._budget.scored(finite(result[BEST_SCORE]))
 
     def stop_all(self) -> bool:
         """Never: Tune would kill trials before they have logged their models."""

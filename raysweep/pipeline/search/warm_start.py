@@ -28,6 +28,7 @@ from raysweep.pipeline.events import WarmStarted
 from raysweep.pipeline.search.samplers import hush
 from raysweep.pipeline.search.suggest import answer, suggest
 from raysweep.pipeline.storage.storage import Storage
+from raysweep.pipeline.trials.values import said
 from raysweep.tracking import RunRecord, Tracker
 
 
@@ -147,11 +148,11 @@ def _usable(
     """A trial's answers in Optuna's terms and its score. Raises _PassedOverError."""
     if metric != config.sweep.metric.name:
         raise _PassedOverError(f"another metric ({metric})")
-    if run.state != "finished" or run.summary.get("stopped", True):
+    if run.state != "finished" or said(run.summary, "stopped") is not False:
         raise _PassedOverError("not completed")
     if data is not None and data not in run.used:
         raise _PassedOverError("other data")
-    if run.summary.get("clones"):
+    if said(run.summary, "clones"):
         raise _PassedOverError("its values changed on the way")
     score = run.summary.get(metric)
     if score is None or not math.isfinite(score):

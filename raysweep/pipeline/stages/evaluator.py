@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raysweep.config.raised import whole_cause
 from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.pipeline.links import REPORT
 from raysweep.pipeline.promotion import Promote, data_of, refusal
@@ -59,7 +60,7 @@ class Evaluator:
             promoted, reason = self._promote(model_ref, metric, goal, promote)
         except BaseException as error:
             with suppress(TrackingError):  # what went wrong first is what is told
-                run.finish("failed", f"{type(error).__name__}: {error}")
+                run.finish("failed", whole_cause(error))
             raise
         run.finish()
         return Report(evaluation.scores, run.id, promoted, reason)

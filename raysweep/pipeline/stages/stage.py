@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysweep.config.raised import whole_cause
 from raysweep.errors import TrackingError
 from raysweep.ml import files
 from raysweep.pipeline.stages.fingerprint import fingerprint
@@ -107,7 +108,7 @@ def _run(
         run.summarize({"artifact": artifact.ref, **_sizes(artifact)})
     except BaseException as error:
         with suppress(TrackingError):  # what went wrong first is what is told
-            run.finish("failed", f"{type(error).__name__}: {error}")
+            run.finish("failed", whole_cause(error))
         raise
     run.finish()
     return artifact, known is not None and known.producer != spec.id

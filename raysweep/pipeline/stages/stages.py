@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config, DataConfig, DataTarget
 from raysweep.errors import DataError
@@ -26,6 +26,9 @@ from raysweep.pipeline.stages.stage import (
     run_once,
 )
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, Tracker
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Stage", "StageOutcome", "SweepIdentity", "initialize", "load", "preprocess"]
 
@@ -238,20 +241,30 @@ def _data_set(raw: ArtifactVersion) -> str:
     return str(raw.metadata.get("dataset") or raw.description.removeprefix("Raw ").split(" ")[0])
 
 
-def initialize(tracker: Tracker, sweep: SweepIdentity, config: Config) -> StageOutcome:
+def initialize(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, data: ArtifactVersion | None = None
+) -> StageOutcome:
     """A model configuration to its untrained weights: `convnet`, or a name of the user's.
 
-    A network of the user's own is made every time, as its data is loaded (see `load`).
+    A network of the user's own is made every time, as its data is loaded (see `load`). One with
+    lazy modules uses the preprocessed `data` of all trials (None: they differ in it).
     """
     model = config.model.model_dump(mode="json")
     stage = initialize_stage(model)
     target = model.get("target")
 
     def build(run: Run, folder: Path) -> ArtifactDraft:
-        from raysweep.ml.weights import save_weights
+        from raysweep.ml import datasets
         from raysweep.pipeline.stages import parts
 
-        save_weights(parts.make_network(config.model).state_dict(), folder / INITIALIZED_MODEL)
+        def example() -> torch.Tensor | None:
+            if data is None:
+                return None
+            run.use_artifact(data.ref)
+            tracker.download(data.ref, folder / "data")
+            return datasets.read_split(folder / "data" / "training.pt").x[:1].clone()
+
+        parts.untrained_weights(config.model, example, folder / INITIALIZED_MODEL)
         saved = {INITIALIZED_MODEL: folder / INITIALIZED_MODEL}
         if target is None:
             more = {"input_shape": list(INPUT_SHAPE), "fingerprint": stage.fingerprint}

@@ -11,6 +11,6 @@ class StorageLost(BaseException):
     done, and they would log models."""
 
 
-def is_of_the_storage(error: Exception) -> bool:
+def is_of_the_storage(error: BaseException) -> bool:
     """Whether it is the storage's fault, and not the trial's: each other one would meet it, too."""
     return is_of_the_disk(error) or isinstance(error, StoreFailed)

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from raysweep.config import Config
 from raysweep.ml.protocols import EpochMetrics, Trainer
+from raysweep.ml.weights import kept
 from raysweep.pipeline.selection import Goal, best_epoch
 
 
@@ -21,7 +20,7 @@ class BestSoFar:
         self.config = config
         """The trial's at that epoch: in a population it changes."""
         self.epoch: EpochMetrics | None = None
-        self.weights: Mapping[str, torch.Tensor] = {}
+        self.weights: Mapping[str, Any] = {}
 
     def see(self, epoch: EpochMetrics, trainer: Trainer, config: Config) -> None:
         """Keep the epoch that has just been trained, if none before it was better."""
@@ -29,10 +28,7 @@ class BestSoFar:
         best = best_epoch(history, self._metric, self._goal)
         if best is None or best is history[-1]:
             self.epoch, self.config = epoch, config
-            self.weights = {
-                name: tensor.detach().cpu().clone()
-                for name, tensor in trainer.model.state_dict().items()
-            }
+            self.weights = kept(trainer.model.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """All but the config."""

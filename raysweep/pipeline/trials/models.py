@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from raysweep.errors import RaysweepError
+from raysweep.config.raised import passed_own_code, where_raised
+from raysweep.errors import ConfigError, RaysweepError
 from raysweep.pipeline.cluster.cluster import Resources
 from raysweep.pipeline.cluster.remote import as_task, wait_for
+from raysweep.pipeline.cluster.signals import is_interrupt
 from raysweep.pipeline.events import TrialUpdated
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.storage.stop import StorageLost, is_of_the_storage
@@ -49,5 +51,10 @@ def log_lacking_models(context: TrialContext, resources: Resources, progress: Pr
 
 
 def close_again(context: TrialContext, spec: TrialSpec) -> None:
-    """A task: end the trial once more."""
-    spec.open(context).close_again()
+    """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
+    try:
+        spec.open(context).close_again()
+    except BaseException as error:
+        if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
+            raise
+        raise ConfigError(where_raised(error)) from error

@@ -41,6 +41,7 @@ class Progress(tune.Callback):
         self._trials: dict[int, TrialUpdated] = {}
         self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
+        self._done: set[int] = set()
         self._searcher: TrialSearcher | None = None
         self.failures = Failures(config.resources.max_consecutive_failures)
 
@@ -51,6 +52,11 @@ class Progress(tune.Callback):
     def __getstate__(self) -> dict[str, Any]:
         """Tune saves its callbacks with its state; whoever watches stays in this process."""
         return {**self.__dict__, "_observer": silent, "_forget": None, "_searcher": None}
+
+    @property
+    def metric(self) -> str:
+        """The sweep's."""
+        return self._config.sweep.metric.name
 
     @property
     def trials(self) -> list[TrialUpdated]:
@@ -64,7 +70,7 @@ class Progress(tune.Callback):
     def end(self, spec: TrialSpec) -> None:
         """The trial has ended, with the last epoch that it told."""
         row = self.row(spec)
-        self._end(row, "completed" if row.epoch >= row.epochs else "stopped")
+        self._end(row, "completed" if spec.index in self._done else "stopped")
 
     def row(self, spec: TrialSpec) -> TrialUpdated:
         """The latest word on the trial; before the first, that it has started."""
@@ -105,7 +111,9 @@ class Progress(tune.Callback):
         self.recall(replace(row, restarts=row.restarts + 1))
 
     def after(self, row: TrialUpdated, report: EpochReport) -> TrialUpdated:
-        """The row once the trial has told of another epoch."""
+        """The row once the trial has told of another epoch: whether its last, the trial says."""
+        if report.last:
+            self._done.add(row.index)
         keys = ("epoch", *self._config.goals())
         metrics = {key: report.metrics[key] for key in keys if key in report.metrics}
         row = replace(row, epoch=report.epochs, metrics=metrics, best=report.best)

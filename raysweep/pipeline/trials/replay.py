@@ -17,7 +17,7 @@ from raysweep.pipeline.storage.journal import Journal
 from raysweep.pipeline.storage.past import Past
 from raysweep.pipeline.trials.progress import Progress
 from raysweep.pipeline.trials.reports import EpochReport
-from raysweep.pipeline.trials.trainable import TrialSpec, result_of
+from raysweep.pipeline.trials.trainable import BEST_SCORE, TrialSpec, result_of
 
 
 class Replay:
@@ -97,8 +97,9 @@ class Replay:
 
     def _epoch(self, event: Mapping[str, Any]) -> None:
         spec, report = self._specs[event["index"]], EpochReport.of(event)
-        result = self._results[spec.index] = _flat(result_of(spec, report))
-        self._stopper.see({"best": report.best})
+        result = result_of(spec, report, self._progress.metric)
+        self._results[spec.index] = result
+        self._stopper.see(result)
         if event["ends"]:
             self._to_end[spec.index] = spec
             self._budget.done(spec.name)
@@ -127,15 +128,9 @@ class Replay:
             self._searcher.ended(spec, None, failed=True)
         else:
             self._scheduler.on_trial_complete(None, _stub(spec), result)
-            self._searcher.ended(spec, finite(result.get(f"best/{self._searcher.metric}")))
+            self._searcher.ended(spec, finite(result[BEST_SCORE]))
 
 
 def _stub(spec: TrialSpec) -> Trial:
     """A trial as schedulers know it by."""
     return Trial("replayed", trial_id=spec.name, stub=True)
-
-
-def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
-    """`best` as Tune hands it to searchers."""
-    best = result["best"] or {}
-    return {**result, **{f"best/{name}": value for name, value in best.items()}}

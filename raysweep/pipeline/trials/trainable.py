@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from raysweep.config import apply
+from raysweep.config.raised import cause
+from raysweep.pipeline.cluster.signals import is_interrupt
 from raysweep.pipeline.storage.stop import is_of_the_storage
 from raysweep.pipeline.trials.context import TrialContext
 from raysweep.pipeline.trials.reports import EpochReport
@@ -64,13 +66,18 @@ class TrialSpec:
         return TrialSession(context, config, self.name, repeat=self.repeat, told=self.told)
 
 
-def result_of(spec: TrialSpec, report: EpochReport) -> dict[str, Any]:
-    """An epoch as Tune, its schedulers and its stopper see it."""
+SCORE, BEST_SCORE = "score", "best_score"
+"""Under which the sweep's metric is in a result: of this epoch, and of the best one so far. Metrics
+themselves are in the report alone: one may have any name, also that of a key of Tune's."""
+
+
+def result_of(spec: TrialSpec, report: EpochReport, metric: str) -> dict[str, Any]:
+    """An epoch as Tune, its schedulers and its stopper see it. `metric`: the sweep's."""
     return {
-        **report.metrics,
+        SCORE: report.metrics[metric],
+        BEST_SCORE: (report.best or {}).get(metric),
         "trial": spec.name,
         "epochs": report.epochs,
-        "best": report.best,
         "done": report.last,
         "report": report.to_text(),
     }
@@ -91,43 +98,39 @@ class TrialTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """An epoch. What the trial raises is a result, too (`failed`): Tune would start the trial
-        again, as it must where the process died, and it would raise that again."""
-        if self._session is None:
-            self._session = self._spec.open(self._context)
-        session = self._session
+        again, as it must where the process died, and it would raise that again. So are sys.exit
+        and the like in parts of the user's own, which would end the process."""
         try:
-            gate = self._context.gate
+            if self._session is None:
+                self._session = self._spec.open(self._context)
+            gate, session = self._context.gate, self._session
             verdict = "go" if gate is None else gate.ask(self._spec.name, session.told)
             if verdict != "go":
                 return self._at_the_gate(session, verdict)
             session.step()
-        except Exception as error:
-            if _spoils_the_process(error):
+        except BaseException as error:
+            if is_interrupt(error) or _spoils_the_process(error):
                 raise
             return self._failed(error)
-        return result_of(self._spec, session.report)
+        return result_of(self._spec, self._session.report, self._context.metric)
 
     def _at_the_gate(self, session: TrialSession, verdict: Verdict) -> dict[str, Any]:
         """A result that is no epoch: the trial stops here, or gives its worker back."""
         if verdict == "stop":
             session.close_again()
-            return {**result_of(self._spec, session.report), "gate": verdict, "done": True}
+            result = result_of(self._spec, session.report, self._context.metric)
+            return {**result, "gate": verdict, "done": True}
         session.pause()
         self._session = None
-        at = {"trial": self._spec.name, "epochs": session.told, "best": None}
-        return {**self._nothing(), **at, "gate": verdict, "done": True}
+        at = {"trial": self._spec.name, "epochs": session.told}
+        return {SCORE: math.nan, BEST_SCORE: None, **at, "gate": verdict, "done": True}
 
-    def _nothing(self) -> dict[str, float]:
-        """Tune wants every metric in every result."""
-        return dict.fromkeys(self._context.config.goals(), math.nan)
-
-    def _failed(self, error: Exception) -> dict[str, Any]:
-        lines = str(error).strip().splitlines() or [""]
+    def _failed(self, error: BaseException) -> dict[str, Any]:
         return {
-            **self._nothing(),
-            "best": None,
+            SCORE: math.nan,
+            BEST_SCORE: None,
             "trial": self._spec.name,
-            "failed": f"{type(error).__name__}: {lines[0]}".rstrip(": "),
+            "failed": cause(error),
             "storage": is_of_the_storage(error),
             "done": True,
         }
@@ -150,8 +153,10 @@ class TrialTrainable(tune.Trainable):
         """As `save_checkpoint`."""
 
 
-def _spoils_the_process(error: Exception) -> bool:
+def _spoils_the_process(error: BaseException | None) -> bool:
     """A fault of a CUDA device stays with the process that met it. So does no other exception."""
     import torch
 
-    return isinstance(error, torch.AcceleratorError)
+    while error is not None and not isinstance(error, torch.AcceleratorError):
+        error = error.__cause__
+    return error is not None

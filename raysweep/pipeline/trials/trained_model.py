@@ -19,7 +19,7 @@ from raysweep.version import __version__
 def log_model(
     run: Run,
     context: TrialContext,
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, Any],
     used: Mapping[str, ArtifactVersion],
     made_by: Mapping[str, Any],
 ) -> ArtifactVersion:

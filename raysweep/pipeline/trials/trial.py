@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from raysweep.config import Config, apply
+from raysweep.config.raised import whole_cause
 from raysweep.errors import TrackingError
 from raysweep.ml import datasets
 from raysweep.ml.compute import auto_means, keep_freed_memory, use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.weights import load_weights
 from raysweep.pipeline.cluster import signals
+from raysweep.pipeline.cluster.signals import is_interrupt
 from raysweep.pipeline.search.population import Clone, Member
 from raysweep.pipeline.selection import without_nan
 from raysweep.pipeline.stages import parts
@@ -31,7 +33,7 @@ from raysweep.pipeline.trials.inputs import fetch
 from raysweep.pipeline.trials.last_state import last_state
 from raysweep.pipeline.trials.reports import EpochReport
 from raysweep.pipeline.trials.trained_model import log_model
-from raysweep.pipeline.trials.values import computed_in, recorded, seed_of, swept_values
+from raysweep.pipeline.trials.values import beside, computed_in, recorded, seed_of, swept_values
 from raysweep.tracking import ArtifactVersion, Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
 
@@ -77,7 +79,8 @@ class TrialSession:
     def step(self) -> dict[str, float]:
         """Train one epoch and return its metrics; the last epoch also logs the model.
 
-        An exception ends the run as failed, with its cause, and is raised again.
+        Whatever is raised ends the run as failed, with its cause and place, and is raised again:
+        parts of the user's own may raise anything. Only a signal ends it otherwise.
         """
         try:
             self._open()
@@ -89,14 +92,14 @@ class TrialSession:
             self._told += 1
             if self.done:
                 self._finish(stopped=False)
-        except Exception as error:
-            if signals.interrupted():  # local mode, as below
+        except BaseException as error:
+            if isinstance(error, Exception) and signals.interrupted():  # local mode, as below
                 self._end("interrupted", STALE_ERRORS["interrupted"])
                 raise KeyboardInterrupt from error
-            self._end("failed", f"{type(error).__name__}: {error}")
-            raise
-        except KeyboardInterrupt:  # in local mode: elsewhere it is the driver's alone
-            self._end("interrupted", STALE_ERRORS["interrupted"])
+            if not is_interrupt(error):
+                self._end("failed", whole_cause(error))
+            elif isinstance(error, KeyboardInterrupt):  # in local mode: else the driver's alone
+                self._end("interrupted", STALE_ERRORS["interrupted"])
             raise
         return dict(self.report.metrics)
 
@@ -107,7 +110,7 @@ class TrialSession:
                 self._finish(stopped=not self.done)
                 self._context.checkpoints.forget(self._name)
             except Exception as error:
-                self._end("failed", f"{type(error).__name__}: {error}")
+                self._end("failed", whole_cause(error))
                 raise
 
     def pause(self) -> None:
@@ -137,9 +140,9 @@ class TrialSession:
 
     @property
     def done(self) -> bool:
-        """Whether every epoch is trained, and has been returned by `step`."""
-        trainer, told = self._trainer, self._told
-        return trainer is not None and trainer.done and told == len(self._reports)
+        """Whether the trainer said that it is done, and all epochs were returned by `step`."""
+        reports = self._reports
+        return bool(reports) and reports[-1].last and self._told == len(reports)
 
     def _open(self) -> tuple[Run, Trainer]:
         if self._run is None or self._trainer is None:
@@ -164,7 +167,10 @@ class TrialSession:
         self._reports.append(self._report(self._run, self._trainer))
         epochs = len(self._reports)
         if epochs % self._context.config.resources.checkpoint_every == 0:
-            self._context.checkpoints.keep(self._name, epochs, self._state())
+            state = self._state()
+            if epochs == self._context.config.resources.checkpoint_every:
+                parts.check_state(self._config, state)
+            self._context.checkpoints.keep(self._name, epochs, state)
 
     def _state(self) -> memoryview:
         """Everything to continue bit for bit in another process, as torch.save writes it."""
@@ -235,13 +241,13 @@ class TrialSession:
             examples=epoch.examples,
             metrics=epoch.as_metrics(),
             best=self._best.epoch.as_metrics() if self._best.epoch else None,
-            last=trainer.done,
+            last=bool(trainer.done),
         )
         pbt, population = self._context.config.sweep.pbt, self._context.population
         if pbt is None or population is None:
             return report
         values = swept_values(self._best.config)
-        if trainer.done or report.epochs % pbt.interval:
+        if report.last or report.epochs % pbt.interval:
             return replace(report, values=values)
         member = self._offer(run, trainer, report)
         clone = population.report(member, report.epochs)
@@ -251,17 +257,16 @@ class TrialSession:
         return replace(report, values=values, cloned=cloned, member=asdict(member))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
-        last, batches = None, 0
-        for last in trainer.epoch():
-            if isinstance(last, BatchLoss):
-                batches += 1
-                row = {"epoch": last.epoch, "train/loss": last.loss}
-                run.log(row, step=last.examples)
-        event = parts.check_metrics(self._config, last)
+        told: set[str] = set()
+        named_epoch = "epoch" in self._config.goals()  # a metric of that name is the trainer's
+        for event in parts.events_of(self._config, trainer):
+            if isinstance(event, BatchLoss):
+                told = {"train/loss"}
+                row = {} if named_epoch else {"epoch": event.epoch}
+                run.log({**row, "train/loss": event.loss}, step=event.examples)
+        assert isinstance(event, EpochMetrics), "events_of ends with it"
         metrics = event.as_metrics()
-        told = {"train/loss"} if batches else set()
-        row = {key: value for key, value in metrics.items() if key not in told}
-        run.log(row, step=event.examples)
+        run.log({key: metrics[key] for key in metrics if key not in told}, step=event.examples)
         self._best.see(event, trainer, self._config)
         return event
 
@@ -291,14 +296,15 @@ class TrialSession:
         assert isinstance(adopting, Adopting), "the config lets no other be part of a population"
         adopting.adopt(state)
         self._clones.append({"epochs": epochs, **asdict(clone)})
-        run.summarize({"clones": self._clones})
+        run.summarize(beside(self._config.goals(), {"clones": self._clones}))
 
     def _finish(self, *, stopped: bool) -> None:
         assert self._run is not None
         if self._best.epoch is not None:
             artifact = self._log_model(self._run, self._best.epoch, stopped=stopped)
             metrics = without_nan(self._best.epoch.as_metrics())
-            self._run.summarize({**metrics, "model": artifact.ref, "stopped": stopped})
+            own = {"model": artifact.ref, "stopped": stopped}
+            self._run.summarize({**metrics, **beside(metrics, own)})
         self._end("finished")
 
     def _log_model(self, run: Run, best: EpochMetrics, *, stopped: bool) -> ArtifactVersion:

@@ -206,7 +206,7 @@ MISTAKES: list[tuple[str, str]] = [
     (
         "model: {target: 'own_lacking:Net'}",
         "own_lacking cannot be imported: ModuleNotFoundError: No module named "
-        "'no_such_package_at_all' (own_lacking.py, line 1)",
+        "'no_such_package_at_all' (own_lacking.py:1)",
     ),
     ("model: {target: 'own_broken:Net'}", "own_broken cannot be imported: JSONDecodeError"),
     ("model: {target: 'builtins:map'}", "builtins:map has no signature to be read"),

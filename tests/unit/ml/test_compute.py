@@ -4,9 +4,11 @@ import os
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from raysweep.errors import ConfigError
 from raysweep.ml import compute
@@ -42,6 +44,7 @@ def test_threads_are_set_for_the_process() -> None:
 FAULTS = """
 import resource, sys
 import torch
+from torch import nn
 from raysweep.ml import compute
 
 def step():
@@ -86,3 +89,64 @@ def test_on_a_gpu_a_split_is_moved_once() -> None:
     placed = compute.place_split(split, device)
     assert placed.x.device == device and torch.equal(placed.x.cpu(), split.x)
     assert compute.place_split(split, device) is placed
+
+
+@pytest.mark.parametrize(
+    ("layers", "formats"),
+    [
+        ((nn.Conv2d(2, 4, 3),), (torch.channels_last,)),
+        ((nn.Conv3d(2, 4, 3),), (torch.channels_last_3d,)),
+        ((nn.Conv2d(2, 4, 3), nn.Conv3d(2, 4, 3)), (torch.contiguous_format,) * 2),
+        ((nn.Conv1d(2, 4, 3), nn.Linear(4, 2)), (torch.contiguous_format,) * 2),
+    ],
+)
+def test_weights_have_the_format_of_their_ranks(
+    layers: tuple[nn.Module, ...], formats: tuple[torch.memory_format, ...]
+) -> None:
+    model = compute.place_model(nn.Sequential(*layers), CPU)
+    for layer, memory_format in zip(model, formats, strict=True):
+        assert isinstance(layer.weight, torch.Tensor)
+        assert layer.weight.is_contiguous(memory_format=memory_format)
+
+
+def tf32() -> tuple[Any, ...]:
+    """All of PyTorch's settings of it. Each is there twice."""
+    cudnn: Any = torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
+    newer = (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, matmul.fp32_precision)
+    return (*newer, cudnn.allow_tf32, torch.get_float32_matmul_precision())
+
+
+def test_float32_is_float32_on_a_gpu_while_we_compute() -> None:
+    """The settings need no GPU."""
+    gpu, before = torch.device("cuda"), tf32()
+    assert before[0] == "tf32", "PyTorch's default for convolutions"
+    with compute.exact_products(gpu):
+        assert tf32()[:4] == ("ieee", "ieee", "ieee", False)
+        with torch.backends.cudnn.flags(enabled=True):
+            pass  # which reads the older settings, and raises where the newer say otherwise
+    assert tf32() == before
+    with compute.exact_products(CPU):
+        assert tf32() == before
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.raises(KeyError), compute.exact_products(gpu):
+            assert tf32() == ("ieee", "ieee", "ieee", False, "highest")
+            raise KeyError
+        assert tf32() == (*before[:2], "tf32", True, "high"), "as the caller had it"
+    finally:
+        torch.set_float32_matmul_precision(before[4])
+
+
+@pytest.mark.parametrize("given", [torch.float16, torch.bfloat16, torch.float64, torch.float32])
+@pytest.mark.parametrize("weights", [torch.float32, torch.float64])
+def test_examples_take_the_format_of_the_weights(given: torch.dtype, weights: torch.dtype) -> None:
+    model = nn.Linear(3, 2, dtype=weights)
+    assert compute.as_weights(torch.ones(2, 3, dtype=given), model).dtype is weights
+    assert compute.as_weights(torch.ones(2, 3, dtype=given), nn.Flatten()).dtype is torch.float32
+
+
+def test_whole_numbers_stay() -> None:
+    """They may be the indices of an nn.Embedding."""
+    x = torch.ones(2, 3, dtype=torch.int64)
+    assert compute.as_weights(x, nn.Linear(3, 2)) is x

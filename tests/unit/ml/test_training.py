@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import ml_tutorial
 import pytest
 import torch
+from torch import nn
 
 from raysweep.errors import ConfigError
 from raysweep.ml.compute import PRECISIONS
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.datasets import Split, Splits
+from raysweep.ml.evaluation import classify
 from raysweep.ml.optimizers import SCHEDULES, optimizer_names
 from raysweep.ml.training import BatchLoss, EpochMetrics, Trainer
 
@@ -183,3 +186,52 @@ def test_unknown_names_are_the_users_mistake(
 ) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         make_trainer(**change)
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.fc(x), None
+
+
+class Odd(Trainer):
+    """Gives for its loss and its scores what it is told to."""
+
+    gives: ClassVar[dict[str, Any]] = {}
+
+    def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.gives.get("loss", super().loss(output, y))
+
+    def scores(self, output: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
+        return self.gives.get("scores", super().scores(output, y))
+
+
+@pytest.mark.parametrize(
+    ("network", "gives", "says"),
+    [
+        (Pair(), {}, "model: forward() of Pair gave a tuple; expected a tensor"),
+        (nn.Linear(4, 2), {"loss": 0.5}, "train: loss() gave a float; expected a tensor of one"),
+        (nn.Linear(4, 2), {"loss": None}, "train: loss() gave None; expected a tensor of one"),
+        (nn.Linear(4, 2), {"loss": torch.ones(3)}, "loss() gave a tensor of shape (3,); expected"),
+        (nn.Linear(4, 2), {"scores": None}, "train: scores() gave None; expected a mapping"),
+    ],
+)
+def test_what_is_no_tensor_or_no_scores_is_named(
+    network: nn.Module, gives: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Odd, "gives", gives)
+    rows = Split(torch.rand(8, 4), torch.arange(8) % 2)
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        list(Odd(network, rows, rows, seed=0, epochs=1).epoch())
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.int64])
+def test_labels_of_any_whole_number_type(kind: torch.dtype) -> None:
+    y = (torch.arange(300) % 3).to(kind)
+    rows = Split(torch.rand(300, 4), y)
+    trainer = Trainer(nn.Linear(4, 3), rows, rows, seed=0, epochs=1)
+    assert isinstance(list(trainer.epoch())[-1], EpochMetrics)
+    assert int(classify(trainer.model, rows).confusion.sum()) == 300

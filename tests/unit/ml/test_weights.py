@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from raysweep.errors import DataError
 from raysweep.ml.convnet import ConvNet
-from raysweep.ml.weights import load_weights, save_weights
+from raysweep.ml.weights import kept, load_weights, save_weights
 
 
 def test_weights_survive_their_file(tmp_path: Path, make_model: Callable[..., ConvNet]) -> None:
@@ -67,3 +69,45 @@ def test_an_unreadable_file_is_refused(content: bytes | None, tmp_path: Path) ->
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"w\.pth: no readable file of tensors"):
         load_weights(path)
+
+
+class Counting(nn.Module):
+    """Keeps more than weights."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+        self.state = state
+
+    def get_extra_state(self) -> Any:
+        return self.state
+
+    def set_extra_state(self, state: Any) -> None:
+        self.state = state
+
+
+def test_what_modules_keep_besides_weights_survives_their_file(tmp_path: Path) -> None:
+    path, again = tmp_path / "model.pth", tmp_path / "again.pth"
+    seen = torch.ones(4, 2)[:, 0]
+    model = Counting({"calls": 3, "names": ["a", ("b", None)], "seen": seen})
+    save_weights(model.state_dict(), path)
+    other = Counting(None)
+    other.load_state_dict(load_weights(path))
+    assert other.state["calls"] == 3 and other.state["names"] == ["a", ("b", None)]
+    assert torch.equal(other.state["seen"], torch.ones(4))
+    save_weights(other.state_dict(), again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_what_no_trial_could_read_back_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no readable file of tensors"):
+        save_weights(Counting(Path("x")).state_dict(), tmp_path / "model.pth")
+
+
+def test_a_copy_stays_as_it_was() -> None:
+    model = Counting({"calls": [3]})
+    copied = kept(model.state_dict())
+    model.state["calls"].append(4)
+    with torch.no_grad():
+        model.fc.weight.zero_()
+    assert copied["_extra_state"] == {"calls": [3]} and copied["fc.weight"].any()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pipeline_workshop import Workshop, open_store
@@ -15,6 +18,7 @@ from raysweep.config import Config
 from raysweep.errors import ConfigError
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
 from raysweep.pipeline import preflight
+from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.stages import parts, stages
 from raysweep.pipeline.stages.stages import SweepIdentity
 from raysweep.pipeline.storage.storage import Storage
@@ -22,8 +26,10 @@ from raysweep.pipeline.storage.storage import Storage
 CPU = torch.device("cpu")
 
 PARTS = """
+import sys
+import numpy as np
 import torch
-from raysweep.ml.protocols import EpochMetrics, Evaluation, Split, Splits
+from raysweep.ml.protocols import EpochMetrics, Evaluation, Picture, Split, Splits, Table
 from raysweep.ml.training import Trainer
 
 def some(n=4, of=None):
@@ -41,6 +47,30 @@ def drawn(): return torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(
 def no_module(): return torch.ones(3)
 def scores(model, test, device): return {"loss": 1.0}
 def words(model, test, device): return Evaluation({"loss": "low"})
+
+def leaves(): sys.exit("no data")
+def interrupts(): raise KeyboardInterrupt
+def generator_ends(): raise GeneratorExit
+class Own(BaseException): ...
+def ends_all(): raise Own("all")
+
+class Leaving(torch.nn.Module):
+    def __init__(self): super().__init__()
+    def forward(self, x):
+        sys.exit("cannot go on")
+
+def numbers(model, test, device):
+    return Evaluation({"f1": np.float32(0.5), "n": torch.tensor(3)},
+                      tables={"t": Table(["a", "b"], [[np.int64(1), "x"]])})
+def float_pixels(model, test, device):
+    return Evaluation({"f1": 1.0}, pictures={"worst": [Picture(np.zeros((2, 2)))]})
+def short_row(model, test, device):
+    return Evaluation({"f1": 1.0}, tables={"t": Table(["a", "b"], [[1]])})
+def odd_cell(model, test, device):
+    return Evaluation({"f1": 1.0}, tables={"t": Table(["a"], [[test]])})
+def lazily(model, test, device):
+    return Evaluation({"f1": 1.0}, pictures={"worst": (1 / 0 for _ in range(2))})
+def no_scores(model, test, device): return Evaluation([1.0])
 
 class Forgetful(Trainer):
     metrics = {"train/loss": "minimize", "validation/f1": "maximize"}
@@ -75,7 +105,11 @@ def config_of(section: str, name: str, **keys: Any) -> Config:
         ("empty", "its test split is empty; expected at least 1 example"),
         ("a_list", "its validation split: x is a list; expected a tensor"),
         ("a_number", "its training split: x is a Tensor; expected a tensor whose first dimension"),
-        ("raises", "raised KeyError: 'x' (odd_parts.py, line 14)"),
+        ("leaves", "raised SystemExit: no data (odd_parts.py:24 in leaves)"),
+        ("interrupts", "raised KeyboardInterrupt (odd_parts.py:25 in interrupts)"),
+        ("generator_ends", "raised GeneratorExit (odd_parts.py:26 in generator_ends)"),
+        ("ends_all", "raised Own: all (odd_parts.py:28 in ends_all)"),
+        ("raises", "raised KeyError: 'x' (odd_parts.py:16 in raises)"),
     ],
 )
 def test_data(name: str, says: str) -> None:
@@ -121,6 +155,95 @@ def test_an_evaluation(name: str, says: str) -> None:
     test = parts.load_data(config_of("data", "steady").data).test
     with pytest.raises(ConfigError, match=rf"evaluate\.target odd_parts:{name}: {says}"):
         parts.evaluate(config_of("evaluate", name).evaluate, torch.nn.Linear(2, 1), test, CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "float_pixels",
+            r"its picture 0 of worst has pixels of \(2, 2\) float64; expected \(H, W\)",
+        ),
+        ("short_row", "row 0 of its table t has 1 cells and 2 columns; expected as many"),
+        ("odd_cell", "its table t has a cell that is a Split; expected a number or text"),
+        ("lazily", r"raised ZeroDivisionError: division by zero \(odd_parts.py:\d+ in <genexpr>\)"),
+        ("no_scores", "raised AttributeError: 'list' object has no attribute 'items'"),
+    ],
+)
+def test_what_cannot_be_logged_of_an_evaluation(name: str, says: str) -> None:
+    test = parts.load_data(config_of("data", "steady").data).test
+    with pytest.raises(ConfigError, match=rf"evaluate\.target odd_parts:{name}: {says}"):
+        parts.evaluate(config_of("evaluate", name).evaluate, torch.nn.Linear(2, 1), test, CPU)
+
+
+def test_scores_and_cells_of_numpy_and_torch_are_plain_numbers() -> None:
+    test = parts.load_data(config_of("data", "steady").data).test
+    section = config_of("evaluate", "numbers").evaluate
+    found = parts.evaluate(section, torch.nn.Linear(2, 1), test, CPU)
+    assert found.scores == {"f1": 0.5, "n": 3}
+    cells = [*found.scores.values(), found.tables["t"].rows[0][0]]
+    assert [type(each) for each in cells] == [float, int, int]
+
+
+def test_a_network_that_leaves_while_the_built_in_evaluation_scores_it() -> None:
+    network = parts.make_network(config_of("model", "Leaving").model)
+    test = parts.load_data(config_of("data", "steady").data).test
+    section = Config.from_dict({"data": {"dataset": "digits"}}).evaluate
+    with pytest.raises(ConfigError, match=r"^evaluate: raised SystemExit: cannot go on \(odd_part"):
+        parts.evaluate(section, network, test, CPU)
+
+
+def test_an_interrupt_is_no_fault_of_a_part() -> None:
+    """A signal's KeyboardInterrupt may come out of anybody's code."""
+    section = config_of("data", "steady").data
+    made = type(section)
+    called, made.function = (
+        made.function,
+        staticmethod(lambda **_: signal.raise_signal(signal.SIGINT)),
+    )
+    try:
+        with signals.watched(), pytest.raises(KeyboardInterrupt):
+            parts.load_data(section)
+    finally:
+        made.function = staticmethod(called)
+
+
+def test_a_sigterm_of_a_worker_is_no_fault_of_a_part() -> None:
+    """Ray's handler raises SystemExit wherever the process is, and marks it."""
+    error = SystemExit(1)
+    error.ray_terminate_msg = "The process receives a SIGTERM."  # type: ignore[attr-defined]
+    assert signals.is_interrupt(error) and not signals.is_interrupt(SystemExit(1))
+
+
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        (None, r"epoch\(\) gave None; expected an iterator of BatchLoss that ends with"),
+        ([{"loss": 1.0}], "an epoch yields a dict; expected BatchLoss or EpochMetrics"),
+        ([], "an epoch ends with None; expected EpochMetrics"),
+        ([BatchLoss(0, "1", 0.5)], "BatchLoss.examples is a str; expected a whole number"),  # type: ignore[arg-type]
+        ([BatchLoss(0, 1, torch.ones(2))], "BatchLoss.loss is a Tensor; expected a number"),  # type: ignore[arg-type]
+        ([EpochMetrics(0, 1.5, {})], "reports no number|EpochMetrics.examples is 1.5; expected"),  # type: ignore[arg-type]
+        ([EpochMetrics(0, 1, [])], "EpochMetrics.values is a list; expected a mapping"),  # type: ignore[arg-type]
+        ([EpochMetrics(0, 1, {"a": "low"})], "a is a str; expected a number"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_an_epoch_yields(events: Any, says: str) -> None:
+    trainer: Any = type("Odd", (), {"epoch": lambda self: events})()
+    with pytest.raises(ConfigError, match=f"train.target odd_parts:Forgetful: .*({says})"):
+        list(parts.events_of(config_of("train", "Forgetful"), trainer))
+
+
+def test_counts_and_metrics_of_numpy_and_torch_are_plain_numbers() -> None:
+    batch: Any = BatchLoss(np.int32(0), np.int64(2), torch.tensor(0.5, requires_grad=True))  # type: ignore[arg-type]
+    values = {"train/loss": np.float32(0.5), "validation/f1": torch.tensor([0.25])}
+    end: Any = EpochMetrics(np.uint8(0), torch.tensor(4), values)  # type: ignore[arg-type]
+    trainer: Any = type("Odd", (), {"epoch": lambda self: iter([batch, end])})()
+    found = list(parts.events_of(config_of("train", "Forgetful"), trainer))
+    assert found == [
+        BatchLoss(0, 2, 0.5), EpochMetrics(0, 4, {"train/loss": 0.5, "validation/f1": 0.25})
+    ]  # fmt: skip
+    assert json.dumps([vars(each) for each in found]), "plain"
 
 
 def test_a_network_comes_from_its_seed_alone() -> None:

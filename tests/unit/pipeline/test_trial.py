@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline_workshop import Workshop
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt
 from raysweep.ml.weights import load_weights
+from raysweep.pipeline.cluster import signals
 from raysweep.pipeline.selection import best_epoch
 from raysweep.pipeline.stages.versions import TrialVersions
 from raysweep.pipeline.trials.trial import TrialSession
@@ -181,9 +183,10 @@ def test_a_failure_is_recorded_with_its_cause_and_raised_again(
 
 def test_an_interrupt_marks_the_run_as_interrupted(workshop: Workshop, config: Config) -> None:
     def interrupted(_: Config) -> TrialVersions:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("Python raises KeyboardInterrupt")
 
-    with pytest.raises(KeyboardInterrupt):
+    with signals.watched(), pytest.raises(KeyboardInterrupt):
         workshop.session(config, versions=interrupted).step()
     run = the_run(workshop)
     assert run.state == "interrupted"

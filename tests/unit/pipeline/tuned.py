@@ -13,7 +13,7 @@ from raysweep.config import Config, apply
 from raysweep.pipeline.search import search
 from raysweep.pipeline.search.budget import Budget
 from raysweep.pipeline.search.space import unlimited_trial_count
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.pipeline.trials.trainable import BEST_SCORE, SCORE, TrialSpec
 
 Metric = Callable[[TrialSpec, int], float]
 """(trial, epoch from 1) → what the sweep's metric comes to there; it may raise: the trial fails."""
@@ -46,7 +46,7 @@ def tune(
     """Run the sweep of `config`: `concurrent` trials take turns, an epoch each."""
     budget = budget or Budget(config.sweep, started=0, clock=lambda: 0)
     searcher, stopper = search.algorithm(config, budget, **known), search.stopper(config, budget)
-    scheduler, name = search.scheduler(config), config.sweep.metric.name
+    scheduler = search.scheduler(config)
     found, running, most = Tuned(), deque[_Running](), unlimited_trial_count(config)
     finished = False
     while True:
@@ -73,14 +73,13 @@ def tune(
         if stopper(trial.stub.trial_id, result) or result["done"]:
             stop = True
         else:
-            stop = scheduler.on_trial_result(None, trial.stub, _flat(result)) == scheduler.STOP
+            stop = scheduler.on_trial_result(None, trial.stub, result) == scheduler.STOP
         if not stop:
-            searcher.on_trial_result(trial.stub.trial_id, _flat(result))
+            searcher.on_trial_result(trial.stub.trial_id, result)
             running.append(trial)
             continue
-        assert name in result
-        scheduler.on_trial_complete(None, trial.stub, _flat(result))
-        searcher.on_trial_complete(trial.stub.trial_id, _flat(result))
+        scheduler.on_trial_complete(None, trial.stub, result)
+        searcher.on_trial_complete(trial.stub.trial_id, result)
 
 
 class _Running:
@@ -91,19 +90,13 @@ class _Running:
         self.stub = Trial("stub", trial_id=f"trial-{spec.index}", stub=True)
 
     def step(self, metric: Metric, config: Config) -> dict[str, Any]:
-        name, goal = config.sweep.metric.name, config.sweep.metric.goal
+        goal = config.sweep.metric.goal
         self.history.append(metric(self.spec, len(self.history) + 1))
         best = min(self.history) if goal == "minimize" else max(self.history)
         return {
-            name: self.history[-1],
+            SCORE: self.history[-1],
+            BEST_SCORE: best,
             "trial": self.spec.name,
             "epochs": len(self.history),
-            "best": {name: best},
             "done": len(self.history) == self.epochs,
         }
-
-
-def _flat(result: dict[str, Any]) -> dict[str, Any]:
-    """As Tune hands it to searchers and schedulers."""
-    rest = {key: value for key, value in result.items() if key != "best"}
-    return {**rest, **{f"best/{key}": value for key, value in result["best"].items()}}

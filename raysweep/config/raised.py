@@ -1,0 +1,103 @@
+"""What was raised, in one line, with the place in the user's own code that it came from."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from raysweep.errors import RaysweepError
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_STANDARD = sysconfig.get_path("stdlib")
+
+_own: set[str] = set()
+"""Top-level modules that targets were taken from: the user's own, installed or not."""
+
+
+def note_own(module: str) -> None:
+    """Count the top-level package of `module` as the user's own code from now on."""
+    _own.add(module.partition(".")[0])
+
+
+def where_raised(error: BaseException) -> str:
+    """`KeyError: 'x' (nets.py:12 in forward)`: type, first line of the text, and place."""
+    return f"{type(error).__name__}: {_first_line(error)}".rstrip(": ") + place_of(error)
+
+
+def place_of(error: BaseException) -> str:
+    """` (nets.py:12 in forward)`: the innermost line of the user's own code that `error`, or what
+    it was raised from, passed through. Of an error that passed through none: the innermost line of
+    the library that raised it. Empty where raysweep itself raised it."""
+    found = next(filter(None, map(_innermost_own, _chain(error))), None)
+    if found is None:
+        frames = list(traceback.walk_tb(error.__traceback__))
+        if not frames or _is_within(frames[-1][0], _PACKAGE):
+            return ""
+        found = frames[-1]
+    frame, line = found
+    function = frame.f_code.co_name
+    where = "" if function == "<module>" else f" in {function}"
+    return f" ({Path(frame.f_code.co_filename).name}:{line}{where})"
+
+
+def passed_own_code(error: BaseException) -> bool:
+    """Whether `error`, or what it was raised from, passed through the user's own code."""
+    return any(map(_innermost_own, _chain(error)))
+
+
+def whole_cause(error: BaseException) -> str:
+    """As `cause`, with all lines of the text."""
+    whose = "" if isinstance(error, RaysweepError) else place_of(error)
+    return f"{type(error).__name__}: {_text(error)}".rstrip(": ") + whose
+
+
+def cause(error: BaseException) -> str:
+    """As `where_raised`; errors of raysweep's own name what is at fault themselves."""
+    if isinstance(error, RaysweepError):
+        return f"{type(error).__name__}: {_first_line(error)}".rstrip(": ")
+    return where_raised(error)
+
+
+def _text(error: BaseException) -> str:
+    """`str(error)`, also of an exception whose own text raises one."""
+    with suppress(Exception):
+        return str(error).strip()
+    return "(its text cannot be had)"
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(_text(error).splitlines()), "")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, and what it was raised from or during."""
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+
+
+def _innermost_own(error: BaseException) -> tuple[FrameType, int] | None:
+    frames = [each for each in traceback.walk_tb(error.__traceback__) if _is_own(each[0])]
+    return frames[-1] if frames else None
+
+
+def _is_own(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    if file.startswith("<frozen") or _is_within(frame, _PACKAGE):
+        return False
+    if str(frame.f_globals.get("__name__")).partition(".")[0] in _own:
+        return True
+    installed = not _INSTALLED.isdisjoint(Path(file).parts) or _is_within(frame, _STANDARD)
+    return not (installed or file.startswith("<") or file.endswith(".pyx"))
+
+
+def _is_within(frame: FrameType, folder: str) -> bool:
+    return Path(frame.f_code.co_filename).is_relative_to(folder)
