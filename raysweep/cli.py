@@ -184,7 +184,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
-    with read_storage(_storage(args)) as storage:
+    with read_storage(_storage(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stderr), sweeps)

@@ -6,10 +6,9 @@ it is (Trackio would write over its metadata), and an alias moves both ways.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from trackio import cas
@@ -118,19 +117,6 @@ def find_by_fingerprint(db: sqlite3.Connection, name: str, fingerprint: str) -> 
         (name, fingerprint),
     ).fetchone()
     return find(db, f"{name}:v{row['version']}") if row else None
-
-
-def digests_to_go_on(db: sqlite3.Connection, run_ids: Iterable[str]) -> set[str]:
-    """Of the versions that have a fingerprint, so that a stage may reuse them, and of those that
-    these runs logged: the digests of their files."""
-    rows = db.execute(
-        """SELECT v.manifest FROM artifact_versions v
-        WHERE json_extract(v.metadata, '$.fingerprint') IS NOT NULL OR v.id IN (
-            SELECT artifact_version_id FROM run_artifact_links
-            WHERE direction = 'output' AND run_id IN (SELECT value FROM json_each(?)))""",
-        (json.dumps(list(run_ids)),),
-    )
-    return {file["digest"] for row in rows for file in json.loads(row["manifest"])}
 
 
 def set_alias(db: sqlite3.Connection, found: Found, alias: str) -> None:
