@@ -20,6 +20,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
 from raysweep.paths import is_of_the_disk
+from raysweep.pipeline.storage.hung import end_now_if_hung
 from raysweep.terminal.process import ended_by_the_second_interrupt, stdout_for_json, terminable
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
+        end_now_if_hung(error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
         print("raysweep: interrupted", file=sys.stderr)

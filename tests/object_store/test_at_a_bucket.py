@@ -143,7 +143,7 @@ def test_a_bucket_that_hangs_does_not_hold_up_ctrl_c(
         finally:
             os.kill(s3.process.pid, signal.SIGCONT)
     assert process.returncode == 130, rest
-    assert took_s < 20, "10 where nothing else is done"
+    assert took_s < 25, "10 where nothing else is done, and 60 if it waited for the server"
     assert "nothing is lost: the whole is in" in rest
     again = call("resume", "hung", "--storage", URI, "--local-mode", cwd=tmp_path, **env)
     assert again.returncode == 0, again.stderr

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.errors import UnsafeName
+from raysweep.pipeline.storage.hung import note_hung
 from raysweep.pipeline.storage.lease import Lease, taken_over
 from raysweep.pipeline.storage.object_store import ObjectStore, why
 from raysweep.pipeline.storage.replica import Replica
@@ -61,6 +62,7 @@ class Pusher:
                 stalled = time.monotonic() - self._store.moved_at > self._pace.stalled_s
                 if stalled or (interrupted and time.monotonic() > end):
                     self._store.given_up, self._failure = True, "it took too long"
+                    note_hung(self._thread)
                     break
         except KeyboardInterrupt:
             self._store.given_up = True
