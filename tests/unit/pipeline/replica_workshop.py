@@ -37,6 +37,8 @@ class Driver:
     def __init__(self, storage: Storage, name: str = "mine") -> None:
         record = SweepRecord.new(name, PROJECT, None, "trackio")
         self.folder = storage.create(record, {"sweep": name})
+        if storage.origin is not None:
+            storage.origin.project(PROJECT)
         self.store = TrackioStore(storage.tracker, PROJECT)
         self.run = f"{name}-train"
         self.store.start_run(RunSpec(id=self.run, name="train", job_type="train", group=name))

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from replica_workshop import HURRIED, Driver, assert_resumable
 
@@ -17,6 +18,8 @@ from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.open_storage import open_storage, read_storage
 from raysweep.pipeline.storage.pulling import Remote
 from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.tracking import Image
+from raysweep.tracking.embedded import TrackioRun
 
 
 def open_(uri: str, told: list[str]) -> Any:
@@ -246,3 +249,24 @@ def test_a_copy_of_a_sweep_that_has_ended_elsewhere_is_not_kept(uri: str, tmp_pa
         pass
     assert copies(tmp_path) == []
     assert told == []
+
+
+def test_what_sync_sends_is_brought(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models and the pictures of its sweep, and no other's."""
+    for name in ("mine", "other"):
+        with open_(uri, []) as storage:
+            driver = Driver(storage, name)
+            driver.step()
+            run = TrackioRun(driver.store, driver.run)
+            run.log_images("worst", [Image(np.zeros((2, 2), np.uint8), name)], 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    with open_(uri, []) as storage:
+        stored = StoredSweep.find(storage, "mine")
+        stored.fetch_upstream()
+        media = [path.relative_to(storage.tracker).parts for path in storage.tracker.rglob("*.png")]
+        assert [parts[2] for parts in media] == ["mine-train"]
+        models = [p.read_text() for p in storage.tracker.glob("artifacts/*/blobs/sha256/*/*")]
+        assert "mine-train 1" in models
+        assert "other-train 1" not in models
