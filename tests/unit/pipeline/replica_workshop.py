@@ -94,12 +94,12 @@ def assert_resumable(uri: str) -> int:
         if "mine" not in remote.sweeps():
             return 0
         text = remote.read_changing("mine/journal.jsonl")
+        if not text:  # its database may be in the making
+            return 0
         remote.project(PROJECT)
         there = store.list()  # now, if somebody pushes meanwhile: what is named, or newer
         refs = _versions_with_blobs(remote.root / "tracker" / f"{PROJECT}.db", there)
     lines = [json.loads(line) for line in text.splitlines()]
-    if not lines:
-        return 0
     checkpoints = [path.rpartition("/")[2] for path in there if "/checkpoints/" in path]
     assert max(checkpoints, default="") >= lines[-1]["checkpoint"], "behind the journal"
     assert {line["artifact"] for line in lines} <= refs
