@@ -19,6 +19,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.arguments import parser
 from raysweep.errors import Interrupted, RaysweepError, UserError
 from raysweep.paths import is_of_the_disk
+from raysweep.pipeline.storage.hung import end_now_if_hung
 from raysweep.terminal.process import ended_by_the_second_interrupt, stdout_for_json, terminable
 from raysweep.terminal.streams import to_nowhere, usable_streams
 
@@ -44,6 +45,7 @@ def _main(args: argparse.Namespace) -> int:
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
+        end_now_if_hung(error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
         print("raysweep: interrupted", file=sys.stderr)
@@ -205,7 +207,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
 
-    with read_storage(_storage(args)) as storage:
+    with read_storage(_storage(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stderr), sweeps)

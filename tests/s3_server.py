@@ -10,14 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT_S = 30
+_SERVER = Path(__file__).with_name("strict_s3.py")
+
+
+@dataclass(frozen=True)
+class Request:
+    """`size`: of what was sent, in bytes."""
+
+    verb: str
+    size: int
+    path: str
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 @dataclass
 class S3Server:
-    """localbucket: a bucket is a folder of `data`, an object a file. `env` leads a client to it."""
+    """localbucket (`strict_s3`): a bucket is a folder of `data`, an object a file. `env` leads a
+    client to it. `conditions`: whether conditional writes are kept, ignored or refused."""
 
     data: Path
     port: int
+    conditions: str = "kept"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -32,7 +51,7 @@ class S3Server:
     def start(self) -> None:
         (self.data / "bucket").mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "localbucket", str(self.data), "--port", str(self.port)],
+            [sys.executable, str(_SERVER), str(self.data), str(self.port), self.conditions],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -49,6 +68,11 @@ class S3Server:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def requests(self) -> list[Request]:
+        """All so far, oldest first."""
+        lines = (line.split(" ", 2) for line in (self.data / "requests").read_text().splitlines())
+        return [Request(verb, int(size), path) for verb, size, path in lines]
 
     def keys(self, prefix: str) -> set[str]:
         """The objects below the prefix, relative to it."""

@@ -97,6 +97,8 @@ def _driven(
         inputs = Inputs.of(record.id, folder.inputs)
         stack.callback(inputs.remove)
         stack.enter_context(told(folder.waiting))
+        if storage.origin is not None:
+            storage.origin.project(tracking.project)
         tracker, store, checkpoints = open_tracker(
             record.tracker, storage.tracker, tracking.project, tracking.entity, folder
         )

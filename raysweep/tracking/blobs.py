@@ -17,6 +17,7 @@ from typing import Any
 
 from raysweep.errors import TrackingError
 from raysweep.paths import safe_join
+from raysweep.tracking.wanted import bring
 from raysweep.tracking.write_behind import WriteBehind, sync, sync_folder
 
 CHUNK_BYTES = 8 * 2**20
@@ -145,7 +146,9 @@ class Blobs:
 
     def read(self, digest: str, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`."""
-        with self.path(digest).open("rb") as file:
+        path = self.path(digest)
+        bring(path)
+        with path.open("rb") as file:
             file.seek(offset)
             return file.read(size)
 

@@ -15,6 +15,7 @@ from raysweep.paths import is_of_the_disk
 from raysweep.tracking.blobs import CHUNK_BYTES, sha256_of
 from raysweep.tracking.port import ArtifactFile
 from raysweep.tracking.store import Store
+from raysweep.tracking.wanted import bring
 
 _MARK = 12
 """Hexadecimal digits in the name of a folder that is being filled."""
@@ -55,6 +56,7 @@ def take_file(store: Store, ref: str, file: ArtifactFile, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if store.shares_files:
         blob = Path(store.blob_path(file.digest))
+        bring(blob)
         digest = sha256_of(blob)[0] if blob.is_file() else "nothing: the file is gone"
         _must_match(ref, file, digest, store)
         _link_or_copy(blob, target)

@@ -121,19 +121,6 @@ def find_by_fingerprint(db: sqlite3.Connection, name: str, fingerprint: str) -> 
     return find(db, f"{name}:v{row['version']}") if row else None
 
 
-def digests_to_go_on(db: sqlite3.Connection, run_ids: Iterable[str]) -> set[str]:
-    """Of the versions that have a fingerprint, so that a stage may reuse them, and of those that
-    these runs logged: the digests of their files."""
-    rows = db.execute(
-        """SELECT v.manifest FROM artifact_versions v
-        WHERE json_extract(v.metadata, '$.fingerprint') IS NOT NULL OR v.id IN (
-            SELECT artifact_version_id FROM run_artifact_links
-            WHERE direction = 'output' AND run_id IN (SELECT value FROM json_each(?)))""",
-        (json.dumps(list(run_ids)),),
-    )
-    return {file["digest"] for row in rows for file in json.loads(row["manifest"])}
-
-
 def digests_logged(db: sqlite3.Connection, run_ids: Iterable[str]) -> set[str]:
     """The digests of the files of the versions that these runs logged."""
     rows = db.execute(

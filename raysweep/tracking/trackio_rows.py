@@ -115,7 +115,8 @@ def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, 
     for png, caption in pictures.items:
         path = f"{folder}/{hashlib.sha256(png).hexdigest()[:32]}.png"
         if not (media / path).exists():
-            partial = safe_join(media, path).with_suffix(".partial")
+            target = safe_join(media, path)
+            partial = target.with_name(f".{target.name}.partial")
             partial.unlink(missing_ok=True)
             with partial.open("xb") as file:  # through no link that waits there
                 file.write(png)

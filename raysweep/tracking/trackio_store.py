@@ -191,13 +191,6 @@ class TrackioStore:
             found = artifacts.find_by_fingerprint(db, name, fingerprint)
             return artifacts.version(found) if found else None
 
-    def digests_to_go_on(self, groups: Sequence[str]) -> set[str]:
-        """The blobs that a later sweep may reuse, and those that these groups' runs logged. For
-        whoever copies the store, without all of its blobs."""
-        with self._database.reading("list what may be reused") as db:
-            run_ids = [run_id for group in groups for run_id, _ in runs.entries(db, group=group)]
-            return artifacts.digests_to_go_on(db, run_ids)
-
     def check(self, digest: str) -> bool:
         """Whether the blob is there and whole. A damaged one is removed."""
         with self._database.explained("read a blob"):

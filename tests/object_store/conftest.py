@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from s3_server import S3Server
+from s3_server import S3Server, free_port
 
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = S3Server(tmp_path_factory.mktemp("s3"), port)
+    server = S3Server(tmp_path_factory.mktemp("s3"), free_port())
     server.start()
     yield server
     server.stop()

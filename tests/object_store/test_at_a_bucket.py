@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -58,6 +61,12 @@ def other(machine: Callable[[str], dict[str, str]], swept: Swept) -> dict[str, s
     return machine("other")
 
 
+def head(s3: S3Server) -> dict[str, Any]:
+    """Who writes there, and what was pushed."""
+    found: dict[str, Any] = json.loads((s3.data / "bucket" / PREFIX / "replica.json").read_text())
+    return found
+
+
 def left_on(env: dict[str, str]) -> list[str]:
     """Files in the machine's home and temporary folder, but Ray's and torch's own."""
     places = [Path(env["XDG_CACHE_HOME"]) / "raysweep", *Path(env["TMPDIR"]).glob("raysweep*")]
@@ -68,7 +77,7 @@ def test_the_bucket_has_it_and_the_machine_no_longer(swept: Swept, s3: S3Server)
     keys = s3.keys(PREFIX)
     assert {"mine/sweep.json", "mine/config.yaml", "mine/result.json"} <= keys
     assert {"mine/best/trained_model.pth", "replica.json"} <= keys
-    assert "driver.json" not in keys
+    assert head(s3)["driver"] is None
     assert not {key for key in keys if "/inputs/" in key or "/tune/" in key or "lock" in key}
     assert left_on(swept.env) == []
 
@@ -103,6 +112,46 @@ def test_the_next_sweep_on_another_machine_reuses_the_stages(
     assert left_on(other) == []
 
 
+def test_workers_of_their_own_processes_get_what_is_still_there(
+    machine: Callable[[str], dict[str, str]], swept: Swept, tmp_path: Path
+) -> None:
+    """Without local mode who opens the data is a process that cannot reach the bucket: nobody told
+    it the keys."""
+    words = [word for word in run(swept.config, "apart") if word != "--local-mode"]
+    done = call(*words, "--json", cwd=tmp_path, **machine("apart"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cached_stages"] == ["load", "preprocess", "initialize"]
+
+
+def test_a_bucket_that_hangs_does_not_hold_up_ctrl_c(
+    machine: Callable[[str], dict[str, str]], swept: Swept, tmp_path: Path, s3: S3Server
+) -> None:
+    """What it could not send is kept here, and the next command of this machine sends it."""
+    env, config = machine("hung"), configured(tmp_path, 40)
+    assert s3.process is not None
+    with start(*run(config, "hung"), cwd=tmp_path, new_session=True, **env) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "epoch 3/" in line:
+                break
+        os.kill(s3.process.pid, signal.SIGSTOP)
+        try:
+            interrupted = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)
+            _, rest = process.communicate(timeout=120)
+            took_s = time.monotonic() - interrupted
+        finally:
+            os.kill(s3.process.pid, signal.SIGCONT)
+    assert process.returncode == 130, rest
+    assert took_s < 25, "10 where nothing else is done, and 60 if it waited for the server"
+    assert "nothing is lost: the whole is in" in rest
+    again = call("resume", "hung", "--storage", URI, "--local-mode", cwd=tmp_path, **env)
+    assert again.returncode == 0, again.stderr
+    assert "epoch 1/40" not in again.stderr
+    assert "hung/result.json" in s3.keys(PREFIX)
+    assert left_on(env) == []
+
+
 def test_an_interrupted_sweep_goes_on_on_another_machine(
     machine: Callable[[str], dict[str, str]], swept: Swept, tmp_path: Path, s3: S3Server
 ) -> None:
@@ -118,8 +167,9 @@ def test_an_interrupted_sweep_goes_on_on_another_machine(
     assert process.returncode == 130, rest
     assert f"resume stopped --storage {URI}" in rest.splitlines()[-1]
     keys = s3.keys(PREFIX)
-    assert {"stopped/journal.jsonl", "stopped/config.yaml", "stopped/sweep.json"} <= keys
-    assert "driver.json" not in keys
+    assert {"stopped/config.yaml", "stopped/sweep.json"} <= keys
+    assert [key for key in keys if key.startswith(".layers/stopped/journal.jsonl/")]
+    assert head(s3)["driver"] is None
     assert left_on(here) == []
     again = call("resume", "stopped", "--storage", URI, "--local-mode", cwd=tmp_path, **there)
     assert again.returncode == 0, again.stderr

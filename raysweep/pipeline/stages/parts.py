@@ -200,7 +200,7 @@ def evaluate(
     return replace(found, scores=scores, pictures=pictures, tables=tables)
 
 
-def check_state(config: Config, data: bytes) -> None:
+def check_state(config: Config, data: bytes | memoryview) -> None:
     """Raise ConfigError unless a trial can go on from `data`, a checkpoint, without code in it
     being executed. The built-in parts' always can."""
     own = [

@@ -51,10 +51,19 @@ class ObjectStore:
         self.given_up = False
         """Set, nothing is written any more: a push that hung must not end after all, when others
         have written since."""
+        self.guard: Callable[[], None] = lambda: None
+        """Called before each write. Raises OSError where this process may write no more."""
+        self.kind = str(filesystem.type_name)
+        """pyarrow's name of what it is: `s3`, `gcs`, `abfs`, `local`, `hdfs`."""
         self._filesystem = filesystem
         self._root = root.rstrip("/")
         self._beside = filesystem.type_name not in _PUTS_WHOLE
         self._is_folder = filesystem.type_name == "local"
+
+    @property
+    def root(self) -> str:
+        """Of a bucket, its name and the prefix; of a folder, its path."""
+        return self._root
 
     @staticmethod
     def open(uri: str) -> ObjectStore:
@@ -110,11 +119,17 @@ class ObjectStore:
 
     def put(self, path: str, source: Path) -> None:
         """Copy a file there. Whoever reads sees all of it, or what was there before."""
+        self.guard()
         with source.open("rb") as file:
             self._write(path, file.read)
 
     def put_bytes(self, path: str, data: bytes) -> None:
         """The same of bytes in memory."""
+        self.guard()
+        self.overwrite(path, data)
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """The same, whoever may write now: the lease's own way."""
         parts = iter([data])
         self._write(path, lambda _: next(parts, b""))
 
@@ -124,6 +139,7 @@ class ObjectStore:
         Of the last one in a folder pyarrow's S3 then writes an empty object in the folder's place,
         which a server may refuse: what counts is that the file is gone.
         """
+        self.guard()
         try:
             self._filesystem.delete_file(self._path(path))
         except FileNotFoundError:
@@ -209,6 +225,18 @@ def _s3(uri: str) -> tuple[Any, str]:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
     parts = urlsplit(uri)
+    filesystem = S3FileSystem(
+        **s3_options(uri),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        allow_delayed_open=True,  # a small file is one request, and not three
+    )
+    return filesystem, parts.netloc + parts.path
+
+
+def s3_options(uri: str) -> dict[str, Any]:
+    """Region, endpoint and the like of an S3 URI. Raises ValueError for one that names nothing."""
+    parts = urlsplit(uri)
     if not parts.netloc or not uri.startswith("s3://"):
         raise ValueError("no bucket is named: write s3://bucket/prefix")
     options: dict[str, Any] = dict(_s3_options(parse_qsl(parts.query, strict_parsing=True)))
@@ -219,13 +247,7 @@ def _s3(uri: str) -> tuple[Any, str]:
         options["endpoint_override"] = host.rstrip("/")
         options.setdefault("scheme", scheme or "https")
     options["region"] = options.get("region") or _region(parts.netloc, bool(endpoint))
-    filesystem = S3FileSystem(
-        **options,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
-        allow_delayed_open=True,  # a small file is one request, and not three
-    )
-    return filesystem, parts.netloc + parts.path
+    return options
 
 
 def _s3_options(query: Iterable[tuple[str, str]]) -> Iterable[tuple[str, Any]]:

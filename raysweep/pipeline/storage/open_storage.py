@@ -7,20 +7,22 @@ writes works in this machine's working copy, which is pushed meanwhile and at th
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysweep.errors import Interrupted, StorageFailed, UserError
+from raysweep.errors import Interrupted, StorageFailed
 from raysweep.pipeline.storage.claim import LOCK
-from raysweep.pipeline.storage.lease import Holder, Lease, LeasePace
+from raysweep.pipeline.storage.head import Holder
+from raysweep.pipeline.storage.lease import Lease, LeasePace, taken_over
+from raysweep.pipeline.storage.lost import stopped_when_lost
 from raysweep.pipeline.storage.object_store import ObjectStore, is_uri, unreachable
-from raysweep.pipeline.storage.pulling import BlobFetcher, pull
+from raysweep.pipeline.storage.pulling import Remote
 from raysweep.pipeline.storage.pushing import Pusher, PushPace, Tell, to_stderr
-from raysweep.pipeline.storage.reading import fetch_to_go_on
 from raysweep.pipeline.storage.replica import Replica
-from raysweep.pipeline.storage.storage import Fetch, Storage
+from raysweep.pipeline.storage.storage import Storage
+from raysweep.pipeline.storage.wanted import BlobServer
 from raysweep.pipeline.storage.working_copy import WorkingCopy
 
 
@@ -33,11 +35,16 @@ class Pace:
 
 
 USUAL_PACE = Pace()
+INTERRUPTED_S = 2
+"""What giving the lease back may take after Ctrl-C."""
 
 
 @contextmanager
-def read_storage(place: str | Path, *, media: bool = False) -> Iterator[Storage]:
-    """The storage, to read. `media`: with the pictures that runs logged.
+def read_storage(
+    place: str | Path, *, media: bool = False, results: bool = False
+) -> Iterator[Storage]:
+    """The storage, to read. Of a URI what is asked for is brought then: `media`: all databases,
+    with the pictures that runs logged, at once; `results`: those of all sweeps.
 
     Raises UserError for a URI that cannot be reached.
     """
@@ -47,11 +54,11 @@ def read_storage(place: str | Path, *, media: bool = False) -> Iterator[Storage]
     store = ObjectStore.open(str(place))
     with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
         storage = Storage(Path(folder), shown=store.uri)
-        storage.fetch = _explained(store, BlobFetcher(store, storage))
-        try:
-            pull(store, storage.root, media=media)
-        except OSError as error:
-            raise unreachable(store.uri, error) from error
+        remote = _origin(store, storage)
+        if media:
+            remote.projects()
+        if results:
+            remote.results()
         yield storage
 
 
@@ -71,32 +78,48 @@ def open_storage(
     store = ObjectStore.open(str(place))
     copy = WorkingCopy(store.uri)
     try:
-        lease = Lease(store, Holder.me(what, copy.root), pace.lease)
+        lease = Lease(store, Holder.me(what, copy.id), pace.lease)
         with _held(lease, store, tell):
             storage = Storage(copy.root, shown=store.uri)
-            storage.fetch = _explained(store, BlobFetcher(store, storage))
-            replica = _ready(copy, store, storage, tell)
+            replica, remote = _ready(copy, store, lease, storage, tell)
             pusher = Pusher(replica, store, lease, copy.root, tell, pace.push)
-            yield from _pushed(pusher, copy, storage)
+            blobs = BlobServer(storage.tracker, remote)
+            yield from _pushed(pusher, blobs, copy, storage, lease)
     finally:
         copy.unlock()
 
 
-def _pushed(pusher: Pusher, copy: WorkingCopy, storage: Storage) -> Iterator[Storage]:
+def _pushed(
+    pusher: Pusher, blobs: BlobServer, copy: WorkingCopy, storage: Storage, lease: Lease
+) -> Iterator[Storage]:
     interrupted, ended = True, False
+    blobs.start()
     pusher.start()
     try:
-        yield storage
+        with stopped_when_lost(lease):
+            yield storage
         interrupted, ended = False, True
-    except Exception as error:
-        interrupted = isinstance(error, Interrupted)
+    except (Exception, KeyboardInterrupt) as error:
+        interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+        if lease.lost_to is not None:
+            raise _lost(storage, lease.lost_to) from None
         raise
     finally:
+        blobs.stop()
         arrived = pusher.finish(interrupted)
         if arrived:
             copy.remove()
+    if lease.lost_to is not None:
+        raise _lost(storage, lease.lost_to)
     if ended and not arrived:
         raise StorageFailed(f"{storage.shown}: does not have the end of it; see the line above")
+
+
+def _lost(storage: Storage, to: Holder) -> StorageFailed:
+    return StorageFailed(
+        f"{storage.shown}: {taken_over(to)}, so this one stopped; what only it did is in "
+        f"{storage.root}, and the next command of this machine that writes there sets it aside"
+    )
 
 
 @contextmanager
@@ -105,45 +128,52 @@ def _held(lease: Lease, store: ObjectStore, tell: Tell) -> Iterator[None]:
         lease.take(tell)
     except OSError as error:
         raise unreachable(store.uri, error) from error
+    patience_s: float | None = INTERRUPTED_S
     try:
         yield
+        patience_s = None
+    except Exception as error:
+        patience_s = INTERRUPTED_S if isinstance(error, Interrupted) else None
+        raise
     finally:
-        lease.release()
+        lease.release(patience_s)
 
 
-def _ready(copy: WorkingCopy, store: ObjectStore, storage: Storage, tell: Tell) -> Replica:
+def _ready(
+    copy: WorkingCopy, store: ObjectStore, lease: Lease, storage: Storage, tell: Tell
+) -> tuple[Replica, Remote]:
     """The working copy as the URI has it, or further."""
+    mark = lease.head.push
     try:
-        left = copy.is_current(store)
+        left = copy.is_current(mark)
+        remote = Remote(store, storage.root, lease.head)
         if not left:
-            copy.set_aside(store, tell)
+            copy.set_aside(store.uri, remote, tell)
             copy.root.mkdir(mode=0o700)
-            pull(store, copy.root, media=True, checkpoints=True)
-            _look_abandoned(storage)
-            copy.is_pulled(store)
-        replica = Replica(store, copy)
-        fetch_to_go_on(storage)
+        remote = _origin(store, storage, remote)
+        replica = Replica(store, copy, lease, remote)
         if not left:
+            _look_abandoned(storage, remote)
+            copy.is_pulled(mark)
             replica.settled()
     except OSError as error:
         raise unreachable(store.uri, error) from error
-    return replica
+    return replica, remote
 
 
-def _look_abandoned(storage: Storage) -> None:
+def _origin(store: ObjectStore, storage: Storage, remote: Remote | None = None) -> Remote:
+    """What the storage is brought from. Its sweeps' records are, so that they can be found."""
+    remote = remote or Remote(store, storage.root)
+    storage.origin = remote
+    if remote.has_tracker():
+        storage.tracker.mkdir(parents=True, exist_ok=True)
+    remote.records()
+    return remote
+
+
+def _look_abandoned(storage: Storage, remote: Remote) -> None:
     """Sweeps that have no result have no driver either, or there would be its lease: the next sweep
     closes the runs of one that was killed, as it does in a folder (`claim.abandoned`)."""
-    for folder in storage.sweeps():
-        with suppress(UserError):  # a damaged result: who asks for that sweep is told
-            if folder.result() is None:
-                (folder.path / LOCK).touch()
-
-
-def _explained(store: ObjectStore, fetch: Fetch) -> Fetch:
-    def explained(project: str, digests: Iterable[str]) -> None:
-        try:
-            fetch(project, digests)
-        except OSError as error:
-            raise unreachable(store.uri, error) from error
-
-    return explained
+    for name in remote.sweeps():
+        if not remote.has_ended(name):
+            (storage.root / name / LOCK).touch()

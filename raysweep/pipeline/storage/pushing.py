@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.errors import UnsafeName
-from raysweep.pipeline.storage.lease import Holder, Lease
+from raysweep.pipeline.storage.hung import note_hung
+from raysweep.pipeline.storage.lease import Lease, taken_over
 from raysweep.pipeline.storage.object_store import ObjectStore, why
 from raysweep.pipeline.storage.replica import Replica
 
@@ -23,7 +24,7 @@ class PushPace:
 
     turn_s: float = 5
     stalled_s: float = 60
-    interrupted_s: float = 60
+    interrupted_s: float = 5
     attempts: int = 3
     again_s: float = 2
 
@@ -61,12 +62,13 @@ class Pusher:
                 stalled = time.monotonic() - self._store.moved_at > self._pace.stalled_s
                 if stalled or (interrupted and time.monotonic() > end):
                     self._store.given_up, self._failure = True, "it took too long"
+                    note_hung(self._thread)
                     break
         except KeyboardInterrupt:
             self._store.given_up = True
             self._tell_kept("interrupted")
             raise
-        if self._failure is not None:
+        if self._failure is not None and self._lease.lost_to is None:
             self._tell_kept(self._failure)
         return self._failure is None
 
@@ -90,14 +92,14 @@ class Pusher:
         error = self._push()
         if error is None:
             self._failing = False
-        elif not self._failing:
+        elif not self._failing and self._lease.lost_to is None:
             self._failing = True
             self._tell(f"{self._store.uri}: cannot be written now ({error}); tried again meanwhile")
 
     def _last_turn(self) -> None:
         for attempt in range(self._pace.attempts):
             self._failure = self._push()
-            if self._failure is None:
+            if self._failure is None or self._lease.lost_to is not None:
                 return
             if attempt + 1 < self._pace.attempts:
                 time.sleep(self._pace.again_s)
@@ -105,20 +107,14 @@ class Pusher:
     def _push(self) -> str | None:
         """Why it failed, or None."""
         try:
-            if (self._replica.is_behind() or self._lease.lost_to) and not self._lease.is_ours():
-                return _taken_over(self._lease.lost_to)
+            if self._lease.lost_to is not None:
+                return taken_over(self._lease.lost_to)
             self._lease.what = _newest(self._root) or self._lease.what
             if self._replica.is_behind():
                 self._replica.push()
         except (OSError, UnsafeName) as error:
             return why(error)
         return None
-
-
-def _taken_over(lost: Holder | None) -> str:
-    if lost is None or not lost.id:
-        return "another command has taken it over meanwhile, this process having been silent"
-    return f"process {lost.pid} on {lost.host} has taken it over"
 
 
 def to_stderr(line: str) -> None:

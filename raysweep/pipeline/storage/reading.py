@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError, UserError
+from raysweep.errors import ArtifactNotFound, TrackingError, UserError
 from raysweep.pipeline.storage.claim import is_driven
 from raysweep.pipeline.storage.journal import read_journal
 from raysweep.pipeline.storage.past import Past
-from raysweep.pipeline.storage.record import to_stderr
 from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.tracking import Lineage, Tracker
 from raysweep.tracking.folder import detach
@@ -82,11 +81,13 @@ class StoredSweep:
             tracker.close()
 
     def fetch_upstream(self) -> None:
-        """Of a storage at a URI: bring the files of all that the sweep made, and came from."""
-        if self.storage.fetch is None:
+        """Of a storage at a URI: bring the files of all that the sweep made, and came from, and the
+        pictures of those runs."""
+        if self.storage.origin is None:
             return
         store = kept_store(self.record, self.storage)
-        refs, runs, todo = set[str](), set[str](), store.runs(self.record.name)
+        todo = store.runs(self.record.name)
+        refs, runs = set[str](), {run.id for run in todo}
         while todo:
             run = todo.pop()
             for ref in {*run.used, *run.logged} - refs:
@@ -96,43 +97,25 @@ class StoredSweep:
                     runs.add(producer)
                     todo += store.runs(run_id=producer)
         self._fetch(refs)
+        self.storage.origin.media(self.record.project, runs)
 
     def _fetch(self, refs: Iterable[str]) -> None:
         """Bring these versions' files, those of them that are kept there. W&B has the others."""
-        if self.storage.fetch is None:
+        if self.storage.origin is None:
             return
         store, digests = kept_store(self.record, self.storage), list[str]()
         for ref in refs:
             with suppress(ArtifactNotFound):
                 digests += [file.digest for file in store.artifact(ref).files]
-        self.storage.fetch(self.record.project, digests)
-
-
-def fetch_to_go_on(storage: Storage) -> None:
-    """Of a storage at a URI: bring what the next sweep may reuse, and what those made that have not
-    ended, since they may be gone on with."""
-    if storage.fetch is None:
-        return
-    under_way: dict[str, list[str]] = {}
-    records = {}
-    for folder in storage.sweeps():
-        record = records[folder.record().project] = folder.record()
-        groups = under_way.setdefault(record.project, [])
-        with suppress(UserError):  # a damaged result: who asks for that sweep is told
-            groups += [record.name] if folder.result() is None else []
-    for project, groups in under_way.items():
-        try:
-            digests = kept_store(records[project], storage).digests_to_go_on(groups)
-        except RaysweepError as error:  # of one that is not ours, maybe: who uses it is told again
-            to_stderr(f"project {project}: {error}")
-            continue
-        storage.fetch(project, digests)
+        self.storage.origin.blobs(self.record.project, digests)
 
 
 def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
     """The embedded store of the sweep's project, opened in this process."""
     from raysweep.tracking.trackio_store import TrackioStore
 
+    if storage.origin is not None:
+        storage.origin.project(record.project)
     return TrackioStore(storage.tracker, record.project)
 
 

@@ -2,42 +2,53 @@
 
 The journal is what `resume` goes by, so the tracker's store and the checkpoints at the URI may be
 ahead of it, and never behind. A push reads the journal first, then copies the database, then lists
-the files that these two speak of; it uploads in the other order, and a push cut short leaves the
-older journal with more than it speaks of.
+the files that these two speak of. It uploads the files, then what has changed in the journals and
+the databases, then the snapshot that names all of it, and commits: one conditional write, which
+fails where another driver has taken over. A push cut short before that leaves the older snapshot,
+and after it no sweep's result that the journal does not lead to.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raysweep.pipeline.storage.object_store import AT_ONCE, ObjectStore
+from raysweep.pipeline.storage import layers
+from raysweep.pipeline.storage.at_once import at_once
+from raysweep.pipeline.storage.conditional import Changed
+from raysweep.pipeline.storage.lease import Lease
+from raysweep.pipeline.storage.local_files import (
+    Signature,
+    Stats,
+    back_up,
+    kept_files,
+    read_whole_lines,
+    signature,
+    small_files,
+    stats_of,
+)
+from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.pipeline.storage.pulling import CONFIG, JOURNAL, RECORD, RESULT, Remote
+from raysweep.pipeline.storage.snapshot import Snapshot
 from raysweep.pipeline.storage.storage import TRACKER_FOLDER
-from raysweep.pipeline.storage.working_copy import JOURNAL, MARK, WorkingCopy
+from raysweep.pipeline.storage.working_copy import WorkingCopy
 
 _SCRATCH = ".push"
 _LOOKS = 100
-_FIRST_TO_LAST = (JOURNAL, "sweep.json")  # of a sweep's small files; others come before these
-
-Signature = Mapping[str, tuple[int, int]]
-"""A path, relative to the working copy → size in bytes and time of the last change in ns."""
-
-Stats = tuple[tuple[int, int], ...]
-"""The same of a database and its log."""
 
 
 @dataclass
-class _Snapshot:
-    """What one push brings. Keys are paths relative to the storage."""
+class _Taken:
+    """What one push brings. Keys are paths relative to the storage. `whole`: the sweeps of which
+    all is here, and not the record alone."""
 
+    whole: set[str] = field(default_factory=set)
     small: dict[str, bytes] = field(default_factory=dict)
+    journals: dict[str, bytes] = field(default_factory=dict)
     results: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     checkpoints: dict[str, Path] = field(default_factory=dict)
@@ -45,12 +56,13 @@ class _Snapshot:
 
 
 class Replica:
-    """Pushes `copy` to `store`. One thread at a time may call it."""
+    """Pushes `copy` to the URI of `remote`. One thread at a time may call it."""
 
-    def __init__(self, store: ObjectStore, copy: WorkingCopy) -> None:
+    def __init__(self, store: ObjectStore, copy: WorkingCopy, lease: Lease, remote: Remote) -> None:
         self._store, self._copy, self._root = store, copy, copy.root
-        self._there = store.list()
-        self._sent: dict[str, bytes | Stats] = {}
+        self._lease, self._remote = lease, remote
+        self._there = remote.listing
+        self._stats: dict[str, Stats] = {}
         self._new: set[str] = set()
         self._pushed: Signature | None = None
 
@@ -60,24 +72,21 @@ class Replica:
 
     def settled(self) -> None:
         """What is here was pulled a moment ago: there is nothing to push yet."""
-        for path in _small_files(self._root):
-            data = _read(path)
-            if data is not None:
-                self._sent[path.relative_to(self._root).as_posix()] = data
-        for path in (self._root / TRACKER_FOLDER).glob("*.db"):  # another project's may be damaged
-            self._sent[path.relative_to(self._root).as_posix()] = _stats(path)
         self._pushed = signature(self._root)
 
     def push(self) -> None:
-        """Bring what has changed. Raises OSError where the URI cannot be written; what is there can
-        be resumed all the same, and the next push goes on."""
+        """Bring what has changed. Raises OSError where the URI cannot be written, or another driver
+        has taken over; what is there can be resumed all the same, and the next push goes on."""
         now = signature(self._root)
         mark = self._copy.new_mark()
         with self._scratch() as scratch:
             taken = self._take(scratch)
-            self._send(taken)
-            self._forget(taken)
-        self._store.put_bytes(MARK, json.dumps({"push": mark}).encode())
+            self._put_new(taken.files)
+            self._put_new(taken.checkpoints)
+            before = self._remote.snapshot_key, self._remote.snapshot
+            self._send_changing(taken, scratch, mark)
+            self._send_records(taken)
+            self._forget(taken, *before)
         self._copy.has_mark(mark)
         self._pushed = now
 
@@ -91,23 +100,24 @@ class Replica:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _take(self, scratch: Path) -> _Snapshot:
+    def _take(self, scratch: Path) -> _Taken:
         """The order matters: see the module. Checkpoints are linked, lest one go away meanwhile:
         before the journal is read, those that it may speak of, and after it, newer ones."""
-        taken = _Snapshot()
+        taken = _Taken(whole={path.parent.name for path in self._root.glob(f"*/{CONFIG}")})
         self._take_checkpoints(taken, scratch)
-        for path in _small_files(self._root):
-            data = _read(path)
+        kinds = {RESULT: taken.results, JOURNAL: taken.journals}
+        for path in small_files(self._root):
+            data = read_whole_lines(path)
             if data is not None:
                 name = path.relative_to(self._root).as_posix()
-                (taken.results if path.name == "result.json" else taken.small)[name] = data
+                kinds.get(path.name, taken.small)[name] = data
         self._take_databases(taken, scratch)
         self._take_checkpoints(taken, scratch)
-        for path in _kept_files(self._root):
+        for path in kept_files(self._root):
             taken.files[path.relative_to(self._root).as_posix()] = path
         return taken
 
-    def _take_checkpoints(self, taken: _Snapshot, scratch: Path) -> None:
+    def _take_checkpoints(self, taken: _Taken, scratch: Path) -> None:
         """Look until none goes away between the look and the link: the one in its place was then
         not seen. A driver writes one a second at the most, and a look takes a millisecond."""
         for _ in range(_LOOKS):
@@ -115,7 +125,7 @@ class Replica:
                 return
         raise OSError(f"{self._root}: checkpoints come and go too quickly to be copied")
 
-    def _link_checkpoints(self, taken: _Snapshot, scratch: Path) -> bool:
+    def _link_checkpoints(self, taken: _Taken, scratch: Path) -> bool:
         for path in sorted(self._root.glob("*/checkpoints/*")):
             name = path.relative_to(self._root).as_posix()
             if path.name.startswith(".") or name in taken.checkpoints:
@@ -129,24 +139,61 @@ class Replica:
             taken.checkpoints[name] = link
         return True
 
-    def _take_databases(self, taken: _Snapshot, scratch: Path) -> None:
+    def _take_databases(self, taken: _Taken, scratch: Path) -> None:
         for path in (self._root / TRACKER_FOLDER).glob("*.db"):
             name = path.relative_to(self._root).as_posix()
-            before = _stats(path)
-            if self._sent.get(name) == before:
+            before = stats_of(path)
+            if self._stats.get(name) == before:
                 continue
             copy = scratch / path.name
-            _backup(path, copy)
+            back_up(path, copy)
             taken.databases[name] = copy, before
 
-    def _send(self, taken: _Snapshot) -> None:
-        self._put_new(taken.files)
-        self._put_new(taken.checkpoints)
-        for name, (path, stats) in taken.databases.items():
-            self._store.put(name, path)
-            self._note_sent(name, path.stat().st_size)
-            self._sent[name] = stats
-        for name in sorted(taken.small, key=_turn):
+    def _send_changing(self, taken: _Taken, scratch: Path, mark: str) -> None:
+        """Databases and journals, the snapshot of them all, and the commit that makes it so."""
+        known, sent = dict(self._remote.known), {}
+        for name, (path, _) in taken.databases.items():
+            known[name] = self._send_layers(name, path)
+        for name, data in taken.journals.items():
+            if self._remote.sent.get(name) != data:
+                copy = scratch / "journal"
+                copy.write_bytes(data)
+                known[name] = self._send_layers(name, copy)
+                sent[name] = data
+        snapshot = self._snapshot(known, taken)
+        key = self._remote.snapshot_key
+        if key is None or snapshot != self._remote.snapshot:
+            key = snapshot.write(self._store)
+            self._there[key] = 0
+        self._lease.commit(mark, key)
+        self._remote.snapshot_key, self._remote.snapshot = key, snapshot
+        self._remote.known |= known
+        self._remote.sent |= sent
+        for name, (_, stats) in taken.databases.items():
+            self._stats[name] = stats
+
+    def _send_layers(self, name: str, path: Path) -> layers.Known:
+        sent = layers.send(self._store, name, path, self._remote.known.get(name))
+        for key in sent.layers.keys:
+            self._there.setdefault(key, 0)
+        return sent
+
+    def _snapshot(self, known: Mapping[str, layers.Known], taken: _Taken) -> Snapshot:
+        """What there was, with what this push has changed; not of a sweep that was taken back."""
+        files, sweeps = dict(self._remote.snapshot.files), dict(self._remote.snapshot.sweeps)
+        files |= {name: each.layers for name, each in known.items()}
+        records = {n: data for n, data in taken.small.items() if n.endswith(f"/{RECORD}")}
+        sweeps |= {name.partition("/")[0]: data.decode() for name, data in records.items()}
+        gone = {name for name in self._new if not (self._root / name / RECORD).exists()}
+        return Snapshot(
+            {name: each for name, each in files.items() if name.partition("/")[0] not in gone},
+            {name: record for name, record in sweeps.items() if name not in gone},
+        )
+
+    def _send_records(self, taken: _Taken) -> None:
+        """A sweep's small files: its record after the others, for that is what makes it a sweep,
+        and its result after the winner's files."""
+        for name in sorted(taken.small, key=lambda name: (name.endswith(f"/{RECORD}"), name)):
             self._put_changed(name, taken.small[name])
         for name, data in taken.results.items():
             folder = name.partition("/")[0]
@@ -155,20 +202,45 @@ class Replica:
             self._put_changed(name, data)
 
     def _put_new(self, files: Mapping[str, Path]) -> None:
-        """Files that never change under their names, several at once."""
-        sizes = {name: path.stat().st_size for name, path in files.items()}
+        """Files that never change under their names, several at once. One that is gone by now
+        nothing speaks of."""
+        sizes = {}
+        for name, path in files.items():
+            with suppress(FileNotFoundError):
+                sizes[name] = path.stat().st_size
         new = [name for name, size in sizes.items() if self._there.get(name) != size]
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="raysweep-push") as pool:
-            sent = {name: pool.submit(self._store.put, name, files[name]) for name in new}
-        for name, done in sent.items():
-            done.result()
-            self._note_sent(name, sizes[name])
+
+        def put(name: str) -> None:
+            try:
+                self._store.put(name, files[name])
+            except FileNotFoundError:
+                if files[name].exists():
+                    raise
+            else:
+                self._note_sent(name, sizes[name])
+
+        at_once(put, new)
 
     def _put_changed(self, name: str, data: bytes) -> None:
-        if self._sent.get(name) != data:
-            self._store.put_bytes(name, data)
-            self._note_sent(name, len(data))
-            self._sent[name] = data
+        """A file that may be written over, and not where somebody else has done so."""
+        if self._remote.sent.get(name) == data:
+            return
+        writes = self._lease.writes
+        for again in (True, False):
+            self._lease.confirm()
+            found = writes.read(name) if name in self._there else None
+            if found is not None and found.data == data:
+                break
+            try:
+                writes.put(name, data, None if found is None else found.tag)
+                break
+            except Changed:
+                self._lease.beat()  # ours, or this raises: then it is of a driver that is dead
+                self._there[name] = 0
+                if not again:
+                    raise
+        self._note_sent(name, len(data))
+        self._remote.sent[name] = data
 
     def _note_sent(self, name: str, size: int) -> None:
         sweep = name.partition("/")[0]
@@ -176,79 +248,20 @@ class Replica:
             self._new.add(sweep)
         self._there[name] = size
 
-    def _forget(self, taken: _Snapshot) -> None:
-        """Checkpoints that nothing speaks of any more, now that the newer journal is there; and a
-        sweep that was taken back, its input being wrong after all."""
+    def _forget(self, taken: _Taken, key: str | None, before: Snapshot) -> None:
+        """Checkpoints that nothing speaks of any more, now that the newer journal is there; a sweep
+        that was taken back, its input being wrong after all; and layers of snapshots before the
+        last one (`key`, `before`), which somebody may be reading."""
+        now = self._remote.snapshot
+        kept = now.keys() | before.keys() | {self._remote.snapshot_key, key}
         for name in list(self._there):
             sweep, _, rest = name.partition("/")
-            here = (self._root / sweep / "sweep.json").exists()
-            replaced = here and rest.startswith("checkpoints/") and name not in taken.checkpoints
-            if replaced or (not here and sweep in self._new):
+            here = (self._root / sweep / RECORD).exists()
+            whole = here and sweep in taken.whole
+            replaced = whole and rest.startswith("checkpoints/") and name not in taken.checkpoints
+            taken_back = not here and sweep in self._new
+            unused = sweep == layers.FOLDER and name not in kept
+            # A file whose layers are there was one file in earlier versions.
+            if replaced or taken_back or unused or name in now.files:
                 self._store.delete(name)
                 del self._there[name]
-
-
-def signature(root: Path) -> Signature:
-    """What a push would look at. Two that are equal: nothing to push."""
-    paths = [*_small_files(root), *_kept_files(root), *root.glob("*/checkpoints/*")]
-    paths += (root / TRACKER_FOLDER).glob("*.db")
-    paths += (root / TRACKER_FOLDER).glob("*.db-wal")
-    found = {}
-    for path in paths:
-        with suppress(FileNotFoundError):
-            stat = path.stat()
-            found[str(path.relative_to(root))] = (stat.st_size, stat.st_mtime_ns)
-    return found
-
-
-def _small_files(root: Path) -> Iterator[Path]:
-    """What lies in a sweep's folder itself: its record, config, journal and result."""
-    for record in sorted(root.glob("*/sweep.json")):
-        for path in sorted(record.parent.iterdir()):
-            if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
-                yield path
-
-
-def _kept_files(root: Path) -> Iterator[Path]:
-    """The tracker's blobs and pictures. A name with a dot before it is half written."""
-    for pattern in ("artifacts/*/blobs/sha256/*/*", "media/**/*"):
-        for path in (root / TRACKER_FOLDER).glob(pattern):
-            if path.is_file() and not path.name.startswith("."):
-                yield path
-
-
-def _read(path: Path) -> bytes | None:
-    """A file's bytes; of a journal, its whole lines. None if it is gone."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    return data[: data.rfind(b"\n") + 1] if path.name == JOURNAL else data
-
-
-def _stats(database: Path) -> Stats:
-    """Of a database and its log: what is different once something was written."""
-    found = []
-    for path in (database, database.with_name(f"{database.name}-wal")):
-        with suppress(FileNotFoundError):
-            stat = path.stat()
-            found.append((stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
-
-
-def _backup(database: Path, copy: Path) -> None:
-    """One snapshot of a database that others write to, in one file.
-
-    Raises OSError, as an upload would: the next push tries again.
-    """
-    try:
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-    except sqlite3.Error as error:
-        raise OSError(f"{database}: cannot be copied: {error}") from error
-
-
-def _turn(name: str) -> tuple[int, str]:
-    """Of a sweep's files: its record last, for that is what makes it a sweep."""
-    last = name.rpartition("/")[2]
-    return (_FIRST_TO_LAST.index(last) + 1 if last in _FIRST_TO_LAST else 0), name

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from raysweep.addresses import refuse_keys
 from raysweep.config.yaml import dump_yaml
@@ -43,7 +43,23 @@ _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 REOPENED = "null\n"
 """The `result.json` of a sweep that had ended and goes on. A file that was removed here would still
 be at a URI."""
-Fetch = Callable[[str, Iterable[str]], None]
+
+
+class Origin(Protocol):
+    """What is at a storage's URI and not here yet. Methods raise UserError where it cannot be
+    reached; what is here already stays."""
+
+    def sweep(self, name: str) -> None:
+        """Bring a sweep's files."""
+
+    def project(self, project: str) -> None:
+        """Bring a project's database."""
+
+    def media(self, project: str, runs: Iterable[str]) -> None:
+        """Bring the pictures that these runs logged."""
+
+    def blobs(self, project: str, digests: Iterable[str]) -> None:
+        """Bring blobs of a project, by their digests."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +150,8 @@ class SweepFolder:
 class Storage:
     """A storage folder: makes, lists and finds sweeps.
 
-    `shown` is what the user knows it by: the folder, or the URI whose working copy it is. `fetch`
-    brings blobs of a project that are still at the URI, by their digests; None for a folder.
+    `shown` is what the user knows it by: the folder, or the URI whose working copy it is. `origin`
+    brings what is still at the URI; None for a folder.
     """
 
     def __init__(self, root: Path, shown: str | None = None) -> None:
@@ -147,7 +163,7 @@ class Storage:
             )
         self.root = root.expanduser().resolve()
         self.shown = str(self.root) if shown is None else shown
-        self.fetch: Fetch | None = None
+        self.origin: Origin | None = None
 
     @property
     def is_uri(self) -> bool:
@@ -223,22 +239,26 @@ class Storage:
 
     def find(self, name: str | None) -> SweepFolder:
         """The sweep of that name, whatever is wrong with others; or the latest that can be read,
-        and a line to stderr of each that cannot.
+        and a line to stderr of each that cannot. Of a URI, its files are brought.
 
         Raises UserError where there is none, and where the one that is named cannot be read.
         """
         if name is not None and name in sweep_names(self.root):
-            folder = self.folder(name)
-            folder.record()
-            return folder
+            return self._brought(self.folder(name))
         sweeps = self.sweeps(to_stderr if name is None else lambda line: None)
         if name is None and sweeps:
-            return sweeps[-1]
+            return self._brought(sweeps[-1])
         known = ", ".join(folder.path.name for folder in sweeps[-5:]) or "none yet"
         what = f"no sweep named {name}" if name else "no sweep"
         raise UserError(
             f"{what} in {self.shown} (there: {known}); start one with `python -m raysweep run`"
         )
+
+    def _brought(self, folder: SweepFolder) -> SweepFolder:
+        folder.record()
+        if self.origin is not None:
+            self.origin.sweep(folder.path.name)
+        return folder
 
 
 def new_sweep_name(what: str) -> str:

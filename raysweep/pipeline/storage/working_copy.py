@@ -23,12 +23,10 @@ from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
 from raysweep.paths import is_own
-from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.pipeline.storage.pulling import JOURNAL, Remote
 from raysweep.pipeline.storage.storage import REOPENED, write_atomically
 
-MARK = "replica.json"
 _NOTE = ".replica.json"
-JOURNAL = "journal.jsonl"
 
 
 class WorkingCopy:
@@ -45,12 +43,19 @@ class WorkingCopy:
                 f"--storage {uri}: another process of this machine is writing it; "
                 "one at a time: wait for its end, or name another URI"
             ) from None
+        self._id = Path(f"{self.root}.id")
+        if not self._id.exists():
+            write_atomically(self._id, secrets.token_hex(8))
+        self.id = self._id.read_text(encoding="utf-8")
+        """Of this very folder, on this very disk: as long as a driver that was killed is not looked
+        after, the next one here reads it and knows whose lock it has."""
 
     def unlock(self) -> None:
         """Let others of this machine have it. What is half pulled goes; the lock's file goes first,
         as in `claim.release`."""
         if self._note() is None:
             self.remove()
+        self._id.unlink(missing_ok=True)
         Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 
@@ -58,26 +63,27 @@ class WorkingCopy:
         """All of it is at the URI."""
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def is_current(self, store: ObjectStore) -> bool:
-        """Whether it can go on from where it is: nobody else has written to the URI since."""
+    def is_current(self, mark: str | None) -> bool:
+        """Whether it can go on from where it is: nobody else has written to the URI since. `mark`:
+        of the last push there, None where there was none."""
         note = self._note()
-        return note is not None and mark_at(store) in (note["last"], note["next"])
+        return note is not None and mark in (note["last"], note["next"])
 
-    def set_aside(self, store: ObjectStore, tell: Callable[[str], None]) -> None:
+    def set_aside(self, uri: str, remote: Remote, tell: Callable[[str], None]) -> None:
         """Make room for what is at the URI. What only this copy holds is kept, and told."""
-        if self._note() is None or _all_is_at(store, self.root):
+        if self._note() is None or _all_is_at(remote, self.root):
             self.remove()  # half pulled, or overtaken
             return
         kept = self.root.with_name(f"{self.root.name}-kept-{time.strftime('%Y%m%d-%H%M%S')}")
         self.root.rename(kept)
         tell(
-            f"{store.uri}: another machine has written to it since; what only this one had is in "
+            f"{uri}: another machine has written to it since; what only this one had is in "
             f"{kept} (see it with --storage, then remove it)"
         )
 
-    def is_pulled(self, store: ObjectStore) -> None:
-        """Note that all that was asked for is here: from now on this copy can be gone on from."""
-        self._write_note(mark_at(store), None)
+    def is_pulled(self, mark: str | None) -> None:
+        """Note that it is as the push of that mark left it: from now on it can be gone on from."""
+        self._write_note(mark, None)
 
     def new_mark(self) -> str:
         """A mark for the push that begins. Noted before it is at the URI: either may be the last
@@ -102,15 +108,6 @@ class WorkingCopy:
         write_atomically(self.root / _NOTE, json.dumps({"last": last, "next": coming}))
 
 
-def mark_at(store: ObjectStore) -> str | None:
-    """The mark of the last push that is at the URI whole; None where there was none."""
-    data = store.read(MARK)
-    with suppress(ValueError, AttributeError):
-        found = json.loads(data or b"{}").get("push")
-        return found if isinstance(found, str) else None
-    return None
-
-
 def _place(uri: str) -> Path:
     """By URI, in the user's cache (it outlives a restart), else in the temporary folder."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", uri.partition("?")[0])[:40].strip("-")
@@ -127,21 +124,20 @@ def _place(uri: str) -> Path:
     )
 
 
-def _all_is_at(store: ObjectStore, root: Path) -> bool:
+def _all_is_at(remote: Remote, root: Path) -> bool:
     """Whether each sweep here is at the URI as far, or further: its journal there goes on from
     this one's."""
-    there = store.list()
+    there = remote.sweeps()
     for record in root.glob("*/sweep.json"):
         sweep = record.parent
         result, journal = sweep / "result.json", sweep / JOURNAL
         reopened = result.exists() and result.read_text() == REOPENED
-        ended_there = there.get(f"{sweep.name}/result.json", 0) > len(REOPENED)
-        if ended_there and not reopened:  # whoever went on with it came to its end
-            continue
-        if (result.exists() and not reopened) or f"{sweep.name}/sweep.json" not in there:
+        if remote.has_ended(sweep.name) and not reopened:
+            continue  # whoever went on with it came to its end
+        if (result.exists() and not reopened) or sweep.name not in there:
             return False
         if journal.exists():
-            known = store.read(f"{sweep.name}/{JOURNAL}") or b""
+            known = remote.read_changing(f"{sweep.name}/{JOURNAL}")
             if not known.startswith(journal.read_bytes()):
                 return False
     return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from raysweep.config import Config
-from raysweep.pipeline.cluster.nodes import is_local_mode, on_this_node
+from raysweep.pipeline.cluster.nodes import in_one_process, on_this_node
 from raysweep.pipeline.cluster.remote import as_actor, get
 from raysweep.pipeline.search.order import Verdict
 from raysweep.pipeline.search.space import longest_epochs
@@ -46,7 +46,7 @@ class Gate:
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         self._actor = as_actor(Said, **lasting, **on_this_node()).remote()
         # In local mode nobody else moves while a trial waits.
-        self._patience_s = 0.0 if is_local_mode() else PATIENCE_S
+        self._patience_s = 0.0 if in_one_process() else PATIENCE_S
 
     def say(self, index: int, bracket: int, verdict: Verdict) -> None:
         """Called by the driver, which waits for no answer."""

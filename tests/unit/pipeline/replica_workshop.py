@@ -9,10 +9,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from raysweep.pipeline.storage.lease import LeasePace
+from raysweep.pipeline.storage.conditional import Tag
+from raysweep.pipeline.storage.head import HEAD, Holder
+from raysweep.pipeline.storage.lease import Lease, LeasePace
 from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.open_storage import Pace
+from raysweep.pipeline.storage.pulling import Remote
 from raysweep.pipeline.storage.pushing import PushPace
+from raysweep.pipeline.storage.replica import Replica
 from raysweep.pipeline.storage.storage import Storage, SweepRecord
 from raysweep.pipeline.storage.working_copy import WorkingCopy
 from raysweep.tracking import ArtifactFile, RunSpec
@@ -33,6 +37,8 @@ class Driver:
     def __init__(self, storage: Storage, name: str = "mine") -> None:
         record = SweepRecord.new(name, PROJECT, None, "trackio")
         self.folder = storage.create(record, {"sweep": name})
+        if storage.origin is not None:
+            storage.origin.project(PROJECT)
         self.store = TrackioStore(storage.tracker, PROJECT)
         self.run = f"{name}-train"
         self.store.start_run(RunSpec(id=self.run, name="train", job_type="train", group=name))
@@ -40,13 +46,30 @@ class Driver:
         self.checkpoints.mkdir()
         self.epoch = 0
 
+    @classmethod
+    def again(cls, storage: Storage, name: str = "mine") -> Driver:
+        """One that goes on with the sweep."""
+        self = cls.__new__(cls)
+        self.folder = storage.find(name)
+        assert storage.origin is not None
+        storage.origin.project(PROJECT)
+        self.store = TrackioStore(storage.tracker, PROJECT)
+        self.run = f"{name}-train"
+        self.checkpoints = self.folder.path / "checkpoints"
+        self.epoch = len(self.folder.journal.read_text().splitlines())
+        assert (self.checkpoints / self._checkpoint()).exists()
+        return self
+
+    def _checkpoint(self) -> str:
+        return f"trial-0000-e{self.epoch:04d}-abc.pt"
+
     def step(self) -> None:
         self.epoch += 1
         model = self.folder.path / ".model"
         model.write_text(f"{self.run} {self.epoch}")
         files = [ArtifactFile("model", *self.store.stage_file(str(model)))]
         version = self.store.commit_artifact(self.run, "trained-model", "model", "", {}, files)
-        checkpoint = self.checkpoints / f"trial-0000-e{self.epoch:04d}-abc.pt"
+        checkpoint = self.checkpoints / self._checkpoint()
         partial = checkpoint.with_name(f".{checkpoint.name}")
         partial.write_text(str(self.epoch))
         partial.replace(checkpoint)
@@ -66,28 +89,31 @@ class Driver:
 def assert_resumable(uri: str) -> int:
     """Pull everything to look at it; how many epochs the journal there tells of."""
     store = ObjectStore.open(uri)
-    there = store.list()
-    lines = [json.loads(line) for line in (store.read("mine/journal.jsonl") or b"").splitlines()]
-    if not lines:
-        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        remote = Remote(store, Path(folder) / "root")
+        if "mine" not in remote.sweeps():
+            return 0
+        text = remote.read_changing("mine/journal.jsonl")
+        if not text:  # its database may be in the making
+            return 0
+        remote.project(PROJECT)
+        there = store.list()  # now, if somebody pushes meanwhile: what is named, or newer
+        refs = _versions_with_blobs(remote.root / "tracker" / f"{PROJECT}.db", there)
+    lines = [json.loads(line) for line in text.splitlines()]
     checkpoints = [path.rpartition("/")[2] for path in there if "/checkpoints/" in path]
     assert max(checkpoints, default="") >= lines[-1]["checkpoint"], "behind the journal"
-    refs = _versions_with_blobs(store, there)
     assert {line["artifact"] for line in lines} <= refs
     return len(lines)
 
 
-def _versions_with_blobs(store: ObjectStore, there: dict[str, int]) -> set[str]:
+def _versions_with_blobs(path: Path, there: dict[str, int]) -> set[str]:
     """The versions of the database there; each one's blobs must be there, too."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "copy.db"
-        store.get(f"tracker/{PROJECT}.db", path)
-        with closing(sqlite3.connect(path)) as db:
-            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            rows = db.execute(
-                "SELECT a.name || ':v' || v.version, v.manifest FROM artifact_versions v "
-                "JOIN artifacts a ON a.id = v.artifact_id"
-            ).fetchall()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = db.execute(
+            "SELECT a.name || ':v' || v.version, v.manifest FROM artifact_versions v "
+            "JOIN artifacts a ON a.id = v.artifact_id"
+        ).fetchall()
     blobs = {path.rpartition("/")[2] for path in there if "/blobs/" in path}
     for _, manifest in rows:
         assert {file["digest"] for file in json.loads(manifest)} <= blobs
@@ -118,10 +144,39 @@ class CutShort(ObjectStore):
         self._count(path)
         super().delete(path)
 
+    def cut(self, lease: Lease) -> None:
+        """Conditional writes count, too; signs of life do not."""
+        commit, put = lease.commit, lease.writes.put
+
+        def counted_commit(push: str, snapshot: str) -> None:
+            self._count(HEAD)
+            commit(push, snapshot)
+
+        def counted_put(path: str, data: bytes, tag: Tag | None) -> Tag:
+            if path != HEAD:
+                self._count(path)
+            return put(path, data, tag)
+
+        lease.commit = counted_commit  # type: ignore[method-assign]
+        lease.writes.put = counted_put  # type: ignore[method-assign]
+
     def _count(self, path: str) -> None:
         self.left -= 1
         if self.left < 0:
             raise OSError(f"{path}: no route to host")
+
+
+def lease_of(store: ObjectStore, copy: str = "a copy") -> Lease:
+    """The lease of a driver whose working copy is so marked, taken."""
+    lease = Lease(store, Holder.me("sweep mine", copy), HURRIED.lease)
+    lease.take()
+    return lease
+
+
+def replica_of(store: ObjectStore, copy: WorkingCopy, lease: Lease | None = None) -> Replica:
+    """What pushes the working copy, as a driver that has just begun."""
+    lease = lease or lease_of(store)
+    return Replica(store, copy, lease, Remote(store, copy.root, lease.head))
 
 
 def working_copy(uri: str) -> tuple[WorkingCopy, Storage]:

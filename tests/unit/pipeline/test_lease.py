@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from replica_workshop import HURRIED
 
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.lease import LEASE, Holder, Lease
+from raysweep.pipeline.storage import lease as lease_module
+from raysweep.pipeline.storage.conditional import Tag
+from raysweep.pipeline.storage.head import HEAD, OLD_LEASE, Head, Holder
+from raysweep.pipeline.storage.lease import Lease
 from raysweep.pipeline.storage.object_store import ObjectStore
 
 
@@ -20,12 +25,13 @@ def store(uri: str) -> ObjectStore:
 
 
 @pytest.fixture
-def lease(store: ObjectStore) -> Iterator[Callable[..., Lease]]:
-    """A lease for the driver with that working copy; released at the end."""
+def lease(uri: str) -> Iterator[Callable[..., Lease]]:
+    """A lease for the driver whose working copy is so marked; released at the end."""
     made: list[Lease] = []
 
-    def make(copy: str = "/copy/one", what: str = "sweep mine") -> Lease:
-        made.append(Lease(store, Holder.me(what, Path(copy)), HURRIED.lease))
+    def make(copy: str = "one", what: str = "sweep mine", **other: str) -> Lease:
+        holder = replace(Holder.me(what, copy), **other)
+        made.append(Lease(ObjectStore.open(uri), holder, HURRIED.lease))
         return made[-1]
 
     yield make
@@ -40,13 +46,19 @@ def died(lease: Lease) -> None:
     lease._thread.join()
 
 
+def asleep(lease: Lease) -> None:
+    """As a process that is stopped: no sign of life, until it goes on."""
+    died(lease)
+    lease._ended.clear()
+
+
 def test_a_live_one_is_left_alone_and_named(
     lease: Callable[..., Lease], store: ObjectStore
 ) -> None:
-    holder = Holder.me("", Path())
+    holder = Holder.me("", "")
     lease().take()
     with pytest.raises(UserError) as refused:
-        lease("/copy/two").take()
+        lease("two").take()
     words = str(refused.value)
     for part in ("sweep mine", holder.host, str(holder.pid), holder.since[:10], store.uri):
         assert part in words
@@ -59,18 +71,19 @@ def test_it_tells_what_is_being_done_now(lease: Callable[..., Lease]) -> None:
     first.take()
     first.what = "sweep other"
     with pytest.raises(UserError, match="by sweep other on"):
-        lease("/copy/two").take()
+        lease("two").take()
 
 
-def test_a_dead_one_is_taken_over(lease: Callable[..., Lease]) -> None:
+def test_a_dead_one_is_taken_over(lease: Callable[..., Lease], store: ObjectStore) -> None:
     dead = lease()
     dead.take()
     died(dead)
     told: list[str] = []
     started = time.monotonic()
-    lease("/copy/two").take(told.append)
+    lease("two").take(told.append)
     assert time.monotonic() - started >= HURRIED.lease.stale_s
     assert "sweep mine on" in told[0]
+    assert Head.read(store).epoch == 2
 
 
 def test_one_that_had_this_very_copy_is_known_to_be_dead(lease: Callable[..., Lease]) -> None:
@@ -82,19 +95,39 @@ def test_one_that_had_this_very_copy_is_known_to_be_dead(lease: Callable[..., Le
     assert told == []
 
 
-def test_of_two_at_once_one_wins(lease: Callable[..., Lease], store: ObjectStore) -> None:
-    """The other's writing falls into the moment between a driver's own and its second look."""
-    other = Holder.me("sweep other", Path("/copy/two"))
-    one = lease()
-    beat = one._beat
+@pytest.mark.parametrize("other", [{"copy": "another's"}, {"boot": "another"}, {"host": "another"}])
+def test_of_another_container_of_the_same_name_it_is_not_known(
+    lease: Callable[..., Lease], other: dict[str, str]
+) -> None:
+    """Its host and its folder may be called the same: what marks its copy is random."""
+    lease(**other).take()
+    with pytest.raises(UserError, match="is being written by sweep mine"):
+        lease().take()
 
-    def overtaken() -> None:
-        beat()
-        Lease(store, other, HURRIED.lease)._beat()
 
-    one._beat = overtaken  # type: ignore[method-assign]
-    with pytest.raises(UserError, match="sweep other"):
-        one.take()
+@pytest.mark.parametrize("time", range(5))
+def test_of_many_at_once_one_wins(lease: Callable[..., Lease], time: int) -> None:
+    drivers = [lease(f"copy {n}", f"sweep {n}") for n in range(8)]
+    ready = threading.Barrier(len(drivers))
+    won: list[Lease] = []
+    refused: list[str] = []
+
+    def begin(one: Lease) -> None:
+        ready.wait()
+        try:
+            one.take()
+            won.append(one)
+        except UserError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=begin, args=[one]) for one in drivers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(refused) == 7
+    assert all(f"by {won[0].what} on" in words for words in refused)
 
 
 def test_who_was_silent_for_too_long_learns_that_it_lost(
@@ -102,35 +135,118 @@ def test_who_was_silent_for_too_long_learns_that_it_lost(
 ) -> None:
     slow = lease()
     slow.take()
-    other = Holder.me("sweep other", Path("/copy/two"))
-    Lease(store, other, HURRIED.lease)._beat()
-    deadline = time.monotonic() + 5
-    while slow.lost_to is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert slow.lost_to == other
+    called = threading.Event()
+    slow.on_lost = called.set
+    asleep(slow)
+    other = lease("two", "sweep other")
+    other.take()
+    for write in (slow.beat, lambda: slow.commit("push", "snapshot"), slow.confirm):
+        with pytest.raises(OSError, match="has taken it over"):
+            write()
+    assert slow.lost_to is not None
+    assert slow.lost_to.what == "sweep other"
+    assert slow._store.given_up
+    assert called.is_set()
     slow.release()
-    assert LEASE in store.list(), "the other's stays"
+    driver = Head.read(store).driver
+    assert driver is not None
+    assert driver.what == "sweep other"
 
 
-def test_released_it_is_gone(lease: Callable[..., Lease], store: ObjectStore) -> None:
+def test_before_it_writes_after_a_silence_it_looks_again(
+    lease: Callable[..., Lease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes on while the machine sleeps."""
+    slow = lease()
+    slow.take()
+    asleep(slow)
+    lease("two").take()
+    clock = lease_module._clock
+    monkeypatch.setattr(lease_module, "_clock", lambda: clock() + HURRIED.lease.stale_s)
+    with pytest.raises(OSError, match="has taken it over"):
+        slow._store.put_bytes("mine/best/model.pth", b"old")
+
+
+def test_released_nothing_stays(lease: Callable[..., Lease], store: ObjectStore) -> None:
     first = lease()
     first.take()
     first.release()
     assert store.list() == {}
-    lease("/copy/two").take()
+    lease("two").take()
 
 
-def test_what_is_no_lease_is_nobodys(lease: Callable[..., Lease], store: ObjectStore) -> None:
-    store.put_bytes(LEASE, b"[]")
-    lease().take()
-
-
-def test_one_that_was_asleep_and_has_been_replaced_and_ended_knows_it(
+def test_what_was_pushed_outlives_the_lease(
     lease: Callable[..., Lease], store: ObjectStore
 ) -> None:
-    """The other one's lease is gone by then: that there is none is not that it is ours."""
-    asleep = lease()
-    asleep.take()
-    store.delete(LEASE)
-    assert not asleep.is_ours()
-    assert asleep.lost_to is not None
+    first = lease()
+    first.take()
+    first.commit("push", "snapshot")
+    first.release()
+    second = lease("two")
+    second.take()
+    assert (second.head.push, second.head.snapshot) == ("push", "snapshot")
+    assert second.head.epoch == 2
+
+
+def test_a_sign_of_life_brings_no_older_push_back(
+    lease: Callable[..., Lease], store: ObjectStore
+) -> None:
+    one = lease()
+    one.take()
+    ended = threading.Event()
+    beating = threading.Thread(target=lambda: [one.beat() for _ in iter(ended.is_set, True)])
+    beating.start()
+    for number in range(200):
+        one.commit(f"push {number}", "snapshot")
+        assert Head.read(store).push == f"push {number}"
+    ended.set()
+    beating.join()
+
+
+def test_what_is_damaged_is_not_written_over(
+    lease: Callable[..., Lease], store: ObjectStore
+) -> None:
+    """It names what was pushed."""
+    store.put_bytes(HEAD, b"[]")
+    with pytest.raises(UserError, match=r"replica\.json, which names what was pushed, is damaged"):
+        lease().take()
+
+
+def test_an_answer_that_was_lost_is_no_loss(
+    lease: Callable[..., Lease], store: ObjectStore
+) -> None:
+    """After an error the write may be there or not: the holder goes on in both."""
+    one = lease()
+    one.take()
+    asleep(one)
+    put = one.writes.put
+
+    def lost(path: str, data: bytes, tag: Tag | None) -> Tag:
+        put(path, data, tag)
+        raise OSError("timed out")
+
+    one.writes.put = lost  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="timed out"):
+        one.commit("push", "snapshot")
+    one.writes.put = put  # type: ignore[method-assign]
+    one.commit("next push", "snapshot")
+    assert Head.read(store).push == "next push"
+
+
+def test_an_earlier_versions_writer_is_left_alone_until_it_is_dead(
+    lease: Callable[..., Lease], store: ObjectStore
+) -> None:
+    old = {"id": "1", "host": "there", "pid": 7, "what": "sweep old", "since": "?", "copy": "/c"}
+    store.put_bytes(HEAD, json.dumps({"push": "mark"}).encode())
+    store.put_bytes(OLD_LEASE, json.dumps({**old, "beat": 1}).encode())
+    beating = threading.Timer(
+        HURRIED.lease.beat_s, store.put_bytes, [OLD_LEASE, json.dumps({**old, "beat": 2}).encode()]
+    )
+    beating.start()
+    with pytest.raises(UserError, match="by sweep old on there, process 7"):
+        lease().take()
+    beating.join()
+    one = lease()
+    one.take()
+    assert one.head.push == "mark"
+    assert store.read(OLD_LEASE) is None

@@ -9,13 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from replica_workshop import HURRIED, Driver, assert_resumable
 
 from raysweep.errors import Interrupted, StorageFailed, UserError
 from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.open_storage import open_storage, read_storage
+from raysweep.pipeline.storage.pulling import Remote
 from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.tracking import Image
+from raysweep.tracking.embedded import TrackioRun
 
 
 def open_(uri: str, told: list[str]) -> Any:
@@ -40,7 +44,7 @@ def test_a_folder_is_opened_as_it_is(tmp_path: Path) -> None:
         with opened as storage:
             assert storage.root == tmp_path
             assert storage.shown == str(tmp_path)
-            assert storage.fetch is None
+            assert storage.origin is None
 
 
 def test_what_was_written_is_there_and_the_copy_is_gone(uri: str, tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_it_is_pushed_while_the_driver_works(uri: str) -> None:
 
 
 def test_another_machine_goes_on(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the checkpoint and the models of the sweep that has not ended, and no other's models."""
+    """With the checkpoint of the sweep that has not ended, and each model when it is asked for."""
     do_epochs(uri, [], 2, "ended")
     with open_(uri, []) as storage:
         storage.find("ended").write_result({})
@@ -75,9 +79,12 @@ def test_another_machine_goes_on(uri: str, tmp_path: Path, monkeypatch: pytest.M
         assert [path.name[:16] for path in (folder / "checkpoints").iterdir()] == [
             "trial-0000-e0003"
         ]
-        blobs = [p.read_text() for p in storage.tracker.glob("artifacts/*/blobs/sha256/*/*")]
-        models = {text for text in blobs if "train " in text}
-        assert models == {f"mine-train {epoch}" for epoch in (1, 2, 3)}
+        assert not list(storage.tracker.glob("artifacts/*/blobs/sha256/*/*"))
+        tracker = StoredSweep.find(storage, "mine").tracker()
+        tracker.download("trained-model:latest", tmp_path / "model")
+        assert (tmp_path / "model" / "model").read_text() == "mine-train 3"
+        assert len(list(storage.tracker.glob("artifacts/*/blobs/sha256/*/*"))) == 2
+        assert not (storage.find("ended").path / "checkpoints").exists()
 
 
 def test_readers_bring_little_and_leave_nothing(uri: str, tmp_path: Path) -> None:
@@ -221,7 +228,7 @@ def test_what_was_pulled_by_half_does_not_stay(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do_epochs(uri, [], 1)
-    monkeypatch.setattr(ObjectStore, "get", _no_route)
+    monkeypatch.setattr(Remote, "records", _no_route)
     with pytest.raises(UserError, match="cannot be reached"), open_(uri, []):
         raise AssertionError("opened")
     assert copies(tmp_path) == []
@@ -242,3 +249,24 @@ def test_a_copy_of_a_sweep_that_has_ended_elsewhere_is_not_kept(uri: str, tmp_pa
         pass
     assert copies(tmp_path) == []
     assert told == []
+
+
+def test_what_sync_sends_is_brought(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models and the pictures of its sweep, and no other's."""
+    for name in ("mine", "other"):
+        with open_(uri, []) as storage:
+            driver = Driver(storage, name)
+            driver.step()
+            run = TrackioRun(driver.store, driver.run)
+            run.log_images("worst", [Image(np.zeros((2, 2), np.uint8), name)], 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    with open_(uri, []) as storage:
+        stored = StoredSweep.find(storage, "mine")
+        stored.fetch_upstream()
+        media = [path.relative_to(storage.tracker).parts for path in storage.tracker.rglob("*.png")]
+        assert [parts[2] for parts in media] == ["mine-train"]
+        models = [p.read_text() for p in storage.tracker.glob("artifacts/*/blobs/sha256/*/*")]
+        assert "mine-train 1" in models
+        assert "other-train 1" not in models

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from replica_workshop import CutShort, Driver, assert_resumable, same_folder, working_copy
+from replica_workshop import (
+    CutShort,
+    Driver,
+    assert_resumable,
+    lease_of,
+    replica_of,
+    same_folder,
+    working_copy,
+)
 
 from raysweep.pipeline.storage.object_store import ObjectStore
 from raysweep.pipeline.storage.replica import Replica
@@ -18,10 +26,13 @@ from raysweep.pipeline.storage.replica import Replica
 def pushed(uri: str) -> Iterator[tuple[Driver, Replica]]:
     """A driver that has done an epoch, and pushed it."""
     copy, storage = working_copy(uri)
-    driver, replica = Driver(storage), Replica(ObjectStore.open(uri), copy)
+    store = ObjectStore.open(uri)
+    lease = lease_of(store)
+    driver, replica = Driver(storage), replica_of(store, copy, lease)
     driver.step()
     replica.push()
     yield driver, replica
+    lease.release()
     copy.unlock()
 
 
@@ -59,7 +70,8 @@ def test_what_is_scratch_or_half_written_stays_here(
 def test_a_push_cut_short_anywhere_leaves_what_can_be_resumed(
     pushed: tuple[Driver, Replica], uri: str, tmp_path: Path
 ) -> None:
-    driver, _ = pushed
+    driver, first = pushed
+    first._lease.release()
     driver.step()
     driver.step()
     driver.end()
@@ -69,7 +81,9 @@ def test_a_push_cut_short_anywhere_leaves_what_can_be_resumed(
         place = tmp_path / f"cut-{uploads}"
         shutil.copytree(tmp_path / "it's there, 100%", place)
         store = CutShort.at(place.as_uri(), uploads)
-        replica = Replica(store, copy)
+        lease = lease_of(store)
+        store.cut(lease)
+        replica = replica_of(store, copy, lease)
         try:
             replica.push()
         except OSError:
@@ -82,6 +96,8 @@ def test_a_push_cut_short_anywhere_leaves_what_can_be_resumed(
         else:
             assert assert_resumable(store.uri) == 3
             break
+        finally:
+            lease.release()
     assert set(told) == {1, 3}, "cut before the journal and after it"
     assert uploads == len(told) > 8
 
@@ -116,10 +132,34 @@ def test_a_sweep_that_was_taken_back_is_so_there(pushed: tuple[Driver, Replica],
 
 
 def test_sweeps_that_are_there_and_not_here_stay(pushed: tuple[Driver, Replica], uri: str) -> None:
-    driver, _ = pushed
+    driver, replica = pushed
     store = ObjectStore.open(uri)
     store.put_bytes("other/sweep.json", b"{}")
+    replica._lease.release()
     copy = same_folder(driver)
     driver.step()
-    Replica(store, copy).push()
+    lease = lease_of(store)
+    replica_of(store, copy, lease).push()
+    lease.release()
     assert store.read("other/sweep.json") == b"{}"
+
+
+def test_half_written_pictures_stay_here_and_one_that_is_gone_is_no_failure(
+    pushed: tuple[Driver, Replica], uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, replica = pushed
+    media = driver.folder.path.parent / "tracker" / "media" / "replicas" / "run" / "0"
+    media.mkdir(parents=True)
+    for name in ("whole.png", "gone.png", ".half.png.partial", "half.partial"):
+        (media / name).write_bytes(b"png")
+    taken = replica._take
+
+    def take(scratch: Path) -> object:
+        found = taken(scratch)
+        (media / "gone.png").unlink()
+        return found
+
+    monkeypatch.setattr(replica, "_take", take)
+    replica.push()
+    there = [path for path in ObjectStore.open(uri).list() if "/media/" in path]
+    assert [path.rpartition("/")[2] for path in there] == ["whole.png"]

@@ -1,0 +1,62 @@
+"""Brings blobs from the URI for whichever process of a sweep asks (`tracking.wanted`)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from raysweep.errors import UserError
+from raysweep.tracking.wanted import FAILED, SERVED, wanted_folder
+
+_LOOK_S = 0.05
+
+
+class BringsBlobs(Protocol):
+    """What has them."""
+
+    def blobs(self, project: str, digests: list[str]) -> None:
+        """Bring them here. Raises UserError where that cannot be done."""
+
+
+class BlobServer:
+    """Answers requests below the tracker's folder `root` from `start` to `stop`."""
+
+    def __init__(self, root: Path, origin: BringsBlobs) -> None:
+        self._folder, self._origin = wanted_folder(root), origin
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="raysweep-blobs", daemon=True)
+
+    def start(self) -> None:
+        """Whoever holds the folder's lock answers: what a killed driver left is not waited for."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        self._lock = os.open(self._folder / SERVED, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go of the lock: whoever asks from now on is not kept waiting."""
+        self._ended.set()
+        self._thread.join(timeout=1)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._lock)
+
+    def _work(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            with suppress(FileNotFoundError):
+                for request in self._folder.iterdir():
+                    if request.name != SERVED and request.suffix != FAILED:
+                        self._answer(request)
+
+    def _answer(self, request: Path) -> None:
+        project, _, digest = request.name.rpartition(".")
+        try:
+            self._origin.blobs(project, [digest])
+        except (OSError, UserError) as error:
+            request.with_name(request.name + FAILED).write_text(str(error), encoding="utf-8")
+        request.unlink(missing_ok=True)
