@@ -189,8 +189,9 @@ def show_token() -> None:
 
 def has_token() -> bool:
     """Whether Ray finds a token here. Raises UserError where it is named, and not there."""
+    raylet: Any = _raylet
     try:
-        loader = _raylet.AuthenticationTokenLoader.instance()
+        loader = raylet.AuthenticationTokenLoader.instance()
         return bool(loader.has_token(ignore_auth_mode=True))
     except (RayError, RuntimeError) as error:
         raise UserError(reason(error).partition(". ")[0]) from None  # of several sentences
