@@ -41,7 +41,7 @@ def _main(args: argparse.Namespace) -> int:
         with stdout_for_json(args.json) as args.out, terminable():
             answer = COMMANDS[args.command](args)
             if args.json and answer is not None:
-                return _print_json(answer, args.out)
+                print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
@@ -60,20 +60,6 @@ def _main(args: argparse.Namespace) -> int:
         print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
         to_nowhere(sys.stdout)  # or Python would complain once more at its end
         return 1
-
-
-def _print_json(answer: Any, out: Any) -> int:
-    """The exit code: 1 where stdout takes nothing, as on a full disk."""
-    try:
-        print(json.dumps(answer, allow_nan=False), file=out, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        to_nowhere(out)
-        why = f"raysweep: stdout: cannot be written ({error.strerror}); all else is done"
-        print(why, file=sys.stderr)
-        return 1
-    return 0
 
 
 def _config(args: argparse.Namespace) -> Config:

@@ -70,5 +70,5 @@ def test_a_mistake_keeps_its_exit_code(tmp_path: Path, redirection: str) -> None
 def test_a_full_stdout_is_told(tmp_path: Path) -> None:
     done = redirected(tmp_path, ">/dev/full", *PLAN, "--json")
     assert done.returncode == 1
-    told = "raysweep: stdout: cannot be written (No space left on device); all else is done\n"
+    told = "raysweep: what it writes to: No space left on device; make room, and try again\n"
     assert done.stderr == told
