@@ -81,4 +81,5 @@ def unlike_it_looks(parameter: Parameter, takes_fractions: bool) -> str | None:
 
 
 def _nearest_whole(bound: Any) -> int:
-    return round(bound)
+    whole: int = round(bound)
+    return whole
