@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from raysweep.home import ensure_home
 
 if TYPE_CHECKING:
-    from raysweep.pipeline.result import SweepResult
-    from raysweep.pipeline.resume import resume_sweep
-    from raysweep.pipeline.sweep import run_sweep
+    from raysweep.sweep.result import SweepResult
+    from raysweep.sweep.resume import resume_sweep
+    from raysweep.sweep.sweep import run_sweep
     from raysweep.version import __version__
 
 __all__ = ["SweepResult", "__version__", "resume_sweep", "run_sweep"]
@@ -23,15 +23,15 @@ ensure_home()  # before anything that looks for it is imported
 
 def __getattr__(name: str) -> Any:
     if name == "run_sweep":
-        from raysweep.pipeline.sweep import run_sweep
+        from raysweep.sweep.sweep import run_sweep
 
         return run_sweep
     if name == "resume_sweep":
-        from raysweep.pipeline.resume import resume_sweep
+        from raysweep.sweep.resume import resume_sweep
 
         return resume_sweep
     if name == "SweepResult":
-        from raysweep.pipeline.result import SweepResult
+        from raysweep.sweep.result import SweepResult
 
         return SweepResult
     if name == "__version__":

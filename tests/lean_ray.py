@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ray.scripts.scripts import main
 
-from raysweep.pipeline.cluster import fork_server, lean
+from raysweep.cluster.faststart import fork_server, lean
 
 if __name__ == "__main__":
     with fork_server.running(), lean.started():

@@ -10,9 +10,9 @@ from typing import Any
 import ray
 import torch
 
+from raysweep.cluster import cluster
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline.cluster import cluster
-from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.storage.reading import StoredSweep
 from raysweep.tracking import RunRecord, Tracker
 
 HAS_LOCAL_MODE = tuple(map(int, ray.__version__.split(".")[:2])) <= (2, 54)

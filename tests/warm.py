@@ -20,15 +20,15 @@ from select import select
 from types import TracebackType
 from typing import Any
 
-COMMAND = "import sys; from raysweep.cli import main; sys.exit(main(sys.argv[1:]))"
+COMMAND = "import sys; from raysweep.cli.commands import main; sys.exit(main(sys.argv[1:]))"
 """The code of `python -m raysweep`."""
 
 IMPORTED = (
     "raysweep.cli",
     "raysweep.ml.preprocess",
     "raysweep.ml.training",
-    "raysweep.pipeline.resume",
-    "raysweep.pipeline.sweep",
+    "raysweep.sweep.resume",
+    "raysweep.sweep.sweep",
     "raysweep.terminal.plain",
     "raysweep.terminal.summary",
     "torch",
@@ -105,7 +105,7 @@ class Warm:
 @contextmanager
 def warm() -> Iterator[Warm]:
     """Within it there is a process that others are copied from."""
-    from raysweep.pipeline.cluster.fork_server import SETTINGS
+    from raysweep.cluster.faststart.fork_server import SETTINGS
 
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -160,7 +160,8 @@ def _become(asked: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    from raysweep.pipeline.cluster import fork_server, quiet
+    from raysweep.cluster import quiet
+    from raysweep.cluster.faststart import fork_server
 
     sys.path.remove(str(Path(__file__).parent))
     quiet.apply_settings()

@@ -1,14 +1,10 @@
 """The typed config: schema, W&B's search-space vocabulary, loading and overrides."""
 
-from raysweep.config.curves import Beta, Normal, Rounded, Uniform
-from raysweep.config.distributions import Categorical, Constant, Distribution, Steps
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.fields import field_of
 from raysweep.config.loading import load_config, load_sweep
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
-from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import PbtConfig
-from raysweep.config.quanta import count_of, multiple
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.schema import SWEPT_SECTIONS, Config
 from raysweep.config.sections import (
@@ -20,14 +16,10 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
-from raysweep.config.space import (
-    MAX_REPEATS,
-    apply,
-    combinations,
-    configurations,
-    enumerate_trials,
-    fits,
-)
+from raysweep.config.space.curves import Beta, Normal, Rounded, Uniform
+from raysweep.config.space.distributions import Categorical, Constant, Distribution, Steps
+from raysweep.config.space.parameter import Parameter
+from raysweep.config.space.quanta import count_of, multiple
 from raysweep.config.sweep import Metric, SweepConfig
 from raysweep.config.target_sections import (
     DataTarget,
@@ -37,6 +29,14 @@ from raysweep.config.target_sections import (
     TrainTarget,
 )
 from raysweep.config.targets import look_in
+from raysweep.config.trials import (
+    MAX_REPEATS,
+    apply,
+    combinations,
+    configurations,
+    enumerate_trials,
+    fits,
+)
 
 __all__ = [
     "ACTIVATIONS",

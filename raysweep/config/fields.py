@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from raysweep.config.distributions import Json
 from raysweep.config.explain import nearest, problem
 from raysweep.config.sections import Section
+from raysweep.config.space.distributions import Json
 
 
 def field_of(name: str) -> str:

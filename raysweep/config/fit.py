@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from raysweep.config.distributions import Categorical
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
-from raysweep.config.meant import comes_from, fractions
-from raysweep.config.numerals import TOO_LARGE, too_large
-from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import KEPT
 from raysweep.config.sections import Section
+from raysweep.config.space.distributions import Categorical
+from raysweep.config.space.meant import comes_from, fractions
+from raysweep.config.space.numerals import TOO_LARGE, too_large
+from raysweep.config.space.parameter import Parameter
 from raysweep.config.sweep import Metric, SweepConfig
 from raysweep.config.target_sections import Target
 

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from raysweep.addresses import without_keys
 from raysweep.config import targets
-from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, one_line, to_config_error
 from raysweep.config.fields import field_of
-from raysweep.config.nesting import GROUP, as_written, written_places
 from raysweep.config.notices import notices, space_notices
-from raysweep.config.parameter import Parameter
 from raysweep.config.schema import Config, parse
+from raysweep.config.space.distributions import Json
+from raysweep.config.space.nesting import GROUP, as_written, written_places
+from raysweep.config.space.parameter import Parameter
 from raysweep.config.sweep import SweepConfig
 from raysweep.config.yaml import Document, Word, parse_document, read_document
 from raysweep.errors import ConfigError

@@ -9,10 +9,10 @@ from typing import Any
 
 from raysweep.config.explain import Loc, one_line, place
 from raysweep.config.fields import Fields
-from raysweep.config.meant import unlike_it_looks
-from raysweep.config.nesting import written_places
-from raysweep.config.numerals import coerced
-from raysweep.config.parameter import Parameter
+from raysweep.config.space.meant import unlike_it_looks
+from raysweep.config.space.nesting import written_places
+from raysweep.config.space.numerals import coerced
+from raysweep.config.space.parameter import Parameter
 from raysweep.config.sweep import AGENT_KEYS
 from raysweep.config.yaml import Word
 

@@ -19,13 +19,10 @@ from pydantic_core import PydanticCustomError
 
 from raysweep.addresses import refuse_keys
 from raysweep.config import fit, targets
-from raysweep.config.distributions import Json
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
-from raysweep.config.nesting import as_written
 from raysweep.config.notices import Notices, notices, space_notices
-from raysweep.config.parameter import Parameter
 from raysweep.config.sections import (
     DataConfig,
     EvaluateConfig,
@@ -36,6 +33,9 @@ from raysweep.config.sections import (
     TrackingConfig,
     TrainConfig,
 )
+from raysweep.config.space.distributions import Json
+from raysweep.config.space.nesting import as_written
+from raysweep.config.space.parameter import Parameter
 from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig
 from raysweep.config.target_sections import (
     DataTarget,

@@ -13,14 +13,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from raysweep.config.budget import Duration
-from raysweep.config.distributions import Distribution
 from raysweep.config.early_terminate import Count, EarlyTerminate
 from raysweep.config.explain import Loc, mistake
-from raysweep.config.nesting import flatten
-from raysweep.config.parameter import Parameter
 from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.sections import Section
+from raysweep.config.space.distributions import Distribution
+from raysweep.config.space.nesting import flatten
+from raysweep.config.space.parameter import Parameter
 
 GOAL_OF = {
     "train/loss": "minimize",

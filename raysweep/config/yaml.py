@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from raysweep.config.distributions import Json
 from raysweep.config.explain import Loc, found, one_line
+from raysweep.config.space.distributions import Json
 from raysweep.errors import ConfigError
 
 

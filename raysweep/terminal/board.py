@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
-from raysweep.pipeline.repeats import rank_configurations
+from raysweep.events import Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.search.repeats import rank_configurations
 
 
 class Board:

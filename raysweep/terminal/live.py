@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.pipeline.events import (
+from raysweep.events import (
     ClusterNotice,
     Evaluating,
     Event,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from raysweep.pipeline.events import (
+from raysweep.events import (
     ClusterNotice,
     Evaluating,
     Event,

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.pipeline.search.space_plan import PlannedParameter, SpacePlan
+from raysweep.search.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal import text
 
 if TYPE_CHECKING:
-    from raysweep.pipeline.plan import Plan  # it reads trackers, which a sweep file has none of
+    from raysweep.sweep.plan import Plan  # it reads trackers, which a sweep file has none of
 
 
 def show_plan(console: Console, plan: Plan) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from raysweep.pipeline.cluster.signals import STOPS, end_at_once, heeded
+from raysweep.cluster.signals import STOPS, end_at_once, heeded
 from raysweep.terminal.streams import lossy, to_nowhere
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TextIO
 
-from raysweep.pipeline.submission.submission import Submission
+from raysweep.submission.submission import Submission
 
 
 def show_submitted(stream: TextIO, submission: Submission) -> None:

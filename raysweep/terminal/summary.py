@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from raysweep.pipeline.result import SweepResult
-from raysweep.pipeline.search.budget import EndedBy
+from raysweep.search.budget import EndedBy
+from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
 
 SHOWN = 10

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from raysweep.pipeline.syncing import Synced
+from raysweep.sweep.syncing import Synced
 from raysweep.terminal import text
-from raysweep.tracking.publish import RunPublished
+from raysweep.tracking.publish.publish import RunPublished
 
 
 class SyncProgress:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.pipeline.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
+from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
 
 
 def number(value: Any) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from raysweep.errors import TrackingError
 from raysweep.tracking.names import validate_project
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
 
 _START_TIMEOUT_S = 30
 _STOP_TIMEOUT_S = 5

@@ -80,7 +80,7 @@ def connect(project: str, entity: str | None, instead: str = "") -> str:
 
     `instead` ends the message: what else the caller's command can do.
     """
-    from raysweep.tracking.wandb_tracker import WandbTracker
+    from raysweep.tracking.wandb.tracker import WandbTracker
 
     try:
         there = WandbTracker(project, entity)

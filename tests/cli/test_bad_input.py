@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli import main
+from raysweep.cli.commands import main
 
 from commands import call
 from family import in_folder, still_alive
 
 AS_NOBODY = """
 import os, sys
-import raysweep.cli, raysweep.pipeline.sweep, raysweep.terminal.plain, raysweep.terminal.summary
+import raysweep.cli, raysweep.sweep.sweep, raysweep.terminal.plain, raysweep.terminal.summary
 if os.getuid() == 0:  # root may read and write everywhere
     os.setgroups([])
     os.setgid(65534)

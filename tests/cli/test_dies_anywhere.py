@@ -40,7 +40,7 @@ from raysweep import run_sweep
 run_sweep(config, name="mine", storage=storage, local_mode=True)
 """
 
-P = "raysweep.pipeline"
+P = "raysweep.sweep"
 WRITTEN = "the result is written"
 HALF_WRITTEN = {
     "the best is half downloaded": (f"{P}.cluster.remote", "RemoteStore", "blob_path", 14),
@@ -56,7 +56,12 @@ MOMENTS = {
     "a model is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 4),
     "a trial's run has ended": (f"{P}.cluster.remote", "RemoteStore", "update_run", 8),
     "the best is tagged": (f"{P}.cluster.remote", "RemoteStore", "set_alias", 1),
-    "the best is downloaded": ("raysweep.tracking.embedded", "TrackioTracker", "download", 4),
+    "the best is downloaded": (
+        "raysweep.tracking.trackio.tracker",
+        "TrackioTracker",
+        "download",
+        4,
+    ),
     WRITTEN: (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
     **HALF_WRITTEN,
 }

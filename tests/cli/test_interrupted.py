@@ -14,7 +14,7 @@ from signal import SIGINT, SIGSTOP, SIGTERM
 
 import pytest
 
-from raysweep.pipeline.cluster.fork_server import TITLE
+from raysweep.cluster.faststart.fork_server import TITLE
 
 from commands import REPOSITORY, environment
 from family import in_folder, still_alive
@@ -109,7 +109,7 @@ def test_what_is_ignored_stays_so(sweep: Callable[..., Sweep]) -> None:
 WHILE_JOINING = """
 import os, signal, sys
 import ray
-from raysweep.cli import main
+from raysweep.cli.commands import main
 
 real = ray._raylet.CoreWorker
 

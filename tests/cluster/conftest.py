@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 import ray
 
-from raysweep.pipeline.cluster import fork_server, lean, quiet
+from raysweep.cluster import quiet
+from raysweep.cluster.faststart import fork_server, lean
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from family import family
 from raysweep import run_sweep
-from raysweep.pipeline.events import TrialUpdated
+from raysweep.events import TrialUpdated
 
 workers, scripts, suggested, parents, agents = set(), set(), [], set(), set()
 faults = defaultdict(list)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from raysweep import run_sweep
-from raysweep.pipeline.events import Event, TrialUpdated
+from raysweep.events import Event, TrialUpdated
 
 from sweeps import digits, runs_by_job, stored
 
@@ -16,7 +16,7 @@ import os, signal, sys, time
 from torch import nn
 
 def linear(deadly: bool = False, by: str = "SIGKILL") -> nn.Module:
-    if deadly and "raysweep.pipeline.trials.trial" in sys.modules:
+    if deadly and "raysweep.trials.trial" in sys.modules:
         os.kill(os.getpid(), signal.Signals[by])
         time.sleep(60)  # Ray's handler for SIGTERM raises SystemExit
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

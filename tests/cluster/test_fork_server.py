@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from raysweep.pipeline.cluster import ray_worker
+from raysweep.cluster.faststart import ray_worker
 
 import family
 
@@ -25,7 +25,7 @@ import json, os, random, resource, sys, threading, time
 from pathlib import Path
 import ray
 from family import family
-from raysweep.pipeline.cluster import cluster
+from raysweep.cluster import cluster
 
 class Worker:
     def told(self):
@@ -155,7 +155,7 @@ def test_where_imports_start_threads_nobody_is_copied(tmp_path: Path) -> None:
 
 SERVER = """
 import sys, time
-from raysweep.pipeline.cluster import fork_server
+from raysweep.cluster.faststart import fork_server
 
 with fork_server.running():
     print(fork_server.address(), flush=True)

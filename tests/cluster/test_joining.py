@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from raysweep.cluster import joining
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import joining
 
 from commands import start
 from sweeps import digits, grid

@@ -16,7 +16,7 @@ from ray import _raylet
 from ray._private import services
 from ray._private.state import GlobalState
 
-from raysweep.pipeline.cluster import lean
+from raysweep.cluster.faststart import lean
 
 import family
 
@@ -26,7 +26,7 @@ ASKED = """
 import json, os, signal, time
 import ray
 from family import family
-from raysweep.pipeline.cluster import cluster
+from raysweep.cluster import cluster
 
 def agents():
     titles = {each.pid: each.title for each in family(os.getpid())}

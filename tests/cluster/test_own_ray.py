@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 AT_WORK = """
 import json, os, sys, time
 import ray
-from raysweep.pipeline.cluster import cluster
+from raysweep.cluster import cluster
 
 @ray.remote
 class Actor:

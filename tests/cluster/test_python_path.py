@@ -8,8 +8,8 @@ from pathlib import Path
 
 TASK = """
 import sys
-from raysweep.pipeline.cluster import cluster
-from raysweep.pipeline.cluster.remote import as_task, get
+from raysweep.cluster import cluster
+from raysweep.cluster.remote import as_task, get
 
 with cluster.connect(None, local_mode=False, verbose=False):
     print(get(as_task(lambda: sys.executable, runtime_env={"env_vars": {"A": "B"}}).remote()))

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from raysweep.cluster import signals
+from raysweep.cluster.keeper import Keeper
+from raysweep.cluster.remote import RemoteStore, as_task, get, wait_for
+from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.errors import TrackingError
-from raysweep.pipeline.cluster import signals
-from raysweep.pipeline.cluster.keeper import Keeper
-from raysweep.pipeline.cluster.remote import RemoteStore, as_task, get, wait_for
-from raysweep.pipeline.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.blobs import CHUNK_BYTES
-from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.store import Row
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 from lost_interrupt import dropped, lose_an_interrupt
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.pipeline.events import Event, TrialUpdated
-from raysweep.pipeline.result import SweepResult
+from raysweep.events import Event, TrialUpdated
+from raysweep.sweep.result import SweepResult
 
 from sweeps import digits, runs_by_job, stored
 

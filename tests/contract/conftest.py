@@ -16,8 +16,8 @@ import pytest
 from store_process import StoreManager
 
 from raysweep.tracking import ArtifactDraft, Run, RunSpec, Tracker, choose
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 import wandb_server
 from sweeps import HAS_LOCAL_MODE
@@ -54,7 +54,7 @@ def trackio_actor(root: Path) -> Iterator[Tracker]:
 @contextmanager
 def wandb(root: Path) -> Iterator[Tracker]:
     """The unmodified client against the server of the tests, in a project of the test's own."""
-    from raysweep.tracking.wandb_tracker import WandbTracker
+    from raysweep.tracking.wandb.tracker import WandbTracker
 
     with wandb_server.lent():
         yield WandbTracker(f"contract-{uuid.uuid4().hex[:8]}")
@@ -63,7 +63,7 @@ def wandb(root: Path) -> Iterator[Tracker]:
 @contextmanager
 def mirrored(root: Path) -> Iterator[Tracker]:
     """W&B as a sweep has it: each call kept in the embedded store, and sent."""
-    from raysweep.tracking.mirror import MirroredTracker
+    from raysweep.tracking.mirror.tracker import MirroredTracker
 
     with wandb(root) as there, trackio(root) as here:
         tracker = MirroredTracker(here, there)
@@ -74,7 +74,7 @@ def mirrored(root: Path) -> Iterator[Tracker]:
 @contextmanager
 def wandb_real(root: Path) -> Iterator[Tracker]:
     """A real W&B server, in a project of the test's own, with the key that the tests began with."""
-    from raysweep.tracking.wandb_tracker import WandbTracker
+    from raysweep.tracking.wandb.tracker import WandbTracker
 
     wandb_server.end()  # the client of this process keeps the server that it began with
     with pytest.MonkeyPatch.context() as patch:
@@ -121,8 +121,9 @@ def _store_process() -> BaseManager:
 def _ray_in_this_process() -> Any:
     import ray
 
-    from raysweep.pipeline.cluster import lean, quiet
-    from raysweep.pipeline.cluster.remote import RemoteStore
+    from raysweep.cluster import quiet
+    from raysweep.cluster.faststart import lean
+    from raysweep.cluster.remote import RemoteStore
 
     quiet.apply_settings()
     with quiet.hushed(verbose=False), lean.started(workers=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multiprocessing.managers import BaseManager
 
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
 
 
 class StoreManager(BaseManager):

@@ -14,8 +14,8 @@ import pytest
 from raysweep.errors import ArtifactNotFound, TrackingError
 from raysweep.tracking import ArtifactDraft, Image, RunSpec
 from raysweep.tracking.dashboard import Served, serve
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 PROJECT = "artifacts-example"
 

@@ -17,9 +17,9 @@ from trackio.sqlite_storage import SQLiteStorage
 
 from raysweep.errors import ConfigError, TrackingError
 from raysweep.tracking import ArtifactFile, RunSpec
-from raysweep.tracking.embedded import TrackioTracker
 from raysweep.tracking.store import Pictures, Row, Table
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 PROJECT = "artifacts-example"
 SPEC = RunSpec("t1", "trial 1", "train", "sweep", {"lr": 0.1})
@@ -28,8 +28,8 @@ OPEN = """
 import sys
 from pathlib import Path
 from raysweep.tracking import ArtifactDraft, RunSpec
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.tracking.trackio.store import TrackioStore
 root, name = Path(sys.argv[1]), sys.argv[2]
 tracker = TrackioTracker(TrackioStore(root, "artifacts-example"))
 run = tracker.start_run(RunSpec(name, name, "train", "sweep"))

@@ -8,8 +8,8 @@ import pytest
 from wandb.errors import CommError
 
 from raysweep.errors import ArtifactNotFound, ConfigError, TrackingError
-from raysweep.tracking.wandb_project import Project
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.wandb.project import Project
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 KEY = "0123456789" * 4
 

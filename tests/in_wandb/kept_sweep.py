@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from raysweep.config import Config
-from raysweep.pipeline.storage.storage import Storage, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactDraft, Image, Run, RunSpec
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 NAME = "mine"
 PICTURES = [

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from raysweep.errors import TrackingError
-from raysweep.tracking import ArtifactDraft, RunSpec, wandb_read
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking import ArtifactDraft, RunSpec
+from raysweep.tracking.wandb import read as wandb_read
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 from wandb_server import WandbServer
 from wandb_server.routes import Request

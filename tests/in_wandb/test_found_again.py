@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from raysweep.tracking import ArtifactDraft, RunSpec
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.mirror import MirroredTracker
-from raysweep.tracking.mirror_connection import REFUSALS, Connection, Pace
-from raysweep.tracking.trackio_store import TrackioStore
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.mirror.connection import REFUSALS, Connection, Pace
+from raysweep.tracking.mirror.tracker import MirroredTracker
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 from wandb_server import WandbServer
 from wandb_server.errors import Refusal

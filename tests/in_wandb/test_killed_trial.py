@@ -10,9 +10,9 @@ from typing import Any
 
 import wandb
 
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 from commands import raysweep, start
 from running_sweep import Sweep

@@ -20,11 +20,11 @@ import yaml
 from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, mutual_sweep, small_sweep, whole_sweep
 
 from raysweep.errors import TrackingError, UserError
-from raysweep.pipeline.storage.claim import claim, release
-from raysweep.pipeline.syncing import sync_sweep
+from raysweep.storage.claim import claim, release
+from raysweep.sweep.syncing import sync_sweep
 from raysweep.tracking import RunSpec
 from raysweep.tracking.metadata import plain
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 from commands import call, raysweep
 from family import family
@@ -163,7 +163,7 @@ def _is_the_clients_own(request: Request) -> bool:
 
 
 IMPORTED_ONCE = [
-    *("raysweep.pipeline.syncing", "raysweep.tracking.wandb_tracker", "trackio", "pandas"),
+    *("raysweep.sweep.syncing", "raysweep.tracking.wandb.tracker", "trackio", "pandas"),
     *("wandb.apis.public.artifacts", "wandb.apis.public.runs", "wandb.sdk.artifacts.artifact"),
     *("wandb.sdk.artifacts._models.pagination", "PIL.PngImagePlugin", "requests"),
 ]

@@ -8,8 +8,8 @@ from pathlib import Path
 import wandb
 from kept_sweep import NAME, whole_sweep
 
-from raysweep.pipeline.storage.open_storage import open_storage, read_storage
-from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.storage.open_storage import open_storage, read_storage
+from raysweep.storage.reading import StoredSweep
 
 from commands import raysweep
 from wandb_server import WandbServer

@@ -14,10 +14,10 @@ import pytest
 
 from benchmarks.peers import nothing
 from raysweep import run_sweep
-from raysweep.pipeline.cluster import remote
-from raysweep.pipeline.cluster.remote import RemoteStore
-from raysweep.pipeline.trials.checkpoints import CheckpointFolder
-from raysweep.tracking import embedded
+from raysweep.cluster import remote
+from raysweep.cluster.remote import RemoteStore
+from raysweep.storage.checkpoints import CheckpointFolder
+from raysweep.tracking.trackio import tracker as embedded
 
 from sweeps import HAS_LOCAL_MODE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raysweep import run_sweep
-from raysweep.pipeline.events import Event, TrialUpdated
+from raysweep.events import Event, TrialUpdated
 
 from sweeps import HAS_LOCAL_MODE, digits, grid
 

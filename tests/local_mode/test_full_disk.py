@@ -40,7 +40,7 @@ from contextlib import suppress
 from pathlib import Path
 from raysweep import run_sweep
 from raysweep.errors import StorageFailed
-from raysweep.pipeline.events import TrialUpdated
+from raysweep.events import TrialUpdated
 from sweeps import digits, grid, one_process
 
 disk = Path(os.environ["DISK"])
@@ -68,8 +68,9 @@ from contextlib import suppress
 from pathlib import Path
 from raysweep import cli, resume_sweep, run_sweep
 from raysweep.errors import StorageFailed
-from raysweep.pipeline import drive, job
-from raysweep.tracking.embedded import TrackioTracker
+from raysweep.sweep import drive
+from raysweep.sweep import job
+from raysweep.tracking.trackio.tracker import TrackioTracker
 from outcomes import outcome
 from sweeps import digits, grid, one_process
 

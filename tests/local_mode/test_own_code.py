@@ -11,8 +11,8 @@ import pytest
 
 from raysweep import run_sweep
 from raysweep.errors import UserError
-from raysweep.pipeline.result import SweepResult
-from raysweep.pipeline.storage.journal import read_journal
+from raysweep.storage.journal import read_journal
+from raysweep.sweep.result import SweepResult
 
 from sweeps import HAS_LOCAL_MODE, grid, runs_by_job, stored
 

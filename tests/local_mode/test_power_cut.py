@@ -16,9 +16,9 @@ import pytest
 
 from raysweep import resume_sweep, run_sweep
 from raysweep.errors import Interrupted, UserError
-from raysweep.pipeline import recovery
-from raysweep.pipeline.events import Event, TrialUpdated
-from raysweep.pipeline.storage import power
+from raysweep.events import Event, TrialUpdated
+from raysweep.storage import power
+from raysweep.sweep import recovery
 
 from outcomes import outcome
 from power import SyncedOnly

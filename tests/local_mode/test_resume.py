@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli import main
+from raysweep.cli.commands import main
 from raysweep.errors import Interrupted, UserError
+from raysweep.events import Event, SweepStarted, TrialUpdated
 from raysweep.ml import compute, cpu
-from raysweep.pipeline.events import Event, SweepStarted, TrialUpdated
-from raysweep.pipeline.result import SweepResult
-from raysweep.pipeline.storage.journal import read_journal
+from raysweep.storage.journal import read_journal
+from raysweep.sweep.result import SweepResult
 
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, stored

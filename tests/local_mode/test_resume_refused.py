@@ -12,9 +12,9 @@ import yaml
 from filelock import FileLock
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli import main
+from raysweep.cli.commands import main
 from raysweep.errors import Interrupted, UserError
-from raysweep.pipeline.events import Event, TrialUpdated
+from raysweep.events import Event, TrialUpdated
 
 from sweeps import HAS_LOCAL_MODE, digits, grid
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli import main
+from raysweep.cli.commands import main
 from raysweep.errors import Interrupted, SweepFailed, UserError
-from raysweep.pipeline.events import Event, SweepStarted, TrialUpdated
-from raysweep.pipeline.storage.journal import read_journal
+from raysweep.events import Event, SweepStarted, TrialUpdated
+from raysweep.storage.journal import read_journal
 
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, runs_by_job, stored

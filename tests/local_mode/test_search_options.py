@@ -14,8 +14,8 @@ import pytest
 from raysweep import SweepResult, resume_sweep, run_sweep
 from raysweep.config import SweepConfig
 from raysweep.errors import Interrupted, SweepFailed
-from raysweep.pipeline.events import Event, TrialUpdated, WarmStarted
-from raysweep.pipeline.search.budget import Budget
+from raysweep.events import Event, TrialUpdated, WarmStarted
+from raysweep.search.budget import Budget
 from raysweep.tracking import RunRecord
 
 from sweeps import HAS_LOCAL_MODE, digits, grid, runs_by_job, stored
@@ -92,7 +92,7 @@ def test_time_in_all(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def timed(config: SweepConfig, started: float, clock: Any, note: Any) -> Budget:
         return Budget(config, 0, lambda: 3600 * hours[0], note)
 
-    monkeypatch.setattr("raysweep.pipeline.drive.Budget", timed)
+    monkeypatch.setattr("raysweep.sweep.drive.Budget", timed)
     rates = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2}}
     keys = {"method": "random", "parameters": rates, "max_time": "1h"}
     config = digits(keys, model=SMALL, train={"epochs": 100})

@@ -14,9 +14,9 @@ import torch
 
 from raysweep import SweepResult, run_sweep
 from raysweep.errors import Interrupted, SweepFailed
+from raysweep.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.tracking import Tracker
 
 from sweeps import HAS_LOCAL_MODE, IMPOSSIBLE, digits, grid, one_process, runs_by_job, stored

@@ -19,11 +19,11 @@ from typing import Any
 from replica_workshop import HURRIED, Driver
 
 from raysweep.errors import RaysweepError
-from raysweep.pipeline.storage import conditional
-from raysweep.pipeline.storage.lease import LeasePace
-from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.open_storage import Pace, open_storage
-from raysweep.pipeline.storage.pulling import Remote
+from raysweep.storage.bucket import conditional
+from raysweep.storage.bucket.lease import LeasePace
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.pulling import Remote
+from raysweep.storage.open_storage import Pace, open_storage
 
 PACE = Pace(LeasePace(beat_s=0.3, stale_s=3, settle_s=0.3), HURRIED.push)
 

@@ -16,9 +16,9 @@ from unit.pipeline.replica_workshop import (
     working_copy,
 )
 
-from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.open_storage import open_storage, read_storage
-from raysweep.pipeline.storage.pulling import Remote
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.pulling import Remote
+from raysweep.storage.open_storage import open_storage, read_storage
 from raysweep.tracking.store import Row
 
 from s3_server import Request, S3Server

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli import main
+from raysweep.cli.commands import main
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.storage.bucket.object_store import ObjectStore
 
 from s3_server import S3Server
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import wandb
 
-from raysweep.arguments import parser
+from raysweep.cli.arguments import parser
 from raysweep.config import Config
 from raysweep.config.yaml import parse_yaml
 

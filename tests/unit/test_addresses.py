@@ -10,9 +10,9 @@ from raysweep.addresses import refuse_keys, without_keys
 from raysweep.config import Config
 from raysweep.config.loading import load_config
 from raysweep.errors import ConfigError, UserError
-from raysweep.pipeline.storage.open_storage import open_storage, read_storage
-from raysweep.pipeline.submission.job_server import check_address
-from raysweep.pipeline.submission.shipment import environment
+from raysweep.storage.open_storage import open_storage, read_storage
+from raysweep.submission.job_server import check_address
+from raysweep.submission.shipment import environment
 from raysweep.tracking import choose
 
 KEY = "S3/cr3t+=="

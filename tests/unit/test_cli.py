@@ -15,7 +15,7 @@ import pytest
 
 from raysweep import cli
 from raysweep.config import Config
-from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.version import __version__
 
 LIGHT = {"pydantic", "ray", "torch", "trackio", "wandb", "rich", "yaml", "numpy", "pandas"}
@@ -322,7 +322,7 @@ print(sorted(set({heavy!r}) & sys.modules.keys()))
 CHATTY = """
 import os, sys
 from raysweep import cli
-from raysweep.pipeline import plan
+from raysweep.sweep import plan
 make_plan = plan.make_plan
 def chatty(*arguments):
     print("hello from Python")
@@ -373,8 +373,8 @@ def test_the_best_of_the_latest_sweep(call: Any, storage: Path) -> None:
 
 def test_the_lineage_of_an_artifact(call: Any, storage: Path, tmp_path: Path) -> None:
     from raysweep.tracking import ArtifactDraft, RunSpec
-    from raysweep.tracking.embedded import TrackioTracker
-    from raysweep.tracking.trackio_store import TrackioStore
+    from raysweep.tracking.trackio.store import TrackioStore
+    from raysweep.tracking.trackio.tracker import TrackioTracker
 
     make_sweep(storage)
     tracker = TrackioTracker(TrackioStore(storage / "tracker", "artifacts-example"))
@@ -393,7 +393,7 @@ def test_the_lineage_of_an_artifact(call: Any, storage: Path, tmp_path: Path) ->
 
 
 def test_an_interrupted_command_ends_with_130(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from raysweep.pipeline import plan
+    from raysweep.sweep import plan
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -413,7 +413,7 @@ def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 BLOCKED = """
 import os, signal, sys
 from raysweep import cli
-from raysweep.pipeline import plan
+from raysweep.sweep import plan
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 plan.make_plan = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(cli.main(["plan", *sys.argv[1:]]))
@@ -432,7 +432,7 @@ def test_a_job_of_rays_job_server_hears_that_it_is_stopped(storage: Path) -> Non
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     show = f"""
 import sys
-from raysweep.cli import main
+from raysweep.cli.commands import main
 try:
     main({arguments!r})
 except SystemExit as end:

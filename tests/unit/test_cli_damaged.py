@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from raysweep import cli
-from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.tracking.trackio.store import TrackioStore
 
 RESULT = {
     "trials": {"total": 1, "completed": 1, "stopped": 0, "failed": 0},

@@ -12,7 +12,7 @@ from jsonschema import ValidationError
 from ray.autoscaler._private.kuberay import autoscaling_config
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from raysweep.arguments import parser
+from raysweep.cli.arguments import parser
 
 from commands import REPOSITORY
 

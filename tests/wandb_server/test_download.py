@@ -8,7 +8,7 @@ import pytest
 
 from raysweep.errors import TrackingError, UnsafeName
 from raysweep.tracking import ArtifactDraft, RunSpec
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 
 @pytest.fixture

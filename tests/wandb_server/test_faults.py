@@ -12,7 +12,7 @@ import urllib.error
 import pytest
 
 from raysweep.errors import TrackingError
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 from wandb_server.faults import EVERY, Faults, cut, hang, status
 from wandb_server.raw import UPSERT
@@ -28,7 +28,7 @@ RUN = """
 import sys
 from pathlib import Path
 from raysweep.tracking import ArtifactDraft, RunSpec
-from raysweep.tracking.wandb_tracker import WandbTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 tracker = WandbTracker(sys.argv[1])
 file = Path(sys.argv[2])
 file.write_bytes(b"model")
@@ -125,7 +125,7 @@ def test_no_server_is_one_line_in_time(server, project):
 
 def test_a_wrong_key_is_one_line_without_the_key(server, project):
     """In a process of its own: the client keeps the key that it began with."""
-    code = "import sys; from raysweep.tracking.wandb_tracker import WandbTracker as T; "
+    code = "import sys; from raysweep.tracking.wandb.tracker import WandbTracker as T; "
     code += "T(sys.argv[1]).artifact('mnist-raw')"
     asked = subprocess.run(
         [sys.executable, "-c", code, project],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.peers import nothing, settings, tell
 from raysweep import run_sweep
-from raysweep.pipeline.events import Event, TrialUpdated
+from raysweep.events import Event, TrialUpdated
 
 
 class Ends:

@@ -17,8 +17,8 @@ from raysweep.config import (
     configurations,
     enumerate_trials,
     field_of,
-    space,
 )
+from raysweep.config import trials as space
 from raysweep.errors import ConfigError
 
 quick = settings(deadline=None, max_examples=60)

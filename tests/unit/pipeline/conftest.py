@@ -13,7 +13,7 @@ import torch
 from pipeline_workshop import Workshop, digits_config, open_store, run_stages
 
 from raysweep.config import Config
-from raysweep.pipeline.stages.stages import StageOutcome, SweepIdentity
+from raysweep.stages.stages import StageOutcome, SweepIdentity
 from raysweep.tracking import Tracker
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config, apply
-from raysweep.pipeline.stages import stages
-from raysweep.pipeline.stages.stages import StageOutcome, SweepIdentity
-from raysweep.pipeline.stages.versions import FixedVersions, TrialVersions
-from raysweep.pipeline.trials.checkpoints import CheckpointFolder
-from raysweep.pipeline.trials.context import TrialContext
-from raysweep.pipeline.trials.trial import TrialSession
+from raysweep.stages import stages
+from raysweep.stages.stages import StageOutcome, SweepIdentity
+from raysweep.stages.versions import FixedVersions, TrialVersions
+from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking import ArtifactVersion, Tracker
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.trials.context import TrialContext
+from raysweep.trials.trial import TrialSession
 
 PROJECT = "artifacts-example"
 

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from raysweep.pipeline.storage.conditional import Tag
-from raysweep.pipeline.storage.head import HEAD, Holder
-from raysweep.pipeline.storage.lease import Lease, LeasePace
-from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.open_storage import Pace
-from raysweep.pipeline.storage.pulling import Remote
-from raysweep.pipeline.storage.pushing import PushPace
-from raysweep.pipeline.storage.replica import Replica
-from raysweep.pipeline.storage.storage import Storage, SweepRecord
-from raysweep.pipeline.storage.working_copy import WorkingCopy
+from raysweep.storage.bucket.conditional import Tag
+from raysweep.storage.bucket.head import HEAD, Holder
+from raysweep.storage.bucket.lease import Lease, LeasePace
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.pulling import Remote
+from raysweep.storage.bucket.pushing import PushPace
+from raysweep.storage.bucket.replica import Replica
+from raysweep.storage.bucket.working_copy import WorkingCopy
+from raysweep.storage.open_storage import Pace
+from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactFile, RunSpec
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
 
 PROJECT = "replicas"
 HURRIED = Pace(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from raysweep.errors import Interrupted, StorageFailed, StoreFailed
-from raysweep.pipeline.announce import interruptible
-from raysweep.pipeline.storage.stop import StorageLost
-from raysweep.pipeline.storage.storage import Storage
+from raysweep.storage.stop import StorageLost
+from raysweep.storage.storage import Storage
+from raysweep.sweep.announce import interruptible
 
 RESUME = "python -m raysweep resume mine --storage {root} --address auto"
 

@@ -9,8 +9,8 @@ import pytest
 from tuned import tune
 
 from raysweep.config import Config
-from raysweep.pipeline.search.budget import Budget
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.search.budget import Budget
+from raysweep.trials.trainable import TrialSpec
 
 RATES = [0.1, 0.2, 0.3, 0.4]
 

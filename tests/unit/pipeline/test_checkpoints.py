@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.pipeline.trials.checkpoints import CheckpointFolder, digest_of, file_name
+from raysweep.storage.checkpoints import CheckpointFolder, digest_of, file_name
 
 
 def names(folder: CheckpointFolder) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.claim import (
+from raysweep.storage.claim import (
     LOCK,
     abandoned,
     claim,
@@ -27,7 +27,7 @@ from raysweep.pipeline.storage.claim import (
     release,
     taken_up,
 )
-from raysweep.pipeline.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
 
 NOBODY = 65534
 
@@ -124,9 +124,9 @@ import json, os
 from pathlib import Path
 import yaml
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.claim import abandoned, taken_up
-from raysweep.pipeline.storage.reading import listed
-from raysweep.pipeline.storage.storage import Storage, SweepRecord
+from raysweep.storage.claim import abandoned, taken_up
+from raysweep.storage.reading import listed
+from raysweep.storage.storage import Storage, SweepRecord
 
 os.setgid({nobody})  # from here on: who may not even read this Python
 os.setuid({nobody})

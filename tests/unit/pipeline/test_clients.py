@@ -8,9 +8,9 @@ import pytest
 from obstore.store import AzureStore, GCSStore, S3Store
 from pyarrow.fs import FileSystem
 
-from raysweep.pipeline.storage.clients import client
-from raysweep.pipeline.storage.conditional import conditional_writes
-from raysweep.pipeline.storage.object_store import ObjectStore, _filesystem
+from raysweep.storage.bucket.clients import client
+from raysweep.storage.bucket.conditional import conditional_writes
+from raysweep.storage.bucket.object_store import ObjectStore, _filesystem
 
 S3 = "s3://bucket/team/sweeps?region=eu-north-1"
 

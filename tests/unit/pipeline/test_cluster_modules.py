@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import ray
 
+from raysweep.cluster import cluster
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import cluster
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysweep.cluster.cluster import Node, Resources, share
 from raysweep.config import Config
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster.cluster import Node, Resources, share
 
 LAPTOP = [Node(2, 0)]
 

@@ -12,9 +12,9 @@ from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline.search.population import Population
-from raysweep.pipeline.storage.journal import Journal
-from raysweep.pipeline.trials.trial import TrialSession
+from raysweep.search.population import Population
+from raysweep.storage.journal import Journal
+from raysweep.trials.trial import TrialSession
 
 EPOCHS = 3
 

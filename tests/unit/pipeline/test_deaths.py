@@ -12,12 +12,12 @@ from ray import cloudpickle
 from ray.exceptions import RayActorError, RayError
 
 from raysweep.config import Config
-from raysweep.pipeline.search import search
-from raysweep.pipeline.search.budget import Budget
-from raysweep.pipeline.search.searcher import TrialSearcher
-from raysweep.pipeline.storage.journal import Journal, read_journal
-from raysweep.pipeline.trials.progress import Progress
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.search import search
+from raysweep.search.budget import Budget
+from raysweep.search.searcher import TrialSearcher
+from raysweep.storage.journal import Journal, read_journal
+from raysweep.trials.progress import Progress
+from raysweep.trials.trainable import TrialSpec
 
 
 @dataclass

@@ -17,12 +17,12 @@ from pipeline_workshop import Workshop, digits_config, run_stages
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
 from raysweep.ml import datasets
-from raysweep.pipeline.promotion import Promote
-from raysweep.pipeline.stages.evaluator import Evaluator, Report
-from raysweep.pipeline.stages.stages import SweepIdentity
-from raysweep.pipeline.stages.versions import FixedVersions, TrialVersions
-from raysweep.pipeline.trials.inputs import fetch
+from raysweep.stages.stages import SweepIdentity
+from raysweep.stages.versions import FixedVersions, TrialVersions
+from raysweep.sweep.evaluator import Evaluator, Report
+from raysweep.sweep.promotion import Promote
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, RunSpec
+from raysweep.trials.inputs import fetch
 
 LOSS = "validation/loss"
 TEST_SIZE = 297

@@ -10,12 +10,12 @@ import pytest
 from tuned import tune
 
 from raysweep.config import Config, Uniform
-from raysweep.pipeline.search import search
-from raysweep.pipeline.search.budget import Budget
-from raysweep.pipeline.search.failures import Failures, Hopeless, cause
-from raysweep.pipeline.search.searcher import TrialSearcher
-from raysweep.pipeline.search.suggestions import Suggested
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.search import search
+from raysweep.search.budget import Budget
+from raysweep.search.failures import Failures, Hopeless, cause
+from raysweep.search.searcher import TrialSearcher
+from raysweep.search.suggestions import Suggested
+from raysweep.trials.trainable import TrialSpec
 
 
 def hopeless(*ends: str | None, most: int | None = 3) -> bool:

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from raysweep.ml import files
-from raysweep.pipeline.stages.fingerprint import canonical_json, fingerprint
-from raysweep.pipeline.stages.stages import initialize_stage, load_stage
+from raysweep.stages.fingerprint import canonical_json, fingerprint
+from raysweep.stages.stages import initialize_stage, load_stage
 
 CONFIG = {"normalize": True, "sizes": [3, 5], "rate": 1e-3, "name": "Größe", "none": None}
 SHOW = f"""
-from raysweep.pipeline.stages.fingerprint import fingerprint
+from raysweep.stages.fingerprint import fingerprint
 print(fingerprint("load", 1, {CONFIG!r}, {{"b": "2", "a": "1"}}))
 """
 

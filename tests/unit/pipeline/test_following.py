@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from raysweep.errors import JobFailed
-from raysweep.pipeline.submission import following, job_server
-from raysweep.pipeline.submission.job_log import RESULT, STARTED
+from raysweep.submission import following, job_server
+from raysweep.submission.job_log import RESULT, STARTED
 
 
 class Status(str):

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
+from raysweep.cluster import autoscaler, growing
+from raysweep.cluster.autoscaler import Report
+from raysweep.cluster.cluster import Node, Resources
 from raysweep.config import Config
-from raysweep.pipeline.cluster import autoscaler, growing
-from raysweep.pipeline.cluster.autoscaler import Report
-from raysweep.pipeline.cluster.cluster import Node, Resources
-from raysweep.pipeline.events import ClusterNotice, Event
-from raysweep.pipeline.trials.growth import Growth
+from raysweep.events import ClusterNotice, Event
+from raysweep.trials.growth import Growth
 
 
 class Endless(Searcher):

@@ -8,7 +8,7 @@ import pytest
 from pipeline_workshop import Workshop
 
 from raysweep.errors import ArtifactNotFound
-from raysweep.pipeline.trials.inputs import fetch
+from raysweep.trials.inputs import fetch
 
 
 def test_many_ask_and_one_downloads(workshop: Workshop) -> None:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from raysweep.pipeline.submission.job_log import RESULT, JobLog
+from raysweep.submission.job_log import RESULT, JobLog
 
 LOG = f"""\
 INFO job_manager.py:587 -- Runtime env is setting up.

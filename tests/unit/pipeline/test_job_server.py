@@ -16,7 +16,7 @@ import pytest
 import ray
 
 from raysweep.errors import UserError
-from raysweep.pipeline.submission import job_server
+from raysweep.submission import job_server
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.journal import Journal, read_journal
-from raysweep.pipeline.storage.past import Past
-from raysweep.pipeline.storage.stop import StorageLost
+from raysweep.storage.journal import Journal, read_journal
+from raysweep.storage.past import Past
+from raysweep.storage.stop import StorageLost
 
 
 def test_events_come_back_with_the_sweeps_own_time(tmp_path: Path) -> None:

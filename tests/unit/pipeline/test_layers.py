@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.pipeline.storage import layers
-from raysweep.pipeline.storage.layers import BLOCK_BYTES, Known, Layers, fetch, send
-from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.storage.bucket import layers
+from raysweep.storage.bucket.layers import BLOCK_BYTES, Known, Layers, fetch, send
+from raysweep.storage.bucket.object_store import ObjectStore
 
 NAME = "tracker/project.db"
 

@@ -12,11 +12,11 @@ import pytest
 from replica_workshop import HURRIED
 
 from raysweep.errors import UserError
-from raysweep.pipeline.storage import lease as lease_module
-from raysweep.pipeline.storage.conditional import Tag
-from raysweep.pipeline.storage.head import HEAD, OLD_LEASE, Head, Holder
-from raysweep.pipeline.storage.lease import Lease
-from raysweep.pipeline.storage.object_store import ObjectStore
+from raysweep.storage.bucket import lease as lease_module
+from raysweep.storage.bucket.conditional import Tag
+from raysweep.storage.bucket.head import HEAD, OLD_LEASE, Head, Holder
+from raysweep.storage.bucket.lease import Lease
+from raysweep.storage.bucket.object_store import ObjectStore
 
 
 @pytest.fixture

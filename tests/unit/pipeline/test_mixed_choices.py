@@ -10,9 +10,9 @@ import optuna
 import pytest
 
 from raysweep.config import Categorical, Constant
-from raysweep.pipeline.search.population import nudged
-from raysweep.pipeline.search.suggest import answer
-from raysweep.pipeline.search.suggestions import Suggested
+from raysweep.search.population import nudged
+from raysweep.search.suggest import answer
+from raysweep.search.suggestions import Suggested
 
 MIXED = (1, 1.0, True, 0, False, "1", (1, 2), (1.0, 2))
 

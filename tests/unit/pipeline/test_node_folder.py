@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from raysweep.errors import TrackingError
-from raysweep.pipeline.trials import node_folder
+from raysweep.trials import node_folder
 
 USER = """
 import sys
-from raysweep.pipeline.trials.node_folder import enter
+from raysweep.trials.node_folder import enter
 folder = enter(sys.argv[1])
 folder.mkdir(exist_ok=True)
 print(folder, flush=True)

@@ -14,12 +14,12 @@ import pytest
 from replica_workshop import HURRIED, Driver, assert_resumable
 
 from raysweep.errors import Interrupted, StorageFailed, UserError
-from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.open_storage import open_storage, read_storage
-from raysweep.pipeline.storage.pulling import Remote
-from raysweep.pipeline.storage.reading import StoredSweep
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.pulling import Remote
+from raysweep.storage.open_storage import open_storage, read_storage
+from raysweep.storage.reading import StoredSweep
 from raysweep.tracking import Image
-from raysweep.tracking.embedded import TrackioRun
+from raysweep.tracking.trackio.tracker import TrackioRun
 
 
 def open_(uri: str, told: list[str]) -> Any:

@@ -13,13 +13,13 @@ from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
 from raysweep.errors import ConfigError, DataError
-from raysweep.pipeline.stages import stages
-from raysweep.pipeline.stages.stages import StageOutcome
-from raysweep.pipeline.stages.versions import FixedVersions, TrialVersions
-from raysweep.pipeline.trials.trainable import TrialSpec, TrialTrainable
-from raysweep.pipeline.trials.trial import TrialSession
-from raysweep.pipeline.trials.values import said
+from raysweep.stages import stages
+from raysweep.stages.stages import StageOutcome
+from raysweep.stages.versions import FixedVersions, TrialVersions
 from raysweep.tracking import RunRecord
+from raysweep.trials.trainable import TrialSpec, TrialTrainable
+from raysweep.trials.trial import TrialSession
+from raysweep.trials.values import said
 
 TRAINERS = """
 import sys

@@ -14,14 +14,14 @@ import pytest
 import torch
 from pipeline_workshop import Workshop, open_store
 
+from raysweep.cluster import signals
 from raysweep.config import Config
 from raysweep.errors import ConfigError
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
-from raysweep.pipeline import preflight
-from raysweep.pipeline.cluster import signals
-from raysweep.pipeline.stages import parts, stages
-from raysweep.pipeline.stages.stages import SweepIdentity
-from raysweep.pipeline.storage.storage import Storage
+from raysweep.stages import parts, stages
+from raysweep.stages.stages import SweepIdentity
+from raysweep.storage.storage import Storage
+from raysweep.sweep import preflight
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ from pipeline_workshop import digits_config, open_store, run_stages
 
 from raysweep.config import Config, enumerate_trials
 from raysweep.errors import UserError
-from raysweep.pipeline.plan import Plan, make_plan
-from raysweep.pipeline.stages.stages import SweepIdentity
+from raysweep.stages.stages import SweepIdentity
+from raysweep.sweep.plan import Plan, make_plan
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ PLAN = """
 import sys
 from pathlib import Path
 from raysweep.config import Config, enumerate_trials
-from raysweep.pipeline.plan import make_plan
+from raysweep.sweep.plan import make_plan
 config = {"data": {"dataset": "digits"}, "storage": sys.argv[1], "tracking": {"backend": "trackio"}}
 make_plan(Config.from_dict(config))
 print([name for name in ("ray", "torch", "torchvision", "wandb") if name in sys.modules])

@@ -14,9 +14,9 @@ import torch
 from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
-from raysweep.pipeline.search.population import Clone, Member, Population, nudged
-from raysweep.pipeline.storage.journal import Journal
-from raysweep.pipeline.trials.trial import TrialSession
+from raysweep.search.population import Clone, Member, Population, nudged
+from raysweep.storage.journal import Journal
+from raysweep.trials.trial import TrialSession
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "learning_rate": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1},

@@ -11,10 +11,10 @@ from pipeline_workshop import PROJECT, Workshop
 
 from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound, UserError
-from raysweep.pipeline.events import TrialUpdated
-from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
-from raysweep.pipeline.storage.reading import StoredSweep
-from raysweep.pipeline.storage.storage import Storage, SweepRecord
+from raysweep.events import TrialUpdated
+from raysweep.storage.reading import StoredSweep
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.tracking import ArtifactVersion
 
 GOOD = {"validation/loss": 0.1, "validation/accuracy": 97.5}

@@ -12,12 +12,12 @@ from pipeline_workshop import Workshop
 from tuned import tune
 
 from raysweep.config import Config, apply
-from raysweep.pipeline.repeats import rank_configurations
-from raysweep.pipeline.search import space
-from raysweep.pipeline.search.budget import Budget
-from raysweep.pipeline.selection import Candidate
-from raysweep.pipeline.trials.trainable import TrialSpec
-from raysweep.pipeline.trials.trial import TrialSession
+from raysweep.search import space
+from raysweep.search.budget import Budget
+from raysweep.search.repeats import rank_configurations
+from raysweep.selection import Candidate
+from raysweep.trials.trainable import TrialSpec
+from raysweep.trials.trial import TrialSession
 
 METRIC = "validation/accuracy"
 

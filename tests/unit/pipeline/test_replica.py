@@ -18,8 +18,8 @@ from replica_workshop import (
     working_copy,
 )
 
-from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.replica import Replica
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.replica import Replica
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from tuned import tune
 
 from raysweep.config import Config
-from raysweep.pipeline.search.schedulers import Brackets
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.search.schedulers import Brackets
+from raysweep.trials.trainable import TrialSpec
 
 NAN = math.nan
 

@@ -12,8 +12,8 @@ import pytest
 from tuned import tune
 
 from raysweep.config import Config, apply
-from raysweep.pipeline.search.suggest import suggest
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.search.suggest import suggest
+from raysweep.trials.trainable import TrialSpec
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-1},

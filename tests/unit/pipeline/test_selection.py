@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.pipeline.events import TrialState, TrialUpdated
-from raysweep.pipeline.repeats import rank_configurations
-from raysweep.pipeline.selection import (
+from raysweep.events import TrialState, TrialUpdated
+from raysweep.search.repeats import rank_configurations
+from raysweep.selection import (
     Candidate,
     Goal,
     Metrics,

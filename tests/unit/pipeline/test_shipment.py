@@ -9,8 +9,8 @@ import pytest
 
 from raysweep.config import Config, load_config
 from raysweep.errors import UserError
-from raysweep.pipeline.submission import shipment
-from raysweep.pipeline.submission.submission import entry_point, key_stays
+from raysweep.submission import shipment
+from raysweep.submission.submission import entry_point, key_stays
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from raysweep.pipeline.cluster import signals
+from raysweep.cluster import signals
 
 from lost_interrupt import dropped, lose_an_interrupt
 

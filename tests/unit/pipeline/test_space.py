@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from raysweep.config import Config, enumerate_trials
-from raysweep.pipeline.search import space
+from raysweep.search import space
 
 Make = Callable[..., Config]
 

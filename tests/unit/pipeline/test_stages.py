@@ -16,10 +16,10 @@ from raysweep.config import Config, apply
 from raysweep.errors import ArtifactCorrupt, ConfigError, DataError
 from raysweep.ml import files
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline.stages import stages
-from raysweep.pipeline.stages.stages import SPLITS, SweepIdentity
+from raysweep.stages import stages
+from raysweep.stages.stages import SPLITS, SweepIdentity
 from raysweep.tracking import Tracker
-from raysweep.tracking.embedded import TrackioRun
+from raysweep.tracking.trackio.tracker import TrackioRun
 
 SPLIT_FILES = ["metadata.json", "test.pt", "training.pt", "validation.pt"]
 

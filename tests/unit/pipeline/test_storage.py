@@ -15,7 +15,7 @@ import pytest
 
 from raysweep.config import Config, load_config
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.storage import (
+from raysweep.storage.storage import (
     Storage,
     SweepFolder,
     SweepRecord,
@@ -219,7 +219,7 @@ CHECK = """
 import os, sys
 from pathlib import Path
 from raysweep.errors import UserError
-from raysweep.pipeline.storage.storage import Storage
+from raysweep.storage.storage import Storage
 if os.getuid() == 0:  # root may write everywhere; imported before, since others may not read it all
     os.setgid(65534)
     os.setuid(65534)

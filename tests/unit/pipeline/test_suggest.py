@@ -20,8 +20,8 @@ import pytest
 from scipy import stats
 
 from raysweep.config import Distribution, Parameter
-from raysweep.pipeline.search.suggest import answer, ask
-from raysweep.pipeline.search.suggestions import Listed
+from raysweep.search.suggest import answer, ask
+from raysweep.search.suggestions import Listed
 
 DRAWS = 2000
 LEAST_P = 1e-3
@@ -179,7 +179,7 @@ EVERY = [keys for keys, _ in (*CONTINUOUS, *ROUNDED, *LISTED)]
 
 
 def test_every_kind_of_the_schema_is_checked_here() -> None:
-    from raysweep.config.kinds import KINDS
+    from raysweep.config.space.kinds import KINDS
 
     assert {Parameter.model_validate(keys).kind for keys in EVERY} == set(KINDS)
     assert len(KINDS) == 18

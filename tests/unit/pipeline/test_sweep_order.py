@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from raysweep.config import Config
 from raysweep.errors import ConfigError
-from raysweep.pipeline.search import search
-from raysweep.pipeline.search.budget import Budget
-from raysweep.pipeline.search.order import SweepOrder, Verdict
-from raysweep.pipeline.search.schedulers import Brackets
-from raysweep.pipeline.search.searcher import TrialSearcher
-from raysweep.pipeline.trials.trainable import TrialSpec
+from raysweep.search import search
+from raysweep.search.budget import Budget
+from raysweep.search.order import SweepOrder, Verdict
+from raysweep.search.schedulers import Brackets
+from raysweep.search.searcher import TrialSearcher
+from raysweep.trials.trainable import TrialSpec
 
 BRACKETS = (1, 3)
 EPOCHS = 5

@@ -12,14 +12,14 @@ import pytest
 import torch
 from pipeline_workshop import Workshop
 
+from raysweep.cluster import signals
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt
 from raysweep.ml.weights import load_weights
-from raysweep.pipeline.cluster import signals
-from raysweep.pipeline.selection import best_epoch
-from raysweep.pipeline.stages.versions import TrialVersions
-from raysweep.pipeline.trials.trial import TrialSession
+from raysweep.selection import best_epoch
+from raysweep.stages.versions import TrialVersions
 from raysweep.tracking import ArtifactVersion
+from raysweep.trials.trial import TrialSession
 from raysweep.version import __version__
 
 Weights = Mapping[str, torch.Tensor]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from raysweep.cluster import own
+from raysweep.cluster.cpus import usable_cpus
 from raysweep.errors import UserError
-from raysweep.pipeline.cluster import own
-from raysweep.pipeline.cluster.cpus import usable_cpus
 
 
 def write(path: Path, text: str) -> None:

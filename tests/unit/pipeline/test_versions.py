@@ -10,8 +10,8 @@ from pathlib import Path
 from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
-from raysweep.pipeline.stages import stages
-from raysweep.pipeline.stages.versions import VersionMaker
+from raysweep.stages import stages
+from raysweep.stages.versions import VersionMaker
 from raysweep.tracking import Tracker
 
 SWEEP = {

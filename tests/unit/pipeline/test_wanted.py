@@ -12,10 +12,10 @@ import pytest
 from replica_workshop import HURRIED, PROJECT, Driver
 
 from raysweep.errors import StoreFailed, UserError
-from raysweep.pipeline.storage.open_storage import open_storage
-from raysweep.pipeline.storage.wanted import BlobServer
+from raysweep.storage.bucket.wanted import BlobServer
+from raysweep.storage.open_storage import open_storage
 from raysweep.tracking.blobs import Blobs, blobs_folder
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.wanted import bring, wanted_folder
 
 DIGEST = "a" * 64

@@ -14,9 +14,9 @@ from tuned import tune
 
 from raysweep.config import SWEPT_SECTIONS, Config, apply
 from raysweep.errors import UserError
-from raysweep.pipeline.search.suggest import answer, suggest
-from raysweep.pipeline.search.warm_start import Earlier, WarmStart, asked
-from raysweep.pipeline.storage.storage import Storage, SweepRecord
+from raysweep.search.suggest import answer, suggest
+from raysweep.search.warm_start import Earlier, WarmStart, asked
+from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactDraft, RunSpec, RunState, Tracker
 
 METRIC = "validation/accuracy"

@@ -11,8 +11,8 @@ import pytest
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.utils.object_cache import _ObjectCache
 
-from raysweep.pipeline.trials import workers
-from raysweep.pipeline.trials.workers import keep_workers
+from raysweep.trials import workers
+from raysweep.trials.workers import keep_workers
 
 CPU = "one CPU"
 

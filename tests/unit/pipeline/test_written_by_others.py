@@ -16,16 +16,16 @@ from hostile_bucket import serving
 from replica_workshop import HURRIED, PROJECT, Driver
 
 from raysweep.errors import RaysweepError, UnsafeName, UserError
-from raysweep.pipeline.storage.layers import Layers
-from raysweep.pipeline.storage.object_store import ObjectStore
-from raysweep.pipeline.storage.open_storage import open_storage, read_storage
-from raysweep.pipeline.storage.pulling import Remote
-from raysweep.pipeline.storage.snapshot import Snapshot
-from raysweep.pipeline.storage.storage import Storage
-from raysweep.pipeline.storage.working_copy import WorkingCopy
+from raysweep.storage.bucket.layers import Layers
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.pulling import Remote
+from raysweep.storage.bucket.snapshot import Snapshot
+from raysweep.storage.bucket.working_copy import WorkingCopy
+from raysweep.storage.open_storage import open_storage, read_storage
+from raysweep.storage.storage import Storage
 from raysweep.tracking import Image, RunSpec
-from raysweep.tracking.embedded import TrackioTracker
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 RECORD = {
     "name": "mine",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from raysweep.pipeline.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
 
 METRIC = "validation/accuracy"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from terminal_sweep import NAN, SWEEP, started, trial
 
-from raysweep.pipeline.events import Event
+from raysweep.events import Event
 from raysweep.terminal.board import Board
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from terminal_sweep import NAN, SWEEP, started, trial
 
-from raysweep.pipeline.events import Event, WarmStarted
+from raysweep.events import Event, WarmStarted
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
 

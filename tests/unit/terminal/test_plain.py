@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from terminal_sweep import SWEEP, started, trial
 
-from raysweep.pipeline.events import WarmStarted
+from raysweep.events import WarmStarted
 from raysweep.terminal.plain import PlainLines
 
 EXPECTED = """\

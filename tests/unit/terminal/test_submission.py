@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.pipeline.submission.submission import Submission
+from raysweep.submission.submission import Submission
 from raysweep.terminal.submission import show_detached
 
 

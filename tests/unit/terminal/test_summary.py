@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from terminal_sweep import METRIC, trial
 
-from raysweep.pipeline.events import TrialUpdated
-from raysweep.pipeline.plan import Plan, PlannedStage
-from raysweep.pipeline.result import Best, Scores, SweepResult, TrialCounts
-from raysweep.pipeline.search.space_plan import PlannedParameter, SpacePlan
+from raysweep.events import TrialUpdated
+from raysweep.search.space_plan import PlannedParameter, SpacePlan
+from raysweep.sweep.plan import Plan, PlannedStage
+from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.terminal.console import open_console
 from raysweep.terminal.plan import show_plan, show_space
 from raysweep.terminal.summary import show_best, show_result, show_sweeps

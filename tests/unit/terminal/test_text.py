@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from raysweep.pipeline.events import WarmStarted
+from raysweep.events import WarmStarted
 from raysweep.terminal import text
 
 

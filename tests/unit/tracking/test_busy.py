@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from raysweep.errors import StoreBusy, StoreFailed
-from raysweep.tracking import RunSpec, trackio_database
+from raysweep.tracking import RunSpec
 from raysweep.tracking.busy import holder_of, is_busy
-from raysweep.tracking.trackio_store import TrackioStore
+from raysweep.tracking.trackio import database as trackio_database
+from raysweep.tracking.trackio.store import TrackioStore
 
 PROJECT = "busy"
 SPEC = RunSpec(id="one", name="one", job_type="train", group="mine")

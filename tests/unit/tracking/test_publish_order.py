@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from raysweep.tracking.port import RunRecord
-from raysweep.tracking.publish_order import Step, steps
-from raysweep.tracking.trackio_artifacts import GraphEvent
+from raysweep.tracking.publish.order import Step, steps
+from raysweep.tracking.trackio.artifacts import GraphEvent
 
 
 def record(run_id: str, group: str = "mine", used: tuple[str, ...] = ()) -> RunRecord:

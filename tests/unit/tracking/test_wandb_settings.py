@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from raysweep.tracking.wandb_settings import Habits
+from raysweep.tracking.wandb.settings import Habits
 
 
 def test_the_sweeps_folder_is_used_where_it_is_and_made_nowhere_else(tmp_path: Path) -> None:

@@ -1,0 +1,277 @@
+"""Ray, for the length of a sweep: connected, quiet, and shut down if we started it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private import worker
+from ray.exceptions import RayError
+from ray.util.client import ray as client
+
+from raysweep.addresses import refuse_keys
+from raysweep.cluster import growing, joining, own, quiet, signals
+from raysweep.cluster.faststart import fork_server, lean
+from raysweep.cluster.replaced import replaced
+from raysweep.config import Config, ResourcesConfig
+from raysweep.errors import UserError
+from raysweep.events import ClusterNotice, Observer, silent
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a trial gets, and how many run at once."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+
+    @property
+    def threads(self) -> int:
+        """As many as the trial has whole CPUs, and at least one."""
+        return max(1, int(self.cpus))
+
+
+@contextmanager
+def connect(
+    address: str | None, *, local_mode: bool, verbose: bool, modules: Sequence[Path] = ()
+) -> Iterator[None]:
+    """Join the cluster at `address`, or start one on this machine and shut it down afterwards.
+
+    `modules`: the user's own packages and files, which a cluster's machines are sent.
+
+    A process that has initialised Ray already keeps its own, as it is.
+    Raises UserError where there is no such cluster, local mode is asked of a Ray without it, or
+    either of them of a process with a Ray of its own; and for Ray Client, through which Tune hands
+    itself to the cluster: what it tells of trials would reach a copy of the driver's objects there.
+    """
+    with quiet.hushed(verbose), quiet.without_uv():
+        quiet.apply_settings()
+        if ray.is_initialized():
+            if address or local_mode:
+                raise UserError(
+                    "this process has initialised Ray already, so address and local_mode come too "
+                    "late; call ray.shutdown() first, or leave them out"
+                )
+            if client.is_connected():  # type: ignore[no-untyped-call]
+                raise _by_client("this process is connected to a cluster by Ray Client")
+            yield
+            return
+        workers = fork_server.running_for(address, local_mode=local_mode, verbose=verbose)
+        with workers, _admitted(address):
+            try:
+                _initialise(address, local_mode, verbose, modules)
+                yield
+            finally:
+                ray.shutdown()
+
+
+@contextmanager
+def _admitted(address: str | None) -> Iterator[None]:
+    """With what lets Ray's driver join the cluster, or start one."""
+    if address is None:
+        own.check_temporary_folder()
+        yield
+        return
+    asked = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    whole = asked if "://" in asked else f"ray://{asked}"
+    refuse_keys("--address", whole, "let the cluster's network, or Ray's tokens, guard it")
+    if asked.startswith("ray://"):
+        raise _by_client(f"--address {asked}")
+    with joining.admitted(address):
+        yield
+
+
+def _initialise(
+    address: str | None, local_mode: bool, verbose: bool, modules: Sequence[Path]
+) -> None:
+    options: dict[str, Any] = {"local_mode": True} if local_mode else {}
+    if address is None:
+        # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
+        options |= {"address": "local", "include_dashboard": False, "num_cpus": own.usable_cpus()}
+        python = shlex.quote(sys.executable)
+        if python != sys.executable and not local_mode:
+            # Ray gives it to a shell as it is: with a space in it, no trial's process would start.
+            options["runtime_env"] = {"py_executable": python}
+    else:
+        options["address"] = address
+        if modules:
+            options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
+    lean_one = nullcontext() if address or verbose else lean.started(workers=not local_mode)
+    loopback = nullcontext() if address else own.on_loopback()
+    try:
+        with signals.given_back(), _joining_uninterrupted(), loopback, lean_one:
+            ray.init(
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                **options,
+            )
+    except SystemExit:
+        raise KeyboardInterrupt from None  # what Ray's own handler makes of a SIGTERM meanwhile
+    except (OSError, ValueError, RuntimeError, RayError) as error:
+        if "local_mode" in str(error):
+            raise UserError(
+                f"--local-mode: Ray {ray.__version__} no longer has it; "
+                "install ray 2.54.1, or leave the option out"
+            ) from error
+        if address is None:
+            raise
+        raise joining.not_joined(address, joining.reason(error)) from error
+
+
+@contextmanager
+def _joining_uninterrupted() -> Iterator[None]:
+    """Within it, a signal that comes while `ray.init` makes this process a driver waits: 0.1 s."""
+    real = getattr(worker, "connect", None)
+
+    def join(*args: Any, **options: Any) -> Any:
+        assert real is not None
+        with signals.deferred():
+            return real(*args, **options)
+
+    with replaced(worker, "connect", join):
+        yield
+
+
+def _by_client(what: str) -> UserError:
+    return UserError(
+        f"{what}: Ray Client reaches a cluster from outside, where no sweep can be driven; hand it "
+        "over with `python -m raysweep submit`, or run it on a machine of the cluster with "
+        "--address HOST:PORT"
+    )
+
+
+def resources(
+    config: Config, trials: int, observer: Observer = silent, *, joined: bool = False
+) -> Resources:
+    """Fill the machine, or the cluster, with what the config leaves on `auto`.
+
+    On a cluster whose autoscaler starts machines, wait until one is there that a trial fits on,
+    and say so: what a trial gets on `auto` follows from it. There `gpus: auto` asks for a machine
+    with a GPU first. Raises UserError when no machine of the cluster has, or will have, what a
+    trial needs. `joined`: a cluster that was here before us, whose autoscaler may yet be starting.
+    """
+    wanted = config.resources
+    nodes = present()
+    try:
+        if not _waits_for_a_gpu(wanted, nodes):
+            return share(nodes, wanted, trials)
+    except UserError:
+        if not growing.grows(patient=joined):
+            raise
+    _bring(wanted, observer)
+    return share(present(), wanted, trials)
+
+
+def present() -> list[Node]:
+    """The machines that are there."""
+    return [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in growing.present()]
+
+
+def _waits_for_a_gpu(wanted: ResourcesConfig, nodes: Sequence[Node]) -> bool:
+    """Whether `auto` may mean GPUs of machines that are not there yet."""
+    unknown = wanted.gpus == "auto" and not any(node.gpus for node in nodes)
+    return unknown and growing.grows()
+
+
+def _bring(wanted: ResourcesConfig, observer: Observer) -> None:
+    """Have the autoscaler start a machine for a trial. Where it starts none with a GPU, and the
+    config does not ask for one, a machine without will do."""
+
+    def tell(what: str) -> None:
+        observer(ClusterNotice(what))
+
+    cpus = 1.0 if wanted.cpus == "auto" else wanted.cpus
+    kinds = [1.0, 0.0] if wanted.gpus == "auto" else [wanted.gpus]
+    for gpus in kinds:
+        bundle = {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+        words = _words(cpus, gpus)
+        if any(node.slots(cpus, gpus) for node in present()):
+            return
+        tell(f"waiting for a machine of the cluster with {words} for a trial")
+        if growing.bring(bundle, tell):
+            return
+        if gpus != kinds[-1]:
+            tell("the cluster starts no machine with a GPU: trials run on CPUs")
+    raise UserError(
+        f"resources: a trial needs {words}, and the cluster has no machine with as much and "
+        "starts none (see `ray status`); lower resources, or add such a type of machine"
+    )
+
+
+def _words(cpus: float, gpus: float) -> str:
+    """`1 CPU and 0.5 GPU`."""
+    return f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one machine of the cluster has."""
+
+    cpus: float
+    gpus: float
+
+    def slots(self, cpus: float, gpus: float) -> int:
+        """How many trials of that size fit. A fraction is of one GPU: 0.3 fits thrice, not 3.3."""
+        fitting = math.floor(self.cpus / cpus + 1e-9)
+        if 0 < gpus < 1:
+            return min(fitting, math.floor(self.gpus) * math.floor(1 / gpus + 1e-9))
+        return min(fitting, math.floor(self.gpus / gpus)) if gpus else fitting
+
+
+def share(nodes: Sequence[Node], wanted: ResourcesConfig, trials: int) -> Resources:
+    """A trial's share of these machines.
+
+    Its CPUs, on `auto`, are as many as leave room for all trials (or for as many as there are CPUs
+    or GPUs) at once. They never depend on `max_concurrent`: threads change the order of a sum, and
+    running fewer trials at once must not change a result.
+    """
+    any_gpu = any(node.gpus for node in nodes)
+    gpus = wanted.gpus if wanted.gpus != "auto" else float(any_gpu)
+    _require("gpus", gpus, max(node.gpus for node in nodes))
+    largest = max(node.cpus for node in nodes)
+    _require("cpus", 1 if wanted.cpus == "auto" else wanted.cpus, largest)
+    if wanted.cpus != "auto":
+        cpus = wanted.cpus
+    else:
+        parallel = min(trials, sum(node.slots(1, gpus) for node in nodes))
+        sizes = range(max(1, math.floor(largest)), 0, -1)
+        cpus = float(
+            next((c for c in sizes if sum(n.slots(c, gpus) for n in nodes) >= parallel), 1)
+        )
+    if not any(node.slots(cpus, gpus) for node in nodes):
+        raise UserError(
+            f"resources: a trial needs {_words(cpus, gpus)}, and no machine has both; "
+            "lower one of them or use a larger machine"
+        )
+    return Resources(cpus=cpus, gpus=gpus, concurrent=concurrent(nodes, cpus, gpus, wanted, trials))
+
+
+def concurrent(
+    nodes: Sequence[Node], cpus: float, gpus: float, wanted: ResourcesConfig, trials: int
+) -> int:
+    """How many trials of that size run at once on these machines."""
+    fitting = max(1, sum(node.slots(cpus, gpus) for node in nodes))
+    return min(fitting, most(wanted, trials))
+
+
+def most(wanted: ResourcesConfig, trials: int) -> int:
+    """How many trials run at once on any number of machines."""
+    return trials if wanted.max_concurrent == "auto" else min(wanted.max_concurrent, trials)
+
+
+def _require(name: str, wanted: float, largest: float) -> None:
+    if wanted > largest:
+        raise UserError(
+            f"resources.{name}: a trial needs {wanted:g}, and the largest machine has {largest:g}; "
+            f"lower resources.{name} or use a larger machine"
+        )

@@ -1,0 +1,207 @@
+"""W&B's names of distributions: the keys that each takes, and the distribution that they make.
+
+Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys#distribution-options-for-random-and-bayesian-search.
+The q_ kinds are round(X / q) * q, but never past a bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from raysweep.config.explain import found, mistake
+from raysweep.config.space.curves import Beta, Normal, Rounded, Uniform
+from raysweep.config.space.distributions import Categorical, Constant, Distribution, Steps
+from raysweep.config.space.quanta import multiples_between
+
+if TYPE_CHECKING:
+    from raysweep.config.space.parameter import Parameter
+
+Kind = Literal[
+    "constant",
+    "categorical",
+    "categorical_w_probabilities",
+    "int_uniform",
+    "uniform",
+    "q_uniform",
+    "log_uniform",
+    "log_uniform_values",
+    "q_log_uniform",
+    "q_log_uniform_values",
+    "inv_log_uniform",
+    "inv_log_uniform_values",
+    "normal",
+    "q_normal",
+    "log_normal",
+    "q_log_normal",
+    "beta",
+    "q_beta",
+]
+
+
+def _constant(given: Parameter) -> Distribution:
+    return Constant(given.value)
+
+
+def _categorical(given: Parameter) -> Distribution:
+    choices, odds = given.values or (), given.probabilities
+    if odds is not None and len(odds) != len(choices):
+        text = f"expected one for each of the {len(choices)} values, got {len(odds)}"
+        raise mistake(("probabilities",), text)
+    if odds is not None and not math.isclose(sum(odds), 1, abs_tol=1e-6):
+        raise mistake(("probabilities",), f"expected a sum of 1, got {sum(odds):.6g}")
+    return Categorical(choices, odds)
+
+
+def _int_uniform(given: Parameter) -> Distribution:
+    low, high = _bounds(given)
+    for key, bound in (("min", low), ("max", high)):
+        if bound % 1 != 0:  # 1e4 is a float in YAML, and a whole number to its writer
+            raise mistake((key,), f"expected a whole number for int_uniform, got {found(bound)}")
+    return Steps(int(low), int(high))
+
+
+def _q_uniform(given: Parameter) -> Distribution:
+    inner, q = _uniform(given), _quantum(given)
+    _multiples(inner.min, inner.max, q)
+    return Rounded(inner, q)
+
+
+def _uniform(given: Parameter) -> Uniform:
+    low, high = _bounds(given)
+    return Uniform(float(low), float(high))
+
+
+def _log_uniform(given: Parameter) -> Uniform:
+    low, high = _bounds(given)
+    return Uniform(_power_of_e(low, "min"), _power_of_e(high, "max"), log=True)
+
+
+def _q_log_uniform(given: Parameter) -> Distribution:
+    """Exponents are not exact: e^(ln 128) may fall short of the 128 that was meant."""
+    inner, q = _log_uniform(given), _quantum(given)
+    slack = 1e-9
+    inner = Uniform(inner.min * (1 - slack), inner.max * (1 + slack), log=True)
+    _multiples(inner.min, inner.max, q)
+    return Rounded(inner, q)
+
+
+def _inv_log_uniform(given: Parameter) -> Distribution:
+    """log(1/X) is even between min and max, so X lies between e^-max and e^-min."""
+    low, high = _bounds(given)
+    return Uniform(_power_of_e(-high, "max"), _power_of_e(-low, "min"), log=True)
+
+
+def _log_uniform_values(given: Parameter) -> Uniform:
+    low, high = _bounds(given)
+    if low <= 0:
+        raise mistake(("min",), f"expected more than 0, for its logarithm, got {found(low)}")
+    return Uniform(float(low), float(high), log=True)
+
+
+def _q_log_uniform_values(given: Parameter) -> Distribution:
+    inner, q = _log_uniform_values(given), _quantum(given)
+    _multiples(inner.min, inner.max, q)
+    return Rounded(inner, q)
+
+
+def _normal(given: Parameter) -> Normal:
+    return Normal(*_curve(given))
+
+
+def _log_normal(given: Parameter) -> Normal:
+    mu, sigma = _curve(given)
+    _power_of_e(mu + 10 * sigma, "mu")  # 10 sigma: no sample goes beyond in the age of the universe
+    return Normal(mu, sigma, log=True)
+
+
+def _q_normal(given: Parameter) -> Distribution:
+    return Rounded(_normal(given), _quantum(given))
+
+
+def _q_log_normal(given: Parameter) -> Distribution:
+    return Rounded(_log_normal(given), _quantum(given))
+
+
+def _beta(given: Parameter) -> Beta:
+    shapes = []
+    for key in ("a", "b"):
+        shape = 1.0 if (written := getattr(given, key)) is None else float(written)
+        if shape <= 0:
+            raise mistake((key,), f"expected more than 0, got {found(written)}")
+        shapes.append(shape)
+    return Beta(*shapes)
+
+
+def _q_beta(given: Parameter) -> Distribution:
+    return Rounded(_beta(given), _quantum(given))
+
+
+def _bounds(given: Parameter) -> tuple[int | float, int | float]:
+    low, high = given.min, given.max
+    assert low is not None
+    assert high is not None
+    if low > high:
+        raise mistake((), f"min {found(low)} is above max {found(high)}")
+    return low, high
+
+
+def _quantum(given: Parameter) -> int | float:
+    q = 1 if given.q is None else given.q
+    if q <= 0:
+        raise mistake(("q",), f"expected more than 0, got {found(q)}")
+    return q
+
+
+def _multiples(low: float, high: float, q: int | float) -> tuple[int, int]:
+    first, last = multiples_between(low, high, q)
+    if first > last:
+        raise mistake(("q",), f"no multiple of {q} lies between {low} and {high}")
+    return first, last
+
+
+def _curve(given: Parameter) -> tuple[float, float]:
+    mu = 0.0 if given.mu is None else float(given.mu)
+    sigma = 1.0 if given.sigma is None else float(given.sigma)
+    if sigma < 0:
+        raise mistake(("sigma",), f"expected at least 0, got {found(sigma)}")
+    return mu, sigma
+
+
+def _power_of_e(exponent: float, key: str) -> float:
+    if abs(exponent) > 700:  # the largest double is e to the power of 709.8
+        raise mistake((key,), f"e to the power of {exponent:g} is no number that a computer holds")
+    return math.exp(exponent)
+
+
+_RANGE, _STEPS = ("min", "max"), ("min", "max", "q")
+_CURVE, _CURVE_STEPS = ("mu", "sigma"), ("mu", "sigma", "q")
+_SHAPE, _SHAPE_STEPS = ("a", "b"), ("a", "b", "q")
+
+KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Parameter], Distribution]]] = {
+    "constant": (("value",), ("value",), _constant),
+    "categorical": (("values",), ("values",), _categorical),
+    "categorical_w_probabilities": (
+        ("values", "probabilities"),
+        ("values", "probabilities"),
+        _categorical,
+    ),
+    "int_uniform": (_RANGE, _RANGE, _int_uniform),
+    "uniform": (_RANGE, _RANGE, _uniform),
+    "q_uniform": (_STEPS, _RANGE, _q_uniform),
+    "log_uniform": (_RANGE, _RANGE, _log_uniform),
+    "log_uniform_values": (_RANGE, _RANGE, _log_uniform_values),
+    "q_log_uniform": (_STEPS, _RANGE, _q_log_uniform),
+    "q_log_uniform_values": (_STEPS, _RANGE, _q_log_uniform_values),
+    "inv_log_uniform": (_RANGE, _RANGE, _inv_log_uniform),
+    # log(1/X) even between log(1/max) and log(1/min) is log(X) even between log(min) and log(max).
+    "inv_log_uniform_values": (_RANGE, _RANGE, _log_uniform_values),
+    "normal": (_CURVE, (), _normal),
+    "q_normal": (_CURVE_STEPS, (), _q_normal),
+    "log_normal": (_CURVE, (), _log_normal),
+    "q_log_normal": (_CURVE_STEPS, (), _q_log_normal),
+    "beta": (_SHAPE, (), _beta),
+    "q_beta": (_SHAPE_STEPS, (), _q_beta),
+}
+"""Name → the keys it takes, those of them it needs, and what makes the distribution of them."""

@@ -1,0 +1,190 @@
+"""From a config to its trials: which values each one gets, and the config that they make."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from random import Random
+from typing import Any
+
+from pydantic import ValidationError
+
+from raysweep.config.explain import one_line, place, problem
+from raysweep.config.fields import field_of
+from raysweep.config.schema import Config
+from raysweep.config.sections import Section
+from raysweep.config.space.distributions import Distribution, Json
+from raysweep.config.sweep import SweepConfig
+from raysweep.errors import ConfigError
+
+MOST_TRIALS = 10_000
+"""Of one sweep: more would take weeks, and each is checked before the first one starts."""
+
+MAX_REPEATS = 1000
+"""Draws in a row that give nothing new before random search takes its space for exhausted."""
+
+
+def apply(config: Config, values: Mapping[str, Json]) -> Config:
+    """The config of one trial: `values` put in place of the fields that their names stand for.
+
+    Raises ConfigError for a name that cannot be swept and a value that its field does not take.
+    """
+    fields = config.fields()
+    changes: dict[str, dict[str, Json]] = {}
+    names = {field_of(name): name for name in values}
+    for name, value in values.items():
+        if text := fields.name_problem(name):
+            raise ConfigError(one_line(f"sweep.parameters.{name}: {text}"))
+        section, _, field = field_of(name).partition(".")
+        changes.setdefault(section, {})[field] = value
+    sections = {
+        section: _changed(getattr(config, section), section, change, names)
+        for section, change in changes.items()
+    }
+    return config.model_copy(update=sections)
+
+
+def enumerate_trials(config: Config) -> list[dict[str, Json]]:
+    """The values of every trial of a grid or random sweep, in order.
+
+    Grid: the whole product, the last parameter varying fastest, cut off at `run_cap`. Random:
+    `cap` draws seeded with `train.seed`, none of them twice, fewer where there are no more; a
+    larger `cap` adds to the end and changes none before. (Bayes chooses as it goes.)
+
+    A draw that its field does not take (a bell curve has no bounds) is drawn again. Raises
+    ConfigError where hardly any is taken.
+
+    Listed once: a sweep asks for its trials at every turn of its start, and to check 10,000 of
+    them takes most of a second.
+    """
+    return list(_listed(_Sameness(config)))
+
+
+class _Sameness:
+    """A config as far as its list of trials goes. Copies of it share the sections that they do not
+    change, so that identity says what is the same, without a look into 10,000 values."""
+
+    def __init__(self, config: Config) -> None:
+        swept = {field_of(name).partition(".")[0] for name in config.sweep.parameters}
+        names = ("sweep", "train", *sorted(swept.intersection(type(config).model_fields)))
+        self.config = config  # held, so that no other object comes to one of these ids
+        self._key = tuple(id(getattr(config, name)) for name in names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sameness) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@lru_cache(maxsize=1)
+def _listed(of: _Sameness) -> tuple[dict[str, Json], ...]:
+    config, sweep = of.config, of.config.sweep
+    _check_size(sweep)
+    if all(each.size is not None for each in sweep.space().values()):
+        listed = list(islice(configurations(sweep, config.train.seed), sweep.cap))
+        for trial in listed:
+            apply(config, trial)
+        return tuple(listed)
+    return tuple(islice(_fitting(config), sweep.cap))
+
+
+def fits(config: Config, values: Mapping[str, Json]) -> bool:
+    """Whether the fields take the values."""
+    try:
+        apply(config, values)
+    except ConfigError:
+        return False
+    return True
+
+
+def _fitting(config: Config) -> Iterator[dict[str, Json]]:
+    """The draws that their fields take: a bell curve has no bounds, and is drawn from again."""
+    refused = 0
+    for trial in configurations(config.sweep, config.train.seed):
+        if fits(config, trial):
+            refused = 0
+            yield trial
+        elif (refused := refused + 1) == MAX_REPEATS:
+            apply(config, trial)  # raises, and says which value is refused
+
+
+def configurations(sweep: SweepConfig, seed: int) -> Iterator[dict[str, Json]]:
+    """What `enumerate_trials` chooses from, lazily, and whether or not a config has such fields.
+    It does not stop at the sweep's `cap`: random goes on until the space is exhausted, if ever."""
+    assert sweep.method != "bayes", "bayes has no trials before the first one ends"
+    space = sweep.space()
+    if sweep.method == "grid":
+        return _product(space, range(_size(space)))
+    if all(each.even for each in space.values()):
+        return _product(space, _shuffled(_size(space), Random(seed)))
+    return _draws(space, Random(seed))
+
+
+def combinations(sweep: SweepConfig) -> int | None:
+    """How many different configurations there are; None where a value is drawn from a continuum."""
+    space = sweep.space()
+    return None if any(each.size is None for each in space.values()) else _size(space)
+
+
+def _check_size(sweep: SweepConfig) -> None:
+    size = combinations(sweep)
+    if sweep.method == "grid" and min(size or 0, sweep.run_cap or sys.maxsize) > MOST_TRIALS:
+        raise ConfigError(
+            f"sweep.parameters: the grid has {size:,} combinations, at most {MOST_TRIALS:,} can "
+            "run; list fewer values, set run_cap, or use method random"
+        )
+    if (sweep.run_cap or 0) > MOST_TRIALS:
+        raise ConfigError(f"sweep.run_cap: {sweep.run_cap:,}, but at most {MOST_TRIALS:,} can run")
+
+
+def _changed(current: Section, section: str, change: dict[str, Json], names: dict[str, str]) -> Any:
+    try:
+        return type(current).model_validate({**dict(current), **change})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field, *inside = first["loc"]
+        where = place(("sweep", "parameters", names[f"{section}.{field}"], *inside))
+        raise ConfigError(f"{where}: {problem(first, type(current))}") from None
+
+
+def _size(space: Mapping[str, Distribution]) -> int:
+    """Number of combinations, where every value can be listed."""
+    return math.prod(each.size or 0 for each in space.values())
+
+
+def _product(space: Mapping[str, Distribution], ranks: Iterable[int]) -> Iterator[dict[str, Json]]:
+    """The combinations of these ranks: a rank is a number whose digits are the values' indices."""
+    for rank in ranks:
+        trial = {}
+        for name, each in reversed(list(space.items())):
+            assert each.size is not None
+            rank, index = divmod(rank, each.size)
+            trial[name] = each.at(index)
+        yield dict(reversed(trial.items()))
+
+
+def _shuffled(size: int, rng: Random) -> Iterator[int]:
+    """0 … size-1 in random order, lazily: Fisher–Yates that keeps only the entries it has moved."""
+    moved: dict[int, int] = {}
+    for last in range(size - 1, -1, -1):
+        pick = rng.randint(0, last)
+        yield moved.get(pick, pick)
+        moved[pick] = moved.get(last, last)
+
+
+def _draws(space: Mapping[str, Distribution], rng: Random) -> Iterator[dict[str, Json]]:
+    """Independent draws without repeats, until MAX_REPEATS in a row give nothing new."""
+    seen: set[str] = set()
+    repeats = 0
+    while repeats < MAX_REPEATS:
+        trial = {name: each.sample(rng) for name, each in space.items()}
+        key = json.dumps(trial, sort_keys=True)
+        repeats = repeats + 1 if key in seen else 0
+        if key not in seen:
+            seen.add(key)
+            yield trial

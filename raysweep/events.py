@@ -1,0 +1,135 @@
+"""What a sweep tells whoever watches it: plain values, so that a terminal needs no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from raysweep.selection import Candidate, Goal
+
+TrialState = Literal["running", "completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The sweep goes on where an earlier process left it: so many trials had `ended`, so many were
+    `under_way`, and so many of those that had failed are `retried`. `changed` says what may give
+    other weights now, a line each."""
+
+    ended: int
+    under_way: int
+    changed: tuple[str, ...] = ()
+    retried: int = 0
+
+
+@dataclass(frozen=True)
+class SweepStarted:
+    """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
+
+    `notices` are what to know of the config, a line each. `url` is where the tracker's own server
+    shows the project. `repeats` of the trials each share a configuration. `may_end_early`: a
+    target, or a budget of time or epochs, may end it before its last trial.
+    """
+
+    sweep: str
+    folder: Path
+    tracker: str
+    reason: str
+    trials: int
+    epochs: int
+    concurrent: int
+    cpus: float
+    gpus: float
+    metric: str
+    goal: Goal
+    url: str | None = None
+    warning: str | None = None
+    repeats: int = 1
+    may_end_early: bool = False
+    notices: tuple[str, ...] = ()
+    resumed: Resumed | None = None
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """A stage gave `ref`, newly made or reused."""
+
+    stage: str
+    ref: str
+    cached: bool
+
+
+@dataclass(frozen=True)
+class WarmStarted:
+    """The sampler was given `taken` trials of the earlier `sweeps`. `passed_over`: why others were
+    of no use to it → how many."""
+
+    sweeps: tuple[str, ...]
+    taken: int
+    passed_over: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of `result.json`."""
+        return {
+            "sweeps": list(self.sweeps),
+            "taken": self.taken,
+            "passed_over": dict(self.passed_over),
+        }
+
+
+@dataclass(frozen=True)
+class TrialUpdated:
+    """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
+    0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
+    was: the `parent`, its `checkpoint`, and the new `values`. `restarts`: how often its process
+    died, and it went on in another.
+    """
+
+    index: int
+    name: str
+    state: TrialState
+    overrides: Mapping[str, Any]
+    epoch: int
+    epochs: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, float] | None = None
+    error: str | None = None
+    repeat: int = 0
+    cloned: Mapping[str, Any] | None = None
+    restarts: int = 0
+
+    def candidate(self, *, so_far: bool = False) -> Candidate:
+        """The trial as selection sees it; with `so_far`, a running one as if it ended now."""
+        finished = self.state in ("completed", "stopped") or (so_far and self.state == "running")
+        return Candidate(self.index, finished, self.best, self.repeat)
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """All trials have ended; the winner's model is being scored on the test split."""
+
+    trial: str
+    ref: str
+
+
+@dataclass(frozen=True)
+class ClusterNotice:
+    """What the sweep waits for of the cluster, or has got of it: a line. It may come before
+    SweepStarted."""
+
+    text: str
+
+
+Event = ClusterNotice | SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
+
+
+class Observer(Protocol):
+    """Told of every event, in the driver's process, in order."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def silent(event: Event) -> None:
+    """The observer of a sweep that nobody watches."""

@@ -1,1 +1,0 @@
-"""Ray: joined or started, its processes and its habits."""

@@ -1,1 +1,0 @@
-"""Where sweeps are kept: folders, what is in them, and buckets that hold the same."""

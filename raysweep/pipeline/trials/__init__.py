@@ -1,1 +1,0 @@
-"""Trials, from their first epoch to their model, on whatever machine they run."""

@@ -1,0 +1,1 @@
+"""What is tried next, what is stopped early, what ends a sweep."""

@@ -1,0 +1,65 @@
+"""Trials of one configuration, which differ in their seed: what they came to together."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from raysweep.selection import Candidate, Goal, has_score, rank
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The trials of one configuration, best first, and the scores of those that have one."""
+
+    trials: tuple[Candidate, ...]
+    scores: tuple[float, ...]
+    repeats: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every repeat finished with a finite score."""
+        return len(self.scores) == self.repeats
+
+    @property
+    def mean(self) -> float | None:
+        """Of the scores; None where there is none."""
+        return statistics.fmean(self.scores) if self.scores else None
+
+    @property
+    def std(self) -> float | None:
+        """The scores' sample standard deviation; None where there are not two."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+
+def rank_configurations(
+    candidates: Iterable[Candidate], metric: str, goal: Goal, repeats: int
+) -> list[Configuration]:
+    """All configurations, the best mean first.
+
+    One that lacks a repeat (it failed, or the sweep ended before it) comes after all that have
+    theirs: the mean of those that did not fail may be luck. Ties go to the earlier one, and those
+    without any score come last, in the order of the sweep.
+    """
+    groups: dict[int, list[Candidate]] = {}
+    for candidate in sorted(candidates, key=lambda each: each.index):
+        groups.setdefault(candidate.index - candidate.repeat, []).append(candidate)
+    found = {first: _configuration(group, metric, goal, repeats) for first, group in groups.items()}
+
+    def key(first: int) -> tuple[bool, bool, float, int]:
+        configuration = found[first]
+        mean = configuration.mean
+        if mean is None:
+            return (True, True, 0.0, first)
+        return (False, not configuration.whole, mean if goal == "minimize" else -mean, first)
+
+    return [found[first] for first in sorted(found, key=key)]
+
+
+def _configuration(group: list[Candidate], metric: str, goal: Goal, repeats: int) -> Configuration:
+    trials = tuple(rank(group, metric, goal))
+    scores = tuple(
+        trial.best[metric] for trial in trials if trial.best and has_score(trial, metric)
+    )
+    return Configuration(trials, scores, repeats)

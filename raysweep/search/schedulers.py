@@ -1,0 +1,164 @@
+"""`sweep.early_terminate` as Ray Tune's schedulers: which trial is stopped, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
+
+from raysweep.search.order import SweepOrder
+
+STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
+
+
+class Brackets:
+    """W&B's hyperband: which trials fall behind, judged from every trial's history.
+
+    At bracket `b` stands the value that the best 1 in `eta` of the trials that came so far have
+    reached, counting the trial itself: the sorted values' entry number n / eta, rounded down, from
+    0. A trial is held against the last bracket that it has passed, and stopped if its best value so
+    far is worse; with `strict`, if its value at that very bracket is. (W&B's package `sweeps`
+    0.3.0, `hyperband_stopping`.)
+
+    Where this differs: W&B's server goes through the running trials whenever an agent asks; here a
+    trial is judged at the end of each of its own epochs, on what the others have reported by then.
+    Nobody waits for a bracket to fill, so early comers are judged on little, as in ASHA (Li et al.
+    2018, arXiv:1810.05934); they are judged again at each later epoch. And W&B drops a value that
+    is not finite from the history; here it counts as the worst, in its place.
+    """
+
+    def __init__(
+        self, brackets: Sequence[int], *, eta: int, goal: str, strict: bool = False
+    ) -> None:
+        """`brackets`: epochs, from 1, ascending. `goal`: minimize or maximize."""
+        self._brackets = tuple(brackets)
+        self._eta = eta
+        self._sign = 1 if goal == "minimize" else -1
+        self._strict = strict
+        self._histories: dict[str, list[float]] = {}
+
+    def report(self, trial: str, epoch: int, value: float) -> None:
+        """The metric came to `value` in the trial's epoch `epoch`, from 1. Twice is once."""
+        history = self._histories.setdefault(trial, [])
+        if epoch > len(history):
+            history.append(self._sign * value if math.isfinite(value) else math.inf)
+
+    def forget(self, trial: str) -> None:
+        """The trial starts anew."""
+        self._histories.pop(trial, None)
+
+    def falls_behind(self, trial: str) -> bool:
+        """Whether the trial is to stop, after its latest epoch."""
+        history = self._histories[trial]
+        passed = [bracket for bracket in self._brackets if bracket <= len(history)]
+        if not passed:
+            return False
+        judged = history[passed[-1] - 1] if self._strict else min(history)
+        return judged > self._threshold(passed[-1])
+
+    def _threshold(self, bracket: int) -> float:
+        """The worst value that goes on; smaller is better."""
+        there = [each[bracket - 1] for each in self._histories.values() if len(each) >= bracket]
+        return sorted(there)[len(there) // self._eta]
+
+
+class Hyperband(FIFOScheduler):
+    """`Brackets`, asked by Tune after each epoch."""
+
+    def __init__(self, brackets: Brackets, metric: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._brackets = brackets
+        self._metric: str = metric
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        self._report(result)
+        return STOP if self._brackets.falls_behind(result["trial"]) else CONTINUE
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
+    ) -> None:
+        """Of a trial's last epoch Tune tells only here."""
+        if "failed" not in result:
+            self._report(result)
+
+    def forget(self, trial: str) -> None:
+        """The trial, which had failed, starts anew."""
+        self._brackets.forget(trial)
+
+    def _report(self, result: Mapping[str, Any]) -> None:
+        self._brackets.report(result["trial"], result["epochs"], result[self._metric])
+
+
+class InOrder(FIFOScheduler):
+    """`SweepOrder`, told by Tune of each epoch. A trial that has to wait is let go on: before its
+    next epoch it asks at the gate, and gives its worker back if need be."""
+
+    def __init__(self, order: SweepOrder, metric: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._order = order
+        self._metric: str = metric
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        self._report(result, last=False)
+        return STOP if self._order.verdict(index_of(result["trial"])) == "stop" else CONTINUE
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
+    ) -> None:
+        """Of a trial's last epoch Tune tells only here."""
+        if "failed" not in result and "gate" not in result:
+            self._report(result, last=True)
+
+    def _report(self, result: Mapping[str, Any], *, last: bool) -> None:
+        index, value = index_of(result["trial"]), result[self._metric]
+        self._order.report(index, result["epochs"], value, last=last)
+
+
+def index_of(trial: str) -> int:
+    """`trial-0003` → 3, its place in the sweep."""
+    return int(trial.rpartition("-")[2])
+
+
+class Median(MedianStoppingRule):
+    """Ray's median rule, in which one diverged trial does not stop all others: NaN would be the
+    median of whatever it is among. A trial that another process goes on with is the same to it,
+    though Tune makes a new object of it."""
+
+    def __init__(self, metric: str, mode: str, grace_period: int) -> None:
+        """`mode`: min or max. No trial is paused for want of others to compare it with."""
+        super().__init__(
+            time_attr="epochs",
+            metric=metric,
+            mode=mode,
+            grace_period=grace_period,
+            min_time_slice=math.inf,  # type: ignore[arg-type]
+        )
+        self._metric: str = metric
+        self._known: dict[str, Any] = {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        known = self._known.setdefault(result["trial"], trial)
+        decision: str = super().on_trial_result(tune_controller, known, self._without_nan(result))
+        return decision
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
+    ) -> None:
+        if "failed" not in result:
+            known = self._known.setdefault(result["trial"], trial)
+            super().on_trial_complete(tune_controller, known, self._without_nan(result))
+
+    def forget(self, trial: str) -> None:
+        """The trial, which had failed, starts anew."""
+        known = self._known.pop(trial, None)
+        self._results.pop(known, None)
+        self._stopped_trials.discard(known)
+
+    def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The worst number there is in the place of one that is not finite."""
+        worst = -math.inf if self._mode == "max" else math.inf
+        value = result.get(self._metric)
+        bad = value is not None and not math.isfinite(value)
+        return {**result, self._metric: worst} if bad else dict(result)

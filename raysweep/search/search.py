@@ -1,0 +1,87 @@
+"""The config's `sweep` section in Ray Tune's terms: search algorithm, stopper and scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from optuna.trial import FrozenTrial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
+from raysweep.search.budget import Budget
+from raysweep.search.failures import Failures
+from raysweep.search.order import SweepOrder, Verdict
+from raysweep.search.samplers import hush, make_sampler
+from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
+from raysweep.search.searcher import BudgetStopper, TrialSearcher
+from raysweep.search.space import longest_epochs, unlimited_trial_count
+from raysweep.search.suggestions import Listed, Source, Suggested
+from raysweep.trials.trainable import SCORE, TrialSpec
+
+MODES = {"minimize": "min", "maximize": "max"}
+
+
+def algorithm(
+    config: Config,
+    budget: Budget,
+    known: Sequence[FrozenTrial] = (),
+    note: Callable[[TrialSpec], None] = lambda spec: None,
+    order: SweepOrder | None = None,
+    failures: Failures | None = None,
+) -> TrialSearcher:
+    """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
+    `note` is told of each new trial; `order` is that of the scheduler; once `failures` are too
+    many no trial starts."""
+    sweep = config.sweep
+    return TrialSearcher(
+        _source(config, known),
+        budget,
+        mode=MODES[sweep.metric.goal],
+        most=unlimited_trial_count(config),
+        repeats=sweep.repeats,
+        note=note,
+        order=order,
+        failures=failures,
+    )
+
+
+def stopper(config: Config, budget: Budget) -> BudgetStopper:
+    """What ends a trial between two epochs because the sweep ends."""
+    return BudgetStopper(budget, target_by_trial=config.sweep.repeats == 1)
+
+
+def sweep_order(
+    config: Config, say: Callable[[int, int, Verdict], None] = lambda *said: None
+) -> SweepOrder | None:
+    """Who waits for whom, where `early_terminate` goes by the order of the sweep. `say`: see
+    SweepOrder."""
+    rule, metric = config.sweep.early_terminate, config.sweep.metric
+    if rule is None or rule.order != "sweep":
+        return None
+    places = rule.brackets(longest_epochs(config))
+    return SweepOrder(places, eta=rule.eta, goal=metric.goal, strict=rule.strict, say=say)
+
+
+def scheduler(config: Config, order: SweepOrder | None = None) -> TrialScheduler:
+    """`early_terminate`; without it every trial runs to its end."""
+    rule, metric = config.sweep.early_terminate, config.sweep.metric
+    if rule is None:
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
+    if order is not None:
+        return InOrder(order, SCORE)
+    places = rule.brackets(longest_epochs(config))
+    if rule.type == "hyperband":
+        brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
+        return Hyperband(brackets, SCORE)
+    return Median(SCORE, MODES[metric.goal], grace_period=rule.min_iter or 1)
+
+
+def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
+    """The very list of trials of grid and random; a study for bayes."""
+    sweep = config.sweep
+    if sweep.method != "bayes":
+        return Listed(enumerate_trials(config))
+    hush()
+    sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
+    return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))

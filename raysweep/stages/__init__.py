@@ -1,0 +1,1 @@
+"""Data and untrained models: the stages that run once, before the trials."""

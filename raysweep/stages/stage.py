@@ -1,0 +1,130 @@
+"""Running one stage: in a run of its own, to one artifact version, made or used again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raysweep.config.raised import whole_cause
+from raysweep.errors import TrackingError
+from raysweep.ml import files
+from raysweep.stages.fingerprint import fingerprint
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunSpec, Tracker
+
+CONTENT_VERSION = 1
+"""Raised whenever `content` would give another fingerprint for the same bytes."""
+
+Build = Callable[[Run, Path], ArtifactDraft]
+"""What makes a stage's output, in its run and an empty folder."""
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What a stage gave, and whether it was there already."""
+
+    stage: str
+    artifact: ArtifactVersion
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage about to run: what it is called, what it makes, what identifies the output."""
+
+    name: str
+    job_type: str
+    artifact: str
+    fingerprint: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepIdentity:
+    """A sweep's name, and the id from which the ids of its runs are made."""
+
+    name: str
+    id: str
+    tags: tuple[str, ...] = ()
+
+    def run_id(self, name: str) -> str:
+        """The id of this sweep's run `name`, the same in every process."""
+        return f"{self.id}-{name}"
+
+    def run(self, name: str, job_type: str, config: Mapping[str, Any]) -> RunSpec:
+        """The spec of this sweep's run `name`; the same name is the same run."""
+        return RunSpec(
+            id=self.run_id(name),
+            name=f"{name}-{self.name}",  # a graph's boxes cut the end off
+            job_type=job_type,
+            group=self.name,
+            config=config,
+            tags=self.tags,
+        )
+
+
+def run_once(
+    tracker: Tracker, sweep: SweepIdentity, stage: Stage, build: Build, one_of_many: bool
+) -> StageOutcome:
+    """Reuse the version that carries the stage's fingerprint, or build and log it in a run."""
+    found = tracker.find_artifact(stage.artifact, stage.fingerprint)
+    run_id = sweep.run_id(_run_name(stage, one_of_many))
+    made_here = found is not None and found.producer == run_id  # by a process of this sweep
+    # One that died before it had ended the run left it open: the same again, to the same version.
+    if found is not None and not (made_here and tracker.run(run_id).state != "finished"):
+        return StageOutcome(stage.name, _as_latest(tracker, found), cached=not made_here)
+    artifact, _ = _run(tracker, sweep, stage, build, one_of_many)
+    return StageOutcome(stage.name, artifact, cached=False)
+
+
+def run_always(
+    tracker: Tracker, sweep: SweepIdentity, stage: Stage, build: Build, one_of_many: bool
+) -> StageOutcome:
+    """Build in a run; `cached` where that gave a version that was there."""
+    artifact, known = _run(tracker, sweep, stage, build, one_of_many)
+    return StageOutcome(stage.name, _as_latest(tracker, artifact), cached=known)
+
+
+def content(stage: Stage, saved: Mapping[str, Path]) -> str:
+    """The fingerprint of an output that only its bytes can tell."""
+    digests = {name: files.sha256(path) for name, path in saved.items()}
+    return fingerprint(stage.name, CONTENT_VERSION, stage.config, digests)
+
+
+def _run(
+    tracker: Tracker, sweep: SweepIdentity, stage: Stage, build: Build, one_of_many: bool
+) -> tuple[ArtifactVersion, bool]:
+    """The version that was logged, and whether the tracker had it."""
+    spec = sweep.run(_run_name(stage, one_of_many), stage.job_type, stage.config)
+    run = tracker.start_run(spec)
+    try:
+        with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
+            draft = build(run, Path(folder))
+            known = tracker.find_artifact(draft.name, str(draft.metadata["fingerprint"]))
+            artifact = run.log_artifact(draft)
+        run.summarize({"artifact": artifact.ref, **_sizes(artifact)})
+    except BaseException as error:
+        with suppress(TrackingError):  # what went wrong first is what is told
+            run.finish("failed", whole_cause(error))
+        raise
+    run.finish()
+    return artifact, known is not None and known.producer != spec.id
+
+
+def _as_latest(tracker: Tracker, version: ArtifactVersion) -> ArtifactVersion:
+    """`latest` means what the stage gave last: it moves to a reused version too."""
+    if "latest" not in version.aliases:
+        tracker.set_alias(version.ref, "latest")
+    return version
+
+
+def _run_name(stage: Stage, one_of_many: bool) -> str:
+    """A stage that may run several times in a sweep carries the fingerprint's start."""
+    return f"{stage.job_type}-{stage.fingerprint[:6]}" if one_of_many else stage.job_type
+
+
+def _sizes(artifact: ArtifactVersion) -> dict[str, int]:
+    return {"size_bytes": sum(file.size_bytes for file in artifact.files)}

@@ -1,0 +1,282 @@
+"""The three stages, as plain functions: load, preprocess, initialize.
+
+Each makes one artifact version, or finds that a version with its fingerprint exists and reuses it
+(see `stage`).
+torch is imported by the function that needs it, after the search: a reused stage never pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.config import Config, DataConfig, DataTarget
+from raysweep.errors import DataError
+from raysweep.ml import files
+from raysweep.ml.shapes import INPUT_SHAPE
+from raysweep.stages.fingerprint import fingerprint
+from raysweep.stages.stage import (
+    Build,
+    Stage,
+    StageOutcome,
+    SweepIdentity,
+    content,
+    run_always,
+    run_once,
+)
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, Tracker
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Stage", "StageOutcome", "SweepIdentity", "initialize", "load", "preprocess"]
+
+SPLITS = ("training", "validation", "test")
+INITIALIZED_MODEL = "initialized_model.pth"
+CONVNET = "convnet"
+"""The artifact of the built-in network, untrained."""
+
+LOAD = "load-data"
+"""The job type of the runs that log raw data."""
+
+LOAD_VERSION = 1
+PREPROCESS_VERSION = 1
+INITIALIZE_VERSION = 1
+"""Raised whenever a stage's code would give other bytes for the same input (see `fingerprint`)."""
+
+
+def load_stage(dataset: str, root: Path, train_size: int) -> Stage:
+    """Identify the raw data by the files it is read from. Raises DataError where they are not."""
+    return Stage(
+        name="load",
+        job_type=LOAD,
+        artifact=f"{dataset.lower()}-raw",
+        fingerprint=fingerprint(
+            "load", LOAD_VERSION, {"train_size": train_size}, files.digests(dataset, root)
+        ),
+        config={"data": {"dataset": dataset, "train_size": train_size}},
+    )
+
+
+def preprocess_stage(raw: ArtifactVersion, steps: Mapping[str, Any]) -> Stage:
+    """Identify the preprocessed data by what identifies the raw data, and the steps.
+
+    Not by the raw version's digest, which is each tracker's own (SHA-256 here, MD5 in W&B).
+    """
+    return Stage(
+        name="preprocess",
+        job_type="preprocess-data",
+        artifact=raw.name.removesuffix("-raw") + "-preprocess",
+        fingerprint=fingerprint(
+            "preprocess", PREPROCESS_VERSION, steps, {raw.name: raw.metadata["fingerprint"]}
+        ),
+        config={"preprocess": dict(steps)},
+    )
+
+
+def load_target_stage(data: DataTarget) -> Stage:
+    """The user's own data. The fingerprint tells this setting from the sweep's others, and not the
+    output, which only its bytes can tell."""
+    settings = data.model_dump(mode="json")
+    return Stage(
+        name="load",
+        job_type=LOAD,
+        artifact=f"{data.label}-raw",
+        fingerprint=fingerprint("load", LOAD_VERSION, settings, {}),
+        config={"data": settings},
+    )
+
+
+def model_name(model: Mapping[str, Any]) -> str:
+    """The untrained model's artifact: `convnet`, or the name of the user's class or function.
+
+    `convnet` is the built-in network's alone: a user's own ConvNet has its module's name before it,
+    `my_nets-convnet`.
+    """
+    if "target" not in model:
+        return CONVNET
+    module, _, path = str(model["target"]).rpartition(":")
+    name = path.rpartition(".")[2].lower()
+    return f"{module.rpartition('.')[2].lower()}-{name}" if name == CONVNET else name
+
+
+def initialize_stage(model: Mapping[str, Any]) -> Stage:
+    """Identify the untrained model by its configuration, seed included."""
+    return Stage(
+        name="initialize",
+        job_type="initialize",
+        artifact=model_name(model),
+        fingerprint=fingerprint("initialize", INITIALIZE_VERSION, model, {}),
+        config={"model": dict(model)},
+    )
+
+
+def obtain(data: DataConfig) -> tuple[DataConfig, str | None]:
+    """The data set that is there, or was downloaded, or stands in; and a warning if one does.
+
+    Raises DataError where the files are damaged (a fault to mend, whatever the fallback), where
+    they cannot be had and nothing stands in, or where `train_size` leaves nothing to validate.
+    """
+    data, warning = _present(data)
+    check_train_size(data)
+    return data, warning
+
+
+def check_train_size(data: DataConfig) -> None:
+    """Raise DataError where `train_size` leaves nothing to validate; the digits take any."""
+    available = files.training_size(data.dataset, data.resolved_root())
+    if data.dataset != files.DIGITS and data.train_size >= available:
+        raise DataError(
+            f"data.train_size: {data.train_size}, but {data.dataset} has {available} pictures to "
+            f"train and validate; at most {available - 1} leave one to validate"
+        )
+
+
+def _present(data: DataConfig) -> tuple[DataConfig, str | None]:
+    root = data.resolved_root()
+    if files.dataset_state(data.dataset, root) == "present":
+        return data, None
+    from raysweep.ml import datasets
+
+    try:
+        datasets.download(data.dataset, root)
+    except DataError as error:
+        if data.fallback is None:
+            raise
+        reason = str(error.__cause__ or error).strip().splitlines()[-1].strip()
+        return data.model_copy(update={"dataset": data.fallback}), (
+            f"{data.dataset} is not in {root} and could not be downloaded ({reason}): the embedded "
+            f"{data.fallback} stand in. To train on {data.dataset}, put its files into "
+            f"{files.raw_folder(data.dataset, root)}."
+        )
+    return data, None
+
+
+def load(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, *, one_of_many: bool = False
+) -> StageOutcome:
+    """Raw data, which must be there (see `obtain`), to `<dataset>-raw`.
+
+    Data of the user's own is loaded every time, since nobody can tell what a function reads; where
+    it gives the same bytes as before, that version is used again. `one_of_many`: the sweep loads
+    others, too.
+    """
+    data = config.data
+    if isinstance(data, DataTarget):
+        stage = load_target_stage(data)
+        return run_always(tracker, sweep, stage, _loading(data, stage), one_of_many)
+    stage = load_stage(data.dataset, data.resolved_root(), data.train_size)
+    return run_once(tracker, sweep, stage, _loading(data, stage), one_of_many)
+
+
+def _loading(data: DataConfig | DataTarget, stage: Stage) -> Build:
+    def build(run: Run, folder: Path) -> ArtifactDraft:
+        from raysweep.ml import datasets
+        from raysweep.stages import parts
+
+        splits = parts.load_data(data)
+        named = dict(zip(SPLITS, (splits.training, splits.validation, splits.test), strict=True))
+        for name, split in named.items():
+            datasets.save_split(split, folder / f"{name}.pt")
+        saved = {f"{name}.pt": folder / f"{name}.pt" for name in SPLITS}
+        metadata: dict[str, Any] = {"sizes": [len(split.y) for split in named.values()]}
+        if isinstance(data, DataTarget):
+            title, source, identity = data.label, data.target, content(stage, saved)
+            metadata |= {"parameters": stage.config["data"]}
+        else:
+            title, source, identity = data.dataset, datasets.source(data.dataset), stage.fingerprint
+        return ArtifactDraft(
+            name=stage.artifact,
+            type="dataset",
+            description=f"Raw {title} dataset, split into train/val/test",
+            metadata={
+                "dataset": title,
+                "source": source,
+                **metadata,
+                "fingerprint": identity,
+            },
+            files=saved,
+        )
+
+    return build
+
+
+def preprocess(
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    config: Config,
+    raw: ArtifactVersion,
+    *,
+    one_of_many: bool = False,
+) -> StageOutcome:
+    """`<dataset>-raw` to `<dataset>-preprocess`."""
+    steps = config.preprocess.model_dump(mode="json")
+    stage = preprocess_stage(raw, steps)
+
+    def build(run: Run, folder: Path) -> ArtifactDraft:
+        from raysweep.ml import datasets
+        from raysweep.ml.preprocess import preprocess as apply_steps
+
+        run.use_artifact(raw.ref)
+        tracker.download(raw.ref, folder / "raw")
+        for name in SPLITS:
+            split = datasets.read_split(folder / "raw" / f"{name}.pt")
+            datasets.save_split(apply_steps(split, **steps), folder / f"{name}.pt")
+        label = _data_set(raw)
+        return ArtifactDraft(
+            name=stage.artifact,
+            type="dataset",
+            description=f"Preprocessed {label} dataset",
+            metadata=steps | {"dataset": label, "fingerprint": stage.fingerprint, "raw": raw.ref},
+            files={f"{name}.pt": folder / f"{name}.pt" for name in SPLITS},
+        )
+
+    return run_once(tracker, sweep, stage, build, one_of_many)
+
+
+def _data_set(raw: ArtifactVersion) -> str:
+    """The data set's name as people write it: `MNIST`. A version of an earlier raysweep has it in
+    its description only."""
+    return str(raw.metadata.get("dataset") or raw.description.removeprefix("Raw ").split(" ")[0])
+
+
+def initialize(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, data: ArtifactVersion | None = None
+) -> StageOutcome:
+    """A model configuration to its untrained weights: `convnet`, or a name of the user's.
+
+    A network of the user's own is made every time, as its data is loaded (see `load`). One with
+    lazy modules uses the preprocessed `data` of all trials (None: they differ in it).
+    """
+    model = config.model.model_dump(mode="json")
+    stage = initialize_stage(model)
+    target = model.get("target")
+
+    def build(run: Run, folder: Path) -> ArtifactDraft:
+        from raysweep.ml import datasets
+        from raysweep.stages import parts
+
+        def example() -> torch.Tensor | None:
+            if data is None:
+                return None
+            run.use_artifact(data.ref)
+            tracker.download(data.ref, folder / "data")
+            return datasets.read_split(folder / "data" / "training.pt").x[:1].clone()
+
+        parts.untrained_weights(config.model, example, folder / INITIALIZED_MODEL)
+        saved = {INITIALIZED_MODEL: folder / INITIALIZED_MODEL}
+        if target is None:
+            more = {"input_shape": list(INPUT_SHAPE), "fingerprint": stage.fingerprint}
+        else:
+            more = {"fingerprint": content(stage, saved)}
+        return ArtifactDraft(
+            name=stage.artifact,
+            type="model",
+            description=f"Untrained {target}" if target else "Simple AlexNet style CNN",
+            metadata=dict(model) | more,
+            files=saved,
+        )
+
+    run = run_once if target is None else run_always
+    return run(tracker, sweep, stage, build, one_of_many=True)

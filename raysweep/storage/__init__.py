@@ -1,0 +1,1 @@
+"""Sweeps' folders, journals and checkpoints."""

@@ -1,0 +1,1 @@
+"""The same storage at a URI: a working copy here, one writer there, and what has changed sent."""

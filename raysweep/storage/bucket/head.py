@@ -1,0 +1,118 @@
+"""`replica.json` at a URI: the one object there that is written over, and never unconditionally."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from raysweep.errors import UserError
+from raysweep.storage.bucket.object_store import ObjectStore
+
+HEAD = "replica.json"
+OLD_LEASE = "driver.json"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who writes to the URI. `copy` marks its working copy: no other process has one of that mark,
+    on any machine. `boot` is the start of its machine's kernel, whose locks end with it."""
+
+    id: str
+    host: str
+    pid: int
+    what: str
+    since: str
+    copy: str
+    boot: str
+
+    @staticmethod
+    def me(what: str, copy: str) -> Holder:
+        """This process, with the working copy of that mark."""
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        return Holder(secrets.token_hex(8), _machine(), os.getpid(), what, now, copy, _boot())
+
+    @staticmethod
+    def from_json(found: Mapping[str, Any]) -> Holder:
+        words = {name: str(found.get(name, "")) for name in Holder.__dataclass_fields__}
+        return Holder(**{**words, "pid": int(found["pid"])})  # type: ignore[arg-type]
+
+    @property
+    def told(self) -> str:
+        return f"{self.what} on {self.host}, process {self.pid}, since {self.since}"
+
+
+@dataclass(frozen=True)
+class Head:
+    """`epoch` counts the holders, `beat` one holder's signs of life. `push` is the mark of the last
+    push that is there whole, `snapshot` the key of what it left. `driver`: None as long as nobody
+    writes."""
+
+    epoch: int = 0
+    push: str | None = None
+    snapshot: str | None = None
+    driver: Holder | None = None
+    beat: int = 0
+
+    @staticmethod
+    def read(store: ObjectStore) -> Head:
+        """What is at the URI. Raises UserError where that is damaged."""
+        return Head.from_json(store.uri, store.read(HEAD) or b"{}")
+
+    @staticmethod
+    def from_json(uri: str, data: bytes) -> Head:
+        """Also of raysweep 0.1, which wrote `push` alone. Keys of a later one are passed over."""
+        try:
+            found: dict[str, Any] = json.loads(data)
+            driver = found.get("driver")
+            return Head(
+                epoch=int(found.get("epoch", 0)),
+                push=found.get("push"),
+                snapshot=found.get("snapshot"),
+                driver=None if driver is None else Holder.from_json(driver),
+                beat=int(found.get("beat", 0)),
+            )
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise UserError(
+                f"--storage {uri}: {HEAD}, which names what was pushed, is damaged ({error}); put "
+                "back an earlier version of that object, or name another URI"
+            ) from error
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+def old_lease(store: ObjectStore) -> tuple[Holder | None, bytes | None]:
+    """The lease that raysweep 0.1 wrote, and its bytes; None where there is none."""
+    data = store.read(OLD_LEASE)
+    with suppress(ValueError, TypeError, AttributeError, KeyError):
+        return Holder.from_json(json.loads(data or b"")), data
+    return None, data
+
+
+def remove_old_lease(store: ObjectStore) -> None:
+    """Its holder is dead."""
+    store.delete(OLD_LEASE)
+
+
+def _machine() -> str:
+    """This machine's name, and what tells it from others of the same name."""
+    try:
+        mark = Path("/etc/machine-id").read_text(encoding="ascii").strip()[:8]
+    except OSError:
+        mark = ""
+    return f"{socket.gethostname()} ({mark})" if mark else socket.gethostname()
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

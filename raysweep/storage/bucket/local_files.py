@@ -1,0 +1,79 @@
+"""The files of a working copy that a push looks at."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+
+from raysweep.storage.bucket.pulling import JOURNAL
+from raysweep.storage.storage import TRACKER_FOLDER
+
+Signature = Mapping[str, tuple[int, int]]
+"""A path, relative to the working copy → size in bytes and time of the last change in ns."""
+
+Stats = tuple[tuple[int, int], ...]
+"""The same of a database and its log."""
+
+
+def signature(root: Path) -> Signature:
+    """What a push would look at. Two that are equal: nothing to push."""
+    paths = [*small_files(root), *kept_files(root), *root.glob("*/checkpoints/*")]
+    paths += (root / TRACKER_FOLDER).glob("*.db")
+    paths += (root / TRACKER_FOLDER).glob("*.db-wal")
+    found = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            found[str(path.relative_to(root))] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def small_files(root: Path) -> Iterator[Path]:
+    """What lies in a sweep's folder itself: its record, config, journal and result."""
+    for record in sorted(root.glob("*/sweep.json")):
+        for path in sorted(record.parent.iterdir()):
+            if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
+                yield path
+
+
+def kept_files(root: Path) -> Iterator[Path]:
+    """The tracker's blobs and pictures. A name with a dot before it is half written, and so is an
+    earlier version's `.partial`."""
+    for pattern in ("artifacts/*/blobs/sha256/*/*", "media/**/*"):
+        for path in (root / TRACKER_FOLDER).glob(pattern):
+            half = path.name.startswith(".") or path.suffix == ".partial"
+            if path.is_file() and not half:
+                yield path
+
+
+def read_whole_lines(path: Path) -> bytes | None:
+    """A file's bytes; of a journal, its whole lines. None if it is gone."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return data[: data.rfind(b"\n") + 1] if path.name == JOURNAL else data
+
+
+def stats_of(database: Path) -> Stats:
+    """Of a database and its log: what is different once something was written."""
+    found = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            found.append((stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
+def back_up(database: Path, copy: Path) -> None:
+    """One snapshot of a database that others write to, in one file.
+
+    Raises OSError, as an upload would: the next push tries again.
+    """
+    try:
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise OSError(f"{database}: cannot be copied: {error}") from error

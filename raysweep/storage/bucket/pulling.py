@@ -1,0 +1,237 @@
+"""From a URI to a folder of this machine, each thing when it is asked for.
+
+A bucket holds every sweep that was ever made there, and a command is about one. Of the others it
+brings their records, which one object at the URI holds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from raysweep.paths import safe_join
+from raysweep.storage.bucket import layers
+from raysweep.storage.bucket.at_once import at_once
+from raysweep.storage.bucket.head import Head
+from raysweep.storage.bucket.object_store import ObjectStore, unreachable
+from raysweep.storage.bucket.snapshot import Snapshot
+from raysweep.storage.storage import REOPENED, TRACKER_FOLDER
+
+_AGAIN = 3
+"""How often a snapshot is read anew where a push has replaced it meanwhile."""
+
+_LEADS_OUT = re.compile(r"(^|[/\\])\.{0,2}([/\\]|$)")
+
+JOURNAL = "journal.jsonl"
+RECORD = "sweep.json"
+CONFIG = "config.yaml"
+RESULT = "result.json"
+
+
+class Remote:
+    """What is at a URI, brought below `root` as it is asked for; what is here already stays.
+
+    Methods raise UserError where the URI cannot be reached, and UnsafeName for a key that would
+    lie outside `root`: whoever may write to the bucket chooses it.
+    """
+
+    def __init__(self, store: ObjectStore, root: Path, head: Head | None = None) -> None:
+        """`head`: what is there now, where the caller writes; None to read it."""
+        self._store, self.root = store, root
+        self.known: dict[str, layers.Known] = {}
+        """Databases and journals as they are at the URI."""
+        self.sent: dict[str, bytes] = {}
+        """The small files that are the same here as there."""
+        with self._explained():
+            self.listing = store.list()
+            """Path → size in bytes, of all that is there."""
+            for path in filter(_LEADS_OUT.search, self.listing):
+                self._here(path)
+            self.snapshot_key: str | None = None
+            self.snapshot = Snapshot()
+            self._read_snapshot(head)
+
+    def sweeps(self) -> list[str]:
+        """The names of the sweeps there."""
+        found = (path.partition("/") for path in list(self.listing))
+        return [name for name, _, rest in found if rest == RECORD]
+
+    def has_ended(self, name: str) -> bool:
+        """Whether the sweep has its result; that of one which goes on again is void."""
+        return self.listing.get(f"{name}/{RESULT}", 0) > len(REOPENED)
+
+    def has_tracker(self) -> bool:
+        """Whether a tracker's store is there."""
+        there = (*self.snapshot.files, *self.listing)
+        return any(path.startswith(f"{TRACKER_FOLDER}/") for path in there)
+
+    def records(self) -> None:
+        """Bring every sweep's record: with nothing else, a sweep is known and not here."""
+        with self._explained():
+            asked = []
+            for name in self.sweeps():
+                path = f"{name}/{RECORD}"
+                here = self._here(path).exists()
+                if name in self.snapshot.sweeps:
+                    record = self.snapshot.sweeps[name].encode()
+                    self.sent[path] = record
+                    if not here:
+                        self._place(path, record)
+                elif not here:
+                    asked.append(path)
+            at_once(self._bring_small, asked)
+
+    def results(self) -> None:
+        """Bring every sweep's result."""
+        with self._explained():
+            at_once(self._bring_small, [f"{n}/{RESULT}" for n in self.sweeps()])
+
+    def sweep(self, name: str) -> None:
+        """Bring a sweep's files, and, where it has not ended, its checkpoints. Its config comes
+        last: where that is, the sweep is here whole."""
+        if f"{name}/{RECORD}" not in self.listing or self._here(f"{name}/{CONFIG}").exists():
+            return
+        with self._explained():
+            self._bring_changing(f"{name}/{JOURNAL}")
+            its = [path for path in list(self.listing) if path.startswith(f"{name}/")]
+            config = f"{name}/{CONFIG}"
+            small = [path for path in its if _is_small(path)]
+            at_once(self._bring_small, [path for path in small if path != config])
+            if not self.has_ended(name):
+                self._bring(path for path in its if path.startswith(f"{name}/checkpoints/"))
+            self._bring_small(config)
+
+    def project(self, project: str) -> None:
+        """Bring a project's database."""
+        from trackio.sqlite_storage import SQLiteStorage
+
+        with self._explained():
+            name = SQLiteStorage.get_project_db_filename(project)
+            self._bring_changing(f"{TRACKER_FOLDER}/{name}")
+
+    def projects(self) -> None:
+        """Bring all databases, with the pictures of all runs."""
+        with self._explained():
+            for name in {*self.snapshot.files, *self.listing}:
+                if _is_database(name):
+                    self._bring_changing(name)
+            self._bring(p for p in list(self.listing) if p.startswith(f"{TRACKER_FOLDER}/media/"))
+
+    def media(self, project: str, runs: Iterable[str]) -> None:
+        """Bring the pictures that these runs logged."""
+        folders = tuple(f"{TRACKER_FOLDER}/media/{project}/{run}/" for run in runs)
+        with self._explained():
+            self._bring(path for path in list(self.listing) if path.startswith(folders))
+
+    def blobs(self, project: str, digests: Iterable[str]) -> None:
+        """Bring blobs of a project. One that is not there either is passed over: who reads it says
+        so."""
+        paths = [blob_path(project, digest) for digest in dict.fromkeys(digests)]
+        missing = [path for path in paths if not self._here(path).exists()]
+        with self._explained():
+            if not set(missing) <= self.listing.keys():
+                self.listing |= self._store.list(f"{TRACKER_FOLDER}/artifacts/{project}")
+            self._bring(path for path in missing if path in self.listing)
+
+    def read_changing(self, name: str) -> bytes:
+        """A journal's bytes there; none where it is not there."""
+        target = self.root.parent / f".{self.root.name}.read"
+        try:
+            self._fetch_changing(name, target)
+            return target.read_bytes()
+        except FileNotFoundError:
+            return b""
+        finally:
+            target.unlink(missing_ok=True)
+
+    def _bring_changing(self, name: str) -> None:
+        """A database or a journal: whoever pushes learns how it is there before it is here."""
+        target = self._here(name)
+        if target.exists() or (name not in self.snapshot.files and name not in self.listing):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".partial.{target.name}")
+        try:
+            known = self._fetch_changing(name, partial)
+            if known is not None:
+                self.known[name] = known
+                if name.endswith(JOURNAL):
+                    self.sent[name] = partial.read_bytes()
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _fetch_changing(self, name: str, target: Path) -> layers.Known | None:
+        """None for one that an earlier raysweep left there as one file."""
+        for again in range(_AGAIN):
+            if name not in self.snapshot.files:
+                self._store.get(name, target)
+                return None
+            try:
+                return layers.fetch(self._store, self.snapshot.files[name], target)
+            except FileNotFoundError:
+                if again + 1 == _AGAIN:
+                    raise
+                self._read_snapshot(None)
+        raise AssertionError("returned or raised")
+
+    def _read_snapshot(self, head: Head | None) -> None:
+        for again in range(_AGAIN):
+            key = (head or Head.read(self._store)).snapshot
+            try:
+                self.snapshot, self.snapshot_key = Snapshot.read(self._store, key), key
+                return
+            except FileNotFoundError:
+                if head is not None or again + 1 == _AGAIN:
+                    raise
+
+    def _bring_small(self, path: str) -> None:
+        if self._here(path).exists() or path not in self.listing:
+            return
+        data = self._store.read(path)
+        if data is not None:
+            self._place(path, data)
+
+    def _place(self, path: str, data: bytes) -> None:
+        target = self._here(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.sent[path] = data
+        partial = target.with_name(f".partial.{target.name}")
+        partial.write_bytes(data)
+        partial.replace(target)
+
+    def _bring(self, paths: Iterable[str]) -> None:
+        targets = {path: self._here(path) for path in paths}
+
+        def get(path: str) -> None:
+            if not targets[path].exists():
+                self._store.get(path, targets[path])
+
+        at_once(get, targets)
+
+    def _here(self, path: str) -> Path:
+        return safe_join(self.root, path, self._store.uri)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, json.JSONDecodeError) as error:
+            raise unreachable(self._store.uri, error) from error
+
+
+def blob_path(project: str, digest: str) -> str:
+    """Where a blob lies in a storage (`tracking.blobs`, `tracking.trackio_database`)."""
+    return f"{TRACKER_FOLDER}/artifacts/{project}/blobs/sha256/{digest[:2]}/{digest}"
+
+
+def _is_small(path: str) -> bool:
+    folder, _, name = path.partition("/")
+    return bool(name) and "/" not in name and folder != TRACKER_FOLDER and name[0] != "."
+
+
+def _is_database(path: str) -> bool:
+    return path.startswith(f"{TRACKER_FOLDER}/") and path.count("/") == 1 and path.endswith(".db")

@@ -1,0 +1,128 @@
+"""Pushing while a driver works: a thread that brings what has changed, and once more at the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysweep.errors import UnsafeName
+from raysweep.storage.bucket.hung import note_hung
+from raysweep.storage.bucket.lease import Lease, taken_over
+from raysweep.storage.bucket.object_store import ObjectStore, why
+from raysweep.storage.bucket.replica import Replica
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PushPace:
+    """Seconds: between pushes; at the end, without a byte on its way, or in all if interrupted."""
+
+    turn_s: float = 5
+    stalled_s: float = 60
+    interrupted_s: float = 5
+    attempts: int = 3
+    again_s: float = 2
+
+
+class Pusher:
+    """Pushes in the background from `start` until `finish`. It never holds up who works."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        store: ObjectStore,
+        lease: Lease,
+        root: Path,
+        tell: Tell,
+        pace: PushPace,
+    ) -> None:
+        self._replica, self._store, self._lease, self._root = replica, store, lease, root
+        self._tell, self._pace = tell, pace
+        self._ended = threading.Event()
+        self._failing = False
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._work, name="raysweep-push", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self, interrupted: bool) -> bool:
+        """Push what is left; whether all of it is there. A line tells where it is if not."""
+        self._ended.set()
+        end = time.monotonic() + self._pace.interrupted_s
+        self._store.moved_at = time.monotonic()
+        try:
+            while self._thread.is_alive():
+                self._thread.join(0.1)
+                stalled = time.monotonic() - self._store.moved_at > self._pace.stalled_s
+                if stalled or (interrupted and time.monotonic() > end):
+                    self._store.given_up, self._failure = True, "it took too long"
+                    note_hung(self._thread)
+                    break
+        except KeyboardInterrupt:
+            self._store.given_up = True
+            self._tell_kept("interrupted")
+            raise
+        if self._failure is not None and self._lease.lost_to is None:
+            self._tell_kept(self._failure)
+        return self._failure is None
+
+    def _tell_kept(self, reason: str) -> None:
+        self._tell(
+            f"{self._store.uri}: does not have all of it ({reason}); nothing is lost: the whole is "
+            f"in {self._root}, and the next command of this machine that writes to that URI sends "
+            "it"
+        )
+
+    def _work(self) -> None:
+        pause = self._pace.turn_s
+        while not self._ended.wait(pause):
+            started = time.monotonic()
+            self._turn()
+            # At most a quarter of the time: a slow line is the user's, too.
+            pause = max(self._pace.turn_s, 3 * (time.monotonic() - started))
+        self._last_turn()
+
+    def _turn(self) -> None:
+        error = self._push()
+        if error is None:
+            self._failing = False
+        elif not self._failing and self._lease.lost_to is None:
+            self._failing = True
+            self._tell(f"{self._store.uri}: cannot be written now ({error}); tried again meanwhile")
+
+    def _last_turn(self) -> None:
+        for attempt in range(self._pace.attempts):
+            self._failure = self._push()
+            if self._failure is None or self._lease.lost_to is not None:
+                return
+            if attempt + 1 < self._pace.attempts:
+                time.sleep(self._pace.again_s)
+
+    def _push(self) -> str | None:
+        """Why it failed, or None."""
+        try:
+            if self._lease.lost_to is not None:
+                return taken_over(self._lease.lost_to)
+            self._lease.what = _newest(self._root) or self._lease.what
+            if self._replica.is_behind():
+                self._replica.push()
+        except (OSError, UnsafeName) as error:
+            return why(error)
+        return None
+
+
+def to_stderr(line: str) -> None:
+    """Tell whoever runs the command."""
+    print(f"raysweep: {line}", file=sys.stderr, flush=True)
+
+
+def _newest(root: Path) -> str | None:
+    """The sweep that is being written: whose record is the youngest."""
+    records = [(path.stat().st_mtime_ns, path.parent.name) for path in root.glob("*/sweep.json")]
+    return f"sweep {max(records)[1]}" if records else None

@@ -1,0 +1,183 @@
+"""A sweep that is there already: its folder, its record and its tracker, read without Ray."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import ArtifactNotFound, TrackingError, UserError
+from raysweep.storage.claim import is_driven
+from raysweep.storage.journal import read_journal
+from raysweep.storage.past import Past
+from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.tracking import Lineage, Tracker
+from raysweep.tracking.folder import detach
+
+if TYPE_CHECKING:
+    from raysweep.tracking.trackio.store import TrackioStore
+
+
+@dataclass(frozen=True)
+class StoredSweep:
+    """One sweep of a storage."""
+
+    folder: SweepFolder
+    record: SweepRecord
+    storage: Storage
+
+    @staticmethod
+    def find(storage: Path | Storage, name: str | None) -> StoredSweep:
+        """The named sweep, or the latest. Raises UserError where there is none."""
+        place = storage if isinstance(storage, Storage) else Storage(storage)
+        folder = place.find(name)
+        return StoredSweep(folder, folder.record(), place)
+
+    def result(self) -> dict[str, Any]:
+        """Its `result.json`. Raises UserError for a sweep without a best."""
+        result = self.folder.result()
+        if result is None:
+            raise UserError(
+                f"{self.record.name}: has no best yet; if it is not running, it goes on with "
+                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
+            )
+        return result
+
+    def failed(self) -> list[int]:
+        """Its trials that failed, by their places in the sweep."""
+        return Past(read_journal(self.folder.journal)).failed()
+
+    def tracker(self) -> Tracker:
+        """The tracker that recorded it, opened in this process."""
+        return tracker_for_reading(self.record, self.storage)
+
+    def lineage(self, ref: str) -> Lineage:
+        """What `ref` came from and what came of it."""
+        tracker = self.tracker()
+        try:
+            return tracker.lineage(ref)
+        finally:
+            tracker.close()
+
+    def download_best(self, folder: Path) -> str:
+        """Copy the winner's files into `folder`, each checked; the version's reference."""
+        ref: str = self.result()["best"]["artifact"]
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
+        self._fetch([ref])
+        tracker = self.tracker()
+        try:
+            version = tracker.download(ref, folder)
+            try:
+                detach(folder)
+            except TrackingError:  # whole or not at all, its own bytes included
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return version.ref
+        finally:
+            tracker.close()
+
+    def fetch_upstream(self) -> None:
+        """Of a storage at a URI: bring the files of all that the sweep made, and came from, and the
+        pictures of those runs."""
+        if self.storage.origin is None:
+            return
+        store = kept_store(self.record, self.storage)
+        todo = store.runs(self.record.name)
+        refs, runs = set[str](), {run.id for run in todo}
+        while todo:
+            run = todo.pop()
+            for ref in {*run.used, *run.logged} - refs:
+                refs.add(ref)
+                producer = store.artifact(ref).producer
+                if producer is not None and producer not in runs:
+                    runs.add(producer)
+                    todo += store.runs(run_id=producer)
+        self._fetch(refs)
+        self.storage.origin.media(self.record.project, runs)
+
+    def _fetch(self, refs: Iterable[str]) -> None:
+        """Bring these versions' files, those of them that are kept there. W&B has the others."""
+        if self.storage.origin is None:
+            return
+        store, digests = kept_store(self.record, self.storage), list[str]()
+        for ref in refs:
+            with suppress(ArtifactNotFound):
+                digests += [file.digest for file in store.artifact(ref).files]
+        self.storage.origin.blobs(self.record.project, digests)
+
+
+def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
+    """The embedded store of the sweep's project, opened in this process."""
+    from raysweep.tracking.trackio.store import TrackioStore
+
+    if storage.origin is not None:
+        storage.origin.project(record.project)
+    return TrackioStore(storage.tracker, record.project)
+
+
+def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
+    """Without Ray: one process reads, so the embedded store needs no actor before it.
+
+    What W&B recorded is kept in the storage, too, and read there; W&B is asked for the rest.
+    """
+    from raysweep.tracking.trackio.tracker import TrackioTracker
+
+    def here() -> TrackioTracker:
+        return TrackioTracker(kept_store(record, storage))
+
+    if record.tracker != "wandb":
+        return here()
+    from raysweep.tracking.mirror.tracker import MirroredTracker
+    from raysweep.tracking.wandb.tracker import WandbTracker
+
+    there = WandbTracker(record.project, record.entity)
+    return MirroredTracker(here(), there) if storage.tracker.exists() else there
+
+
+def state_of(storage: Storage, folder: SweepFolder) -> str | None:
+    """`ended`, with a best; `running`; or `stopped`: `resume` goes on with it, or says why there is
+    no best. None for one at a URI that has not ended: another machine may be driving it."""
+    if folder.result() is not None:
+        return "ended"
+    if storage.is_uri:
+        return None
+    return "running" if is_driven(folder) else "stopped"
+
+
+def _shown(folder: SweepFolder) -> dict[str, Any] | None:
+    """Its result. Raises UserError for one that lacks what is shown of it."""
+    result = folder.result()
+    try:
+        if result is not None:
+            result["best"]["artifact"].strip(), result["trials"]["total"], result["test"].items()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{folder.path / 'result.json'}: not the result of a sweep ({error!r})"
+        ) from error
+    return result
+
+
+def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
+    """What `list` tells of each sweep, oldest first. `passed_over` is told of those that cannot be
+    read, a line each."""
+    found = []
+    for folder in storage.sweeps(passed_over):
+        try:
+            record = folder.record()
+            found.append(
+                {
+                    "sweep": folder.path.name,
+                    "created": record.created,
+                    "project": record.project,
+                    "tracker": record.tracker,
+                    "state": state_of(storage, folder),
+                    "result": _shown(folder),
+                }
+            )
+        except UserError as error:
+            passed_over(str(error))
+    return found

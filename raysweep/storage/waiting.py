@@ -1,0 +1,49 @@
+"""What the store's writer waits for, told by the driver: what an actor prints nobody sees."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from raysweep.storage.record import to_stderr
+
+LOOK_EVERY_S = 1
+
+
+@contextmanager
+def told(note: Path, tell: Callable[[str], None] = to_stderr) -> Iterator[None]:
+    """Tell each line that the writer adds to the file `note`, until the block ends."""
+    note.unlink(missing_ok=True)
+    ended = threading.Event()
+    thread = threading.Thread(target=_follow, args=(note, tell, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
+
+
+class Note:
+    """Adds lines to the file; a disk that takes none is told of by whoever writes what counts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, line: str) -> None:
+        with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
+def _follow(note: Path, tell: Callable[[str], None], ended: threading.Event) -> None:
+    seen = 0
+    while not ended.wait(LOOK_EVERY_S):
+        with suppress(OSError):
+            lines = note.read_text(encoding="utf-8").split("\n")[:-1]
+            for line in lines[seen:]:
+                tell(line)
+            seen = max(seen, len(lines))

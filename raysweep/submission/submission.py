@@ -1,0 +1,115 @@
+"""A sweep as a job of Ray's job server: sent from here, run there, followed from here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysweep.cluster import quiet
+from raysweep.config import Config
+from raysweep.errors import JobFailed
+from raysweep.storage.storage import check_name, new_sweep_name
+from raysweep.submission import job_server, shipment
+from raysweep.submission.job_log import RESULT
+from raysweep.sweep import preflight
+from raysweep.sweep.habits import with_project
+from raysweep.tracking import choose
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A sweep that was sent: the job's id, the sweep's name, and where there it is kept.
+
+    `notices` is what the submitter should know, one line each.
+    """
+
+    address: str
+    job: str
+    sweep: str
+    storage: str
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, str]:
+        """The contract of `submit --no-wait --json`."""
+        return {
+            "job": self.job,
+            "sweep": self.sweep,
+            "storage": self.storage,
+            "address": self.address,
+        }
+
+
+def submit(
+    config: Config,
+    address: str,
+    *,
+    name: str | None = None,
+    verbose: bool = False,
+    warm_start: Sequence[str] = (),
+) -> Submission:
+    """Check all that can be checked here, then send the sweep to the job server at `address`.
+
+    Raises UserError for wrong input, a server that is not there or of other versions (nothing has
+    been sent then); JobFailed where the server does not take it.
+    """
+    address = job_server.check_address(address)
+    config = with_project(config)
+    preflight.check_config(config)
+    shipment.check_data(config)
+    storage = shipment.storage_there(config)
+    if name is not None:
+        check_name(name)
+    job_server.check_extra()
+    job_server.check_versions(address)
+    name = name or new_sweep_name(config.sweep.name or "sweep")
+    job = f"{name}-{secrets.token_hex(2)}"  # a sweep of that name may be in another storage
+    with quiet.hushed(verbose), tempfile.TemporaryDirectory(prefix="raysweep-") as temp:
+        folder = Path(temp)
+        shipment.pack(config, storage, folder)
+        try:
+            job_server.client(address).submit_job(
+                entrypoint=entry_point(name, warm_start, verbose),
+                submission_id=job,
+                runtime_env={"working_dir": temp, "env_vars": shipment.environment()},
+                metadata={"raysweep_sweep": name, "raysweep_storage": storage},
+            )
+        except (RuntimeError, ValueError, OSError) as error:  # requests' errors are OSErrors
+            why = " ".join(str(error).split())
+            raise JobFailed(f"--address {address}: it did not take the sweep ({why})") from error
+    return Submission(address, job, name, storage, (*config.notices, *key_stays(config)))
+
+
+def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
+    """The shell command that is the job.
+
+    A job's log is its stdout and stderr in one: so stdout, which is the result, is taken out of it
+    and printed at the end, in a line with a mark.
+    """
+    command = ["python", "-m", "raysweep", "run", shipment.CONFIG, "--address", "auto", "--json"]
+    command += ["--name", name]
+    if verbose:
+        command.append("--verbose")
+    if warm_start:
+        command += ["--warm-start", *warm_start]
+    return (
+        f'export RAYSWEEP_DATA="${{RAYSWEEP_DATA:-$HOME/{shipment.USUAL_DATA}}}"; '
+        f"result=$({shlex.join(command)}); code=$?; "
+        f"[ -z \"$result\" ] || printf '\\n%s%s\\n' '{RESULT}' \"$result\"; exit $code"
+    )
+
+
+def key_stays(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A key of `wandb login` is in a file of this machine, which does not travel: that is told."""
+    if config.tracking.backend == "trackio" or environ.get("WANDB_API_KEY"):
+        return []
+    if choose("auto", environ).backend != "wandb":
+        return []
+    return [
+        "no W&B key is sent, since `wandb login` keeps it in a file of this machine; set "
+        "WANDB_API_KEY to send it, else the cluster's own settings count"
+    ]

@@ -1,0 +1,109 @@
+"""The last stage: score the winner on the test split, record it, and tag it `best`.
+
+torch is imported by the method that scores: the driver needs the class alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raysweep.config.raised import whole_cause
+from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.selection import Goal
+from raysweep.sweep.promotion import Promote, data_of, refusal
+from raysweep.tracking import ArtifactVersion, Image, Run
+from raysweep.tracking.links import REPORT
+from raysweep.trials.context import TRAINED_MODEL, TrialContext
+from raysweep.trials.inputs import fetch
+
+if TYPE_CHECKING:
+    from raysweep.ml.protocols import Evaluation
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the evaluation found; `promoted` says where `best` went."""
+
+    scores: Mapping[str, float]
+    run: str
+    promoted: bool
+    reason: str
+
+
+class Evaluator:
+    """Scores a trained model on data that no choice has seen, once."""
+
+    def __init__(self, context: TrialContext) -> None:
+        self._context = context
+        self._tracker = context.tracker
+        self._sweep = context.sweep
+
+    def report(self, model_ref: str) -> Report:
+        """Evaluate `model_ref`, on the test split that belongs to the data that it was trained on,
+        log the report, move the aliases.
+
+        `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` says otherwise
+        of its present holder (see `promotion`).
+        """
+        context = self._context
+        data_ref = data_of(self._tracker.artifact(model_ref))
+        metric, goal = context.metric, context.goal
+        config = {"data": data_ref, "model": model_ref, "metric": metric, "goal": goal}
+        run = self._tracker.start_run(self._sweep.run(REPORT, REPORT, config), after=-1)
+        try:
+            evaluation = self._evaluate(run, data_ref, model_ref)
+            _record(run, evaluation)
+            promote = context.config.tracking.promote
+            promoted, reason = self._promote(model_ref, metric, goal, promote)
+        except BaseException as error:
+            with suppress(TrackingError):  # what went wrong first is what is told
+                run.finish("failed", whole_cause(error))
+            raise
+        run.finish()
+        return Report(evaluation.scores, run.id, promoted, reason)
+
+    def _evaluate(self, run: Run, data_ref: str, model_ref: str) -> Evaluation:
+        from raysweep.ml import datasets
+        from raysweep.ml.compute import keep_freed_memory, use_threads
+        from raysweep.ml.weights import load_weights
+        from raysweep.stages import parts
+
+        context = self._context
+        data = run.use_artifact(data_ref)
+        model = run.use_artifact(model_ref)
+        network = parts.network_of(model.metadata["model"])
+        model_folder = fetch(self._tracker, model.ref, context.inputs)
+        network.load_state_dict(load_weights(model_folder / TRAINED_MODEL))
+        test = datasets.read_split(fetch(self._tracker, data.ref, context.inputs) / "test.pt")
+        use_threads(context.threads)
+        keep_freed_memory()
+        return parts.evaluate(context.config.evaluate, network, test, context.device())
+
+    def _promote(
+        self, model_ref: str, metric: str, goal: Goal, promote: Promote
+    ) -> tuple[bool, str]:
+        winner = self._tracker.artifact(model_ref)
+        self._tracker.set_alias(winner.ref, f"best-{self._sweep.name}")
+        holder = self._holder(winner)
+        if holder is not None and (why := refusal(winner, holder, metric, goal, promote)):
+            return False, why
+        self._tracker.set_alias(winner.ref, "best")
+        return True, f"best is {winner.ref}" + (f", was {holder.ref}" if holder else "")
+
+    def _holder(self, winner: ArtifactVersion) -> ArtifactVersion | None:
+        try:
+            holder = self._tracker.artifact(f"{winner.name}:best")
+        except ArtifactNotFound:
+            return None
+        return None if holder.ref == winner.ref else holder
+
+
+def _record(run: Run, evaluation: Evaluation) -> None:
+    for key, pictures in evaluation.pictures.items():
+        run.log_images(key, [Image(each.pixels, caption=each.caption) for each in pictures], step=0)
+    for key, table in evaluation.tables.items():
+        run.log_table(key, list(table.columns), [list(row) for row in table.rows], step=0)
+    run.summarize(dict(evaluation.scores))

@@ -1,0 +1,161 @@
+"""A sweep under way: its name, its folder and its tracker, and what is left when it ends."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from raysweep.cluster.remote import open_tracker
+from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.config import Config
+from raysweep.errors import TrackingError, UserError
+from raysweep.stages.stages import SweepIdentity
+from raysweep.storage.claim import abandoned, claim, release
+from raysweep.storage.journal import Journal, read_journal
+from raysweep.storage.left_behind import put_away
+from raysweep.storage.past import Past
+from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.waiting import told
+from raysweep.tracking import Tracker
+from raysweep.tracking.blobs import Blobs, blobs_folder
+from raysweep.trials.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a sweep under way is made of. `past` is what its journal said when it was opened."""
+
+    identity: SweepIdentity
+    folder: SweepFolder
+    inputs: Inputs
+    tracker: Tracker
+    checkpoints: RemoteCheckpoints
+    journal: Journal
+    past: Past
+    settle: Callable[[], None]
+    """Return once all that its runs logged is on the disk, where no power cut takes it."""
+
+
+@contextmanager
+def job(
+    config: Config,
+    storage: Storage,
+    backend: str,
+    name: str,
+    started: float,
+    first: Mapping[str, Any],
+) -> Iterator[Job]:
+    """A new sweep's, made when the input has been checked and Ray is up. `started`: when, by
+    time.monotonic(). `first`: the journal's first event.
+
+    Where the input turned out to be wrong after all (UserError), or nothing was begun, the folder
+    goes again.
+    """
+    tracking = config.tracking
+    record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+    made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
+    with ExitStack() as stack:
+        stack.push(partial(_remove_empty, made))
+        folder = storage.create(record, config.to_dict())
+        stack.push(partial(_remove_unless_kept, folder))
+        stack.callback(release, claim(folder))
+        with closing(Journal(folder.journal, time.monotonic() - started)) as journal:
+            journal.write("started", **first)
+        yield stack.enter_context(_driven(folder, record, storage, config, Past(), started))
+
+
+@contextmanager
+def job_again(
+    folder: SweepFolder, storage: Storage, config: Config, past: Past, started: float
+) -> Iterator[Job]:
+    """That of a sweep whose driver is gone, and which the caller has claimed."""
+    with _driven(folder, folder.record(), storage, config, past, started) as this:
+        yield this
+
+
+@contextmanager
+def _driven(
+    folder: SweepFolder,
+    record: SweepRecord,
+    storage: Storage,
+    config: Config,
+    past: Past,
+    started: float,
+) -> Iterator[Job]:
+    """However it is left, everything is closed: runs that nobody finished are marked as crashed or
+    interrupted, those of sweeps whose driver was killed before it included."""
+    tracking = config.tracking
+    with ExitStack() as stack:
+        stack.callback(folder.remove_scratch)
+        inputs = Inputs.of(record.id, folder.inputs)
+        stack.callback(inputs.remove)
+        stack.enter_context(told(folder.waiting))
+        if storage.origin is not None:
+            storage.origin.project(tracking.project)
+        tracker, store, checkpoints = open_tracker(
+            record.tracker, storage.tracker, tracking.project, tracking.entity, folder
+        )
+        stack.callback(store.stop)
+        stack.callback(tracker.close)
+        before_s = past.elapsed_s + time.monotonic() - started
+        journal = Journal(folder.journal, before_s, store=storage.tracker)
+        stack.callback(journal.close)
+        stack.push(partial(_close_runs, tracker, record.name, journal))
+        for dead in abandoned(storage, record):
+            put_away(dead, tracker)
+        with suppress(OSError):  # another user's, in a folder that is shared
+            Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
+        identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
+        settle = partial(store.call, "settle", record.name)
+        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, settle)
+
+
+def _close_runs(
+    tracker: Tracker,
+    name: str,
+    journal: Journal,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    interrupted = isinstance(error, KeyboardInterrupt)
+    if interrupted:
+        journal.write("interrupted")
+    try:
+        tracker.close_stale(name, "interrupted" if interrupted else "crashed")
+    except TrackingError:
+        if error is None:
+            raise
+        # The storage's fault, and what is on its way says so; whoever resumes it starts them again.
+
+
+def _remove_unless_kept(
+    folder: SweepFolder,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    """What holds no work that would be lost: of wrong input without a trial, and, whatever
+    happened, a folder without an event, which nobody could resume."""
+    events = {event["event"] for event in read_journal(folder.journal)}
+    if not events or (isinstance(error, UserError) and "trial" not in events):
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _remove_empty(
+    made: Sequence[Path],
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    if error is not None:
+        with suppress(OSError):  # a folder that a sweep uses is not empty
+            for path in made:
+                path.rmdir()

@@ -1,0 +1,177 @@
+"""What a sweep came to: the design's `result.json`, and the same as an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.events import TrialUpdated, WarmStarted
+from raysweep.search.budget import EndedBy
+from raysweep.search.repeats import Configuration, rank_configurations
+from raysweep.selection import Goal, without_nan
+from raysweep.storage.storage import Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """How the trials ended. A stopped one was ended early, by scheduler or budget, and counts."""
+
+    total: int
+    completed: int
+    stopped: int
+    failed: int
+
+    @staticmethod
+    def of(trials: list[TrialUpdated]) -> TrialCounts:
+        states = [trial.state for trial in trials]
+        return TrialCounts(
+            total=len(states),
+            completed=states.count("completed"),
+            stopped=states.count("stopped"),
+            failed=states.count("failed"),
+        )
+
+
+@dataclass(frozen=True)
+class Best:
+    """The winner: its trial, its model (`trained-model:vK`), its swept values, its best epoch.
+
+    `mean` and `std` are those of the sweep's metric over the `repeats` of its configuration that
+    finished; of one trial, its own value and None.
+    """
+
+    trial: str
+    artifact: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    repeats: int = 1
+    mean: float | None = None
+    std: float | None = None
+
+
+class Scores(dict[str, float]):
+    """Of the winner's model on the test split, by name; also as attributes: `scores.accuracy`.
+
+    The built-in evaluation's are `loss` (mean cross-entropy, nats) and `accuracy` (percent).
+    """
+
+    def __getattr__(self, name: str) -> float:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"no score {name}; there are {', '.join(self) or 'none'}")
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
+
+    `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
+    `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
+    was given of earlier sweeps, where it was. `promoted`: whether the alias `best` is the winner's
+    now; `promotion` says so in one line, or why it is not.
+    `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
+    `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
+    its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
+    """
+
+    sweep: str
+    project: str
+    tracker: str
+    artifacts: Mapping[str, str]
+    cached_stages: tuple[str, ...]
+    trials: TrialCounts
+    best: Best
+    test: Scores
+    wall_s: float
+    folder: Path | str
+    model_path: Path | str
+    promotion: str
+    metric: str
+    goal: Goal
+    rows: tuple[TrialUpdated, ...] = field(repr=False)
+    links: Mapping[str, str] = field(default_factory=dict)
+    unsent: tuple[str, ...] = ()
+    ended_by: EndedBy = "completed"
+    repeats: int = 1
+    warm_start: WarmStarted | None = None
+    promoted: bool = True
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """A row a trial, best first: its name, state, trained epochs, its best epoch's metrics, its
+        swept values, and why it failed. With repeats, also which it is, and its configuration's
+        mean and standard deviation."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                leaderboard_row(row) | (_of_repeats(row, configuration) if self.repeats > 1 else {})
+                for configuration, rows in self.configurations()
+                for row in rows
+            ]
+        )
+
+    def ranked(self) -> list[TrialUpdated]:
+        """The trials, best first, those of a configuration together; those that cannot win come
+        last."""
+        return [row for _, rows in self.configurations() for row in rows]
+
+    def configurations(self) -> list[tuple[Configuration, list[TrialUpdated]]]:
+        """The configurations, best first, each with its trials, best first."""
+        by_index = {row.index: row for row in self.rows}
+        candidates = [row.candidate() for row in self.rows]
+        return [
+            (each, [by_index[trial.index] for trial in each.trials])
+            for each in rank_configurations(candidates, self.metric, self.goal, self.repeats)
+        ]
+
+    def at(self, storage: Storage) -> SweepResult:
+        """The same with paths as the user knows them: a working copy's go away with it."""
+        folder, model = (storage.shown_path(Path(p)) for p in (self.folder, self.model_path))
+        return replace(self, folder=folder, model_path=model)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `result.json` and `run --json`."""
+        return {
+            "sweep": self.sweep,
+            "project": self.project,
+            "tracker": self.tracker,
+            "artifacts": dict(self.artifacts),
+            "cached_stages": list(self.cached_stages),
+            "trials": vars(self.trials).copy(),
+            "best": {
+                "trial": self.best.trial,
+                "artifact": self.best.artifact,
+                "config": dict(self.best.config),
+                "metrics": without_nan(self.best.metrics),
+                "repeats": self.best.repeats,
+                "mean": self.best.mean,
+                "std": self.best.std,
+            },
+            "test": without_nan(self.test),
+            "promoted": self.promoted,
+            "promotion": self.promotion,
+            "ended_by": self.ended_by,
+            "warm_start": None if self.warm_start is None else self.warm_start.to_json(),
+            "links": dict(self.links),
+            "unsent": list(self.unsent),
+            "wall_s": round(self.wall_s, 3),
+        }
+
+
+def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:
+    """A trial as one flat row. A metric that is called as another column is `metrics/NAME`."""
+    about = {"trial": trial.name, "state": trial.state, "trained_epochs": trial.epoch}
+    taken = {*about, *trial.overrides, "error", "repeat", "mean", "std"}
+    best = trial.best or {}
+    metrics = {f"metrics/{name}" if name in taken else name: best[name] for name in best}
+    return {**about, **metrics, **trial.overrides, "error": trial.error}
+
+
+def _of_repeats(trial: TrialUpdated, configuration: Configuration) -> dict[str, Any]:
+    return {"repeat": trial.repeat, "mean": configuration.mean, "std": configuration.std}

@@ -1,0 +1,142 @@
+"""A new sweep, from raw data to a model tagged `best`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raysweep.cluster import caller, cluster, precision, signals
+from raysweep.cluster.nodes import on_this_node
+from raysweep.cluster.remote import as_task, wait_for
+from raysweep.config import Config, DataConfig, DataTarget, load_config
+from raysweep.events import Observer, silent
+from raysweep.ml import files
+from raysweep.search import space
+from raysweep.search.warm_start import Earlier
+from raysweep.stages import stages
+from raysweep.storage.open_storage import open_storage
+from raysweep.storage.storage import Storage, new_sweep_name
+from raysweep.sweep import preflight
+from raysweep.sweep.announce import (
+    announcement,
+    first_event,
+    interruptible,
+    kept_where_input_is_wrong,
+)
+from raysweep.sweep.drive import Drive, drive
+from raysweep.sweep.habits import with_project
+from raysweep.sweep.job import job
+from raysweep.sweep.result import SweepResult
+from raysweep.tracking import choose, connect
+
+
+def run_sweep(
+    config: Config | Mapping[str, Any] | str | Path | None = None,
+    *,
+    name: str | None = None,
+    storage: str | Path | None = None,
+    address: str | None = None,
+    local_mode: bool = False,
+    verbose: bool = False,
+    observer: Observer = silent,
+    warm_start: Sequence[str] = (),
+) -> SweepResult:
+    """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
+
+    `config` is a Config, a mapping of its sections, the path of a YAML file, or None for the
+    default MNIST sweep. `storage` overrides the config's. `address` joins a running Ray cluster;
+    without it Ray is started on this machine, unless the process has initialised it already, and
+    shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
+    earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
+
+    Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
+    gave a model, Interrupted where the user stopped it.
+
+    The process is left as it was: see `cluster.caller`. It runs one sweep at a time; another thread
+    that asks for one meanwhile gets a UserError.
+    """
+    with caller.left_as_it_was(local_mode=local_mode):
+        config = with_project(_as_config(config))
+        with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
+            found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
+            return found.at(place)
+
+
+def _run_in(
+    place: Storage,
+    config: Config,
+    name: str | None,
+    address: str | None,
+    local_mode: bool,
+    verbose: bool,
+    observer: Observer,
+    warm_start: Sequence[str],
+) -> SweepResult:
+    """The sweep in a folder of this machine."""
+    started = time.monotonic()
+    choice = choose(config.tracking.backend)
+    preflight.check(config, place, name)
+    earlier = Earlier(place, tuple(warm_start))
+    earlier.check(config)
+    tracking = config.tracking
+    there = (tracking.project, tracking.entity, ", or use --tracker trackio")
+    url = connect(*there) if choice.backend == "wandb" else None
+    name = name or new_sweep_name(config.sweep.name or "sweep")
+    with interruptible(place, name, address):
+        ray_there = cluster.connect(
+            address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
+        )
+        with signals.watched(), ray_there:
+            trials, joined = space.trial_count(config), address is not None
+            resources = cluster.resources(config, trials, observer, joined=joined)
+            config, warning = _with_data(config)
+            found = precision.of_machines(config, resources)
+            first = first_event(config, resources, warm_start, found.format)
+            new = job(config, place, choice.backend, name, started, first)
+            with kept_where_input_is_wrong(place, name, address), new as this:
+                observer(
+                    announcement(
+                        this, config, choice, url, resources, warning, notices=found.notices
+                    )
+                )
+                how = Drive(resources, observer, verbose, earlier, found.format)
+                return drive(this, config, how)
+
+
+def _as_config(config: Config | Mapping[str, Any] | str | Path | None) -> Config:
+    if isinstance(config, Config):
+        return config
+    if isinstance(config, Mapping):
+        return Config.from_dict(config)
+    return load_config(None if config is None else Path(config))
+
+
+def _with_data(config: Config) -> tuple[Config, str | None]:
+    """The config with the data set that is really there, at a root that every process understands.
+
+    A download, if need be, is a task beside the driver: the files are the user's, and theirs.
+    Nothing stands in for one of several data sets that are compared.
+    """
+    if isinstance(config.data, DataTarget):
+        return config, None
+    root = str(config.data.resolved_root().absolute())
+    config = config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
+    if space.sweeps("load", config):
+        for each in space.distinct(config, "data"):
+            assert isinstance(each.data, DataConfig)
+            _at_hand(each.data.model_copy(update={"fallback": None}))
+        return config, None
+    assert isinstance(config.data, DataConfig)
+    data, warning = _at_hand(config.data)
+    return config.model_copy(update={"data": data}), warning
+
+
+def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
+    if files.dataset_state(data.dataset, data.resolved_root()) == "present":
+        return data, None
+    obtained: tuple[DataConfig, str | None] = wait_for(
+        as_task(stages.obtain, num_cpus=0, **on_this_node()).remote(data)
+    )
+    return obtained

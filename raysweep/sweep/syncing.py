@@ -1,0 +1,167 @@
+"""`sync`: a sweep that is kept here, brought to W&B. Without Ray or torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from raysweep.config.yaml import read_mapping
+from raysweep.errors import TrackingError, UserError
+from raysweep.stages.stages import SweepIdentity
+from raysweep.storage.claim import taken_up
+from raysweep.storage.reading import StoredSweep
+from raysweep.storage.storage import Storage
+from raysweep.sweep.promotion import other_data
+from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
+from raysweep.tracking.links import links, unsent
+from raysweep.tracking.mirror.tracker import MirroredTracker
+from raysweep.tracking.publish.publish import Published, Publisher, RunPublished
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What `sync` did: `sent` and `there` are run ids; `versions` maps ours to W&B's."""
+
+    sweep: str
+    url: str
+    published: Published
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.published
+        return {
+            "sweep": self.sweep,
+            "url": self.url,
+            "runs": {"sent": found.sent, "there": found.there},
+            "artifacts": found.versions,
+            "aliases": found.aliases,
+            "lacking": found.lacking,
+            "stays": found.stays,
+        }
+
+
+def sync_sweep(
+    storage: Path | Storage,
+    name: str | None = None,
+    tell: Callable[[RunPublished], None] = lambda event: None,
+    environ: Mapping[str, str] = os.environ,
+) -> Synced:
+    """Bring the named sweep, or the latest, to W&B, with all that it came from.
+
+    May be repeated, and goes on where an earlier call was cut short. Raises UserError where there
+    is no such sweep, it is still running, or W&B cannot be reached; TrackingError where W&B fails,
+    or refuses a run: the others are sent then, all the same.
+    """
+    from raysweep.tracking.trackio.store import TrackioStore
+    from raysweep.tracking.wandb.settings import Habits
+    from raysweep.tracking.wandb.tracker import WandbTracker
+
+    stored = StoredSweep.find(storage, name)
+    if where_the_key_is(environ) is None:
+        raise UserError(
+            "sync: needs a W&B key and none is configured; run `wandb login` or set WANDB_API_KEY"
+        )
+    record = stored.record
+    with _alone(stored), taken_up(stored.folder):
+        url = connect(record.project, record.entity, f"; {record.name} is kept here as it is")
+        stored.fetch_upstream()
+        store = TrackioStore(stored.storage.tracker, record.project)
+        store.close_stale(record.name)
+        habits = Habits.of(environ, stored.folder.path)
+        there = WandbTracker(record.project, record.entity, habits)
+        refs = _refs_here(stored)
+        publisher = Publisher(store, there, _stays(stored))
+        published = publisher.publish(record.name, tell)
+        _note_in_result(stored, url, refs, published)
+    if published.refused:
+        raise _refused(published)
+    return Synced(record.name, url, published)
+
+
+@contextmanager
+def _alone(stored: StoredSweep) -> Iterator[None]:
+    """One sync a storage: two that log the same version at once could both make it."""
+    if not stored.storage.tracker.is_dir():
+        raise UserError(
+            f"--storage {stored.storage.shown}: its tracker folder is not there, so nothing is "
+            "kept that could be sent"
+        )
+    lock = FileLock(stored.storage.tracker / "sync.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"--storage {stored.storage.shown}: another sync is running; wait for its end"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"--storage {stored.storage.shown}: cannot be written ({error.strerror}); sync notes "
+            "there what it sent"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _stays(stored: StoredSweep) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
+    """As the sweep's own report would: `best` leaves no model of another data set unasked."""
+    asked = read_mapping(stored.folder.config).get("tracking", {}).get("promote") == "always"
+    return (lambda mine, holder: None) if asked else other_data
+
+
+def _refused(published: Published) -> TrackingError:
+    """The first cause, and all runs that W&B does not have whole: that one, and those that used
+    what it was to log."""
+    cause, names = next(iter(published.refused.values())), ", ".join(published.refused)
+    return TrackingError(f"{cause}; not in W&B as a whole, unlike the others: {names}")
+
+
+def _refs_here(stored: StoredSweep) -> dict[str, str]:
+    """The references in the result of a sweep in W&B → those of the versions here."""
+    result = stored.folder.result()
+    if result is None or stored.record.tracker != "wandb":
+        return {}
+    named = [result["best"]["artifact"], *(f"{n}:{v}" for n, v in result["artifacts"].items())]
+    tracker = stored.tracker()
+    assert isinstance(tracker, MirroredTracker)
+    try:
+        kept = {ref: tracker.kept(ref) for ref in named}
+    finally:
+        tracker.close()
+    return {ref: version.ref for ref, version in kept.items() if version is not None}
+
+
+def _note_in_result(
+    stored: StoredSweep, url: str, refs: Mapping[str, str], published: Published
+) -> None:
+    """The sweep's result, with its pages in W&B and the versions that it has there now."""
+    result = stored.folder.result()
+    if result is None:
+        return
+
+    def there(ref: str) -> str:
+        return published.versions.get(refs.get(ref, ""), ref)
+
+    record, best = stored.record, result["best"]
+    tracker = stored.tracker()
+    try:
+        sweep = SweepIdentity(record.name, record.id)
+        result["links"] = links(tracker, sweep, best["trial"]) | {"project": url}
+        result["unsent"] = list(unsent(tracker, sweep))
+    finally:
+        tracker.close()
+    before, best["artifact"] = best["artifact"], there(best["artifact"])
+    if said := result.get("promotion"):  # not in a result of an earlier raysweep
+        result["promotion"] = re.sub(rf"{re.escape(before)}\b", best["artifact"], said)
+    result["artifacts"] = {
+        name: there(f"{name}:{version}").rpartition(":")[2]
+        for name, version in result["artifacts"].items()
+    }
+    stored.folder.write_result(result)

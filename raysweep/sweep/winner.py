@@ -1,0 +1,46 @@
+"""From the trials that ended to the one that won, with the model that it logged."""
+
+from __future__ import annotations
+
+from raysweep.config import Config
+from raysweep.errors import SweepFailed
+from raysweep.search.repeats import rank_configurations
+from raysweep.stages.stages import SweepIdentity
+from raysweep.sweep.result import Best, TrialCounts
+from raysweep.tracking import Tracker
+from raysweep.trials.models import logged_models
+from raysweep.trials.progress import Progress
+
+
+def choose_winner(
+    tracker: Tracker, sweep: SweepIdentity, config: Config, progress: Progress
+) -> Best:
+    """The best trial, of the best configuration, that finished and has its model in the tracker.
+
+    Raises SweepFailed, with a cause, where there is none.
+    """
+    if not progress.trials:
+        raise SweepFailed(f"{sweep.name}: max_time was over before the first trial started")
+    models = logged_models(tracker, sweep, progress.trials)
+    metric = config.sweep.metric
+    rows = {row.index: row for row in progress.trials}
+    candidates = [row.candidate() for row in rows.values()]
+    ranked = rank_configurations(candidates, metric.name, metric.goal, config.sweep.repeats)
+    if not ranked or not ranked[0].scores:
+        counts = TrialCounts.of(progress.trials)
+        causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
+        raise SweepFailed(
+            f"no trial of {sweep.name} finished with a finite {metric.name} "
+            f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
+        )
+    first = ranked[0]
+    row = rows[first.trials[0].index]
+    return Best(
+        trial=row.name,
+        artifact=models[row.index],
+        config=dict(row.overrides),
+        metrics=dict(row.best or {}),
+        repeats=len(first.scores),
+        mean=first.mean,
+        std=first.std,
+    )

@@ -1,0 +1,80 @@
+"""A version that W&B alone has, brought into the embedded store with all that it came from."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raysweep.paths import safe_join
+from raysweep.tracking.port import METADATA_FILE, ArtifactDraft, ArtifactVersion, RunRecord, RunSpec
+
+if TYPE_CHECKING:
+    from raysweep.tracking.mirror.tracker import MirroredTracker
+
+
+class Bringing:
+    """Brings one version and its ancestors. Two runs may each have used a version of the other's:
+    what is under way already is declared as used when all is here."""
+
+    def __init__(self, tracker: MirroredTracker) -> None:
+        self._tracker = tracker
+        self._under_way: set[str] = set()
+        self._later: list[tuple[str, str]] = []
+
+    def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
+        """The version's copy here."""
+        mine = self._bring(theirs)
+        here = self._tracker.here
+        for run_id, ref in self._later:
+            kept = self._tracker.kept(ref)
+            if kept is not None:
+                here.store.use_artifact(run_id, kept.ref)
+        return mine
+
+    def _bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
+        tracker, here, there = self._tracker, self._tracker.here, self._tracker.there
+        if mine := tracker.copy(theirs):
+            return mine
+        self._under_way.add(theirs.ref)
+        record = there.run(theirs.producer) if theirs.producer else None
+        spec = _spec_of(record, theirs)
+        used = []
+        for ref in record.used if record else ():
+            if ref in self._under_way:
+                self._later.append((spec.id, ref))
+            else:
+                used.append(self._bring(there.artifact(ref)).ref)
+        with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
+            path = Path(folder) / "files"
+            there.download(theirs.ref, path)
+            run = here.start_run(spec)
+            for ref in used:
+                run.use_artifact(ref)
+            names = [file.path for file in theirs.files if file.path != METADATA_FILE]
+            mine = run.log_artifact(
+                ArtifactDraft(
+                    theirs.name,
+                    theirs.type,
+                    theirs.description,
+                    theirs.metadata,
+                    {name: safe_join(path, name, theirs.ref) for name in names},
+                )
+            )
+        if record is not None:
+            run.summarize(record.summary)
+        run.finish()
+        if record is not None:
+            here.store.set_url(run.id, record.url)
+        tracker.note(mine, theirs.version)
+        self._under_way.discard(theirs.ref)
+        return mine
+
+
+def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:
+    if record is None:  # its run was deleted there
+        run_id = f"wandb-{theirs.name}-{theirs.version}"
+        return RunSpec(run_id, run_id, "unknown", "wandb")
+    return RunSpec(
+        record.id, record.name, record.job_type, record.group, record.config, record.tags
+    )

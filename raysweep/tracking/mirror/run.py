@@ -1,0 +1,121 @@
+"""A run in both: kept in the embedded store, and sent to W&B. See `mirror`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.tracking.mirror.connection import Unsent
+from raysweep.tracking.mirror.names import is_pending
+from raysweep.tracking.port import ArtifactDraft, ArtifactVersion, Image, Json, Run, RunState
+
+if TYPE_CHECKING:
+    from raysweep.tracking.mirror.tracker import MirroredTracker
+
+T = TypeVar("T")
+
+KEPT_ELSEWHERE = "kept elsewhere until synced"
+"""The error, in W&B, of a run that it could not be sent whole."""
+
+
+class MirroredRun:
+    """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
+
+    def __init__(self, tracker: MirroredTracker, mine: Run, theirs: Run | None) -> None:
+        self.id = mine.id
+        self._tracker = tracker
+        self._mine = mine
+        self._theirs = theirs
+        self._finished = False
+
+    @property
+    def url(self) -> str | None:
+        """See Run."""
+        return self._theirs.url if self._theirs else None
+
+    def send(self, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Send rows that are kept here, each with its `step`; what is there is passed over."""
+        for row in rows:
+            values = {key: row[key] for key in row if key != "step"}
+            self._send(partial(_log, values, row["step"]))
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        """See Run."""
+        self._mine.log(metrics, step)
+        self._send(lambda run: run.log(metrics, step))
+
+    def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
+        """See Run."""
+        self._mine.log_images(key, images, step)
+        self._send(lambda run: run.log_images(key, images, step))
+
+    def log_table(
+        self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
+    ) -> None:
+        """See Run."""
+        self._mine.log_table(key, columns, rows, step)
+        self._send(lambda run: run.log_table(key, columns, rows, step))
+
+    def use_artifact(self, ref: str) -> ArtifactVersion:
+        """See Run."""
+        if self._finished:
+            raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
+        tracker = self._tracker
+        version = tracker.artifact(ref)
+        mine = tracker.kept(version.ref) or tracker.bring(version)
+        self._mine.use_artifact(mine.ref)
+        if is_pending(version):  # W&B's run cannot be told what it used
+            self._give_up()
+        self._send(lambda run: run.use_artifact(version.ref), asks=True)
+        return version
+
+    def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
+        """See Run."""
+        mine = self._mine.log_artifact(draft)
+        theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
+        if theirs is None:
+            return self._tracker.presented(mine)
+        self._tracker.note(mine, theirs.version)
+        return self._tracker.artifact(theirs.ref)
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """See Run."""
+        self._mine.summarize(values)
+        self._send(lambda run: run.summarize(values))
+
+    def flush(self) -> None:
+        """See Run."""
+        self._mine.flush()
+        self._send(lambda run: run.flush(), asks=True)  # an epoch is a good time to look
+
+    def finish(self, state: RunState = "finished", error: str | None = None) -> None:
+        """See Run. When all of it was sent, the run here knows where W&B shows it."""
+        self._finished = True
+        self._mine.finish(state, error)
+        self._send(lambda run: run.finish(state, error), asks=True)
+        theirs, self._theirs = self._theirs, None
+        if theirs is not None and self._tracker.ask(lambda: self._tracker.is_there(self.id)):
+            self._tracker.here.store.set_url(self.id, theirs.url)
+
+    def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
+        """`asks`: the call waits for an answer; others hand over to the client's own process."""
+        theirs = self._theirs
+        if theirs is None:
+            return None
+        try:
+            return self._tracker.send(lambda: call(theirs), asks=asks)
+        except (Unsent, ArtifactNotFound):  # what it is to use may have been deleted there
+            self._give_up()
+            return None
+
+    def _give_up(self) -> None:
+        """Send no more, and close the run there, so that W&B does not show it as running."""
+        theirs, self._theirs = self._theirs, None
+        if theirs is not None:
+            self._tracker.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
+
+
+def _log(values: Mapping[str, float], step: int, run: Run) -> None:
+    run.log(values, step)

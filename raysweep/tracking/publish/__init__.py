@@ -1,0 +1,1 @@
+"""Bring a sweep that is kept here to W&B."""

@@ -1,0 +1,1 @@
+"""The embedded tracker, in Trackio's storage."""

@@ -1,0 +1,1 @@
+"""W&B, through its public client."""

@@ -1,0 +1,1 @@
+"""A trial, from its first report to its end, and Ray Tune around it."""

@@ -1,0 +1,203 @@
+"""Ray Tune's callbacks, turned into the sweep's own events, told, journalled and kept as its
+leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle, tune
+from ray.exceptions import RayActorError, RayTaskError
+
+from raysweep.cluster import signals
+from raysweep.config import Config
+from raysweep.events import Observer, TrialState, TrialUpdated, silent
+from raysweep.search import space
+from raysweep.search.failures import Failures
+from raysweep.search.searcher import TrialSearcher
+from raysweep.storage.journal import Journal
+from raysweep.storage.stop import StorageLost
+from raysweep.trials.reports import EpochReport
+from raysweep.trials.trainable import TrialSpec
+
+
+class Progress(tune.Callback):
+    """The latest word on every trial, journalled and then told to the observer as it comes."""
+
+    def __init__(
+        self,
+        config: Config,
+        observer: Observer,
+        journal: Journal,
+        forget: Callable[[str], None] = lambda trial: None,
+    ) -> None:
+        """`forget` is told of a trial whose checkpoint nobody needs any more."""
+        self._forget = forget
+        self._config = config
+        self._observer = observer
+        self._journal = journal
+        self._trials: dict[int, TrialUpdated] = {}
+        self._specs: dict[int, TrialSpec] = {}
+        self._deaths: dict[int, int] = {}
+        self._done: set[int] = set()
+        self._searcher: TrialSearcher | None = None
+        self.failures = Failures(config.resources.max_consecutive_failures)
+
+    def watch(self, searcher: TrialSearcher) -> None:
+        """Tell it of trials whose processes died: whether they go on."""
+        self._searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune saves its callbacks with its state; whoever watches stays in this process."""
+        return {**self.__dict__, "_observer": silent, "_forget": None, "_searcher": None}
+
+    @property
+    def metric(self) -> str:
+        """The sweep's."""
+        return self._config.sweep.metric.name
+
+    @property
+    def trials(self) -> list[TrialUpdated]:
+        """In the order of the sweep."""
+        return [self._trials[index] for index in sorted(self._trials)]
+
+    def fail(self, index: int, error: str) -> None:
+        """Take back that a trial finished."""
+        self._end(self._trials[index], "failed", error)
+
+    def end(self, spec: TrialSpec) -> None:
+        """The trial has ended, with the last epoch that it told."""
+        row = self.row(spec)
+        self._end(row, "completed" if spec.index in self._done else "stopped")
+
+    def row(self, spec: TrialSpec) -> TrialUpdated:
+        """The latest word on the trial; before the first, that it has started."""
+        self._specs.setdefault(spec.index, spec)
+        if spec.index not in self._trials:
+            epochs = space.epochs_of(self._config, spec.overrides)
+            return TrialUpdated(
+                spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
+            )
+        return self._trials[spec.index]
+
+    def spec(self, row: TrialUpdated) -> TrialSpec:
+        """The trial as it was started, for another process to go on with."""
+        return self._specs[row.index].continued(row.epoch)
+
+    def keep(self, row: TrialUpdated) -> None:
+        """Make it the latest word, and tell it."""
+        self.recall(row)
+        self._observer(row)
+
+    def recall(self, row: TrialUpdated) -> None:
+        """Make it the latest word, which an earlier process has told."""
+        self._trials[row.index] = row
+        if row.state in ("completed", "stopped"):
+            self.failures.see(None)
+
+    def begin_again(self, spec: TrialSpec) -> None:
+        """The trial, which had failed, is as one that has only started."""
+        del self._trials[spec.index]
+        self._deaths.pop(spec.index, None)
+        self.recall(self.row(spec))
+
+    def died_before(self, spec: TrialSpec, counts: int) -> None:
+        """The trial's process has died, and another goes on; `counts`: 0 where it was not the
+        trial's fault."""
+        row = self.row(spec)
+        self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
+        self.recall(replace(row, restarts=row.restarts + 1))
+
+    def after(self, row: TrialUpdated, report: EpochReport) -> TrialUpdated:
+        """The row once the trial has told of another epoch: whether its last, the trial says."""
+        if report.last:
+            self._done.add(row.index)
+        keys = ("epoch", *self._config.goals())
+        metrics = {key: report.metrics[key] for key in keys if key in report.metrics}
+        row = replace(row, epoch=report.epochs, metrics=metrics, best=report.best)
+        if self._config.sweep.pbt is not None:  # the values change on the way
+            row = replace(row, overrides=report.values or {}, cloned=report.cloned)
+        return row
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune's own handling of Ctrl-C is switched off: it would let the trials log models."""
+        signals.raise_if_interrupted()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.keep(self.row(TrialSpec.from_config(trial.config)))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        if result.get("storage"):
+            raise StorageLost(result["failed"])
+        if "failed" in result or "gate" in result:
+            return  # `on_trial_complete` comes next
+        spec = TrialSpec.from_config(trial.config)
+        report = EpochReport.from_text(result["report"])
+        self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
+        self.keep(self.after(self.row(spec), report))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        if trial.last_result.get("gate") == "wait":
+            return  # it goes on later, as a trial that is new to Tune
+        spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
+        if failed is not None:
+            self._end(self.row(spec), "failed", failed)
+        else:
+            self.end(spec)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Its process died. Another goes on with it, as a trial that is new to Tune: Tune's own way
+        to start one again passes over a process that died between two trials."""
+        assert self._searcher is not None
+        spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
+        counts = _counts(error)
+        self._journal.write("died", index=spec.index, counts=counts)
+        row, deaths = self.row(spec), self._deaths.get(spec.index, 0) + counts
+        self.died_before(spec, counts)
+        if deaths <= self._config.resources.max_failures:
+            self._searcher.again(spec.continued(row.epoch))
+            self._observer(self.row(spec))
+        else:
+            self._searcher.ended(spec, None, failed=True)
+            self._end(row, "failed", _cause(error, deaths))
+
+    def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
+        self._journal.write("ended", index=row.index, state=state, error=error)
+        if state == "failed":
+            self.failures.see(error or "")
+        if state != "stopped":  # whose model may not be logged yet
+            self._forget(row.name)
+        self.keep(replace(row, state=state, error=error))
+
+
+def _error_of(trial: Any) -> BaseException | None:
+    """What ended the trial, without Ray's wrapping.
+
+    Tune's own getters look in the storage, where the file is not yet.
+    """
+    if trial.pickled_error_file is None:
+        return None
+    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
+        error = error.cause
+    return error
+
+
+def _counts(error: BaseException | None) -> int:
+    """A machine that is taken away (preemption) is not the trial's fault."""
+    return 0 if isinstance(error, RayActorError) and error.preempted else 1
+
+
+def _cause(error: BaseException | None, deaths: int) -> str:
+    if error is None or isinstance(error, RayActorError):
+        return f"its process died {_times(deaths)}: killed, or out of memory"
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def _times(deaths: int) -> str:
+    return "once" if deaths == 1 else f"{deaths} times"

@@ -1,0 +1,162 @@
+"""The edge between a trial and Ray Tune: a class Trainable, one epoch a `step`.
+
+Tune reuses the process for the next trial (`reset_config`), so torch, the data and the tracker's
+connection are there already: measured on 2 cores, 0.14 s a trial instead of 1.9 s. torch is
+imported in that process alone: the driver needs the class, and not what it trains with.
+
+Tune takes no checkpoints: a trial keeps its own (see `TrialSession`), and one that Tune starts
+again, its process having died, goes on from there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from raysweep.cluster.signals import is_interrupt
+from raysweep.config import apply
+from raysweep.config.raised import cause
+from raysweep.storage.stop import is_of_the_storage
+from raysweep.trials.context import TrialContext
+from raysweep.trials.reports import EpochReport
+
+if TYPE_CHECKING:
+    from raysweep.search.order import Verdict
+    from raysweep.trials.trial import TrialSession
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """A trial as Tune carries it: its place in the sweep, its swept values, and which of its
+    configuration's repeats it is, from 0. `told`: see TrialSession."""
+
+    index: int
+    overrides: Mapping[str, Any]
+    repeat: int = 0
+    told: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`trial-0003`: sorts as the sweep runs."""
+        return f"trial-{self.index:04d}"
+
+    def to_config(self) -> dict[str, Any]:
+        """What Tune hands to the Trainable."""
+        return {"trial": {**vars(self), "overrides": dict(self.overrides)}}
+
+    @staticmethod
+    def from_config(config: Mapping[str, Any]) -> TrialSpec:
+        """Read `to_config` back."""
+        return TrialSpec(**config["trial"])
+
+    def continued(self, told: int) -> TrialSpec:
+        """The same trial for another process to go on with."""
+        return replace(self, told=told)
+
+    def open(self, context: TrialContext) -> TrialSession:
+        """Ready to be stepped, in this process."""
+        from raysweep.trials.trial import TrialSession
+
+        config = apply(context.config, self.overrides)
+        return TrialSession(context, config, self.name, repeat=self.repeat, told=self.told)
+
+
+SCORE, BEST_SCORE = "score", "best_score"
+"""Under which the sweep's metric is in a result: of this epoch, and of the best one so far. Metrics
+themselves are in the report alone: one may have any name, also that of a key of Tune's."""
+
+
+def result_of(spec: TrialSpec, report: EpochReport, metric: str) -> dict[str, Any]:
+    """An epoch as Tune, its schedulers and its stopper see it. `metric`: the sweep's."""
+    return {
+        SCORE: report.metrics[metric],
+        BEST_SCORE: (report.best or {}).get(metric),
+        "trial": spec.name,
+        "epochs": report.epochs,
+        "done": report.last,
+        "report": report.to_text(),
+    }
+
+
+class TrialTrainable(tune.Trainable):
+    """Ray Tune's view of a `TrialSession`.
+
+    Nothing is done before the first `step`: Tune prepares actors that it never uses, and an
+    exception in `setup` ends the whole process in local mode.
+    """
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
+        """`context` comes from `tune.with_parameters`."""
+        self._context = context
+        self._spec = TrialSpec.from_config(config)
+        self._session: TrialSession | None = None
+
+    def step(self) -> dict[str, Any]:
+        """An epoch. What the trial raises is a result, too (`failed`): Tune would start the trial
+        again, as it must where the process died, and it would raise that again. So are sys.exit
+        and the like in parts of the user's own, which would end the process."""
+        try:
+            if self._session is None:
+                self._session = self._spec.open(self._context)
+            gate, session = self._context.gate, self._session
+            verdict = "go" if gate is None else gate.ask(self._spec.name, session.told)
+            if verdict != "go":
+                return self._at_the_gate(session, verdict)
+            session.step()
+        except BaseException as error:
+            if is_interrupt(error) or _spoils_the_process(error):
+                raise
+            return self._failed(error)
+        return result_of(self._spec, self._session.report, self._context.metric)
+
+    def _at_the_gate(self, session: TrialSession, verdict: Verdict) -> dict[str, Any]:
+        """A result that is no epoch: the trial stops here, or gives its worker back."""
+        if verdict == "stop":
+            session.close_again()
+            result = result_of(self._spec, session.report, self._context.metric)
+            return {**result, "gate": verdict, "done": True}
+        session.pause()
+        self._session = None
+        at = {"trial": self._spec.name, "epochs": session.told}
+        return {SCORE: math.nan, BEST_SCORE: None, **at, "gate": verdict, "done": True}
+
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        return {
+            SCORE: math.nan,
+            BEST_SCORE: None,
+            "trial": self._spec.name,
+            "failed": cause(error),
+            "storage": is_of_the_storage(error),
+            "done": True,
+        }
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        with suppress(Exception):  # not the next trial's: the driver looks for this one's model
+            self.cleanup()
+        self._spec = TrialSpec.from_config(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Tune wants the method, and has no use for it."""
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
+        """As `save_checkpoint`."""
+
+
+def _spoils_the_process(error: BaseException | None) -> bool:
+    """A fault of a CUDA device stays with the process that met it. So does no other exception."""
+    import torch
+
+    while error is not None and not isinstance(error, torch.AcceleratorError):
+        error = error.__cause__
+    return error is not None

@@ -1,0 +1,60 @@
+"""`trained-model`: the weights of a trial's best epoch, with what made them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raysweep.ml.weights import save_weights
+from raysweep.search.space import sweeps
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run
+from raysweep.trials.context import TRAINED_MODEL, TrialContext
+from raysweep.version import __version__
+
+
+def log_model(
+    run: Run,
+    context: TrialContext,
+    weights: Mapping[str, Any],
+    used: Mapping[str, ArtifactVersion],
+    made_by: Mapping[str, Any],
+) -> ArtifactVersion:
+    """Log `weights` as an output of `run`. The same trial again gives the same version.
+
+    `used`: name → the version that it started from, data first. `made_by`: what else the model's
+    metadata say of its trial.
+    """
+    metadata = {
+        **made_by,
+        "sweep": context.sweep.name,
+        "run": run.id,
+        "metric": {"name": context.metric, "goal": context.goal},
+        "used": {name: version.version for name, version in used.items()},
+        "requested": _requested(context, used),
+        "code_version": {"raysweep": __version__, "torch": torch.__version__},
+    }
+    with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
+        path = Path(folder) / TRAINED_MODEL
+        save_weights(weights, path)
+        draft = ArtifactDraft(
+            name="trained-model",
+            type="model",
+            description="Trained NN model",
+            metadata=metadata,
+            files={TRAINED_MODEL: path},
+        )
+        return run.log_artifact(draft)
+
+
+def _requested(context: TrialContext, used: Mapping[str, ArtifactVersion]) -> list[str]:
+    """What the exact versions were resolved from; a swept one is asked for by its config."""
+    stages = ("preprocess", "initialize")
+    return [
+        f"{name}:latest"
+        for name, stage in zip(used, stages, strict=True)
+        if not sweeps(stage, context.config)
+    ]

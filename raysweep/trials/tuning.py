@@ -1,0 +1,97 @@
+"""Ray Tune over the trials of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter
+
+from raysweep.cluster import quiet, signals
+from raysweep.cluster.cluster import Resources
+from raysweep.cluster.nodes import in_one_process
+from raysweep.events import Observer, silent
+from raysweep.search import search
+from raysweep.search.budget import Budget
+from raysweep.search.space import unlimited_trial_count
+from raysweep.sweep.job import Job
+from raysweep.trials.context import TrialContext
+from raysweep.trials.growth import Growth
+from raysweep.trials.progress import Progress
+from raysweep.trials.replay import Replay
+from raysweep.trials.trainable import TrialSpec, TrialTrainable
+from raysweep.trials.workers import keep_workers
+
+EVERY = 2**31
+"""How many trials Tune is to take from the searcher, which knows how many there are."""
+
+
+def run_trials(
+    context: TrialContext,
+    resources: Resources,
+    progress: Progress,
+    budget: Budget,
+    job: Job,
+    known: Sequence[FrozenTrial] = (),
+    *,
+    observer: Observer = silent,
+    verbose: bool = False,
+    retry_failed: bool = False,
+) -> None:
+    """Run every trial that the budget allows, telling `progress`, from where the job's past ends.
+
+    Returns when all have ended. A failed trial is told and passed over; with `retry_failed` those
+    of the past are run again. `known`: what the sampler learns from before the first. Raises
+    KeyboardInterrupt where the user stopped it, and Hopeless where it is given up.
+    """
+    config, folder = context.config, job.folder.tune
+
+    def note(spec: TrialSpec) -> None:
+        values = dict(spec.overrides)
+        job.journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
+
+    order = search.sweep_order(config, context.gate.say) if context.gate else None
+    searcher = search.algorithm(config, budget, known, note, order, progress.failures)
+    scheduler, stopper = search.scheduler(config, order), search.stopper(config, budget)
+    replay = Replay(searcher, scheduler, stopper, budget, progress)
+    replay.play(job.past)
+    if retry_failed:
+        replay.retry_failed(job.journal, job.checkpoints.forget)
+    ended = [trial for trial in progress.trials if trial.state != "running"]
+    if len(ended) == unlimited_trial_count(config):
+        return
+    progress.watch(searcher)
+    at_once = 1 if in_one_process() else resources.concurrent
+    limiter = ConcurrencyLimiter(searcher, max_concurrent=at_once)
+    growth = Growth(limiter, resources, config.resources, lambda: searcher.left, observer)
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialTrainable, context=context),
+        {"cpu": resources.cpus, "gpu": resources.gpus},
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=limiter,
+            scheduler=keep_workers(scheduler, lambda: limiter.max_concurrent),
+            num_samples=EVERY,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            # By default Tune writes one there, by the trial's node: which does not have the folder.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[progress] if in_one_process() else [growth, progress],
+            stop=stopper,
+            verbose=1 if verbose else 0,
+        ),
+    )
+    with signals.given_back(), quiet.uncounted(), quiet.asked_once():
+        try:
+            tuner.fit()
+        finally:
+            growth.stop()
+    signals.raise_if_interrupted()
+    progress.failures.check(context.sweep.name)
