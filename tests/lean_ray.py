@@ -6,7 +6,8 @@ from __future__ import annotations
 from ray.scripts.scripts import main
 
 from raysweep.cluster.faststart import fork_server, lean
+from raysweep.cluster.faststart.probe import usable
 
 if __name__ == "__main__":
-    with fork_server.running(), lean.started():
+    with fork_server.running(), lean.patched(usable()):
         main()

@@ -20,8 +20,10 @@ from ray.util.client import ray as client
 
 from raysweep.addresses import refuse_keys
 from raysweep.cluster import growing, joining, own, quiet, signals
-from raysweep.cluster.faststart import fork_server, lean
-from raysweep.cluster.replaced import replaced
+from raysweep.cluster.faststart import fork_server
+from raysweep.cluster.faststart.probe import PatchName, switched_off, untested, usable
+from raysweep.cluster.faststart.replaced import replaced
+from raysweep.cluster.faststart.start import start
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.events import ClusterNotice, Observer, silent
@@ -43,11 +45,18 @@ class Resources:
 
 @contextmanager
 def connect(
-    address: str | None, *, local_mode: bool, verbose: bool, modules: Sequence[Path] = ()
-) -> Iterator[None]:
+    address: str | None,
+    *,
+    local_mode: bool,
+    verbose: bool,
+    modules: Sequence[Path] = (),
+    fast_start: bool = True,
+) -> Iterator[tuple[str, ...]]:
     """Join the cluster at `address`, or start one on this machine and shut it down afterwards.
 
-    `modules`: the user's own packages and files, which a cluster's machines are sent.
+    Yields what the user should know of how Ray was started, a line each. `modules`: the user's own
+    packages and files, which a cluster's machines are sent. `fast_start`: whether a Ray that is
+    started here may be patched to start sooner (see `faststart`).
 
     A process that has initialised Ray already keeps its own, as it is.
     Raises UserError where there is no such cluster, local mode is asked of a Ray without it, or
@@ -64,13 +73,16 @@ def connect(
                 )
             if client.is_connected():  # type: ignore[no-untyped-call]
                 raise _by_client("this process is connected to a cluster by Ray Client")
-            yield
+            yield ()
             return
-        workers = fork_server.running_for(address, local_mode=local_mode, verbose=verbose)
+        wanted = fast_start and address is None and not verbose and not switched_off()
+        slow = untested() if wanted else None
+        patches = usable() if wanted else frozenset[PatchName]()
+        workers = fork_server.running_for(address, local_mode=local_mode, verbose=not patches)
         with workers, _admitted(address):
             try:
-                _initialise(address, local_mode, verbose, modules)
-                yield
+                said = _initialise(address, local_mode, verbose, modules, patches)
+                yield tuple(line for line in (slow, said) if line)
             finally:
                 ray.shutdown()
 
@@ -92,8 +104,13 @@ def _admitted(address: str | None) -> Iterator[None]:
 
 
 def _initialise(
-    address: str | None, local_mode: bool, verbose: bool, modules: Sequence[Path]
-) -> None:
+    address: str | None,
+    local_mode: bool,
+    verbose: bool,
+    modules: Sequence[Path],
+    patches: frozenset[PatchName],
+) -> str | None:
+    """Returns the line that says that Ray was started twice, if it was."""
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
@@ -106,15 +123,19 @@ def _initialise(
         options["address"] = address
         if modules:
             options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
-    lean_one = nullcontext() if address or verbose else lean.started(workers=not local_mode)
     loopback = nullcontext() if address else own.on_loopback()
+
+    def init() -> None:
+        ray.init(
+            log_to_driver=verbose,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+            **options,
+        )
+
     try:
-        with signals.given_back(), _joining_uninterrupted(), loopback, lean_one:
-            ray.init(
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-                **options,
-            )
+        with signals.given_back(), _joining_uninterrupted(), loopback:
+            look = signals.raise_if_interrupted
+            return start(init, patches, workers=not local_mode, look=look)
     except SystemExit:
         raise KeyboardInterrupt from None  # what Ray's own handler makes of a SIGTERM meanwhile
     except (OSError, ValueError, RuntimeError, RayError) as error:

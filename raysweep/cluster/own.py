@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ray._private import ray_constants
 
 from raysweep.cluster.cpus import usable_cpus
-from raysweep.cluster.replaced import replaced, setting
+from raysweep.cluster.faststart.replaced import replaced, setting
 from raysweep.errors import UserError
 
 __all__ = ["check_temporary_folder", "on_loopback", "usable_cpus"]

@@ -8,10 +8,9 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, TextIO
 
-from raysweep.cluster.replaced import replaced
+from raysweep.cluster.faststart.replaced import replaced
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
@@ -90,33 +89,6 @@ def hushed(verbose: bool) -> Iterator[None]:
         sys.stdout, sys.stderr = streams
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def uncounted() -> Iterator[None]:
-    """Within it, Tune does not count which of Ray's callbacks are used, unless it may tell Ray of
-    it: it imports those of every tracker that is installed, W&B's client for 0.3 s among them."""
-    from ray.air._internal import usage  # here: SETTINGS are made before Ray is imported
-
-    if os.environ.get("RAY_USAGE_STATS_ENABLED") == "0":
-        with replaced(usage, "tag_callbacks", lambda _: False):
-            yield
-    else:
-        yield
-
-
-@contextlib.contextmanager
-def asked_once() -> Iterator[None]:
-    """Within it, Tune asks Ray's head once for the class of trials: it would three times a trial,
-    0.7 ms each, in which the driver does nothing else."""
-    from ray.tune import registry
-    from ray.tune.experiment import trial
-
-    with (
-        replaced(trial, "get_trainable_cls", cache(registry.get_trainable_cls)),
-        replaced(trial, "validate_trainable", lambda _: None),
-    ):
-        yield
 
 
 class _WithoutMarkers:

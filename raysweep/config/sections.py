@@ -279,6 +279,10 @@ class ResourcesConfig(Section):
     """Epochs between two checkpoints of a trial. One whose process died trains again the epochs
     since its last."""
 
+    fast_start: bool = True
+    """Whether a Ray that is started here may be patched to start sooner; RAYSWEEP_FAST_START=0
+    switches that off, too. Ray's versions on which it was not tested start as they come."""
+
 
 class TrackingConfig(Section):
     """Where runs and artifacts are recorded, and when the alias `best` moves."""

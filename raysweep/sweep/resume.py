@@ -91,9 +91,13 @@ def _resume_in(
         record = stored.record
         url, unreachable = _reach_wandb(record, config)
         ray_there = cluster.connect(
-            address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
+            address,
+            local_mode=local_mode,
+            verbose=verbose,
+            modules=config.own_modules(),
+            fast_start=config.resources.fast_start,
         )
-        with signals.watched(), ray_there:
+        with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
             with job_again(folder, place, config, past, started) as this:
                 found = precision.of_machines(config, resources, past.precision)
@@ -101,7 +105,7 @@ def _resume_in(
                 this.journal.write("resumed", **again)
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
-                said, notices = _resumed(past, retry_failed), (*lost, *found.notices)
+                said, notices = _resumed(past, retry_failed), (*lost, *of_ray, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
                 observer(
                     announcement(

@@ -86,9 +86,13 @@ def _run_in(
     name = name or new_sweep_name(config.sweep.name or "sweep")
     with interruptible(place, name, address):
         ray_there = cluster.connect(
-            address, local_mode=local_mode, verbose=verbose, modules=config.own_modules()
+            address,
+            local_mode=local_mode,
+            verbose=verbose,
+            modules=config.own_modules(),
+            fast_start=config.resources.fast_start,
         )
-        with signals.watched(), ray_there:
+        with signals.watched(), ray_there as of_ray:
             trials, joined = space.trial_count(config), address is not None
             resources = cluster.resources(config, trials, observer, joined=joined)
             config, warning = _with_data(config)
@@ -96,10 +100,9 @@ def _run_in(
             first = first_event(config, resources, warm_start, found.format)
             new = job(config, place, choice.backend, name, started, first)
             with kept_where_input_is_wrong(place, name, address), new as this:
+                notices = (*of_ray, *found.notices)
                 observer(
-                    announcement(
-                        this, config, choice, url, resources, warning, notices=found.notices
-                    )
+                    announcement(this, config, choice, url, resources, warning, notices=notices)
                 )
                 how = Drive(resources, observer, verbose, earlier, found.format)
                 return drive(this, config, how)

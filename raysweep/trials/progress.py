@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle, tune
+from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from raysweep.cluster import signals
+from raysweep.cluster.tune_internals import error_of
 from raysweep.config import Config
 from raysweep.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.search import space
@@ -175,13 +175,8 @@ class Progress(tune.Callback):
 
 
 def _error_of(trial: Any) -> BaseException | None:
-    """What ended the trial, without Ray's wrapping.
-
-    Tune's own getters look in the storage, where the file is not yet.
-    """
-    if trial.pickled_error_file is None:
-        return None
-    error: BaseException = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    """What ended the trial, without Ray's wrapping."""
+    error = error_of(trial)
     while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
     return error

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from raysweep.cluster.tune_internals import stub_trial
 from raysweep.search.budget import Budget
 from raysweep.search.schedulers import Hyperband, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher, finite
@@ -92,7 +92,7 @@ class Replay:
     def _trial(self, event: Mapping[str, Any]) -> None:
         spec = self._searcher.started_before(event["values"])
         self._specs[spec.index] = spec
-        self._scheduler.on_trial_add(None, _stub(spec))
+        self._scheduler.on_trial_add(None, stub_trial(spec.name))
         self._progress.recall(self._progress.row(spec))
 
     def _epoch(self, event: Mapping[str, Any]) -> None:
@@ -106,7 +106,7 @@ class Replay:
         else:
             self._budget.went_on_before(spec.name)
         if not report.last:
-            self._scheduler.on_trial_result(None, _stub(spec), result)
+            self._scheduler.on_trial_result(None, stub_trial(spec.name), result)
         self._progress.recall(self._progress.after(self._progress.row(spec), report))
 
     def _died(self, event: Mapping[str, Any]) -> None:
@@ -124,13 +124,8 @@ class Replay:
         self._told.add(spec.index)
         result = self._results.get(spec.index)
         if state == "failed" or result is None:
-            self._scheduler.on_trial_error(None, _stub(spec))
+            self._scheduler.on_trial_error(None, stub_trial(spec.name))
             self._searcher.ended(spec, None, failed=True)
         else:
-            self._scheduler.on_trial_complete(None, _stub(spec), result)
+            self._scheduler.on_trial_complete(None, stub_trial(spec.name), result)
             self._searcher.ended(spec, finite(result[BEST_SCORE]))
-
-
-def _stub(spec: TrialSpec) -> Trial:
-    """A trial as schedulers know it by."""
-    return Trial("replayed", trial_id=spec.name, stub=True)

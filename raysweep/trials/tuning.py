@@ -8,9 +8,10 @@ from optuna.trial import FrozenTrial
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
-from raysweep.cluster import quiet, signals
+from raysweep.cluster import signals
 from raysweep.cluster.cluster import Resources
 from raysweep.cluster.nodes import in_one_process
+from raysweep.cluster.tune_internals import keep_workers
 from raysweep.events import Observer, silent
 from raysweep.search import search
 from raysweep.search.budget import Budget
@@ -21,7 +22,6 @@ from raysweep.trials.growth import Growth
 from raysweep.trials.progress import Progress
 from raysweep.trials.replay import Replay
 from raysweep.trials.trainable import TrialSpec, TrialTrainable
-from raysweep.trials.workers import keep_workers
 
 EVERY = 2**31
 """How many trials Tune is to take from the searcher, which knows how many there are."""
@@ -88,7 +88,7 @@ def run_trials(
             verbose=1 if verbose else 0,
         ),
     )
-    with signals.given_back(), quiet.uncounted(), quiet.asked_once():
+    with signals.given_back():
         try:
             tuner.fit()
         finally:

@@ -10,6 +10,7 @@ import ray
 
 from raysweep.cluster import quiet
 from raysweep.cluster.faststart import fork_server, lean
+from raysweep.cluster.faststart.probe import usable
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def two_cpus_of_a_cluster() -> Iterator[None]:
 @contextmanager
 def _two_cpus() -> Iterator[None]:
     quiet.apply_settings()
-    with lean.started():
+    with lean.patched(usable()):
         ray.init(
             address="local",
             num_cpus=2,

@@ -17,6 +17,7 @@ from ray._private import services
 from ray._private.state import GlobalState
 
 from raysweep.cluster.faststart import lean
+from raysweep.cluster.faststart.probe import probe, usable
 
 import family
 
@@ -97,10 +98,11 @@ def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(
 ) -> None:
     """It would wait for it, and not start."""
     real = services._build_python_executable_command_memory_profileable
-    with lean.started():
+    with lean.patched(usable()):
         assert services._build_python_executable_command_memory_profileable is not real
     monkeypatch.setattr(_raylet, "NEW_PORT_NAME", "new_port", raising=False)
-    with lean.started():
+    probe.cache_clear()
+    with lean.patched(usable()):
         assert services._build_python_executable_command_memory_profileable is real
 
 
@@ -120,6 +122,6 @@ def test_a_raylet_that_is_not_there_yet_is_looked_for_until_it_is(
 
     monkeypatch.setattr(GlobalState, "node_table", node_table)
     monkeypatch.setattr(GlobalState, "get_node", get_node)
-    with lean.started():
+    with lean.patched(usable()):
         assert GlobalState().get_node("ours") == "ours"
     assert looked == [*["looked"] * 4, "asked"]

@@ -123,10 +123,11 @@ def _ray_in_this_process() -> Any:
 
     from raysweep.cluster import quiet
     from raysweep.cluster.faststart import lean
+    from raysweep.cluster.faststart.probe import usable
     from raysweep.cluster.remote import RemoteStore
 
     quiet.apply_settings()
-    with quiet.hushed(verbose=False), lean.started(workers=False):
+    with quiet.hushed(verbose=False), lean.patched(usable()):
         # "local": without it, Ray would join whatever cluster this machine last ran.
         ray.init("local", local_mode=True, include_dashboard=False, log_to_driver=False)
     return RemoteStore

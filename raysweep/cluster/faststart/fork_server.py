@@ -29,10 +29,14 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import Any
 
+from raysweep.cluster.faststart.probe import switched_off
 from raysweep.cluster.faststart.ray_worker import TAKEN, peer
 
 SOCKET = "RAYSWEEP_FORK_SERVER"
 """The environment variable that tells a worker the server's (abstract) address."""
+
+SCRIPT = "RAYSWEEP_WORKER_SCRIPT"
+"""The environment variable that tells a worker the script that Ray would have started."""
 
 SERVER = """import sys
 sys.path[:] = sys.argv[2:]
@@ -125,8 +129,9 @@ def running_for(
     address: str | None, *, local_mode: bool, verbose: bool
 ) -> AbstractContextManager[None]:
     """`running` for a sweep with those options; nothing for one that starts no Ray, or no workers,
-    or is asked to show what Ray itself would do."""
-    return nullcontext() if address or local_mode or verbose else running()
+    or is asked to show what Ray itself would do, or has the fast start switched off."""
+    unneeded = address or local_mode or verbose or switched_off()
+    return nullcontext() if unneeded else running()
 
 
 def _search_path() -> list[str]:

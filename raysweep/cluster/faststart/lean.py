@@ -1,121 +1,124 @@
-"""A Ray of one's own: without the processes that serve no sweep, and with copied workers."""
+"""Start a Ray of our own without the processes that serve no sweep, and with copied workers.
+
+A bare `ray.init` takes 3 s and more of each of two CPUs for its dashboard's server, its autoscaler
+and its log monitor, 1 s for the raylet's two agents, and 2 s a worker for imports.
+"""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ray import _raylet
-from ray._private import ray_constants, services
-from ray._private.node import Node
-from ray._private.state import GlobalState
-
 from raysweep.cluster.faststart import fork_server
-from raysweep.cluster.replaced import replaced, setting
-
-UNNEEDED = ("start_api_server", "start_monitor", "start_log_monitor")
-"""The methods by which Ray's head starts its dashboard's server (also where none is asked for, and
-then waits for it), the autoscaler of a cluster of one machine, and the reader of its workers' logs,
-which brings them to a screen that is not to show them."""
+from raysweep.cluster.faststart.probe import HEAD_PROCESSES, PatchName, worker_script
+from raysweep.cluster.faststart.replaced import replaced, setting
 
 AGENT = Path(__file__).with_name("ray_agent.py")
-AGENTS = (
-    ray_constants.PROCESS_TYPE_DASHBOARD_AGENT,
-    ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT,
-)
-PORTS = {
-    "dashboard_agent_listen_port",
-    "gcs_server_port",
-    "metrics_agent_port",
-    "metrics_export_port",
-    "runtime_env_agent_port",
-}
-"""What Ray's processes tell each other by files: AGENT tells these, all but the GCS server's.
-A Ray that has others waits for them."""
-
 
 LOOK_S = 0.02
 PATIENCE_S = 30.0
-"""How long a driver looks for its raylet, as Ray has it."""
+"""How long a driver looks for its raylet; the same as Ray's own limit."""
+
+NO_PRESTART = "RAY_prestart_worker_first_driver"
+"""By default `ray.init` returns when a worker a CPU has registered, and never where none does. With
+this set to 0 it returns at once; `start` asks for the workers then, and waits with a deadline."""
 
 
 @contextmanager
-def started(*, workers: bool = True) -> Iterator[None]:
-    """Within it, `ray.init` starts a Ray without them: 3 s and more of each of two CPUs, and 1 s of
-    its end. Its workers come from this process's fork server, if there is one.
-
-    `workers`: whether it is to have any; in local mode Ray starts one a CPU, for nothing.
-
-    Ray has no option for it. One that no longer has such a method starts as it does.
-    """
+def patched(patches: Collection[PatchName]) -> Iterator[None]:
+    """Apply these patches to the `ray.init` that is called within. Each was probed before."""
     with ExitStack() as stack:
-        for name in UNNEEDED:
+        if "head-processes" in patches:
+            stack.enter_context(_without_head_processes())
+        if "agents" in patches:
+            stack.enter_context(_agents_on_demand())
+        if "raylet-lookup" in patches:
+            stack.enter_context(_frequent_lookup())
+        if "worker-copies" in patches and (address := fork_server.address()):
+            stack.enter_context(_copied_workers(address))
+        stack.enter_context(setting(NO_PRESTART, "0"))
+        yield
+
+
+@contextmanager
+def _without_head_processes() -> Iterator[None]:
+    """Leave out the dashboard's server, which starts although none is asked for; the autoscaler of
+    a cluster of one machine; and the log monitor, which copies logs to a terminal that is not to
+    show them."""
+    from ray._private.node import Node
+
+    with ExitStack() as stack:
+        for name in HEAD_PROCESSES:
             stack.enter_context(replaced(Node, name, lambda *_, **__: None))
-        stack.enter_context(_agents_on_demand())
-        stack.enter_context(_looking_again_soon())
-        stack.enter_context(
-            _copied_workers() if workers else setting("RAY_prestart_worker_first_driver", "0")
-        )
         yield
 
 
 @contextmanager
 def _agents_on_demand() -> Iterator[None]:
+    """Start `ray_agent.py` in place of the raylet's two agents."""
+    from ray._private import ray_constants, services
+
     name = "_build_python_executable_command_memory_profileable"
-    real = getattr(services, name, None)
-    ports = {value for key, value in vars(_raylet).items() if key.endswith("_PORT_NAME")}
-    if real is None or ports != PORTS or sys.platform != "linux":
-        yield
-        return
+    real = getattr(services, name)
+    agents = (
+        ray_constants.PROCESS_TYPE_DASHBOARD_AGENT,
+        ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT,
+    )
 
     def command(component: str, *args: Any, **options: Any) -> list[str]:
         python: list[str] = real(component, *args, **options)
-        return [*python, str(AGENT)] if component in AGENTS else python
+        return [*python, str(AGENT)] if component in agents else python
 
     with replaced(services, name, command):
         yield
 
 
 @contextmanager
-def _looking_again_soon() -> Iterator[None]:
-    """Ray's driver looks for its raylet 0.1 s after it has started it, when on a busy machine it is
-    not there, and would then sleep for 1 s before it looks again."""
-    real = getattr(GlobalState, "get_node", None)
+def _frequent_lookup() -> Iterator[None]:
+    """Look for the raylet every 20 ms. Ray's driver looks 0.1 s after it has started the raylet,
+    which on a busy machine is too soon, and then sleeps for 1 s before it looks again."""
+    from ray._private.state import GlobalState
+
+    real = GlobalState.get_node
 
     def get_node(state: GlobalState, node_id: str) -> Any:
         deadline = time.monotonic() + PATIENCE_S
-        while not _is_there(state, node_id):
-            if time.monotonic() > deadline:
-                break
+        while time.monotonic() < deadline and not _is_there(state, node_id):
             time.sleep(LOOK_S)
-        assert real is not None
         return real(state, node_id)
 
     with replaced(GlobalState, "get_node", get_node):
         yield
 
 
-def _is_there(state: GlobalState, node_id: str) -> bool:
-    nodes = state.node_table()  # type: ignore[no-untyped-call]
-    return any(node["NodeID"] == node_id for node in nodes)
+def _is_there(state: Any, node_id: str) -> bool:
+    """True where the table has another form, too: Ray's own method then decides."""
+    try:
+        return any(node["NodeID"] == node_id for node in state.node_table())
+    except (KeyError, TypeError):
+        return True
 
 
 @contextmanager
-def _copied_workers() -> Iterator[None]:
-    address = fork_server.address()
-    if address is None:
-        yield
-        return
+def _copied_workers(address: str) -> Iterator[None]:
+    """Have the raylet start `ray_worker.py`, which asks the fork server at `address` for a copy."""
+    from ray._private.node import Node
+
     start_raylet = Node.start_raylet
 
     def start(node: Node, *args: Any, **options: Any) -> None:
-        node._ray_params.worker_path = str(fork_server.WORKER)
+        parameters = node._ray_params
+        own = parameters.worker_path or str(worker_script())
+        parameters.worker_path = str(fork_server.WORKER)
         # A raylet's workers have its environment. What Tune gives a trial has to be there already.
-        with setting(fork_server.SOCKET, address), setting("PL_DISABLE_FORK", "1"):
+        with (
+            setting(fork_server.SOCKET, address),
+            setting(fork_server.SCRIPT, own),
+            setting("PL_DISABLE_FORK", "1"),
+        ):
             start_raylet(node, *args, **options)
 
     with replaced(Node, "start_raylet", start):

@@ -11,7 +11,6 @@ import resource
 import signal
 import socket
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ PATIENCE_S = 30
 def main(arguments: list[str]) -> None:
     """Have the fork server be the worker, or be it."""
     address = os.environ.pop("RAYSWEEP_FORK_SERVER", None)
-    ray = find_spec("ray")
-    assert ray is not None and ray.origin is not None
-    script = str(Path(ray.origin).with_name("_private") / "workers" / "default_worker.py")
+    script = os.environ.pop("RAYSWEEP_WORKER_SCRIPT")  # the one that Ray itself would have started
     try:
         if address is not None:
             hand_over(address, script, arguments)

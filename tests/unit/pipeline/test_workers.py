@@ -11,8 +11,8 @@ import pytest
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.utils.object_cache import _ObjectCache
 
-from raysweep.trials import workers
-from raysweep.trials.workers import keep_workers
+from raysweep.cluster import tune_internals
+from raysweep.cluster.tune_internals import keep_workers
 
 CPU = "one CPU"
 
@@ -33,6 +33,7 @@ class Controller:
     _trial_to_actor: dict[Any, str] = field(default_factory=dict)
     _started_actors: set[str] = field(default_factory=set)
     _resetting_trials: set[Any] = field(default_factory=set)
+    _class_cache: Any = None
     _resources_to_pending_trials: dict[str, set[Any]] = field(default_factory=dict)
     _actor_manager: Any = field(default_factory=lambda: SimpleNamespace(live_actors=[]))
     moved: list[Any] = field(default_factory=list)
@@ -62,6 +63,15 @@ class Controller:
         while self._actor_cache.pop_cached_object(CPU) is not None:
             pass
         return kept
+
+
+class Older(Controller):
+    """A Tune without one of the names."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "_resetting_trials":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
 
 
 @pytest.fixture
@@ -129,6 +139,22 @@ def test_a_worker_that_takes_too_long_loses_its_trial(
     keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     starting = wanting(controller, "starting", has_room=True)
     assert not controller._maybe_reuse_cached_actor(starting)
-    later = time.monotonic() + workers.PATIENCE_S
-    monkeypatch.setattr(workers.time, "monotonic", lambda: later)
+    later = time.monotonic() + tune_internals.PATIENCE_S
+    monkeypatch.setattr(tune_internals.time, "monotonic", lambda: later)
     assert controller._maybe_reuse_cached_actor(starting)
+
+
+def test_a_tune_that_has_not_all_that_is_needed_is_left_as_it_is(trial: Any) -> None:
+    controller, scheduler = Older(), keep_workers(FIFOScheduler(), lambda: 3)
+    scheduler.on_trial_add(controller, trial)
+    scheduler.choose_trial_to_run(controller)
+    assert controller.keeps() == 1
+
+
+def test_switched_off_tune_keeps_the_workers_that_it_would(
+    trial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYSWEEP_FAST_START", "0")
+    controller, scheduler = Controller(), keep_workers(FIFOScheduler(), lambda: 3)
+    scheduler.on_trial_add(controller, trial)
+    assert controller.keeps() == 1

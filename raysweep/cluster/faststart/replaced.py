@@ -1,4 +1,4 @@
-"""Functions and settings of Ray's that are others for a while, where Ray has no option for it."""
+"""Replace functions and settings of Ray for a while, where Ray has no option for it."""
 
 from __future__ import annotations
 

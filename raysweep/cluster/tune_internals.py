@@ -1,27 +1,57 @@
-"""Keeping Tune's worker processes: from one trial to the next, and while they start."""
+"""Every private part of Ray Tune that we lean on.
+
+`keep_workers` makes trials start sooner, and is left out where the fast start is switched off or
+this Tune is another one; then Tune's own behaviour stays. The other functions read what Tune has
+no public name for, and say what they do where it is gone.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray.tune.execution.class_cache import _ActorClassCache
+from ray import cloudpickle
 from ray.tune.schedulers import TrialScheduler
 
 from raysweep.cluster.faststart import fork_server
+from raysweep.cluster.faststart.probe import TUNE_CONTROLLER, usable
 
 PATIENCE_S = 30.0
 """How long a worker may take to start before its trial is given to one that is free."""
+
+
+def stub_trial(trial_id: str) -> Any:
+    """Make a trial that search and scheduler can be told of again, and that nothing starts.
+
+    `stub` is an undocumented argument of Tune's Trial; without it the trainable is looked up, and
+    `resume` fails.
+    """
+    from ray.tune.experiment import Trial
+
+    return Trial("replayed", trial_id=trial_id, stub=True)
+
+
+def error_of(trial: Any) -> BaseException | None:
+    """Return what ended the trial; None where Tune kept nothing, or keeps it elsewhere.
+
+    Tune's own getters look in the storage, where the file is not yet.
+    """
+    path = getattr(trial, "pickled_error_file", None)
+    if path is None:
+        return None
+    error: BaseException = cloudpickle.loads(Path(path).read_bytes())
+    return error
 
 
 def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialScheduler:
     """Let Tune keep `count` workers that wait for a trial, as long as there will be any; it may
     grow.
 
-    Tune keeps one, and as many more as trials wait for a worker. With a search algorithm of one's
-    own none waits: of two trials that end together one would lose its process, and the next trial
+    Tune keeps one, and as many more as trials wait for a worker. With a search algorithm of our own
+    none waits: of two trials that end together one would lose its process, and the next trial
     the 3 s and more that it takes to start one, and to import torch there.
 
     And let a worker that is starting start (`_Patient`), and give none an environment that it has
@@ -29,24 +59,35 @@ def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialSc
 
     A scheduler is the only part of ours that is handed Tune's controller.
     """
+    if "tune-workers" not in usable():
+        return scheduler
     cache = _Cache(count)
     add, choose = scheduler.on_trial_add, scheduler.choose_trial_to_run
 
     def on_trial_add(controller: Any, trial: Any) -> None:
-        runner = controller._tune_controller  # what is handed over only wraps it
-        if cache.open(runner, trial.placement_group_factory):
+        runner = _runner(controller)
+        if runner is not None and cache.open(runner, trial.placement_group_factory):
             runner._maybe_reuse_cached_actor = _Patient(runner)
             if fork_server.address():
-                runner._class_cache = _Inheriting()  # type: ignore[no-untyped-call]
+                runner._class_cache = _Inheriting()
         add(controller, trial)
 
     def choose_trial_to_run(controller: Any) -> Any:
-        cache.follow(controller._tune_controller)
+        if (runner := _runner(controller)) is not None:
+            cache.follow(runner)
         return choose(controller)
 
     setattr(scheduler, "on_trial_add", on_trial_add)  # noqa: B010
     setattr(scheduler, "choose_trial_to_run", choose_trial_to_run)  # noqa: B010
     return scheduler
+
+
+def _runner(controller: Any) -> Any:
+    """Return Tune's own controller, which the one that a scheduler is handed wraps; None where it
+    is not as `probe` knows it."""
+    runner = getattr(controller, "_tune_controller", None)
+    known = runner is not None and all(hasattr(runner, name) for name in TUNE_CONTROLLER)
+    return runner if known else None
 
 
 class _Cache:
@@ -59,7 +100,7 @@ class _Cache:
         self._closed = False
 
     def open(self, runner: Any, resources: Any) -> bool:
-        """Whether this was the first trial. `resources`: a trial's, the same for all."""
+        """Return whether this was the first trial. `resources`: a trial's, the same for all."""
         if self._resources is not None:
             return False
         self._resources = resources
@@ -67,7 +108,8 @@ class _Cache:
         return True
 
     def follow(self, runner: Any) -> None:
-        """When no trial comes any more, those that wait for one end, and log their models."""
+        """When no trial comes any more, end the workers that wait for one; they log their models
+        then. Until then, keep as many as there are trials at once."""
         if self._resources is None or self._closed:
             return
         if runner._search_alg.is_finished():
@@ -130,14 +172,19 @@ class _Patient:
         return dict, ()
 
 
-class _Inheriting(_ActorClassCache):
-    """Tune's classes of trials, without the environment that it gives them: some of the driver's
-    variables, and one that keeps Lightning from forking. Copies of the fork server have them all.
+class _Inheriting:
+    """Stands in for Tune's cache of actor classes, and gives trials no environment of their own.
 
-    To give a worker an environment Ray needs its agent, 1 s of a CPU before the first trial.
+    Tune passes on some of the driver's variables, and one that keeps Lightning from forking. Copies
+    of the fork server have them all. To give a worker an environment, Ray has to start its
+    runtime-env agent: 1 s of a CPU before the first trial.
     """
 
+    def __init__(self) -> None:
+        self._classes: dict[type, Any] = {}
+
     def get(self, trainable_cls: type) -> Any:
-        if trainable_cls not in self._cache:
-            self._cache[trainable_cls] = ray.remote(trainable_cls)
-        return self._cache[trainable_cls]
+        """Return the trainable's actor class, made once."""
+        if trainable_cls not in self._classes:
+            self._classes[trainable_cls] = ray.remote(trainable_cls)
+        return self._classes[trainable_cls]

@@ -1,0 +1,126 @@
+"""Ray's private parts: each is checked before it is replaced, and nothing needs that it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray._private import node, state
+
+from raysweep.cluster.faststart import probe
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray starts its own")
+
+PATCHES = {"head-processes", "agents", "raylet-lookup", "worker-copies", "tune-workers"}
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """What is changed in Ray is seen: a process probes once."""
+    probe.probe.cache_clear()
+    yield
+    probe.probe.cache_clear()
+
+
+def test_this_ray_has_all_that_the_patches_need() -> None:
+    """The one that fails when Ray changes: mend the patch, or take it out."""
+    assert probe.probe().lacking == {}
+    assert probe.probe().applies == PATCHES
+
+
+def test_a_name_that_is_gone_switches_one_patch_off(
+    anew: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(node.Node, "start_raylet")
+    assert probe.usable() == PATCHES - {"worker-copies"}
+    assert "start_raylet" in probe.probe().lacking["worker-copies"]
+
+
+def test_another_signature_switches_one_patch_off(
+    anew: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_node(self: Any, address: str) -> None: ...
+
+    monkeypatch.setattr(state.GlobalState, "get_node", get_node)
+    assert probe.usable() == PATCHES - {"raylet-lookup"}
+    assert "node_id" in probe.probe().lacking["raylet-lookup"]
+
+
+def test_another_version_of_ray_starts_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "__version__", "2.99.0")
+    assert probe.usable() == frozenset()
+    line = probe.untested()
+    assert line is not None and "Ray 2.99.0" in line and "\n" not in line
+
+
+@pytest.mark.parametrize("off", ["0", "false", "Off"])
+def test_the_environment_switches_them_off(off: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(probe.SWITCH, off)
+    assert probe.usable() == frozenset()
+
+
+START = """
+import json, os, pathlib, sys
+import ray
+from raysweep.cluster import cluster
+from raysweep.cluster.faststart import fork_server, lean, start
+
+broken, patience_s = sys.argv[1], float(sys.argv[2])
+if broken != "none":
+    owner = {"agent": lean, "worker": fork_server}[broken]
+    setattr(owner, broken.upper(), pathlib.Path(sys.argv[3]))
+start.start.__kwdefaults__["patience_s"] = patience_s
+with cluster.connect(None, local_mode=False, verbose=False, fast_start=sys.argv[4] == "on") as said:
+    pid, parent = ray.get(ray.remote(lambda: (os.getpid(), os.getppid())).remote())
+    command = pathlib.Path(f"/proc/{parent}/cmdline").read_text().replace(chr(0), " ")
+    print(json.dumps([said, command]), flush=True)
+"""
+"""Prints what was said of the start, and the parent of a worker."""
+
+SILENT = """
+import os, time
+parent = os.getppid()
+while os.getppid() == parent:
+    time.sleep(0.2)
+"""
+"""A process that neither registers with the raylet nor ends before it."""
+
+
+def started(broken: str, patience_s: float, script: Path, switch: str = "on") -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", START, broken, str(patience_s), str(script), switch],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_workers_that_never_register_do_not_hang_the_start(tmp_path: Path) -> None:
+    script = tmp_path / "silent.py"
+    script.write_text(SILENT)
+    (line,), parent = started("worker", 5, script)
+    assert "no worker within 5 s" in line and "RAYSWEEP_FAST_START=0" in line
+    assert "raylet" in parent
+
+
+def test_agents_that_never_tell_their_ports_do_not_hang_the_start(tmp_path: Path) -> None:
+    script = tmp_path / "silent.py"
+    script.write_text(SILENT)
+    (line,), parent = started("agent", 60, script)
+    assert "timed out during startup" in line and "RAYSWEEP_FAST_START=0" in line
+    assert "raylet" in parent
+
+
+def test_the_config_switches_them_off(tmp_path: Path) -> None:
+    said, parent = started("none", 60, tmp_path, "off")
+    assert said == [] and "raylet" in parent
+    said, parent = started("none", 60, tmp_path)
+    assert said == [] and "ForkServer" in parent
