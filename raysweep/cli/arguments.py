@@ -3,13 +3,52 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 
-def parser() -> argparse.ArgumentParser:
-    """`python -m raysweep …`; `command` of what it parses is the command's name."""
-    root = argparse.ArgumentParser(
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse `python -m raysweep …`; `command` of the result is the command's name.
+
+    Ends the process with exit code 2, and a hint at the nearest name, where an argument is unknown.
+    """
+    args, unknown = (root := parser()).parse_known_args(argv)
+    if unknown:
+        command = root.commands[args.command]
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{command.hint(unknown)}")
+    return args
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers a misspelt option, command or choice with the nearest known one."""
+
+    commands: Mapping[str, Parser] = {}
+
+    def hint(self, unknown: Sequence[str]) -> str:
+        """`; did you mean --local-mode?` for the first unknown option that has a near one."""
+        known = [option for action in self._actions for option in action.option_strings]
+        options = [each.partition("=")[0] for each in unknown if each.startswith("-")]
+        return next((near for each in options if (near := _nearest(each, known))), "")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = _nearest(str(value), map(str, action.choices or ()))
+            raise argparse.ArgumentError(action, f"{error.message}{near}") from None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib  # 5 ms, which no right command pays
+
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def parser() -> Parser:
+    """Return the parser of all commands; `command` of what it parses is the command's name."""
+    root = Parser(
         prog="python -m raysweep",
         description="From raw data to a model tagged `best`, in one command, on Ray.",
     )
@@ -18,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
 
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument(
         "--storage",
         type=_place,
@@ -27,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     common.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
-    sweep = argparse.ArgumentParser(add_help=False)
+    sweep = Parser(add_help=False)
     sweep.add_argument(
         "config", nargs="?", type=Path, help="a YAML file (default: the MNIST sweep)"
     )
@@ -45,12 +84,12 @@ def parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
 
-    on_ray = argparse.ArgumentParser(add_help=False)
+    on_ray = Parser(add_help=False)
     on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
     on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
-    told = argparse.ArgumentParser(add_help=False)
+    told = Parser(add_help=False)
     told.add_argument("--verbose", action="store_true", help="show what Ray says")
 
     run = commands.add_parser("run", parents=[sweep, on_ray, told, common], help="run a sweep")
@@ -106,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
     listing.set_defaults(command="list")
 
-    stored = argparse.ArgumentParser(add_help=False, parents=[common])
+    stored = Parser(add_help=False, parents=[common])
     best = commands.add_parser("best", parents=[stored], help="the winner of a sweep")
     best.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     best.add_argument("--download", type=Path, metavar="DIR", help="copy its files to a new folder")
@@ -134,6 +173,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     sync.set_defaults(command="sync")
+    root.commands = commands.choices
     return root
 
 

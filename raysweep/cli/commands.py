@@ -1,7 +1,8 @@
 """The commands: each parses, calls, prints. What is heavy is imported inside the commands.
 
-Human text goes to stderr; with `--json`, stdout is one JSON object and nothing else. Exit codes:
-0 done, 1 the sweep failed, 2 the input is wrong, 130 interrupted.
+What a command was asked for (`list`, `best`, `plan`, `lineage`) is its stdout; progress, warnings
+and hints go to stderr. With `--json`, stdout is one JSON object and nothing else. Exit codes: 0
+done, 1 the sweep failed, 2 the input is wrong, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.addresses import refuse_keys
-from raysweep.cli.arguments import parser
+from raysweep.cli.arguments import parse
 from raysweep.errors import Interrupted, RaysweepError, UserError
 from raysweep.paths import is_of_the_disk
 from raysweep.storage.bucket.hung import end_now_if_hung
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     with usable_streams():
-        return _main(parser().parse_args(argv))
+        return _main(parse(argv))
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -42,6 +43,7 @@ def _main(args: argparse.Namespace) -> int:
             answer = COMMANDS[args.command](args)
             if args.json and answer is not None:
                 print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
+            sys.stdout.flush()  # here: whose reader is gone is told below, and not at exit
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
@@ -160,11 +162,12 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
     from raysweep.sweep.plan import make_plan
     from raysweep.terminal.console import open_console
-    from raysweep.terminal.plan import show_plan
+    from raysweep.terminal.plan import show_notices, show_plan
 
     plan = make_plan(config, args.name, args.show)
     if not args.json:
-        show_plan(open_console(sys.stderr), plan)
+        show_notices(open_console(sys.stderr), plan.notices)
+        show_plan(open_console(sys.stdout), plan)
     return plan.to_json()
 
 
@@ -177,12 +180,13 @@ def _space(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.config import load_sweep
     from raysweep.search.space_plan import plan_space
     from raysweep.terminal.console import open_console
-    from raysweep.terminal.plan import show_space
+    from raysweep.terminal.plan import show_notices, show_space
 
     sweep, notices = load_sweep(args.sweep)
     plan = plan_space(sweep, notices, args.show)
     if not args.json:
-        show_space(open_console(sys.stderr), plan)
+        show_notices(open_console(sys.stderr), notices)
+        show_space(open_console(sys.stdout), plan)
     return plan.to_json()
 
 
@@ -196,7 +200,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     with read_storage(_storage(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
     if not args.json and sweeps:
-        show_sweeps(open_console(sys.stderr), sweeps)
+        show_sweeps(open_console(sys.stdout), sweeps)
     elif not args.json:
         print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
@@ -211,7 +215,7 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
         if args.download:
             stored.download_best(args.download)
     if not args.json:
-        show_best(open_console(sys.stderr), stored.record.name, result, args.download)
+        show_best(open_console(sys.stdout), stored.record.name, result, args.download)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
     return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
 
@@ -222,7 +226,7 @@ def _lineage(args: argparse.Namespace) -> dict[str, Any]:
     with _stored(args) as stored:
         lineage = stored.lineage(args.artifact)
     if not args.json:
-        print("\n".join(lineage_lines(lineage)), file=sys.stderr)
+        print("\n".join(lineage_lines(lineage)))
     return lineage.to_json()
 
 

@@ -18,6 +18,7 @@ from raysweep.events import (
 )
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
+from raysweep.terminal.table import Column, Row, fitted
 
 STYLES = {"running": "cyan", "completed": "green", "stopped": "yellow", "failed": "red"}
 ROOM = 9
@@ -72,18 +73,25 @@ class LiveTable:
         return Group(self._table(start), self._footer(start))
 
     def _table(self, start: SweepStarted) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for column in ("trial", "state", "epoch", start.metric, "best"):
-            table.add_column(column, justify="right" if column == "epoch" else "left", no_wrap=True)
-        table.add_column("values")
-        best = self._board.best()
-        for trial in self._visible():
-            style = "bold" if best and trial.index == best.index else ""
-            table.add_row(*self._cells(trial, start.metric), style=style)
-        hidden = len(self._board.trials) - len(self._visible())
-        if hidden:
-            table.add_row(f"… {hidden} more", style="dim")
-        return table
+        columns = [
+            Column("trial"),
+            Column("state"),
+            Column("epoch", right=True),
+            Column(start.metric, shortened=True),
+            Column("best", dropped=2),
+            Column("values", dropped=1, shortened=True),
+        ]
+        best, visible = self._board.best(), self._visible()
+        rows = [
+            Row(
+                self._cells(trial, start.metric),
+                "bold" if best and trial.index == best.index else "",
+            )
+            for trial in visible
+        ]
+        if hidden := len(self._board.trials) - len(visible):
+            rows.append(Row([f"… {hidden} more", *[""] * 5], "dim"))
+        return fitted(columns, rows, self._console.width)
 
     def _visible(self) -> list[TrialUpdated]:
         """Running trials first, then the latest of the others, as many as the terminal has room."""
@@ -91,7 +99,7 @@ class LiveTable:
         trials = sorted(self._board.trials, key=lambda t: (t.state != "running", -t.index))[:room]
         return sorted(trials, key=lambda trial: trial.index)
 
-    def _cells(self, trial: TrialUpdated, metric: str) -> list[RenderableType]:
+    def _cells(self, trial: TrialUpdated, metric: str) -> list[str | Text]:
         last = "–" if trial.error else text.metric(metric, trial.metrics.get(metric))
         return [
             trial.name,
@@ -100,7 +108,7 @@ class LiveTable:
             last,
             text.metric(metric, (trial.best or {}).get(metric)),
             # A line a trial, or the table outgrows the terminal; the summary has errors whole.
-            Text(trial.error or _values(trial), no_wrap=True, overflow="ellipsis"),
+            trial.error or _values(trial),
         ]
 
     def _footer(self, start: SweepStarted) -> Text:

@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from raysweep.search.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal import text
+from raysweep.terminal.table import Column, Row, fitted
 
 if TYPE_CHECKING:
     from raysweep.sweep.plan import Plan  # it reads trackers, which a sweep file has none of
 
 
 def show_plan(console: Console, plan: Plan) -> None:
-    """Stages, search space, trials, tracker and storage, in a screenful."""
-    show_notices(console, plan.notices)
+    """Print stages, search space, trials, tracker and storage, in a screenful."""
     console.print(f"tracker  {plan.tracker} ({plan.reason})", soft_wrap=True)
     console.print(f"storage  {plan.storage}", soft_wrap=True)
     if plan.warning:
         console.print(f"data     {plan.warning}", style="yellow", soft_wrap=True)
     console.print()
-    stages = _table("stage", "artifact", "")
-    for stage in plan.stages:
-        found = f"reused: {stage.ref}" if stage.ref else "would run"
-        stages.add_row(stage.name, stage.artifact, found)
-    console.print(stages)
+    columns = [Column("stage"), Column("artifact"), Column("")]
+    rows = [
+        Row([each.name, each.artifact, f"reused: {each.ref}" if each.ref else "would run"])
+        for each in plan.stages
+    ]
+    console.print(fitted(columns, rows, console.width), soft_wrap=True)
     console.print()
     _show_parameters(console, plan.space)
     most = "at most " if plan.may_end_early else ""
@@ -43,8 +43,7 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 
 def show_space(console: Console, plan: SpacePlan) -> None:
-    """The space of a sweep file by itself."""
-    show_notices(console, plan.notices)
+    """Print the space of a sweep file by itself."""
     _show_parameters(console, plan.space)
     end = f"run_cap {plan.run_cap}" if plan.run_cap else "no run_cap, so it would not end by itself"
     if plan.method == "grid" and plan.combinations is not None:
@@ -55,22 +54,24 @@ def show_space(console: Console, plan: SpacePlan) -> None:
 
 
 def show_notices(console: Console, notices: Sequence[str]) -> None:
-    """Each as one line, as `run` shows it."""
+    """Print each as one line, as `run` shows it."""
     for notice in notices:
         console.print(Text(f"WARNING: {notice}", style="yellow"), soft_wrap=True)
 
 
 def _show_parameters(console: Console, parameters: Sequence[PlannedParameter]) -> None:
     own = any(parameter.target for parameter in parameters)
-    table = _table("parameter", "distribution", "range", *(["sets"] if own else []))
-    for each in parameters:
-        row = (
-            (each.name, each.kind, each.range, each.target)
-            if own
-            else (each.name, each.kind, each.range)
-        )
-        table.add_row(*(Text(cell or "") for cell in row))
-    console.print(table)
+    columns = [
+        Column("parameter"),
+        Column("distribution", dropped=2),
+        Column("range", folded=True),
+        *([Column("sets", dropped=1)] if own else []),
+    ]
+    rows = [
+        Row([each.name, each.kind, each.range, *([each.target or ""] if own else [])])
+        for each in parameters
+    ]
+    console.print(fitted(columns, rows, console.width), soft_wrap=True)
 
 
 def _show_first(console: Console, plan: Plan | SpacePlan) -> None:
@@ -84,11 +85,3 @@ def _show_first(console: Console, plan: Plan | SpacePlan) -> None:
     width = len(str(len(plan.first)))
     for number, values in enumerate(plan.first, start=1):
         console.print(Text(f"{number:>{width}}  {text.values(values)}"), soft_wrap=True)
-
-
-def _table(*columns: str) -> Table:
-    """What has no room in its column is folded, never cut."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -13,6 +13,7 @@ from rich.table import Table
 from raysweep.search.budget import EndedBy
 from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
+from raysweep.terminal.table import Column, Row, fitted
 
 SHOWN = 10
 """Rows of the leaderboard."""
@@ -25,16 +26,14 @@ _ENDED_BY: dict[EndedBy, str] = {
     "max_epochs_total": "; ended by max_epochs_total",
 }
 
-USUAL_NAME = len("fashionmnist-20261123-0915-3fa2")
-"""Characters of the longest name that a data set gives its sweeps."""
-
 
 def show_result(console: Console, result: SweepResult, storage: Path | str | None) -> None:
     """Leaderboard, test score, where the model is, and the next command to type.
 
     `storage` is what that command must name; None where it is the default.
     """
-    console.print(_leaderboard(result) if result.repeats == 1 else _of_configurations(result))
+    table = _leaderboard if result.repeats == 1 else _of_configurations
+    console.print(table(result, console.width), soft_wrap=True)
     counts = result.trials
     console.print(
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
@@ -73,51 +72,76 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     console.print(f"\n{command}", soft_wrap=True)
 
 
-def _leaderboard(result: SweepResult) -> Table:
+def _leaderboard(result: SweepResult, width: int) -> Table:
     reported = {name for row in result.rows for name in row.best or {}}
     usual = [each for each in ("validation/accuracy", "validation/loss") if each in reported]
     metrics = dict.fromkeys([result.metric, *usual])
     names = [name.replace("validation/", "val. ").replace("/", " ") for name in metrics]
     title = f"leaderboard by {result.metric} ({result.goal})"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in ("", "trial", "state", "epochs", *names, "values"):
-        table.add_column(column, overflow="fold")
-    for place, row in enumerate(result.ranked()[:SHOWN], start=1):
-        table.add_row(
-            str(place),
-            row.name,
-            row.state,
-            f"{row.epoch}/{row.epochs}",
-            *(text.metric(name, (row.best or {}).get(name)) for name in metrics),
-            text.values(row.overrides),
-            style="bold" if row.name == result.best.trial else "",
+    first, *others = names
+    columns = [
+        Column("", dropped=2),
+        Column("trial"),
+        Column("state"),
+        Column("epochs", dropped=3),
+        Column(first),
+        *(Column(name, dropped=1) for name in others),
+        Column("values", shortened=True),
+    ]
+    rows = [
+        Row(
+            [
+                str(place),
+                row.name,
+                row.state,
+                f"{row.epoch}/{row.epochs}",
+                *(text.metric(name, (row.best or {}).get(name)) for name in metrics),
+                text.values(row.overrides),
+            ],
+            "bold" if row.name == result.best.trial else "",
         )
-    if len(result.rows) > SHOWN:
-        table.add_row("", f"… {len(result.rows) - SHOWN} more", style="dim")
-    return table
+        for place, row in enumerate(result.ranked()[:SHOWN], start=1)
+    ]
+    if more := len(result.rows) - SHOWN:
+        rows += _and_more(more, len(columns))
+    return fitted(columns, rows, width, title)
 
 
-def _of_configurations(result: SweepResult) -> Table:
+def _of_configurations(result: SweepResult, width: int) -> Table:
     """With repeats: a row a configuration, its mean ± standard deviation, and its best trial."""
     configurations = result.configurations()
     title = f"leaderboard by the mean {result.metric} ({result.goal})"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     name = result.metric.replace("validation/", "val. ").replace("/", " ")
-    for column in ("", "best trial", "finished", f"mean {name}", f"best {name}", "values"):
-        table.add_column(column, overflow="fold")
-    for place, (each, rows) in enumerate(configurations[:SHOWN], start=1):
-        table.add_row(
-            str(place),
-            rows[0].name,
-            f"{len(each.scores)} of {each.repeats}",
-            text.spread(result.metric, each.mean, each.std),
-            text.metric(result.metric, (rows[0].best or {}).get(result.metric)),
-            text.values(rows[0].overrides),
-            style="bold" if rows[0].name == result.best.trial else "",
+    columns = [
+        Column("", dropped=2),
+        Column("best trial"),
+        Column("finished", dropped=3),
+        Column(f"mean {name}"),
+        Column(f"best {name}", dropped=1),
+        Column("values", shortened=True),
+    ]
+    rows = [
+        Row(
+            [
+                str(place),
+                trials[0].name,
+                f"{len(each.scores)} of {each.repeats}",
+                text.spread(result.metric, each.mean, each.std),
+                text.metric(result.metric, (trials[0].best or {}).get(result.metric)),
+                text.values(trials[0].overrides),
+            ],
+            "bold" if trials[0].name == result.best.trial else "",
         )
-    if len(configurations) > SHOWN:
-        table.add_row("", f"… {len(configurations) - SHOWN} more", style="dim")
-    return table
+        for place, (each, trials) in enumerate(configurations[:SHOWN], start=1)
+    ]
+    if more := len(configurations) - SHOWN:
+        rows += _and_more(more, len(columns))
+    return fitted(columns, rows, width, title)
+
+
+def _and_more(count: int, columns: int) -> list[Row]:
+    """The row that says how many are not shown; none where all are."""
+    return [Row(["", f"… {count} more", *[""] * (columns - 2)], "dim")] if count > 0 else []
 
 
 def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
@@ -139,23 +163,27 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
 
 def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
     """A row a sweep, oldest first."""
-    table = Table(box=None, pad_edge=False)
-    # A name is for copying: the other columns make room for one of the usual length.
-    longest = max((len(sweep["sweep"]) for sweep in sweeps), default=0)
-    table.add_column("sweep", no_wrap=longest <= USUAL_NAME, overflow="fold")
-    for column in ("started (UTC)", "tracker", "state", "trials", "best", "test"):
-        table.add_column(column, overflow="fold")
+    columns = [
+        Column("sweep"),  # a name is for copying: it is never cut
+        Column("started (UTC)", dropped=2),
+        Column("tracker", dropped=1),
+        Column("state"),
+        Column("trials", dropped=3),
+        Column("best", dropped=4),
+        Column("test", dropped=5),
+    ]
+    rows = []
     for sweep in sweeps:
         result = sweep["result"]
         started = sweep["created"][:16].replace("T", " ")
         if result is None:
             state = sweep["state"] or "–"
-            table.add_row(sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–")
+            rows.append(Row([sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–"]))
             continue
         score = _first_score(result["test"])
         trials, best = str(result["trials"]["total"]), result["best"]["artifact"]
-        table.add_row(sweep["sweep"], started, sweep["tracker"], "ended", trials, best, score)
-    console.print(table)
+        rows.append(Row([sweep["sweep"], started, sweep["tracker"], "ended", trials, best, score]))
+    console.print(fitted(columns, rows, console.width), soft_wrap=True)
 
 
 def _test_scores(scores: Mapping[str, float]) -> str:

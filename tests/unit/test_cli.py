@@ -242,6 +242,28 @@ def test_an_unknown_command_or_option_is_a_usage_error(
     assert err.startswith("usage: python -m raysweep")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["lst"], "list"),
+        (["run", "--locl-mode"], "--local-mode"),
+        (["run", "--nme=mine"], "--name"),
+        (["best", "mine", "--donwload", "x"], "--download"),
+        (["run", "--tracker", "wnadb"], "wandb"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_misspelt_command_option_or_choice_is_answered_with_the_nearest(
+    arguments: list[str], near: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].endswith(f"; did you mean {near}?")
+
+
 def test_the_plan_as_json_is_alone_on_stdout(call: Any, storage: Path) -> None:
     answer = call("plan", *DIGITS, "--json")
     assert answer.code == 0
@@ -255,11 +277,12 @@ def test_the_plan_as_json_is_alone_on_stdout(call: Any, storage: Path) -> None:
     assert not storage.exists()
 
 
-def test_the_plan_for_people_is_on_stderr(call: Any, storage: Path) -> None:
+def test_the_plan_for_people_is_on_stdout(call: Any, storage: Path) -> None:
     answer = call("plan", *DIGITS)
-    assert (answer.code, answer.out) == (0, "")
-    assert "would run" in answer.err
-    assert str(storage) in answer.err
+    assert (answer.code, answer.err) == (0, "")
+    assert "would run" in answer.out
+    assert str(storage) in answer.out
+    assert [line for line in answer.out.splitlines() if line != line.rstrip()] == []
 
 
 OTHERS = """
@@ -275,11 +298,11 @@ def test_another_programs_sweep_file_is_planned_by_itself(
 ) -> None:
     path = write(tmp_path / "other.yaml", OTHERS)
     answer = call("plan", "--sweep", path, "--space-only", "--show", "2")
-    assert (answer.code, answer.out) == (0, "")
-    assert "opt.lr" in answer.err
-    assert "grid: 3 trials" in answer.err
-    assert answer.err.count("WARNING: ") == 2
-    assert answer.err.splitlines()[-2:] == ["1  opt.lr=0.1", "2  opt.lr=0.2"]
+    assert answer.code == 0
+    assert "opt.lr" in answer.out
+    assert "grid: 3 trials" in answer.out
+    assert answer.out.splitlines()[-2:] == ["1  opt.lr=0.1", "2  opt.lr=0.2"]
+    assert [line[:9] for line in answer.err.splitlines()] == ["WARNING: "] * 2
     plan = json.loads(call("plan", "--sweep", path, "--space-only", "--json").out)
     assert plan["combinations"] == len(plan["first"]) == 3
     assert len(plan["notices"]) == 2
@@ -316,7 +339,7 @@ from raysweep import cli
 assert cli.main(["plan", "--sweep", {str(path)!r}, "--space-only"]) == 0
 print(sorted(set({heavy!r}) & sys.modules.keys()))
 """
-    assert python("-c", show, check=True).stdout == "[]\n"
+    assert python("-c", show, check=True).stdout.splitlines()[-1] == "[]"
 
 
 CHATTY = """
@@ -350,8 +373,8 @@ def test_sweeps_are_listed_with_their_whole_names(call: Any, storage: Path) -> N
     make_sweep(storage, name, RESULT)
     make_sweep(storage, "unfinished")
     answer = call("list")
-    assert answer.out == ""
-    rows = [line.split() for line in answer.err.splitlines()[1:]]
+    assert answer.err == ""
+    rows = [line.split() for line in answer.out.splitlines()[1:]]
     assert {row[0] for row in rows} == {name, "unfinished"}
     listed = json.loads(call("list", "--json").out)["sweeps"]
     assert {sweep["sweep"]: sweep["result"] for sweep in listed} == {
@@ -367,8 +390,8 @@ def test_the_best_of_the_latest_sweep(call: Any, storage: Path) -> None:
     best = json.loads(answer.out)
     assert best == {"sweep": "one", **RESULT["best"], "test": RESULT["test"]}
     shown = call("best", "one")
-    assert shown.out == ""
-    assert "one: trained-model:v1 of trial-0001 (learning_rate=0.01)" in shown.err
+    assert shown.err == ""
+    assert "one: trained-model:v1 of trial-0001 (learning_rate=0.01)" in shown.out
 
 
 def test_the_lineage_of_an_artifact(call: Any, storage: Path, tmp_path: Path) -> None:
@@ -387,7 +410,7 @@ def test_the_lineage_of_an_artifact(call: Any, storage: Path, tmp_path: Path) ->
     graph = json.loads(answer.out)
     assert graph["edges"] == [["run:id-1", "artifact:convnet:v0"]]
     shown = call("lineage", "convnet:v0")
-    assert (shown.out, shown.err) == ("", "[initialize one-initialize] ─▶ convnet:v0 (latest)\n")
+    assert (shown.out, shown.err) == ("[initialize one-initialize] ─▶ convnet:v0 (latest)\n", "")
     assert "there is convnet" in call("lineage", "no-such").complaint
     assert "not a reference" in call("lineage", "a b").complaint
 
@@ -459,10 +482,11 @@ assert not {{"ray", "torch"}} & sys.modules.keys()
     assert python("-c", show, check=True).stdout == "[]\n"
 
 
-def test_a_reader_that_goes_away_is_no_error(storage: Path) -> None:
-    """`raysweep list --json | true`"""
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_reader_that_goes_away_is_no_error(storage: Path, options: list[str]) -> None:
+    """`raysweep list | true`"""
     make_sweep(storage, result=RESULT)
-    command = [sys.executable, "-m", "raysweep", "list", "--json", "--storage", str(storage)]
+    command = [sys.executable, "-m", "raysweep", "list", *options, "--storage", str(storage)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe) as process:

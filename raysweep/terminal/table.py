@@ -1,0 +1,106 @@
+"""Tables that fit their terminal: a narrow one has fewer or shorter columns, and no broken word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.table import Table
+from rich.text import Text
+
+GAP = 2
+"""Blanks between two columns."""
+
+SHORTEST = 12
+"""Characters that a column keeps where it is shortened."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's title, and what happens to it where there is no room for all.
+
+    `dropped`: columns with a number go, the lowest first; 0 stays. A column that is `shortened`
+    loses the ends of its cells before that, one that is `folded` goes on in the next line.
+    """
+
+    title: str
+    dropped: int = 0
+    shortened: bool = False
+    folded: bool = False
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's cells, one for each column, and its style."""
+
+    cells: Sequence[str | Text]
+    style: str = ""
+
+
+def fitted(columns: Sequence[Column], rows: Sequence[Row], width: int, title: str = "") -> Table:
+    """Return the table, at most `width` characters wide where its columns allow that.
+
+    To be printed with `soft_wrap=True`: one that cannot be as narrow is left whole.
+    """
+    natural = [
+        max([cell_len(column.title), *(_length(row.cells[i]) for row in rows)])
+        for i, column in enumerate(columns)
+    ]
+    kept = _kept(columns, natural, width)
+    widths = _shortened(columns, natural, kept, width)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    table.width = max(_total(list(widths.values())), len(title))
+    for i in kept:
+        justify = "right" if columns[i].right else "left"
+        table.add_column(columns[i].title, justify=justify, width=widths[i])  # type: ignore[arg-type]
+    for row in rows:
+        cells = (_cut(columns[i], row.cells[i], widths[i]) for i in kept)
+        table.add_row(*cells, style=row.style)
+    return table
+
+
+def _kept(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int]:
+    """Which columns stay, by their numbers."""
+    least = [
+        min(length, SHORTEST) if column.shortened or column.folded else length
+        for column, length in zip(columns, natural, strict=True)
+    ]
+    kept = list(range(len(columns)))
+    droppable = sorted((i for i in kept if columns[i].dropped), key=lambda i: columns[i].dropped)
+    for i in droppable:
+        if _total([least[j] for j in kept]) <= width:
+            break
+        kept.remove(i)
+    return kept
+
+
+def _shortened(
+    columns: Sequence[Column], natural: Sequence[int], kept: Sequence[int], width: int
+) -> dict[int, int]:
+    """How wide each column is: the longest that may be shortened gives way first."""
+    widths = {i: natural[i] for i in kept}
+    while (excess := _total(list(widths.values())) - width) > 0:
+        able = [i for i in kept if columns[i].shortened or columns[i].folded]
+        able = [i for i in able if widths[i] > SHORTEST]
+        if not able:
+            break
+        longest = max(able, key=lambda i: widths[i])
+        widths[longest] = max(SHORTEST, widths[longest] - excess)
+    return widths
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * max(0, len(widths) - 1)
+
+
+def _length(cell: str | Text) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)
+
+
+def _cut(column: Column, cell: str | Text, width: int) -> Text:
+    text = cell.copy() if isinstance(cell, Text) else Text(cell)
+    if text.cell_len > width and not column.folded:
+        text.plain = set_cell_size(text.plain, width - 1).rstrip() + "…"
+    return text
