@@ -16,14 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from replica_workshop import HURRIED, Driver
-
 from raysweep.errors import RaysweepError
 from raysweep.storage.bucket import conditional
 from raysweep.storage.bucket.lease import LeasePace
 from raysweep.storage.bucket.object_store import ObjectStore
 from raysweep.storage.bucket.pulling import Remote
 from raysweep.storage.open_storage import Pace, open_storage
+
+from bucket_workshop import HURRIED, Driver
 
 PACE = Pace(LeasePace(beat_s=0.3, stale_s=3, settle_s=0.3), HURRIED.push)
 

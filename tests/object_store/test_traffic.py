@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from unit.pipeline.replica_workshop import (
+from bucket_workshop import (
     HURRIED,
     PROJECT,
     Driver,

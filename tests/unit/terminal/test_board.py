@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from terminal_sweep import NAN, SWEEP, started, trial
 
 from raysweep.events import Event
 from raysweep.terminal.board import Board
+
+from terminal_sweep import NAN, SWEEP, started, trial
 
 
 class Clock:

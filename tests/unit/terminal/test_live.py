@@ -6,11 +6,12 @@ import io
 
 import pytest
 from rich.console import Console
-from terminal_sweep import NAN, SWEEP, started, trial
 
 from raysweep.events import Event, WarmStarted
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
+
+from terminal_sweep import NAN, SWEEP, started, trial
 
 
 class Terminal(io.StringIO):

@@ -6,10 +6,10 @@ import io
 import re
 from dataclasses import replace
 
-from terminal_sweep import SWEEP, started, trial
-
 from raysweep.events import WarmStarted
 from raysweep.terminal.plain import PlainLines
+
+from terminal_sweep import SWEEP, started, trial
 
 EXPECTED = """\
 sweep digits-20261123-0915-3fa2: 3 trials of up to 2 epochs, 2 at once with 1 CPU each; tracker: \

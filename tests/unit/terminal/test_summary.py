@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from terminal_sweep import METRIC, trial
 
 from raysweep.events import TrialUpdated
 from raysweep.search.space_plan import PlannedParameter, SpacePlan
@@ -18,6 +17,8 @@ from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.terminal.console import open_console
 from raysweep.terminal.plan import show_plan, show_space
 from raysweep.terminal.summary import show_best, show_result, show_sweeps
+
+from terminal_sweep import METRIC, trial
 
 LONG_ERROR = "RuntimeError: [/tmp/x] " + "a long story " * 20 + "with an end"
 LONG_PATH = Path("/a folder") / ("x" * 120) / "trained_model.pth"

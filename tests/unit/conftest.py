@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pipeline_workshop import Workshop, digits_config, open_store, run_stages
 
 from raysweep.config import Config
 from raysweep.stages.stages import StageOutcome, SweepIdentity
 from raysweep.tracking import Tracker
+
+from workshop import Workshop, digits_config, open_store, run_stages
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
 from raysweep.errors import ConfigError, DataError
@@ -20,6 +19,8 @@ from raysweep.tracking import RunRecord
 from raysweep.trials.trainable import TrialSpec, TrialTrainable
 from raysweep.trials.trial import TrialSession
 from raysweep.trials.values import said
+
+from workshop import Workshop
 
 TRAINERS = """
 import sys

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline_workshop import Workshop
-
 from raysweep.config import Config, apply
 from raysweep.stages import stages
 from raysweep.stages.versions import VersionMaker
 from raysweep.tracking import Tracker
+
+from workshop import Workshop
 
 SWEEP = {
     "method": "grid",

@@ -9,11 +9,12 @@ from typing import Any
 
 import optuna
 import pytest
-from tuned import tune
 
 from raysweep.config import Config, apply
 from raysweep.search.suggest import suggest
 from raysweep.trials.trainable import TrialSpec
+
+from tuned import tune
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-1},

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_workshop import digits_config, open_store, run_stages
 
 from raysweep.config import Config, enumerate_trials
 from raysweep.errors import UserError
 from raysweep.stages.stages import SweepIdentity
 from raysweep.sweep.plan import Plan, make_plan
+
+from workshop import digits_config, open_store, run_stages
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from typing import Any
 
 import optuna
 import pytest
-from pipeline_workshop import PROJECT, digits_config, open_store
-from tuned import tune
 
 from raysweep.config import SWEPT_SECTIONS, Config, apply
 from raysweep.errors import UserError
@@ -18,6 +16,9 @@ from raysweep.search.suggest import answer, suggest
 from raysweep.search.warm_start import Earlier, WarmStart, asked
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.tracking import ArtifactDraft, RunSpec, RunState, Tracker
+
+from tuned import tune
+from workshop import PROJECT, digits_config, open_store
 
 METRIC = "validation/accuracy"
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline_workshop import PROJECT, Workshop
 
 from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound, UserError
@@ -16,6 +15,8 @@ from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.tracking import ArtifactVersion
+
+from workshop import PROJECT, Workshop
 
 GOOD = {"validation/loss": 0.1, "validation/accuracy": 97.5}
 POOR = {"validation/loss": 2.0, "validation/accuracy": 20.0}

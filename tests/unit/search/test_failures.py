@@ -7,7 +7,6 @@ from typing import Any
 
 import optuna
 import pytest
-from tuned import tune
 
 from raysweep.config import Config, Uniform
 from raysweep.search import search
@@ -16,6 +15,8 @@ from raysweep.search.failures import Failures, Hopeless, cause
 from raysweep.search.searcher import TrialSearcher
 from raysweep.search.suggestions import Suggested
 from raysweep.trials.trainable import TrialSpec
+
+from tuned import tune
 
 
 def hopeless(*ends: str | None, most: int | None = 3) -> bool:

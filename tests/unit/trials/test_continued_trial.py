@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
 from raysweep.ml.weights import load_weights
 from raysweep.search.population import Population
 from raysweep.storage.journal import Journal
 from raysweep.trials.trial import TrialSession
+
+from workshop import Workshop
 
 EPOCHS = 3
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile_bucket import serving
-from replica_workshop import HURRIED, PROJECT, Driver
 
 from raysweep.errors import RaysweepError, UnsafeName, UserError
 from raysweep.storage.bucket.layers import Layers
@@ -26,6 +24,9 @@ from raysweep.storage.storage import Storage
 from raysweep.tracking import Image, RunSpec
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
+
+from bucket_workshop import HURRIED, PROJECT, Driver
+from hostile_bucket import serving
 
 RECORD = {
     "name": "mine",

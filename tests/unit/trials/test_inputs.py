@@ -5,10 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pipeline_workshop import Workshop
 
 from raysweep.errors import ArtifactNotFound
 from raysweep.trials.inputs import fetch
+
+from workshop import Workshop
 
 
 def test_many_ask_and_one_downloads(workshop: Workshop) -> None:

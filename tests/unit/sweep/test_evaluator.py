@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pipeline_workshop import Workshop, digits_config, run_stages
 
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
@@ -23,6 +22,8 @@ from raysweep.sweep.evaluator import Evaluator, Report
 from raysweep.sweep.promotion import Promote
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, RunSpec
 from raysweep.trials.inputs import fetch
+
+from workshop import Workshop, digits_config, run_stages
 
 LOSS = "validation/loss"
 TEST_SIZE = 297

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from replica_workshop import HURRIED, PROJECT, Driver
 
 from raysweep.errors import StoreFailed, UserError
 from raysweep.storage.bucket.wanted import BlobServer
@@ -17,6 +16,8 @@ from raysweep.storage.open_storage import open_storage
 from raysweep.tracking.blobs import Blobs, blobs_folder
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.wanted import bring, wanted_folder
+
+from bucket_workshop import HURRIED, PROJECT, Driver
 
 DIGEST = "a" * 64
 

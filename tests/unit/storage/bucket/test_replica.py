@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from replica_workshop import (
+
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.replica import Replica
+
+from bucket_workshop import (
     CutShort,
     Driver,
     assert_resumable,
@@ -17,9 +21,6 @@ from replica_workshop import (
     same_folder,
     working_copy,
 )
-
-from raysweep.storage.bucket.object_store import ObjectStore
-from raysweep.storage.bucket.replica import Replica
 
 
 @pytest.fixture

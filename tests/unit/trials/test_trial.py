@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from pipeline_workshop import Workshop
 
 from raysweep.cluster import signals
 from raysweep.config import Config
@@ -21,6 +20,8 @@ from raysweep.stages.versions import TrialVersions
 from raysweep.tracking import ArtifactVersion
 from raysweep.trials.trial import TrialSession
 from raysweep.version import __version__
+
+from workshop import Workshop
 
 Weights = Mapping[str, torch.Tensor]
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tuned import tune
 
 from raysweep.config import Config
 from raysweep.search.budget import Budget
 from raysweep.trials.trainable import TrialSpec
+
+from tuned import tune
 
 RATES = [0.1, 0.2, 0.3, 0.4]
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from pipeline_workshop import Workshop
 
 from raysweep.config import Config, apply
 from raysweep.search.population import Clone, Member, Population, nudged
 from raysweep.storage.journal import Journal
 from raysweep.trials.trial import TrialSession
+
+from workshop import Workshop
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "learning_rate": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1},

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pipeline_workshop import Workshop
-from tuned import tune
 
 from raysweep.config import Config, apply
 from raysweep.search import space
@@ -18,6 +16,9 @@ from raysweep.search.repeats import rank_configurations
 from raysweep.selection import Candidate
 from raysweep.trials.trainable import TrialSpec
 from raysweep.trials.trial import TrialSession
+
+from tuned import tune
+from workshop import Workshop
 
 METRIC = "validation/accuracy"
 

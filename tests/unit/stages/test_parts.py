@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pipeline_workshop import Workshop, open_store
 
 from raysweep.cluster import signals
 from raysweep.config import Config
@@ -22,6 +21,8 @@ from raysweep.stages import parts, stages
 from raysweep.stages.stages import SweepIdentity
 from raysweep.storage.storage import Storage
 from raysweep.sweep import preflight
+
+from workshop import Workshop, open_store
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pipeline_workshop import Workshop, run_stages
 
 from raysweep.config import Config, apply
 from raysweep.errors import ArtifactCorrupt, ConfigError, DataError
@@ -20,6 +19,8 @@ from raysweep.stages import stages
 from raysweep.stages.stages import SPLITS, SweepIdentity
 from raysweep.tracking import Tracker
 from raysweep.tracking.trackio.tracker import TrackioRun
+
+from workshop import Workshop, run_stages
 
 SPLIT_FILES = ["metadata.json", "test.pt", "training.pt", "validation.pt"]
 

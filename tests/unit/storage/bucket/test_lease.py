@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from replica_workshop import HURRIED
 
 from raysweep.errors import UserError
 from raysweep.storage.bucket import lease as lease_module
@@ -17,6 +16,8 @@ from raysweep.storage.bucket.conditional import Tag
 from raysweep.storage.bucket.head import HEAD, OLD_LEASE, Head, Holder
 from raysweep.storage.bucket.lease import Lease
 from raysweep.storage.bucket.object_store import ObjectStore
+
+from bucket_workshop import HURRIED
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from tuned import tune
 
 from raysweep.config import Config
 from raysweep.search.schedulers import Brackets
 from raysweep.trials.trainable import TrialSpec
+
+from tuned import tune
 
 NAN = math.nan
 

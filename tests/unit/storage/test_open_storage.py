@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from replica_workshop import HURRIED, Driver, assert_resumable
 
 from raysweep.errors import Interrupted, StorageFailed, UserError
 from raysweep.storage.bucket.object_store import ObjectStore
@@ -20,6 +19,8 @@ from raysweep.storage.open_storage import open_storage, read_storage
 from raysweep.storage.reading import StoredSweep
 from raysweep.tracking import Image
 from raysweep.tracking.trackio.tracker import TrackioRun
+
+from bucket_workshop import HURRIED, Driver, assert_resumable
 
 
 def open_(uri: str, told: list[str]) -> Any:
