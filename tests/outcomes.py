@@ -23,7 +23,7 @@ def outcome(storage: Path, name: str) -> dict[str, Any]:
         result = json.loads((storage / name / "result.json").read_text())
         best = {**result["best"], "artifact": names[result["best"]["artifact"]]}
         return {
-            "result": {**result, "best": best, "wall_s": None, "sweep": None},
+            "result": {**result, "best": best} | dict.fromkeys(("wall_s", "sweep", "promotion")),
             "files": sorted(path.name for path in (storage / name).iterdir()),
             "runs": {
                 run.name.removesuffix(f"-{name}"): _of_run(run, names, tracker)
