@@ -233,7 +233,8 @@ class Tracker(Protocol):
         """Start the run, or continue the one of that id (its state becomes `running` again).
 
         `after`: the step that it goes on from. Rows of later steps, which an earlier process
-        logged, are not kept twice when they come again.
+        logged, are not kept twice when they come again. -1 begins the run again: what it used
+        before is forgotten, too, where the tracker can forget a use (Trackio: yes; W&B: no).
         """
         ...
 

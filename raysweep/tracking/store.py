@@ -66,7 +66,7 @@ class Store(Protocol):
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """Keep the run as `running`; one that is there already keeps its summary, and its history
-        up to the step `after` (None: all of it)."""
+        up to the step `after` (None: all of it). With -1 it has used nothing yet."""
         ...
 
     def update_run(

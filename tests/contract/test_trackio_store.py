@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,24 @@ def test_a_call_sent_again_changes_nothing(store, tmp_path):
 
     assert everything() == everything()
     assert store.history("t1") == [{"step": 5, "loss": 1.0}]
+
+
+def test_a_run_that_begins_again_has_used_what_it_uses_then(store):
+    """The report of a sweep whose best is chosen anew, from another model."""
+    for number in range(2):
+        digest, size = store.stage_file(__file__)
+        file = ArtifactFile("m", digest, size)
+        store.start_run(SPEC)
+        store.commit_artifact("t1", "model", "model", "d", {"number": number}, [file])
+    report = replace(SPEC, id="report", name="report", job_type="report")
+    for ref, after in (("model:v0", None), ("model:v1", -1)):
+        store.start_run(report, after)
+        store.use_artifact("report", ref)
+    (again,) = store.runs(run_id="report")
+    assert again.used == ("model:v1",)
+    assert "run:report" not in [node.id for node in store.lineage("model:v0").nodes]
+    store.start_run(report, after=0)
+    assert store.runs(run_id="report")[0].used == ("model:v1",), "it goes on, with what it had"
 
 
 def test_chunks_that_do_not_make_the_blob_are_refused(store):

@@ -130,6 +130,7 @@ def test_a_sweep_that_has_ended_is_opened_again(
     assert after.best.config == {"learning_rate": 0.03}
     run_sweep(config, name="whole", storage=tmp_path / "whole")
     assert told(storage, "mine") == told(tmp_path / "whole", "whole")
+    assert after.promotion == f"best is {after.best.artifact}, was {before.best.artifact}"
     best = stored(storage, "mine").tracker().artifact("trained-model:best-mine")
     assert best.ref == after.best.artifact
     with pytest.raises(UserError, match="has ended"):
@@ -137,9 +138,9 @@ def test_a_sweep_that_has_ended_is_opened_again(
 
 
 def told(storage: Path, name: str) -> dict[str, Any]:
-    """The outcome, but for the report's use of the model that was the best before."""
+    """The outcome, but for the line that says which model `best` was before."""
     found = outcome(storage, name)
-    found["runs"]["report"]["used"] = None
+    found["result"]["promotion"] = None
     return found
 
 

@@ -76,6 +76,8 @@ class TrackioStore:
             runs.put_entry(db, spec.id, entry)
             if after is not None:
                 runs.drop_rows(db, spec.id, after)
+                if after < 0:
+                    artifacts.drop_uses(db, spec.id)
             runs.put_rows(db, spec.id, entry.name, [(f"{spec.id}:start", 0, {})])
 
     def update_run(
