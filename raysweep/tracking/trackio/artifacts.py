@@ -112,9 +112,7 @@ def link(
 
 def drop_uses(db: sqlite3.Connection, run_id: str) -> None:
     """Forget which versions the run has used."""
-    db.execute(
-        "DELETE FROM run_artifact_links WHERE run_id = ? AND direction = 'input'", (run_id,)
-    )
+    db.execute("DELETE FROM run_artifact_links WHERE run_id = ? AND direction = 'input'", (run_id,))
 
 
 def find_by_fingerprint(db: sqlite3.Connection, name: str, fingerprint: str) -> Found | None:
