@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import machine, report
 from benchmarks.data import WHOLE, has_mnist
-from benchmarks.measures import evaluation, gpu, memory, quality, start, sweep, trial_cost
+from benchmarks.measures import evaluation, gpu, memory, order, quality, start, sweep, trial_cost
 from benchmarks.measures.bench import Bench
 from raysweep.errors import UserError
 
@@ -24,6 +24,7 @@ MEASURES: dict[str, Measure] = {
     "memory": memory.measure,
     "sweep": sweep.measure,
     "others": sweep.others,
+    "order": order.measure,
     "growth": trial_cost.growth,
     "quality": quality.measure,
 }
