@@ -30,6 +30,7 @@ from raysweep.stages.versions import (
     TrialVersions,
     died,
 )
+from raysweep.storage.journal import read_journal
 from raysweep.sweep.evaluator import Evaluator, Report
 from raysweep.sweep.job import Job
 from raysweep.sweep.promotion import data_of
@@ -82,7 +83,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
             how.observer(StageFinished(each.stage, each.artifact.ref, each.cached))
     best = choose_winner(job.tracker, job.identity, config, progress)
     how.observer(Evaluating(best.trial, best.artifact))
-    report = _evaluate(context, how.resources, best.artifact)
+    report = _evaluate(context, how.resources, best.artifact, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # of a process that died here
     model = job.tracker.download(best.artifact, job.folder.best)
     detach(job.folder.best)
@@ -210,13 +211,18 @@ def _task(stage: Callable[..., Any], *, num_cpus: int = 1, **options: Any) -> An
     return as_task(stage, num_cpus=num_cpus, max_retries=STAGE_RETRIES, **options)
 
 
-def _evaluate(context: TrialContext, resources: Resources, model: str) -> Report:
+def _retries(job: Job) -> int:
+    """How many trials were run again after they had failed, so far."""
+    return sum(event["event"] == "retry" for event in read_journal(job.folder.journal))
+
+
+def _evaluate(context: TrialContext, resources: Resources, model: str, step: int) -> Report:
     """Scored by an actor. Where its process dies another does it all again, as the same run."""
     actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
     deaths = 0
     while True:
         try:
-            report: Report = wait_for(actor.remote(context).report.remote(model))
+            report: Report = wait_for(actor.remote(context).report.remote(model, step))
             return report
         except WorkerDied:
             deaths += 1

@@ -41,12 +41,15 @@ class Evaluator:
         self._tracker = context.tracker
         self._sweep = context.sweep
 
-    def report(self, model_ref: str) -> Report:
+    def report(self, model_ref: str, step: int = 0) -> Report:
         """Evaluate `model_ref`, on the test split that belongs to the data that it was trained on,
         log the report, move the aliases.
 
         `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` says otherwise
         of its present holder (see `promotion`).
+
+        `step` is that of the pictures and tables. It rises when the best of a sweep is chosen anew:
+        W&B takes no second row of a step.
         """
         context = self._context
         data_ref = data_of(self._tracker.artifact(model_ref))
@@ -55,7 +58,7 @@ class Evaluator:
         run = self._tracker.start_run(self._sweep.run(REPORT, REPORT, config), after=-1)
         try:
             evaluation = self._evaluate(run, data_ref, model_ref)
-            _record(run, evaluation)
+            _record(run, evaluation, step)
             promote = context.config.tracking.promote
             promoted, reason = self._promote(model_ref, metric, goal, promote)
         except BaseException as error:
@@ -101,9 +104,9 @@ class Evaluator:
         return None if holder.ref == winner.ref else holder
 
 
-def _record(run: Run, evaluation: Evaluation) -> None:
+def _record(run: Run, evaluation: Evaluation, step: int) -> None:
     for key, pictures in evaluation.pictures.items():
-        run.log_images(key, [Image(each.pixels, caption=each.caption) for each in pictures], step=0)
+        run.log_images(key, [Image(each.pixels, caption=each.caption) for each in pictures], step)
     for key, table in evaluation.tables.items():
-        run.log_table(key, list(table.columns), [list(row) for row in table.rows], step=0)
+        run.log_table(key, list(table.columns), [list(row) for row in table.rows], step)
     run.summarize(dict(evaluation.scores))

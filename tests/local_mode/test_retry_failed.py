@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fragile_sweep import TRAINER, config_of
 
 from raysweep import resume_sweep, run_sweep
 from raysweep.cli.commands import main
@@ -17,30 +18,12 @@ from raysweep.events import Event, SweepStarted, TrialUpdated
 from raysweep.storage.journal import read_journal
 
 from outcomes import outcome
-from sweeps import HAS_LOCAL_MODE, digits, runs_by_job, stored
+from sweeps import HAS_LOCAL_MODE, runs_by_job, stored
 
 pytestmark = [
     pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode"),
     pytest.mark.usefixtures("local_ray"),
 ]
-
-TRAINER = """
-from pathlib import Path
-from raysweep.ml.training import Trainer
-
-class Fragile(Trainer):
-    def __init__(self, model, training, validation, *, seed, device=None, epochs=2, batch_size=64,
-                 learning_rate=0.01, broken=""):
-        super().__init__(model, training, validation, seed=seed, device=device, epochs=epochs,
-                         batch_size=batch_size, learning_rate=learning_rate)
-        self.rate, self.broken = learning_rate, Path(broken)
-
-    def epoch(self):
-        broken = self.broken.exists() and str(self.rate) in self.broken.read_text().split()
-        if broken and self.epochs_done == 1:
-            raise ValueError(f"no loss for {self.rate}")
-        yield from super().epoch()
-"""
 
 
 @pytest.fixture
@@ -51,15 +34,6 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sys.modules.pop("fragile", None)
     importlib.invalidate_caches()
     return tmp_path / "broken"
-
-
-def config_of(broken: Path, rates: list[float], **keys: Any) -> dict[str, Any]:
-    sweep = {"method": "grid", "parameters": {"learning_rate": {"values": rates}}, **keys}
-    config = digits(sweep)
-    config["train"] = {"target": "fragile:Fragile", "epochs": 2, "batch_size": 64}
-    config["train"] |= {"broken": str(broken), "learning_rate": 0.01}
-    config["resources"] |= {"max_concurrent": 1}
-    return config
 
 
 def test_a_sweep_that_cannot_succeed_stops_and_goes_on_when_it_is_mended(
