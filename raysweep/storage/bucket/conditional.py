@@ -144,12 +144,13 @@ class _FolderWrites:
 
     def put(self, path: str, data: bytes, tag: Tag | None) -> Tag:
         target = safe_join(self._folder, path)
+        above, slash, name = path.rpartition("/")
+        partial = safe_join(self._folder, f"{above}{slash}.partial.{name}")
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self._folder):
             now = self.read(path)
             if (None if now is None else now.tag) != tag:
                 raise Changed(f"{path}: was written by another process")
-            partial = target.with_name(f".partial.{target.name}")
             partial.write_bytes(data)
             partial.replace(target)
         return _digest(data)
