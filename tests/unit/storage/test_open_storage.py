@@ -71,7 +71,7 @@ def test_another_machine_goes_on(uri: str, tmp_path: Path, monkeypatch: pytest.M
     """With the checkpoint of the sweep that has not ended, and each model when it is asked for."""
     do_epochs(uri, [], 2, "ended")
     with open_(uri, []) as storage:
-        storage.find("ended").write_result({})
+        storage.find("ended").write_result({"sweep": "ended"})
     do_epochs(uri, [], 3)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
     with open_(uri, []) as storage:
@@ -242,7 +242,7 @@ def test_a_copy_of_a_sweep_that_has_ended_elsewhere_is_not_kept(uri: str, tmp_pa
     mine = tmp_path / "cache"
     mine.rename(tmp_path / "away")
     with open_(uri, []) as storage:
-        storage.find("mine").write_result({})
+        storage.find("mine").write_result({"sweep": "mine"})
     shutil.rmtree(mine)
     (tmp_path / "away").rename(mine)
     told: list[str] = []
