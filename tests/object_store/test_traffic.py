@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from raysweep.storage.bucket.object_store import ObjectStore
+from raysweep.storage.bucket.pulling import Remote
+from raysweep.storage.open_storage import open_storage, read_storage
+from raysweep.tracking.store import Row
+
 from bucket_workshop import (
     HURRIED,
     PROJECT,
@@ -15,12 +21,6 @@ from bucket_workshop import (
     replica_of,
     working_copy,
 )
-
-from raysweep.storage.bucket.object_store import ObjectStore
-from raysweep.storage.bucket.pulling import Remote
-from raysweep.storage.open_storage import open_storage, read_storage
-from raysweep.tracking.store import Row
-
 from s3_server import Request, S3Server
 
 SWEEPS = 12
