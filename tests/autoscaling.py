@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 from ray._private.services import get_node_ip_address
 
+import family
+
 HEAD_TYPE = "ray.head.default"
 """As the provider calls it."""
 
@@ -33,19 +35,19 @@ EMPTY: dict[str, Any] = {
 
 @contextmanager
 def autoscaling_cluster(
-    log: Path, types: Mapping[str, Mapping[str, float]], each: int = 2
+    log: Path, types: Mapping[str, Mapping[str, float]], each: int = 2, head_cpus: int = 0
 ) -> Iterator[str]:
-    """Its `HOST:PORT`. The head has no CPUs; of each of the `types` there may be `each` machines,
-    and at first there is none. All of its processes are ended afterwards.
+    """Its `HOST:PORT`. Of each of the `types` there may be `each` machines besides the head, and at
+    first there is none. All of its processes are ended afterwards.
     """
     host = get_node_ip_address()
     with socket.create_server((host, 0)) as free:
         address = f"{host}:{free.getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as temp:
         config = Path(temp, "cluster.yaml")
-        config.write_text(yaml.safe_dump(_config(address, types, each)))
+        config.write_text(yaml.safe_dump(_config(address, types, each, head_cpus)))
         options = [
-            *("--num-cpus=0", f"--port={address.rpartition(':')[2]}"),
+            *(f"--num-cpus={head_cpus}", f"--port={address.rpartition(':')[2]}"),
             *(f"--autoscaling-config={config}", f"--temp-dir={temp}"),
             *("--include-dashboard=false", "--include-log-monitor=false"),
         ]
@@ -57,12 +59,18 @@ def autoscaling_cluster(
             _wait_for_start(head, log)
             yield address
         finally:
+            started = family.family(head.pid)  # of the autoscaler in it come the other raylets
             head.terminate()
             head.wait(30)
-            _end_all(temp)  # the provider's raylets are nobody's children
+            for process in started:
+                if process.alive:
+                    with suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGKILL)
 
 
-def _config(address: str, types: Mapping[str, Mapping[str, float]], each: int) -> Mapping[str, Any]:
+def _config(
+    address: str, types: Mapping[str, Mapping[str, float]], each: int, head_cpus: int
+) -> Mapping[str, Any]:
     small = {"object_store_memory": 100_000_000}
     node = {"node_config": {}, "min_workers": 0}
     return {
@@ -81,7 +89,7 @@ def _config(address: str, types: Mapping[str, Mapping[str, float]], each: int) -
         },
         "head_node_type": HEAD_TYPE,
         "available_node_types": {
-            HEAD_TYPE: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+            HEAD_TYPE: {"resources": {"CPU": head_cpus}, "node_config": {}, "max_workers": 0},
             **{
                 name: {**node, "resources": {**resources, **small}, "max_workers": each}
                 for name, resources in types.items()
@@ -95,12 +103,3 @@ def _wait_for_start(head: subprocess.Popen[bytes], log: Path) -> None:
     while "Ray runtime started" not in log.read_text():
         assert head.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
-
-
-def _end_all(temp: str) -> None:
-    """Every process that has this folder in its command line, by its id."""
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            pid = int(entry.name)
-            if pid != os.getpid() and temp.encode() in (entry / "cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)

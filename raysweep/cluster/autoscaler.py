@@ -6,8 +6,10 @@ makes of that. This is what `ray status` reads.
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,15 @@ from raysweep.cluster.nodes import in_one_process
 
 MACHINE_ITSELF = re.compile("node_[0-9a-f]{16,}")
 """The type of each node where nothing starts machines: Ray's own word for that very node."""
+
+STARTING_S = 10.0
+"""How old a cluster's head is before it counts as one that has nothing to start machines."""
+
+QUARTER_S = 15 * 60
+"""By whole quarters of an hour clocks of other time zones are apart."""
+
+ADDRESS = "AutoscalerMetricsAddress"
+"""What Ray's process that watches the cluster writes first: seconds before its report."""
 
 Bundle = Mapping[str, float]
 """What has to be on one machine: `{"CPU": 1, "GPU": 0.5}`."""
@@ -59,6 +70,24 @@ def report() -> Report | None:
         return of_version_2(get_cluster_status(ray.get_runtime_context().gcs_address))
     said = _internal_kv_get(ray_constants.DEBUG_AUTOSCALING_STATUS)
     return of_version_1(json.loads(said)) if said else None
+
+
+def may_yet_speak() -> bool:
+    """Of a cluster without a report: whether what makes one is there, or the head has only just
+    been started. Most clusters have a report; one started without a monitor never has."""
+    if _internal_kv_get(ADDRESS):
+        return True
+    return is_young(ray.get_runtime_context().get_session_name(), time.time())
+
+
+def is_young(session: str, now: float) -> bool:
+    """By the session's name, which has the time of its start by the head's clock, in seconds since
+    the epoch `now`."""
+    date = re.match(r"session_(\d+-\d+-\d+_\d+-\d+-\d+)", session)
+    if date is None:
+        return False
+    started = calendar.timegm(time.strptime(date[1], "%Y-%m-%d_%H-%M-%S"))
+    return (now - started) % QUARTER_S < STARTING_S
 
 
 def of_version_1(said: Mapping[str, Any]) -> Report | None:

@@ -7,7 +7,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,13 +183,20 @@ def resources(
     """
     wanted = config.resources
     nodes = present()
-    try:
-        if not _waits_for_a_gpu(wanted, nodes):
+
+    def tell(what: str) -> None:
+        observer(ClusterNotice(what))
+
+    # `auto` may mean GPUs of machines that are not there yet.
+    unknown = wanted.gpus == "auto" and not any(node.gpus for node in nodes)
+    wait = tell if joined else None
+    if not (unknown and growing.grows(wait)):
+        try:
             return share(nodes, wanted, trials)
-    except UserError:
-        if not growing.grows(patient=joined):
-            raise
-    _bring(wanted, observer)
+        except UserError:
+            if unknown or not growing.grows(wait):
+                raise
+    _bring(wanted, tell)
     return share(present(), wanted, trials)
 
 
@@ -198,19 +205,9 @@ def present() -> list[Node]:
     return [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in growing.present()]
 
 
-def _waits_for_a_gpu(wanted: ResourcesConfig, nodes: Sequence[Node]) -> bool:
-    """Whether `auto` may mean GPUs of machines that are not there yet."""
-    unknown = wanted.gpus == "auto" and not any(node.gpus for node in nodes)
-    return unknown and growing.grows()
-
-
-def _bring(wanted: ResourcesConfig, observer: Observer) -> None:
+def _bring(wanted: ResourcesConfig, tell: Callable[[str], None]) -> None:
     """Have the autoscaler start a machine for a trial. Where it starts none with a GPU, and the
     config does not ask for one, a machine without will do."""
-
-    def tell(what: str) -> None:
-        observer(ClusterNotice(what))
-
     cpus = 1.0 if wanted.cpus == "auto" else wanted.cpus
     kinds = [1.0, 0.0] if wanted.gpus == "auto" else [wanted.gpus]
     for gpus in kinds:

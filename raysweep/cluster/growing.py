@@ -26,22 +26,27 @@ REPORTS = 3
 that is not met: the autoscaler may look at a demand a round after it has named it."""
 
 FIRST_REPORT_S = 10.0
-"""How long an autoscaler may take to say a first word, where the cluster would else be refused."""
+"""How long an autoscaler that may be there is given to say its first word."""
 
 ASKED_AT_LEAST = 8
 """How many machines' worth are asked for at a time; where more trials are under way, as many."""
 
 
-def grows(*, patient: bool = False) -> bool:
-    """Whether the cluster has an autoscaler that starts machines. `patient`: wait for its word."""
-    deadline = time.monotonic() + (FIRST_REPORT_S if patient else 0)
-    while True:
-        said = autoscaler.report()
-        if said is not None:
-            return said.starts_machines
+def grows(tell: Callable[[str], None] | None = None) -> bool:
+    """Whether the cluster has an autoscaler that starts machines. `tell`: where one may be there
+    that has said nothing yet, tell so, and wait for its word."""
+    deadline = None
+    while (said := autoscaler.report()) is None:
+        if tell is None or not autoscaler.may_yet_speak():
+            return False
+        if deadline is None:
+            deadline = time.monotonic() + FIRST_REPORT_S
+            tell("waiting for the first word of the cluster's autoscaler")
         if time.monotonic() >= deadline:
+            tell(f"none came in {FIRST_REPORT_S:g} s: the machines that are there have to do")
             return False
         _pause()
+    return said.starts_machines
 
 
 def bring(bundle: Bundle, tell: Callable[[str], None]) -> bool:

@@ -40,7 +40,12 @@ from ray._raylet import AuthenticationTokenLoader, GcsClient
 from ray.exceptions import AuthenticationError
 try:
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
-        if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        try:
+            found = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+        except AuthenticationError as error:  # it is named, and not there
+            print(str(error).partition(". ")[0])
+            sys.exit(4)
+        if not found:
             sys.exit(5)  # Ray would end this process, aloud
     GcsClient(address=sys.argv[1])
 except AuthenticationError:

@@ -110,7 +110,7 @@ class Database:
         """Try for 10 s."""
         try:
             self._lock.__enter__()
-        except OSError:
+        except BaseException:  # an interruption, too
             if self._lock.lockfile is not None:  # Trackio leaves it open when it gives up
                 self._lock.lockfile.close()
             raise

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
-from raysweep.cluster import cluster
+from raysweep.cluster import cluster, joining
 from raysweep.errors import UserError
 
 
@@ -17,6 +17,7 @@ from raysweep.errors import UserError
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What Ray was asked for, instead of starting or joining it."""
     asked: dict[str, Any] = {}
+    monkeypatch.setattr(joining, "admitted", lambda _address: nullcontext())
     monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
@@ -25,10 +26,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_own_modules_are_sent_to_a_cluster(asked: dict[str, Any], tmp_path: Path) -> None:
     modules = [tmp_path / "my_pkg", tmp_path / "nets.py"]
-    with socket.create_server(("", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        with cluster.connect(address, local_mode=False, verbose=True, modules=modules):
-            pass
+    with cluster.connect("127.0.0.1:1", local_mode=False, verbose=True, modules=modules):
+        pass
     assert asked["runtime_env"] == {"py_modules": [str(path) for path in modules]}
 
 

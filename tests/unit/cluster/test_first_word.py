@@ -1,0 +1,44 @@
+"""Whether a cluster grows, while its autoscaler may not have said anything yet."""
+
+from __future__ import annotations
+
+import calendar
+
+import pytest
+
+from raysweep.cluster import autoscaler, growing
+from raysweep.cluster.autoscaler import Report
+
+
+def test_a_young_cluster_is_told_by_its_sessions_name_in_any_time_zone() -> None:
+    session = "session_2026-11-30_19-03-29_784877_4194304"
+    then = calendar.timegm((2026, 11, 30, 19, 3, 29))
+    for zone in (0, 3600, -5.75 * 3600):
+        assert autoscaler.is_young(session, then + zone + 3)
+        assert not autoscaler.is_young(session, then + zone + autoscaler.STARTING_S + 1)
+    assert not autoscaler.is_young("another", then)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_the_first_word_of_an_autoscaler_is_waited_for_where_one_may_come(
+    monkeypatch: pytest.MonkeyPatch, comes: bool
+) -> None:
+    monkeypatch.setattr(growing, "FIRST_REPORT_S", 0.5)
+    word = Report(1, frozenset({"head"}), (), (), ())
+    words = iter([None, None, word] if comes else [])
+    monkeypatch.setattr(autoscaler, "report", lambda: next(words, None))
+    monkeypatch.setattr(autoscaler, "may_yet_speak", lambda: True)
+    told: list[str] = []
+    assert growing.grows(told.append) is comes
+    assert told[0] == "waiting for the first word of the cluster's autoscaler"
+    assert len(told) == (1 if comes else 2)
+
+
+def test_a_cluster_that_nobody_can_let_grow_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(autoscaler, "report", lambda: None)
+    monkeypatch.setattr(autoscaler, "may_yet_speak", lambda: False)
+    told: list[str] = []
+    assert not growing.grows(told.append)
+    assert told == []
