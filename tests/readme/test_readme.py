@@ -1,6 +1,7 @@
-"""Every command, file and snippet of the README, in a new folder, as a reader would type them.
+"""Run every command, file and snippet of the README in a new folder, as a reader would type them.
 
-The first is the default sweep: on the real MNIST, where that is there.
+The first is the default sweep: on the real MNIST, where that is there. Of the other pages, check
+what can be checked without running it: links, commands, configs, names of tests and modules.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ from sweeps import stored
 from wandb_server import WandbServer, end, lent
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
+NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -155,32 +161,73 @@ def test_a_second_sweep_on_mnist_would_reuse_the_three_stages(
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_it_points_to_exists(page: Path) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_its_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)\s]*)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not leads_somewhere(page, link)] == []
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Whether a page's relative link names a file, and a heading of it where it names one."""
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    if not anchor:
+        return target.exists()
+    return target.is_file() and anchor in anchors(target.read_text(encoding="utf-8"))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_the_tests_and_modules_that_it_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", text)
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    tests = re.findall(r"`(tests/[^`]+)`", text)
+    assert [name for name in tests if not (REPOSITORY / name).exists()] == []
+    modules = {f"/{path.relative_to(REPOSITORY)}" for path in REPOSITORY.glob("[crst]*/**/*.py")}
+    named = re.findall(r"`(?!my_)([\w/]+\.py)\b", text)
+    lost = [name for name in named if not any(path.endswith(f"/{name}") for path in modules)]
+    assert [name for name in lost if not (page.parent / name).is_file()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_tests_that_it_names_exist(page: Path) -> None:
-    named = re.findall(r"`(tests/[^`]+)`", page.read_text(encoding="utf-8"))
-    assert [name for name in named if not (REPOSITORY / name).exists()] == []
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_its_commands_parse(page: Path) -> None:
     """Quicker than running them: an option that was renamed fails here first."""
     text = page.read_text(encoding="utf-8")
-    commands = re.findall(r"^\$ python -m raysweep (.+)$", text, flags=re.MULTILINE)
-    assert commands
-    for command in commands:
+    for command in re.findall(r"^\$ python -m raysweep (.+)$", text, flags=re.MULTILINE):
         assert parser().parse_args(shlex.split(command)).command
+    for script in re.findall(r"^\$ \./(scripts/\w+)", text, flags=re.MULTILINE):
+        assert (REPOSITORY / script).is_file()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_its_configs_are_ones(page: Path) -> None:
-    found = blocks("yaml", page.read_text(encoding="utf-8"))
-    assert found
-    for block in found:
+    for block in blocks("yaml", page.read_text(encoding="utf-8")):
         Config.from_dict(parse_yaml(block, page.name))
+
+
+def test_the_readme_is_short_and_has_something_to_try() -> None:
+    assert len(README.splitlines()) <= 150
+    assert all(blocks(language) for language in ("console", "yaml", "python"))
+    guides = [page for page in PAGES if page.parent.name == "docs"]
+    tried = [page.name for page in guides if blocks("console", page.read_text(encoding="utf-8"))]
+    assert tried == [page.name for page in guides], "each says at least one command"
+
+
+def test_each_line_on_reliability_names_its_test() -> None:
+    page = (REPOSITORY / "docs" / "reliability.md").read_text(encoding="utf-8")
+    _, _, *rows = re.findall(r"^\|.+\|$", page, flags=re.MULTILINE)
+    assert len(rows) >= 15
+    assert [row for row in rows if "`tests/" not in row.split("|")[3]] == []
+
+
+def test_every_room_is_on_the_map_and_has_its_page() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    mapped = dict(
+        re.findall(r"^\| `(raysweep/\w+)` .*\((docs/design/\w+\.md)\)", text, re.MULTILINE)
+    )
+    rooms = (path.parent for path in (REPOSITORY / "raysweep").glob("*/__init__.py"))
+    assert mapped.keys() == {f"raysweep/{room.name}" for room in rooms}
