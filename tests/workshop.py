@@ -8,10 +8,11 @@ from typing import Any
 
 from raysweep.config import Config, apply
 from raysweep.stages import stages
-from raysweep.stages.stages import StageOutcome, SweepIdentity
+from raysweep.stages.stages import StageOutcome
 from raysweep.stages.versions import FixedVersions, TrialVersions
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking import ArtifactVersion, Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.trials.context import TrialContext

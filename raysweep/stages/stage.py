@@ -13,7 +13,8 @@ from raysweep.config.raised import whole_cause
 from raysweep.errors import TrackingError
 from raysweep.ml import files
 from raysweep.stages.fingerprint import fingerprint
-from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, RunSpec, Tracker
+from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, Tracker
+from raysweep.tracking.identity import SweepIdentity
 
 CONTENT_VERSION = 1
 """Raised whenever `content` would give another fingerprint for the same bytes."""
@@ -40,30 +41,6 @@ class Stage:
     artifact: str
     fingerprint: str
     config: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class SweepIdentity:
-    """A sweep's name, and the id from which the ids of its runs are made."""
-
-    name: str
-    id: str
-    tags: tuple[str, ...] = ()
-
-    def run_id(self, name: str) -> str:
-        """The id of this sweep's run `name`, the same in every process."""
-        return f"{self.id}-{name}"
-
-    def run(self, name: str, job_type: str, config: Mapping[str, Any]) -> RunSpec:
-        """The spec of this sweep's run `name`; the same name is the same run."""
-        return RunSpec(
-            id=self.run_id(name),
-            name=f"{name}-{self.name}",  # a graph's boxes cut the end off
-            job_type=job_type,
-            group=self.name,
-            config=config,
-            tags=self.tags,
-        )
 
 
 def run_once(

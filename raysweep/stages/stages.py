@@ -20,17 +20,17 @@ from raysweep.stages.stage import (
     Build,
     Stage,
     StageOutcome,
-    SweepIdentity,
     content,
     run_always,
     run_once,
 )
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, Tracker
+from raysweep.tracking.identity import SweepIdentity
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Stage", "StageOutcome", "SweepIdentity", "initialize", "load", "preprocess"]
+__all__ = ["Stage", "StageOutcome", "initialize", "load", "preprocess"]
 
 SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"

@@ -17,8 +17,9 @@ from raysweep.errors import WorkerDied
 from raysweep.search import space
 from raysweep.stages import stages
 from raysweep.stages.fingerprint import canonical_json
-from raysweep.stages.stages import StageOutcome, SweepIdentity
+from raysweep.stages.stages import StageOutcome
 from raysweep.tracking import ArtifactVersion, Tracker
+from raysweep.tracking.identity import SweepIdentity
 
 STAGE_RETRIES = 3
 """How often a stage or the evaluation is started again where its process died. One that raises is

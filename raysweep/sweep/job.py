@@ -16,7 +16,6 @@ from raysweep.cluster.remote import open_tracker
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
-from raysweep.stages.stages import SweepIdentity
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.left_behind import put_away
@@ -25,6 +24,7 @@ from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
 from raysweep.storage.waiting import told
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.inputs import Inputs
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from raysweep.config import Config
 from raysweep.errors import SweepFailed
 from raysweep.search.repeats import rank_configurations
-from raysweep.stages.stages import SweepIdentity
 from raysweep.sweep.result import Best, TrialCounts
 from raysweep.tracking import Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.models import logged_models
 from raysweep.trials.progress import Progress
 

@@ -1,7 +1,7 @@
 """Experiment tracking: one small port, and its adapters for Trackio (embedded) and W&B.
 
-Importing this package is quick: an adapter's module (`embedded` with `trackio_store`, or
-`wandb_tracker`) is imported by whoever has chosen it.
+Importing this package is quick: whoever has chosen an adapter imports it (`trackio.tracker`,
+`wandb.tracker` or `mirror.tracker`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from raysweep.tracking.port import (
     StaleState,
     Tracker,
 )
-from raysweep.tracking.select import Backend, Choice, choose, connect, where_the_key_is
+from raysweep.tracking.select import Backend, Choice, choose, connect
+from raysweep.tracking.wandb.key import where_the_key_is
 
 __all__ = [
     "METADATA_FILE",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from raysweep.stages.stages import SweepIdentity
 from raysweep.tracking import Tracker
+from raysweep.tracking.identity import SweepIdentity
 
 REPORT = "report"
 """The evaluation's run."""

@@ -5,21 +5,15 @@ Imports nothing of W&B: it reads the same places as the client, which takes 0.5 
 
 from __future__ import annotations
 
-import netrc
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
-from raysweep.addresses import refuse_keys
 from raysweep.errors import TrackerRefused, TrackingError, UserError
+from raysweep.tracking.wandb.key import where_the_key_is
 
 Backend = Literal["trackio", "wandb"]
-
-_CLOUD_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
-"""Two names of W&B's own service, of which the client takes a key for either (client 0.31)."""
 
 _SERVICE = "WANDB_SERVICE"
 """By it the client's helper process is found by processes started later. A sweep's have their own:
@@ -90,32 +84,3 @@ def connect(project: str, entity: str | None, instead: str = "") -> str:
         raise TrackerRefused(f"{error}{instead}") from error
     finally:
         os.environ.pop(_SERVICE, None)
-
-
-def where_the_key_is(environ: Mapping[str, str]) -> str | None:
-    """What holds the key, for people; None where nothing does. The key itself goes nowhere."""
-    refuse_keys("WANDB_BASE_URL", environ.get("WANDB_BASE_URL"), "set WANDB_API_KEY")
-    if environ.get("WANDB_API_KEY"):
-        return "WANDB_API_KEY"
-    path = _netrc_path(environ)
-    try:
-        machines = netrc.netrc(path)
-    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
-        return None  # absent or unreadable: the client, too, goes on without it
-    hosts = _hosts(environ.get("WANDB_BASE_URL"))
-    held = [host for host in hosts if (machines.authenticators(host) or ("", "", ""))[2]]
-    return f"{path} ({held[0]})" if held else None
-
-
-def _netrc_path(environ: Mapping[str, str]) -> Path:
-    if environ.get("NETRC"):
-        return Path(environ["NETRC"]).expanduser()
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    usual, windows = home / ".netrc", home / "_netrc"
-    return windows if windows.exists() and not usual.exists() else usual
-
-
-def _hosts(base_url: str | None) -> tuple[str, ...]:
-    """The names under which a netrc may hold the server's key."""
-    host = urlsplit(base_url or f"https://{_CLOUD_HOSTS[0]}").netloc
-    return _CLOUD_HOSTS if host in _CLOUD_HOSTS else (host,)

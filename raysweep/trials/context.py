@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from raysweep.config import Config
 from raysweep.selection import Goal
-from raysweep.stages.stages import SweepIdentity
 from raysweep.stages.versions import TrialVersions
 from raysweep.tracking import Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.inputs import Inputs
 
 if TYPE_CHECKING:

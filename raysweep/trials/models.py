@@ -8,9 +8,9 @@ from raysweep.cluster.signals import is_interrupt
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.errors import ConfigError, RaysweepError
 from raysweep.events import TrialUpdated
-from raysweep.stages.stages import SweepIdentity
 from raysweep.storage.stop import StorageLost, is_of_the_storage
 from raysweep.tracking import Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
 from raysweep.trials.trainable import TrialSpec

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from raysweep.config import Config
-from raysweep.stages.stages import StageOutcome, SweepIdentity
+from raysweep.stages.stages import StageOutcome
 from raysweep.tracking import Tracker
+from raysweep.tracking.identity import SweepIdentity
 
 from workshop import Workshop, digits_config, open_store, run_stages
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from raysweep.config.explain import found, mistake
 from raysweep.config.space.curves import Beta, Normal, Rounded, Uniform
-from raysweep.config.space.distributions import Categorical, Constant, Distribution, Steps
+from raysweep.config.space.distributions import Categorical, Constant, Distribution, Json, Steps
 from raysweep.config.space.quanta import multiples_between
-
-if TYPE_CHECKING:
-    from raysweep.config.space.parameter import Parameter
 
 Kind = Literal[
     "constant",
@@ -40,11 +37,29 @@ Kind = Literal[
 ]
 
 
-def _constant(given: Parameter) -> Distribution:
+class Keys(Protocol):
+    """The keys of a parameter, each with its value; None where it was not given (see `Parameter`).
+
+    A maker is called when the keys that its kind needs are there.
+    """
+
+    value: Json
+    values: tuple[Json, ...] | None
+    probabilities: tuple[float, ...] | None
+    min: int | float | None
+    max: int | float | None
+    q: int | float | None
+    mu: int | float | None
+    sigma: int | float | None
+    a: int | float | None
+    b: int | float | None
+
+
+def _constant(given: Keys) -> Distribution:
     return Constant(given.value)
 
 
-def _categorical(given: Parameter) -> Distribution:
+def _categorical(given: Keys) -> Distribution:
     choices, odds = given.values or (), given.probabilities
     if odds is not None and len(odds) != len(choices):
         text = f"expected one for each of the {len(choices)} values, got {len(odds)}"
@@ -54,7 +69,7 @@ def _categorical(given: Parameter) -> Distribution:
     return Categorical(choices, odds)
 
 
-def _int_uniform(given: Parameter) -> Distribution:
+def _int_uniform(given: Keys) -> Distribution:
     low, high = _bounds(given)
     for key, bound in (("min", low), ("max", high)):
         if bound % 1 != 0:  # 1e4 is a float in YAML, and a whole number to its writer
@@ -62,23 +77,23 @@ def _int_uniform(given: Parameter) -> Distribution:
     return Steps(int(low), int(high))
 
 
-def _q_uniform(given: Parameter) -> Distribution:
+def _q_uniform(given: Keys) -> Distribution:
     inner, q = _uniform(given), _quantum(given)
     _multiples(inner.min, inner.max, q)
     return Rounded(inner, q)
 
 
-def _uniform(given: Parameter) -> Uniform:
+def _uniform(given: Keys) -> Uniform:
     low, high = _bounds(given)
     return Uniform(float(low), float(high))
 
 
-def _log_uniform(given: Parameter) -> Uniform:
+def _log_uniform(given: Keys) -> Uniform:
     low, high = _bounds(given)
     return Uniform(_power_of_e(low, "min"), _power_of_e(high, "max"), log=True)
 
 
-def _q_log_uniform(given: Parameter) -> Distribution:
+def _q_log_uniform(given: Keys) -> Distribution:
     """Exponents are not exact: e^(ln 128) may fall short of the 128 that was meant."""
     inner, q = _log_uniform(given), _quantum(given)
     slack = 1e-9
@@ -87,44 +102,44 @@ def _q_log_uniform(given: Parameter) -> Distribution:
     return Rounded(inner, q)
 
 
-def _inv_log_uniform(given: Parameter) -> Distribution:
+def _inv_log_uniform(given: Keys) -> Distribution:
     """log(1/X) is even between min and max, so X lies between e^-max and e^-min."""
     low, high = _bounds(given)
     return Uniform(_power_of_e(-high, "max"), _power_of_e(-low, "min"), log=True)
 
 
-def _log_uniform_values(given: Parameter) -> Uniform:
+def _log_uniform_values(given: Keys) -> Uniform:
     low, high = _bounds(given)
     if low <= 0:
         raise mistake(("min",), f"expected more than 0, for its logarithm, got {found(low)}")
     return Uniform(float(low), float(high), log=True)
 
 
-def _q_log_uniform_values(given: Parameter) -> Distribution:
+def _q_log_uniform_values(given: Keys) -> Distribution:
     inner, q = _log_uniform_values(given), _quantum(given)
     _multiples(inner.min, inner.max, q)
     return Rounded(inner, q)
 
 
-def _normal(given: Parameter) -> Normal:
+def _normal(given: Keys) -> Normal:
     return Normal(*_curve(given))
 
 
-def _log_normal(given: Parameter) -> Normal:
+def _log_normal(given: Keys) -> Normal:
     mu, sigma = _curve(given)
     _power_of_e(mu + 10 * sigma, "mu")  # 10 sigma: no sample goes beyond in the age of the universe
     return Normal(mu, sigma, log=True)
 
 
-def _q_normal(given: Parameter) -> Distribution:
+def _q_normal(given: Keys) -> Distribution:
     return Rounded(_normal(given), _quantum(given))
 
 
-def _q_log_normal(given: Parameter) -> Distribution:
+def _q_log_normal(given: Keys) -> Distribution:
     return Rounded(_log_normal(given), _quantum(given))
 
 
-def _beta(given: Parameter) -> Beta:
+def _beta(given: Keys) -> Beta:
     shapes = []
     for key in ("a", "b"):
         shape = 1.0 if (written := getattr(given, key)) is None else float(written)
@@ -134,11 +149,11 @@ def _beta(given: Parameter) -> Beta:
     return Beta(*shapes)
 
 
-def _q_beta(given: Parameter) -> Distribution:
+def _q_beta(given: Keys) -> Distribution:
     return Rounded(_beta(given), _quantum(given))
 
 
-def _bounds(given: Parameter) -> tuple[int | float, int | float]:
+def _bounds(given: Keys) -> tuple[int | float, int | float]:
     low, high = given.min, given.max
     assert low is not None
     assert high is not None
@@ -147,7 +162,7 @@ def _bounds(given: Parameter) -> tuple[int | float, int | float]:
     return low, high
 
 
-def _quantum(given: Parameter) -> int | float:
+def _quantum(given: Keys) -> int | float:
     q = 1 if given.q is None else given.q
     if q <= 0:
         raise mistake(("q",), f"expected more than 0, got {found(q)}")
@@ -161,7 +176,7 @@ def _multiples(low: float, high: float, q: int | float) -> tuple[int, int]:
     return first, last
 
 
-def _curve(given: Parameter) -> tuple[float, float]:
+def _curve(given: Keys) -> tuple[float, float]:
     mu = 0.0 if given.mu is None else float(given.mu)
     sigma = 1.0 if given.sigma is None else float(given.sigma)
     if sigma < 0:
@@ -179,7 +194,7 @@ _RANGE, _STEPS = ("min", "max"), ("min", "max", "q")
 _CURVE, _CURVE_STEPS = ("mu", "sigma"), ("mu", "sigma", "q")
 _SHAPE, _SHAPE_STEPS = ("a", "b"), ("a", "b", "q")
 
-KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Parameter], Distribution]]] = {
+KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Keys], Distribution]]] = {
     "constant": (("value",), ("value",), _constant),
     "categorical": (("values",), ("values",), _categorical),
     "categorical_w_probabilities": (

@@ -17,7 +17,7 @@ from wandb.errors import CommError
 
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
 from raysweep.tracking.names import parse_reference, validate_project
-from raysweep.tracking.select import where_the_key_is
+from raysweep.tracking.wandb.key import where_the_key_is
 
 _KNOCK_TIMEOUT_S = 5
 _CONNECT_TIMEOUT_S = 10

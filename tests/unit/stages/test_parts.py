@@ -18,9 +18,9 @@ from raysweep.config import Config
 from raysweep.errors import ConfigError
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
 from raysweep.stages import parts, stages
-from raysweep.stages.stages import SweepIdentity
 from raysweep.storage.storage import Storage
 from raysweep.sweep import preflight
+from raysweep.tracking.identity import SweepIdentity
 
 from workshop import Workshop, open_store
 

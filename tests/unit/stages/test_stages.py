@@ -16,8 +16,9 @@ from raysweep.errors import ArtifactCorrupt, ConfigError, DataError
 from raysweep.ml import files
 from raysweep.ml.weights import load_weights
 from raysweep.stages import stages
-from raysweep.stages.stages import SPLITS, SweepIdentity
+from raysweep.stages.stages import SPLITS
 from raysweep.tracking import Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.trackio.tracker import TrackioRun
 
 from workshop import Workshop, run_stages

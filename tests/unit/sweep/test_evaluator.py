@@ -16,11 +16,11 @@ import torch
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
 from raysweep.ml import datasets
-from raysweep.stages.stages import SweepIdentity
 from raysweep.stages.versions import FixedVersions, TrialVersions
 from raysweep.sweep.evaluator import Evaluator, Report
 from raysweep.sweep.promotion import Promote
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, RunSpec
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.inputs import fetch
 
 from workshop import Workshop, digits_config, run_stages

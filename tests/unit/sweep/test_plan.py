@@ -13,8 +13,8 @@ import pytest
 
 from raysweep.config import Config, enumerate_trials
 from raysweep.errors import UserError
-from raysweep.stages.stages import SweepIdentity
 from raysweep.sweep.plan import Plan, make_plan
+from raysweep.tracking.identity import SweepIdentity
 
 from workshop import digits_config, open_store, run_stages
 
