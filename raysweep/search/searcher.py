@@ -16,8 +16,8 @@ from ray.tune.search import Searcher
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
 from raysweep.search.order import SweepOrder
+from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 from raysweep.search.suggestions import Source, Values
-from raysweep.trials.trainable import BEST_SCORE, SCORE, TrialSpec
 
 
 @dataclass

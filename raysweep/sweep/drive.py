@@ -70,7 +70,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         how.observer(warm.told)
     known = () if warm is None else warm.trials
     run_trials(
-        *(context, how.resources, progress, budget, job, known),
+        *(context, how.resources, progress, budget, job.journal, job.past, job.folder.tune, known),
         observer=how.observer,
         verbose=how.verbose,
         retry_failed=how.retry_failed,

@@ -17,10 +17,10 @@ from raysweep.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.search import space
 from raysweep.search.failures import Failures
 from raysweep.search.searcher import TrialSearcher
+from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
 from raysweep.storage.stop import StorageLost
 from raysweep.trials.reports import EpochReport
-from raysweep.trials.trainable import TrialSpec
 
 
 class Progress(tune.Callback):

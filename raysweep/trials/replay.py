@@ -13,11 +13,11 @@ from raysweep.cluster.tune_internals import stub_trial
 from raysweep.search.budget import Budget
 from raysweep.search.schedulers import Hyperband, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher, finite
+from raysweep.search.spec import BEST_SCORE, TrialSpec
 from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.trials.progress import Progress
-from raysweep.trials.reports import EpochReport
-from raysweep.trials.trainable import BEST_SCORE, TrialSpec, result_of
+from raysweep.trials.reports import EpochReport, result_of
 
 
 class Replay:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
+
 
 @dataclass(frozen=True)
 class EpochReport:
@@ -43,3 +45,15 @@ class EpochReport:
     def of(event: Mapping[str, Any]) -> EpochReport:
         """What the trial told in an event `epoch` of a journal."""
         return EpochReport(**{field.name: event[field.name] for field in fields(EpochReport)})
+
+
+def result_of(spec: TrialSpec, report: EpochReport, metric: str) -> dict[str, Any]:
+    """An epoch as Tune, its schedulers and its stopper see it. `metric`: the sweep's."""
+    return {
+        SCORE: report.metrics[metric],
+        BEST_SCORE: (report.best or {}).get(metric),
+        "trial": spec.name,
+        "epochs": report.epochs,
+        "done": report.last,
+        "report": report.to_text(),
+    }

@@ -11,76 +11,21 @@ again, its process having died, goes on from there.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config import apply
 from raysweep.config.raised import cause
+from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 from raysweep.storage.stop import is_of_the_storage
 from raysweep.trials.context import TrialContext
-from raysweep.trials.reports import EpochReport
+from raysweep.trials.reports import result_of
 
 if TYPE_CHECKING:
     from raysweep.search.order import Verdict
     from raysweep.trials.trial import TrialSession
-
-
-@dataclass(frozen=True)
-class TrialSpec:
-    """A trial as Tune carries it: its place in the sweep, its swept values, and which of its
-    configuration's repeats it is, from 0. `told`: see TrialSession."""
-
-    index: int
-    overrides: Mapping[str, Any]
-    repeat: int = 0
-    told: int | None = None
-
-    @property
-    def name(self) -> str:
-        """`trial-0003`: sorts as the sweep runs."""
-        return f"trial-{self.index:04d}"
-
-    def to_config(self) -> dict[str, Any]:
-        """What Tune hands to the Trainable."""
-        return {"trial": {**vars(self), "overrides": dict(self.overrides)}}
-
-    @staticmethod
-    def from_config(config: Mapping[str, Any]) -> TrialSpec:
-        """Read `to_config` back."""
-        return TrialSpec(**config["trial"])
-
-    def continued(self, told: int) -> TrialSpec:
-        """The same trial for another process to go on with."""
-        return replace(self, told=told)
-
-    def open(self, context: TrialContext) -> TrialSession:
-        """Ready to be stepped, in this process."""
-        from raysweep.trials.trial import TrialSession
-
-        config = apply(context.config, self.overrides)
-        return TrialSession(context, config, self.name, repeat=self.repeat, told=self.told)
-
-
-SCORE, BEST_SCORE = "score", "best_score"
-"""Under which the sweep's metric is in a result: of this epoch, and of the best one so far. Metrics
-themselves are in the report alone: one may have any name, also that of a key of Tune's."""
-
-
-def result_of(spec: TrialSpec, report: EpochReport, metric: str) -> dict[str, Any]:
-    """An epoch as Tune, its schedulers and its stopper see it. `metric`: the sweep's."""
-    return {
-        SCORE: report.metrics[metric],
-        BEST_SCORE: (report.best or {}).get(metric),
-        "trial": spec.name,
-        "epochs": report.epochs,
-        "done": report.last,
-        "report": report.to_text(),
-    }
 
 
 class TrialTrainable(tune.Trainable):
@@ -102,7 +47,9 @@ class TrialTrainable(tune.Trainable):
         and the like in parts of the user's own, which would end the process."""
         try:
             if self._session is None:
-                self._session = self._spec.open(self._context)
+                from raysweep.trials.trial import open_trial
+
+                self._session = open_trial(self._context, self._spec)
             gate, session = self._context.gate, self._session
             verdict = "go" if gate is None else gate.ask(self._spec.name, session.told)
             if verdict != "go":

@@ -23,11 +23,13 @@ from raysweep.ml.compute import auto_means, keep_freed_memory, use_threads
 from raysweep.ml.protocols import Adopting, BatchLoss, EpochMetrics, Trainer
 from raysweep.ml.weights import load_weights
 from raysweep.search.population import Clone, Member
+from raysweep.search.spec import TrialSpec
 from raysweep.selection import without_nan
 from raysweep.stages import parts
 from raysweep.stages.stages import INITIALIZED_MODEL
 from raysweep.tracking import ArtifactVersion, Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
+from raysweep.tracking.summary import beside
 from raysweep.trials.best_so_far import BestSoFar
 from raysweep.trials.clones import log_checkpoint, use_checkpoint
 from raysweep.trials.context import TrialContext
@@ -35,7 +37,13 @@ from raysweep.trials.inputs import fetch
 from raysweep.trials.last_state import last_state
 from raysweep.trials.reports import EpochReport
 from raysweep.trials.trained_model import log_model
-from raysweep.trials.values import beside, computed_in, recorded, seed_of, swept_values
+from raysweep.trials.values import computed_in, recorded, seed_of, swept_values
+
+
+def open_trial(context: TrialContext, spec: TrialSpec) -> TrialSession:
+    """Make the trial ready to be stepped, in this process."""
+    config = apply(context.config, spec.overrides)
+    return TrialSession(context, config, spec.name, repeat=spec.repeat, told=spec.told)
 
 
 class TrialSession:

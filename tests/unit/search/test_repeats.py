@@ -13,8 +13,8 @@ from raysweep.config import Config, apply
 from raysweep.search import space
 from raysweep.search.budget import Budget
 from raysweep.search.repeats import rank_configurations
+from raysweep.search.spec import TrialSpec
 from raysweep.selection import Candidate
-from raysweep.trials.trainable import TrialSpec
 from raysweep.trials.trial import TrialSession
 
 from tuned import tune

@@ -12,13 +12,14 @@ import torch
 
 from raysweep.config import Config, apply
 from raysweep.errors import ConfigError, DataError
+from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
 from raysweep.stages.versions import FixedVersions, TrialVersions
 from raysweep.tracking import RunRecord
-from raysweep.trials.trainable import TrialSpec, TrialTrainable
+from raysweep.tracking.summary import said
+from raysweep.trials.trainable import TrialTrainable
 from raysweep.trials.trial import TrialSession
-from raysweep.trials.values import said
 
 from workshop import Workshop
 
