@@ -43,6 +43,7 @@ from raysweep.trials.context import TRAINED_MODEL, TrialContext
 from raysweep.trials.gate import Gate
 from raysweep.trials.models import log_lacking_models
 from raysweep.trials.progress import Progress
+from raysweep.trials.training.workload import Training
 from raysweep.trials.tuning import run_trials
 
 
@@ -140,6 +141,7 @@ def _context(
 ) -> TrialContext:
     pbt, halving = config.sweep.pbt, config.sweep.early_terminate
     return TrialContext(
+        workload=Training(),
         sweep=job.identity,
         tracker=job.tracker,
         config=config,

@@ -14,6 +14,7 @@ from raysweep.storage.stop import StorageLost, is_of_the_storage
 from raysweep.tracking import Tracker
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
+from raysweep.trials.trial import TrialSession
 
 
 def logged_models(
@@ -53,9 +54,7 @@ def log_lacking_models(context: TrialContext, resources: Resources, progress: Pr
 def close_again(context: TrialContext, spec: TrialSpec) -> None:
     """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
     try:
-        from raysweep.trials.trial import open_trial
-
-        open_trial(context, spec).close_again()
+        TrialSession(context, spec).close_again()
     except BaseException as error:
         if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
             raise
