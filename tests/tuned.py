@@ -13,7 +13,7 @@ from raysweep.config import Config, apply
 from raysweep.search import search
 from raysweep.search.budget import Budget
 from raysweep.search.space import unlimited_trial_count
-from raysweep.trials.trainable import BEST_SCORE, SCORE, TrialSpec
+from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 
 Metric = Callable[[TrialSpec, int], float]
 """(trial, epoch from 1) → what the sweep's metric comes to there; it may raise: the trial fails."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from raysweep.config import Config, apply
+from raysweep.config import Config
+from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
 from raysweep.stages.versions import FixedVersions, TrialVersions
@@ -16,6 +18,8 @@ from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.trials.context import TrialContext
+from raysweep.trials.training.work import TrainingWork
+from raysweep.trials.training.workload import Training
 from raysweep.trials.trial import TrialSession
 
 PROJECT = "artifacts-example"
@@ -58,6 +62,7 @@ class Workshop:
     def context(self, config: Config, **changes: Any) -> TrialContext:
         metric = config.sweep.metric
         context = TrialContext(
+            workload=Training(),
             sweep=self.sweep,
             tracker=self.tracker,
             config=config,
@@ -74,7 +79,7 @@ class Workshop:
     def session(self, config: Config, name: str = "trial-0000", **changes: Any) -> TrialSession:
         """A trial with the first value of each swept parameter, and of the context's `changes`."""
         values = {key: each.at(0) for key, each in config.sweep.space().items()}
-        return TrialSession(self.context(config, **changes), apply(config, values), name)
+        return TrialSession(self.context(config, **changes), spec_of(name, values))
 
     def trained(self, config: Config, name: str = "trial-0000", **changes: Any) -> ArtifactVersion:
         """The model of such a trial, trained to its end."""
@@ -83,6 +88,17 @@ class Workshop:
         while not session.done:
             session.step()
         return self.tracker.artifact(self.tracker.run(self.sweep.run_id(name)).logged[-1])
+
+
+def spec_of(name: str, values: Mapping[str, Any], **given: Any) -> TrialSpec:
+    """The trial `trial-0003`, say."""
+    return TrialSpec(int(name.rpartition("-")[2]), values, **given)
+
+
+def training(session: TrialSession) -> TrainingWork:
+    """What the trial does, once it has been opened."""
+    assert isinstance(session.work, TrainingWork)
+    return session.work
 
 
 def run_stages(tracker: Tracker, sweep: SweepIdentity, config: Config) -> list[StageOutcome]:

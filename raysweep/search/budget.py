@@ -70,7 +70,8 @@ class Budget:
         return True
 
     def may_go_on_late(self, trial: str) -> bool:
-        """Whether a trial that waited may train the epoch that it was granted before."""
+        """Whether a trial that waited, or is silent, may go on with the epoch that it was granted
+        before."""
         if self._clock() >= self._deadline:
             self._end("max_time")
         return not self._over or (self.ended_by == "max_epochs_total" and trial in self._granted)

@@ -13,6 +13,11 @@ from raysweep.search.order import SweepOrder
 STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
 
 
+def is_report(result: Mapping[str, Any]) -> bool:
+    """Whether the trial reported, rather than failed, or said that it is silent."""
+    return "failed" not in result and "silent" not in result
+
+
 class Brackets:
     """W&B's hyperband: which trials fall behind, judged from every trial's history.
 
@@ -73,6 +78,8 @@ class Hyperband(FIFOScheduler):
         self._metric: str = metric
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        if not is_report(result):
+            return CONTINUE
         self._report(result)
         return STOP if self._brackets.falls_behind(result["trial"]) else CONTINUE
 
@@ -80,7 +87,7 @@ class Hyperband(FIFOScheduler):
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
         """Of a trial's last epoch Tune tells only here."""
-        if "failed" not in result:
+        if is_report(result):
             self._report(result)
 
     def forget(self, trial: str) -> None:
@@ -101,14 +108,15 @@ class InOrder(FIFOScheduler):
         self._metric: str = metric
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        self._report(result, last=False)
+        if is_report(result):
+            self._report(result, last=False)
         return STOP if self._order.verdict(index_of(result["trial"])) == "stop" else CONTINUE
 
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
         """Of a trial's last epoch Tune tells only here."""
-        if "failed" not in result and "gate" not in result:
+        if is_report(result) and "gate" not in result:
             self._report(result, last=True)
 
     def _report(self, result: Mapping[str, Any], *, last: bool) -> None:
@@ -139,6 +147,8 @@ class Median(MedianStoppingRule):
         self._known: dict[str, Any] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        if not is_report(result):
+            return CONTINUE
         known = self._known.setdefault(result["trial"], trial)
         decision: str = super().on_trial_result(tune_controller, known, self._without_nan(result))
         return decision
@@ -146,7 +156,7 @@ class Median(MedianStoppingRule):
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
-        if "failed" not in result:
+        if is_report(result):
             known = self._known.setdefault(result["trial"], trial)
             super().on_trial_complete(tune_controller, known, self._without_nan(result))
 

@@ -16,8 +16,8 @@ from raysweep.search.samplers import hush, make_sampler
 from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.search.space import longest_epochs, unlimited_trial_count
+from raysweep.search.spec import SCORE, TrialSpec
 from raysweep.search.suggestions import Listed, Source, Suggested
-from raysweep.trials.trainable import SCORE, TrialSpec
 
 MODES = {"minimize": "min", "maximize": "max"}
 

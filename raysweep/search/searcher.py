@@ -16,8 +16,8 @@ from ray.tune.search import Searcher
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
 from raysweep.search.order import SweepOrder
+from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 from raysweep.search.suggestions import Source, Values
-from raysweep.trials.trainable import BEST_SCORE, SCORE, TrialSpec
 
 
 @dataclass
@@ -207,6 +207,8 @@ class BudgetStopper(Stopper):
         """Whether the trial ends now."""
         if "gate" in result:  # no epoch, and the one that was granted is still to come
             return False
+        if "silent" in result:
+            return not result["done"] and not self._budget.may_go_on_late(result["trial"])
         self.see(result)
         if result["done"]:
             self._budget.done(result["trial"])

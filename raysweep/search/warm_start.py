@@ -29,7 +29,7 @@ from raysweep.search.samplers import hush
 from raysweep.search.suggest import answer, suggest
 from raysweep.storage.storage import Storage
 from raysweep.tracking import RunRecord, Tracker
-from raysweep.trials.values import said
+from raysweep.tracking.summary import said
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ from raysweep.trials.context import TRAINED_MODEL, TrialContext
 from raysweep.trials.gate import Gate
 from raysweep.trials.models import log_lacking_models
 from raysweep.trials.progress import Progress
+from raysweep.trials.training.workload import Training
 from raysweep.trials.tuning import run_trials
 
 
@@ -71,7 +72,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         how.observer(warm.told)
     known = () if warm is None else warm.trials
     run_trials(
-        *(context, how.resources, progress, budget, job, known),
+        *(context, how.resources, progress, budget, job.journal, job.past, job.folder.tune, known),
         observer=how.observer,
         verbose=how.verbose,
         retry_failed=how.retry_failed,
@@ -141,6 +142,7 @@ def _context(
 ) -> TrialContext:
     pbt, halving = config.sweep.pbt, config.sweep.early_terminate
     return TrialContext(
+        workload=Training(),
         sweep=job.identity,
         tracker=job.tracker,
         config=config,

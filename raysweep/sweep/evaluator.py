@@ -73,6 +73,7 @@ class Evaluator:
         from raysweep.ml.compute import keep_freed_memory, use_threads
         from raysweep.ml.weights import load_weights
         from raysweep.stages import parts
+        from raysweep.trials.training.device import device_of
 
         context = self._context
         data = run.use_artifact(data_ref)
@@ -83,7 +84,7 @@ class Evaluator:
         test = datasets.read_split(fetch(self._tracker, data.ref, context.inputs) / "test.pt")
         use_threads(context.threads)
         keep_freed_memory()
-        return parts.evaluate(context.config.evaluate, network, test, context.device())
+        return parts.evaluate(context.config.evaluate, network, test, device_of(context))
 
     def _promote(
         self, model_ref: str, metric: str, goal: Goal, promote: Promote

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from raysweep.errors import StoreFailed, TrackingError
+from raysweep.search.spec import TrialSpec
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.storage.past import Past
 from raysweep.storage.power import boot
@@ -18,7 +19,6 @@ from raysweep.storage.reading import StoredSweep, kept_store
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.port import STALE_ERRORS
 from raysweep.tracking.trackio.store import TrackioStore
-from raysweep.trials.trainable import TrialSpec
 
 
 def lost_epochs(stored: StoredSweep, past: Past, every: int) -> list[str]:

@@ -8,12 +8,13 @@ from raysweep.cluster.signals import is_interrupt
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.errors import ConfigError, RaysweepError
 from raysweep.events import TrialUpdated
+from raysweep.search.spec import TrialSpec
 from raysweep.storage.stop import StorageLost, is_of_the_storage
 from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
-from raysweep.trials.trainable import TrialSpec
+from raysweep.trials.trial import TrialSession
 
 
 def logged_models(
@@ -53,7 +54,7 @@ def log_lacking_models(context: TrialContext, resources: Resources, progress: Pr
 def close_again(context: TrialContext, spec: TrialSpec) -> None:
     """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
     try:
-        spec.open(context).close_again()
+        TrialSession(context, spec).close_again()
     except BaseException as error:
         if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
             raise

@@ -17,10 +17,10 @@ from raysweep.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.search import space
 from raysweep.search.failures import Failures
 from raysweep.search.searcher import TrialSearcher
+from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
 from raysweep.storage.stop import StorageLost
-from raysweep.trials.reports import EpochReport
-from raysweep.trials.trainable import TrialSpec
+from raysweep.trials.reports import TrialReport
 
 
 class Progress(tune.Callback):
@@ -110,7 +110,7 @@ class Progress(tune.Callback):
         self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
         self.recall(replace(row, restarts=row.restarts + 1))
 
-    def after(self, row: TrialUpdated, report: EpochReport) -> TrialUpdated:
+    def after(self, row: TrialUpdated, report: TrialReport) -> TrialUpdated:
         """The row once the trial has told of another epoch: whether its last, the trial says."""
         if report.last:
             self._done.add(row.index)
@@ -136,7 +136,11 @@ class Progress(tune.Callback):
         if "failed" in result or "gate" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
-        report = EpochReport.from_text(result["report"])
+        if "silent" in result:
+            if result["done"]:
+                self._done.add(spec.index)
+            return
+        report = TrialReport.from_text(result["report"])
         self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
         self.keep(self.after(self.row(spec), report))
 

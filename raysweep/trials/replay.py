@@ -13,11 +13,11 @@ from raysweep.cluster.tune_internals import stub_trial
 from raysweep.search.budget import Budget
 from raysweep.search.schedulers import Hyperband, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher, finite
+from raysweep.search.spec import BEST_SCORE, TrialSpec
 from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.trials.progress import Progress
-from raysweep.trials.reports import EpochReport
-from raysweep.trials.trainable import BEST_SCORE, TrialSpec, result_of
+from raysweep.trials.reports import TrialReport, result_of
 
 
 class Replay:
@@ -96,7 +96,7 @@ class Replay:
         self._progress.recall(self._progress.row(spec))
 
     def _epoch(self, event: Mapping[str, Any]) -> None:
-        spec, report = self._specs[event["index"]], EpochReport.of(event)
+        spec, report = self._specs[event["index"]], TrialReport.of(event)
         result = result_of(spec, report, self._progress.metric)
         self._results[spec.index] = result
         self._stopper.see(result)

@@ -1,20 +1,25 @@
-"""What a trial tells its sweep's driver at the end of an epoch."""
+"""What a trial reports to its sweep's driver: at the end of an epoch, or whenever it likes."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
+
 
 @dataclass(frozen=True)
-class EpochReport:
+class TrialReport:
     """Plain values, so that a checkpoint and the journal keep it as it is.
 
-    `epochs` trained so far; `examples` seen by then; the epoch's metrics, and those of the best
-    one so far; whether it was the `last`. In a population also the values of the best epoch, whom
-    the trial goes on from as of now (`cloned`), and what it offered the others (`member`).
+    `epochs`: how many reports there were so far, itself among them; `examples`: the step of the
+    run's rows that it ends with (the built-in training's counts examples); its metrics, and those
+    of the best report so far; whether it is the `last`, where that is known by then. In a
+    population also the values of the best epoch, whom the trial goes on from as of now (`cloned`),
+    and what it offered the others (`member`).
     """
 
     epochs: int
@@ -31,15 +36,37 @@ class EpochReport:
         return json.dumps(self.plain())
 
     @staticmethod
-    def from_text(text: str) -> EpochReport:
+    def from_text(text: str) -> TrialReport:
         """Read `to_text` back."""
-        return EpochReport(**json.loads(text))
+        return TrialReport(**json.loads(text))
 
     def plain(self) -> dict[str, Any]:
-        """`EpochReport(**plain)` is the same again."""
+        """`TrialReport(**plain)` is the same again."""
         return asdict(self)
 
     @staticmethod
-    def of(event: Mapping[str, Any]) -> EpochReport:
+    def of(event: Mapping[str, Any]) -> TrialReport:
         """What the trial told in an event `epoch` of a journal."""
-        return EpochReport(**{field.name: event[field.name] for field in fields(EpochReport)})
+        return TrialReport(**{field.name: event[field.name] for field in fields(TrialReport)})
+
+
+def result_of(spec: TrialSpec, report: TrialReport, metric: str) -> dict[str, Any]:
+    """A report as Tune, its schedulers and its stopper see it. `metric`: the sweep's."""
+    return {
+        SCORE: report.metrics.get(metric, math.nan),
+        BEST_SCORE: (report.best or {}).get(metric),
+        "trial": spec.name,
+        "epochs": report.epochs,
+        "done": report.last,
+        "report": report.to_text(),
+    }
+
+
+def silence_of(
+    spec: TrialSpec, told: int, best: float | None, *, done: bool = False
+) -> dict[str, Any]:
+    """A result without a report: so Tune hears of a trial that is silent, and can stop it. Search,
+    scheduler and progress pass over it. `told`: how many reports there were; `best`: the best value
+    of the sweep's metric in them; `done`: no other comes."""
+    at = {"trial": spec.name, "epochs": told}
+    return {SCORE: math.nan, BEST_SCORE: best, **at, "silent": True, "done": done}

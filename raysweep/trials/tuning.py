@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from optuna.trial import FrozenTrial
 from ray import tune
@@ -16,12 +17,14 @@ from raysweep.events import Observer, silent
 from raysweep.search import search
 from raysweep.search.budget import Budget
 from raysweep.search.space import unlimited_trial_count
-from raysweep.sweep.job import Job
+from raysweep.search.spec import TrialSpec
+from raysweep.storage.journal import Journal
+from raysweep.storage.past import Past
 from raysweep.trials.context import TrialContext
 from raysweep.trials.growth import Growth
 from raysweep.trials.progress import Progress
 from raysweep.trials.replay import Replay
-from raysweep.trials.trainable import TrialSpec, TrialTrainable
+from raysweep.trials.trainable import TrialTrainable
 
 EVERY = 2**31
 """How many trials Tune is to take from the searcher, which knows how many there are."""
@@ -32,32 +35,35 @@ def run_trials(
     resources: Resources,
     progress: Progress,
     budget: Budget,
-    job: Job,
+    journal: Journal,
+    past: Past,
+    folder: Path,
     known: Sequence[FrozenTrial] = (),
     *,
     observer: Observer = silent,
     verbose: bool = False,
     retry_failed: bool = False,
 ) -> None:
-    """Run every trial that the budget allows, telling `progress`, from where the job's past ends.
+    """Run every trial that the budget allows, telling `progress`, from where `past` ends.
 
-    Returns when all have ended. A failed trial is told and passed over; with `retry_failed` those
-    of the past are run again. `known`: what the sampler learns from before the first. Raises
-    KeyboardInterrupt where the user stopped it, and Hopeless where it is given up.
+    `folder` is Tune's, for its own state. Returns when all have ended. A failed trial is told and
+    passed over; with `retry_failed` those of the past are run again. `known`: what the sampler
+    learns from before the first. Raises KeyboardInterrupt where the user stopped it, and Hopeless
+    where it is given up.
     """
-    config, folder = context.config, job.folder.tune
+    config = context.config
 
     def note(spec: TrialSpec) -> None:
         values = dict(spec.overrides)
-        job.journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
+        journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
 
     order = search.sweep_order(config, context.gate.say) if context.gate else None
     searcher = search.algorithm(config, budget, known, note, order, progress.failures)
     scheduler, stopper = search.scheduler(config, order), search.stopper(config, budget)
     replay = Replay(searcher, scheduler, stopper, budget, progress)
-    replay.play(job.past)
+    replay.play(past)
     if retry_failed:
-        replay.retry_failed(job.journal, job.checkpoints.forget)
+        replay.retry_failed(journal, context.checkpoints.forget)
     ended = [trial for trial in progress.trials if trial.state != "running"]
     if len(ended) == unlimited_trial_count(config):
         return

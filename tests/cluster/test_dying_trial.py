@@ -16,7 +16,7 @@ import os, signal, sys, time
 from torch import nn
 
 def linear(deadly: bool = False, by: str = "SIGKILL") -> nn.Module:
-    if deadly and "raysweep.trials.trial" in sys.modules:
+    if deadly and "raysweep.trials.training.work" in sys.modules:
         os.kill(os.getpid(), signal.Signals[by])
         time.sleep(60)  # Ray's handler for SIGTERM raises SystemExit
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

@@ -35,7 +35,7 @@ from ray.experimental import internal_kv
 from torch import nn
 
 def is_trial_of_the_cluster():
-    return "raysweep.trials.trial" in sys.modules and "BASE" in os.environ
+    return "raysweep.trials.training.work" in sys.modules and "BASE" in os.environ
 
 @cache  # once in a process
 def wait_for_the_other_node():

@@ -9,7 +9,7 @@ import pytest
 
 from raysweep.config import Config
 from raysweep.search.budget import Budget
-from raysweep.trials.trainable import TrialSpec
+from raysweep.search.spec import TrialSpec
 
 from tuned import tune
 

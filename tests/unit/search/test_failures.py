@@ -13,8 +13,8 @@ from raysweep.search import search
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures, Hopeless, cause
 from raysweep.search.searcher import TrialSearcher
+from raysweep.search.spec import TrialSpec
 from raysweep.search.suggestions import Suggested
-from raysweep.trials.trainable import TrialSpec
 
 from tuned import tune
 

@@ -19,7 +19,7 @@ from raysweep.search.budget import Budget
 from raysweep.search.order import SweepOrder, Verdict
 from raysweep.search.schedulers import Brackets
 from raysweep.search.searcher import TrialSearcher
-from raysweep.trials.trainable import TrialSpec
+from raysweep.search.spec import TrialSpec
 
 BRACKETS = (1, 3)
 EPOCHS = 5

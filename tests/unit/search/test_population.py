@@ -17,7 +17,7 @@ from raysweep.search.population import Clone, Member, Population, nudged
 from raysweep.storage.journal import Journal
 from raysweep.trials.trial import TrialSession
 
-from workshop import Workshop
+from workshop import Workshop, spec_of, training
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "learning_rate": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1},
@@ -146,17 +146,16 @@ def test_a_trial_that_is_behind_goes_on_from_the_others_checkpoint(
     def session(name: str, rate: float) -> TrialSession:
         values = {**VALUES, "learning_rate": rate}
         context = workshop.context(config, population=population)
-        return TrialSession(context, apply(config, values), name)
+        return TrialSession(context, spec_of(name, values))
 
     good, bad = session("trial-0000", 0.02), session("trial-0001", 0.001)
     good.step()
-    weights = {k: v.clone() for k, v in good._trainer.model.state_dict().items()}  # type: ignore[union-attr]
+    weights = {k: v.clone() for k, v in training(good).trainer.model.state_dict().items()}  # type: ignore[union-attr]
     before = bad.step()
-    assert bad.best is not None
-    assert bad.best.as_metrics() == before, "its best epoch stays its own"
+    assert bad.report.best == before, "its best epoch stays its own"
     assert bad.report.values is not None
     assert bad.report.values["learning_rate"] == 0.001
-    trainer = bad._trainer
+    trainer = training(bad).trainer
     assert trainer is not None
     assert all(torch.equal(weights[k], v) for k, v in trainer.model.state_dict().items())
     for each in (good, bad):
@@ -187,7 +186,7 @@ def test_the_interval_counts_epochs_and_the_last_one_clones_nothing(
 ) -> None:
     config = configured(interval=2)
     context = workshop.context(config, population=Population(config))
-    session = TrialSession(context, apply(config, VALUES), "trial-0000")
+    session = TrialSession(context, spec_of("trial-0000", VALUES))
     while not session.done:
         session.step()
     logged = workshop.tracker.run(workshop.sweep.run_id("trial-0000")).logged

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from raysweep.config import Config, apply
+from raysweep.config import Config
 from raysweep.search import space
 from raysweep.search.budget import Budget
 from raysweep.search.repeats import rank_configurations
+from raysweep.search.spec import TrialSpec
 from raysweep.selection import Candidate
-from raysweep.trials.trainable import TrialSpec
 from raysweep.trials.trial import TrialSession
 
 from tuned import tune
-from workshop import Workshop
+from workshop import Workshop, spec_of
 
 METRIC = "validation/accuracy"
 
@@ -142,7 +142,7 @@ def test_repeats_differ_in_their_seed_and_the_first_is_as_it_was(
     values = {"learning_rate": 0.01}
 
     def trained(name: str, **repeat: int) -> dict[str, Any]:
-        session = TrialSession(workshop.context(config), apply(config, values), name, **repeat)
+        session = TrialSession(workshop.context(config), spec_of(name, values, **repeat))
         session.step()
         session.close()
         run = workshop.tracker.run(workshop.sweep.run_id(name))

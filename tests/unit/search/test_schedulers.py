@@ -10,7 +10,7 @@ import pytest
 
 from raysweep.config import Config
 from raysweep.search.schedulers import Brackets
-from raysweep.trials.trainable import TrialSpec
+from raysweep.search.spec import TrialSpec
 
 from tuned import tune
 

@@ -11,8 +11,8 @@ import optuna
 import pytest
 
 from raysweep.config import Config, apply
+from raysweep.search.spec import TrialSpec
 from raysweep.search.suggest import suggest
-from raysweep.trials.trainable import TrialSpec
 
 from tuned import tune
 

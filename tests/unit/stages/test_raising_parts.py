@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from raysweep.config import Config, apply
+from raysweep.config import Config
 from raysweep.errors import ConfigError, DataError
+from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
 from raysweep.stages.versions import FixedVersions, TrialVersions
 from raysweep.tracking import RunRecord
-from raysweep.trials.trainable import TrialSpec, TrialTrainable
+from raysweep.tracking.summary import said
+from raysweep.trials.trainable import TrialTrainable
 from raysweep.trials.trial import TrialSession
-from raysweep.trials.values import said
 
-from workshop import Workshop
+from workshop import Workshop, spec_of, training
 
 TRAINERS = """
 import sys
@@ -173,7 +174,7 @@ def test_a_state_that_no_trial_could_go_on_from_is_refused_at_once(
 ) -> None:
     says = r"train\.target own_code:Hoarding: no trial could be resumed .*\(own_code\.Hoarding\)"
     with pytest.raises(ConfigError, match=says):
-        TrialSession(workshop.context(config_of("Hoarding")), config_of("Hoarding"), "t").step()
+        TrialSession(workshop.context(config_of("Hoarding")), TrialSpec(0, {})).step()
 
 
 def initialized(workshop: Workshop, config: Config, *, data: bool = True) -> StageOutcome:
@@ -185,14 +186,15 @@ def trained(workshop: Workshop, config: Config, name: str, *, processes: int) ->
     """The network when its trial has ended, each epoch of which is trained in another process."""
     versions = TrialVersions(workshop.data, initialized(workshop, config).artifact)
     context = workshop.context(config, versions=FixedVersions(versions))
-    session = TrialSession(context, apply(config, {}), name)
+    session = TrialSession(context, spec_of(name, {}))
     session.step()
     for told in range(1, 3):
         if processes > 1:
-            session = TrialSession(context, apply(config, {}), name, told=told)
+            session = TrialSession(context, spec_of(name, {}, told=told))
         session.step()
-    assert session.done and session._trainer is not None
-    return session._trainer.model
+    trainer = training(session).trainer
+    assert session.done and trainer is not None
+    return trainer.model
 
 
 @pytest.mark.parametrize("model", ["Counting", "lazy"])

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from raysweep.config import Config, apply
+from raysweep.config import Config
 from raysweep.ml.weights import load_weights
 from raysweep.search.population import Population
+from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
 from raysweep.trials.trial import TrialSession
 
-from workshop import Workshop
+from workshop import Workshop, training
 
 EPOCHS = 3
 
@@ -24,7 +25,7 @@ def continued(workshop: Workshop, config: Config, told: int | None, **changes: A
     """The trial's next process, which knows that so many epochs were told."""
     values = {key: each.at(0) for key, each in config.sweep.space().items()}
     context = workshop.context(config, **changes)
-    return TrialSession(context, apply(config, values), "trial-0000", told=told)
+    return TrialSession(context, TrialSpec(0, values, told=told))
 
 
 def finish(session: TrialSession) -> None:
@@ -87,7 +88,7 @@ def test_one_that_died_in_an_epoch_drops_the_rows_of_it(
 ) -> None:
     first = workshop.session(config)
     first.step()
-    run, trainer = first._open()
+    run, trainer = training(first)._started()
     loss = next(iter(trainer.epoch()))
     run.log({"epoch": 1, "train/loss": loss.loss}, step=loss.examples)  # type: ignore[union-attr]
     second = continued(workshop, config, told=1)
@@ -109,7 +110,7 @@ def test_one_that_was_stopped_and_died_logs_its_model_yet(
 ) -> None:
     first = workshop.session(config)
     first.step()
-    weights = first._best.weights
+    weights = training(first).best.weights
     continued(workshop, config, told=1).close_again()
     logged, metadata = model_of(workshop, "trial-0000", tmp_path / "model")
     assert all(torch.equal(logged[name], weights[name]) for name in weights)
@@ -135,8 +136,7 @@ def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..
 
     def session(index: int, rate: float, told: int | None = None) -> TrialSession:
         context = workshop.context(config, population=population)
-        given = apply(config, {"learning_rate": rate})
-        return TrialSession(context, given, f"trial-000{index}", told=told)
+        return TrialSession(context, TrialSpec(index, {"learning_rate": rate}, told=told))
 
     good, bad = session(0, 0.02), session(1, 0.001)
     good.step()
@@ -145,7 +145,7 @@ def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..
     undisturbed = bad.step()
     again = session(1, 0.001, told=1)
     assert again.step() == undisturbed, "with the values and the weights that it had taken over"
-    assert again._clones[0]["parent"] == "trial-0000"
+    assert training(again).clones[0]["parent"] == "trial-0000"
 
 
 def _kept(workshop: Workshop, trial: str = "trial-0000") -> list[Path]:
@@ -248,8 +248,7 @@ def test_one_of_a_population_clones_again_what_it_had_cloned(
         index: int, rate: float, told: int | None = None, population: Population = first
     ) -> TrialSession:
         context = workshop.context(config, population=population)
-        given = apply(config, {"learning_rate": rate})
-        return TrialSession(context, given, f"trial-000{index}", told=told)
+        return TrialSession(context, TrialSpec(index, {"learning_rate": rate}, told=told))
 
     def step(trial: TrialSession, index: int) -> None:
         trial.step()

@@ -15,9 +15,9 @@ from raysweep.config import Config
 from raysweep.search import search
 from raysweep.search.budget import Budget
 from raysweep.search.searcher import TrialSearcher
+from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.trials.progress import Progress
-from raysweep.trials.trainable import TrialSpec
 
 
 @dataclass

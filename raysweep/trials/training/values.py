@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from raysweep.config import Config, field_of
 from raysweep.ml.seeds import derive_seed
 
-_OWN = "raysweep/"
 _RECORDED_SECTIONS = ("data", "preprocess", "model", "train")
 
 
@@ -39,14 +37,3 @@ def computed_in(config: Config, auto: str | None) -> dict[str, str]:
     asked = getattr(config.train, "precision", None)
     found = auto if asked == "auto" else asked
     return {} if found is None else {"precision": str(found)}
-
-
-def beside(metrics: Collection[str], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What raysweep itself says in a trial's summary, beside its metrics. Where one of them has the
-    same name, `stopped` for one, raysweep's own is `raysweep/stopped`."""
-    return {f"{_OWN}{key}" if key in metrics else key: value for key, value in own.items()}
-
-
-def said(summary: Mapping[str, Any], key: str) -> Any:
-    """What raysweep itself said under `key` of a summary; None for nothing. See `beside`."""
-    return summary.get(f"{_OWN}{key}", summary.get(key))
