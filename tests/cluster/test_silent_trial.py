@@ -23,11 +23,11 @@ from raysweep.config import Config
 from raysweep.events import Event, TrialUpdated
 from raysweep.search.budget import Budget
 from raysweep.search.spec import TrialSpec
-from raysweep.stages.stages import SweepIdentity
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.past import Past
 from raysweep.storage.storage import SweepFolder
 from raysweep.tracking import Run, Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
 from raysweep.trials.reports import TrialReport
