@@ -11,7 +11,7 @@ from raysweep.config import Config
 from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
-from raysweep.stages.versions import FixedVersions, TrialVersions
+from raysweep.stages.versions import FixedVersions
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.identity import SweepIdentity
@@ -62,11 +62,10 @@ class Workshop:
     def context(self, config: Config, **changes: Any) -> TrialContext:
         metric = config.sweep.metric
         context = TrialContext(
-            workload=Training(),
             sweep=self.sweep,
             tracker=self.tracker,
             config=config,
-            versions=FixedVersions(TrialVersions(self.data, self.model)),
+            versions=FixedVersions({"data": self.data, "model": self.model}),
             inputs=self.inputs,
             metric=metric.name,
             goal=metric.goal,
@@ -79,7 +78,7 @@ class Workshop:
     def session(self, config: Config, name: str = "trial-0000", **changes: Any) -> TrialSession:
         """A trial with the first value of each swept parameter, and of the context's `changes`."""
         values = {key: each.at(0) for key, each in config.sweep.space().items()}
-        return TrialSession(self.context(config, **changes), spec_of(name, values))
+        return TrialSession(Training(), self.context(config, **changes), spec_of(name, values))
 
     def trained(self, config: Config, name: str = "trial-0000", **changes: Any) -> ArtifactVersion:
         """The model of such a trial, trained to its end."""

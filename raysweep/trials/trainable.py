@@ -23,6 +23,7 @@ from raysweep.storage.stop import is_of_the_storage
 from raysweep.trials.context import TrialContext
 from raysweep.trials.reports import result_of, silence_of
 from raysweep.trials.trial import TrialSession
+from raysweep.trials.work import Workload
 
 if TYPE_CHECKING:
     from raysweep.search.order import Verdict
@@ -39,8 +40,11 @@ class TrialTrainable(tune.Trainable):
     exception in `setup` ends the whole process in local mode.
     """
 
-    def setup(self, config: dict[str, Any], context: TrialContext) -> None:  # type: ignore[override]
-        """`context` comes from `tune.with_parameters`."""
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], workload: Workload, context: TrialContext
+    ) -> None:
+        """`workload` and `context` come from `tune.with_parameters`."""
+        self._workload = workload
         self._context = context
         self._spec = TrialSpec.from_config(config)
         self._session: TrialSession | None = None
@@ -52,7 +56,7 @@ class TrialTrainable(tune.Trainable):
         process."""
         try:
             if self._session is None:
-                self._session = TrialSession(self._context, self._spec)
+                self._session = TrialSession(self._workload, self._context, self._spec)
             gate, session = self._context.gate, self._session
             verdict = "go" if gate is None else gate.ask(self._spec.name, session.told)
             if verdict != "go":
@@ -62,7 +66,7 @@ class TrialTrainable(tune.Trainable):
                 score = best.get(self._context.metric)
                 return silence_of(self._spec, session.told, score, done=session.done)
         except BaseException as error:
-            if is_interrupt(error) or self._context.workload.is_worth_another_process(error):
+            if is_interrupt(error) or self._workload.is_worth_another_process(error):
                 raise
             return self._failed(error)
         return result_of(self._spec, self._session.report, self._context.metric)

@@ -18,7 +18,7 @@ from raysweep.tracking import Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
 from raysweep.trials.context import TrialContext
 from raysweep.trials.reports import TrialReport
-from raysweep.trials.work import Work
+from raysweep.trials.work import Work, Workload
 
 GRACE_S = 8.0
 """How long a work that is stopped early has before it is ended by force. At the end of a sweep Tune
@@ -41,7 +41,8 @@ class TrialSession:
     told again: from the last one that can, or from the beginning.
     """
 
-    def __init__(self, context: TrialContext, spec: TrialSpec) -> None:
+    def __init__(self, workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
+        self._workload = workload
         self._context = context
         self._spec = spec
         self._name = spec.name
@@ -167,7 +168,7 @@ class TrialSession:
         A power cut may take rows of the run that were logged before the checkpoint. Then it cannot
         be used: they would be lacking for good.
         """
-        open_work = self._context.workload.open
+        open_work = self._workload.open
         if self._spec.told is not None:
             for state in self._context.checkpoints.usable(self._name):
                 work = open_work(self._context, self._spec)

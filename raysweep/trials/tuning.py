@@ -25,12 +25,14 @@ from raysweep.trials.growth import Growth
 from raysweep.trials.progress import Progress
 from raysweep.trials.replay import Replay
 from raysweep.trials.trainable import TrialTrainable
+from raysweep.trials.work import Workload
 
 EVERY = 2**31
 """How many trials Tune is to take from the searcher, which knows how many there are."""
 
 
 def run_trials(
+    workload: Workload,
     context: TrialContext,
     resources: Resources,
     progress: Progress,
@@ -72,7 +74,7 @@ def run_trials(
     limiter = ConcurrencyLimiter(searcher, max_concurrent=at_once)
     growth = Growth(limiter, resources, config.resources, lambda: searcher.left, observer)
     trainable = tune.with_resources(
-        tune.with_parameters(TrialTrainable, context=context),
+        tune.with_parameters(TrialTrainable, workload=workload, context=context),
         {"cpu": resources.cpus, "gpu": resources.gpus},
     )
     tuner = tune.Tuner(

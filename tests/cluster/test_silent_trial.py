@@ -169,7 +169,6 @@ def swept(
         with closing(Journal(place.journal)) as journal:
             progress = Progress(config, watch, journal, checkpoints.forget)
             context = TrialContext(
-                workload=workload,
                 sweep=identity,
                 tracker=tracker,
                 config=config,
@@ -182,7 +181,7 @@ def swept(
                 checkpoints=checkpoints,
             )
             budget = Budget(config.sweep, 0, lambda: clock(events))
-            run_trials(context, resources, progress, budget, journal, Past(), place.tune)
+            run_trials(workload, context, resources, progress, budget, journal, Past(), place.tune)
         name = identity.run_id("trial-0000")
         yield Sweep(workload, progress, place.journal, tracker, name, events)
     finally:

@@ -15,6 +15,7 @@ import torch
 from raysweep.config import Config, apply
 from raysweep.search.population import Clone, Member, Population, nudged
 from raysweep.storage.journal import Journal
+from raysweep.trials.training.workload import Training
 from raysweep.trials.trial import TrialSession
 
 from workshop import Workshop, spec_of, training
@@ -146,7 +147,7 @@ def test_a_trial_that_is_behind_goes_on_from_the_others_checkpoint(
     def session(name: str, rate: float) -> TrialSession:
         values = {**VALUES, "learning_rate": rate}
         context = workshop.context(config, population=population)
-        return TrialSession(context, spec_of(name, values))
+        return TrialSession(Training(), context, spec_of(name, values))
 
     good, bad = session("trial-0000", 0.02), session("trial-0001", 0.001)
     good.step()
@@ -186,7 +187,7 @@ def test_the_interval_counts_epochs_and_the_last_one_clones_nothing(
 ) -> None:
     config = configured(interval=2)
     context = workshop.context(config, population=Population(config))
-    session = TrialSession(context, spec_of("trial-0000", VALUES))
+    session = TrialSession(Training(), context, spec_of("trial-0000", VALUES))
     while not session.done:
         session.step()
     logged = workshop.tracker.run(workshop.sweep.run_id("trial-0000")).logged

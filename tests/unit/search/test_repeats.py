@@ -15,6 +15,7 @@ from raysweep.search.budget import Budget
 from raysweep.search.repeats import rank_configurations
 from raysweep.search.spec import TrialSpec
 from raysweep.selection import Candidate
+from raysweep.trials.training.workload import Training
 from raysweep.trials.trial import TrialSession
 
 from tuned import tune
@@ -142,7 +143,8 @@ def test_repeats_differ_in_their_seed_and_the_first_is_as_it_was(
     values = {"learning_rate": 0.01}
 
     def trained(name: str, **repeat: int) -> dict[str, Any]:
-        session = TrialSession(workshop.context(config), spec_of(name, values, **repeat))
+        spec = spec_of(name, values, **repeat)
+        session = TrialSession(Training(), workshop.context(config), spec)
         session.step()
         session.close()
         run = workshop.tracker.run(workshop.sweep.run_id(name))

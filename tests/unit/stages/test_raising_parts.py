@@ -15,10 +15,11 @@ from raysweep.errors import ConfigError, DataError
 from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
-from raysweep.stages.versions import FixedVersions, TrialVersions
+from raysweep.stages.versions import FixedVersions
 from raysweep.tracking import RunRecord
 from raysweep.tracking.summary import said
 from raysweep.trials.trainable import TrialTrainable
+from raysweep.trials.training.workload import Training
 from raysweep.trials.trial import TrialSession
 
 from workshop import Workshop, spec_of, training
@@ -123,7 +124,7 @@ def the_run(workshop: Workshop) -> RunRecord:
 def trainable(workshop: Workshop, config: Config) -> TrialTrainable:
     """As Tune makes it."""
     made: TrialTrainable = object.__new__(TrialTrainable)
-    made.setup(TrialSpec(0, {}).to_config(), workshop.context(config))
+    made.setup(TrialSpec(0, {}).to_config(), Training(), workshop.context(config))
     return made
 
 
@@ -174,7 +175,7 @@ def test_a_state_that_no_trial_could_go_on_from_is_refused_at_once(
 ) -> None:
     says = r"train\.target own_code:Hoarding: no trial could be resumed .*\(own_code\.Hoarding\)"
     with pytest.raises(ConfigError, match=says):
-        TrialSession(workshop.context(config_of("Hoarding")), TrialSpec(0, {})).step()
+        TrialSession(Training(), workshop.context(config_of("Hoarding")), TrialSpec(0, {})).step()
 
 
 def initialized(workshop: Workshop, config: Config, *, data: bool = True) -> StageOutcome:
@@ -184,13 +185,13 @@ def initialized(workshop: Workshop, config: Config, *, data: bool = True) -> Sta
 
 def trained(workshop: Workshop, config: Config, name: str, *, processes: int) -> Any:
     """The network when its trial has ended, each epoch of which is trained in another process."""
-    versions = TrialVersions(workshop.data, initialized(workshop, config).artifact)
+    versions = {"data": workshop.data, "model": initialized(workshop, config).artifact}
     context = workshop.context(config, versions=FixedVersions(versions))
-    session = TrialSession(context, spec_of(name, {}))
+    session = TrialSession(Training(), context, spec_of(name, {}))
     session.step()
     for told in range(1, 3):
         if processes > 1:
-            session = TrialSession(context, spec_of(name, {}, told=told))
+            session = TrialSession(Training(), context, spec_of(name, {}, told=told))
         session.step()
     trainer = training(session).trainer
     assert session.done and trainer is not None

@@ -14,6 +14,7 @@ from raysweep.ml.weights import load_weights
 from raysweep.search.population import Population
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
+from raysweep.trials.training.workload import Training
 from raysweep.trials.trial import TrialSession
 
 from workshop import Workshop, training
@@ -25,7 +26,7 @@ def continued(workshop: Workshop, config: Config, told: int | None, **changes: A
     """The trial's next process, which knows that so many epochs were told."""
     values = {key: each.at(0) for key, each in config.sweep.space().items()}
     context = workshop.context(config, **changes)
-    return TrialSession(context, TrialSpec(0, values, told=told))
+    return TrialSession(Training(), context, TrialSpec(0, values, told=told))
 
 
 def finish(session: TrialSession) -> None:
@@ -136,7 +137,8 @@ def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..
 
     def session(index: int, rate: float, told: int | None = None) -> TrialSession:
         context = workshop.context(config, population=population)
-        return TrialSession(context, TrialSpec(index, {"learning_rate": rate}, told=told))
+        spec = TrialSpec(index, {"learning_rate": rate}, told=told)
+        return TrialSession(Training(), context, spec)
 
     good, bad = session(0, 0.02), session(1, 0.001)
     good.step()
@@ -248,7 +250,8 @@ def test_one_of_a_population_clones_again_what_it_had_cloned(
         index: int, rate: float, told: int | None = None, population: Population = first
     ) -> TrialSession:
         context = workshop.context(config, population=population)
-        return TrialSession(context, TrialSpec(index, {"learning_rate": rate}, told=told))
+        spec = TrialSpec(index, {"learning_rate": rate}, told=told)
+        return TrialSession(Training(), context, spec)
 
     def step(trial: TrialSession, index: int) -> None:
         trial.step()

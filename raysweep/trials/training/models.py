@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.cluster.signals import is_interrupt
@@ -15,10 +17,11 @@ from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
 from raysweep.trials.trial import TrialSession
+from raysweep.trials.work import Workload
 
 
 def logged_models(
-    tracker: Tracker, sweep: SweepIdentity, trials: list[TrialUpdated]
+    tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
 ) -> dict[int, str]:
     """Trial → the `trained-model:vK` that it logged; those that logged none are left out."""
     runs = {run.id: run for run in tracker.runs(sweep.name)}
@@ -31,7 +34,9 @@ def logged_models(
     return models
 
 
-def log_lacking_models(context: TrialContext, resources: Resources, progress: Progress) -> None:
+def log_lacking_models(
+    workload: Workload, context: TrialContext, resources: Resources, progress: Progress
+) -> None:
     """Log them from the trials' checkpoints. A trial of which even that fails has failed.
 
     A stopped trial logs its model after Tune has heard of its end: a driver that dies then leaves
@@ -41,7 +46,7 @@ def log_lacking_models(context: TrialContext, resources: Resources, progress: Pr
     models = logged_models(context.tracker, context.sweep, ended)
     task = as_task(close_again, num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=3)
     lacking = [row for row in ended if row.index not in models]
-    tasks = [task.remote(context, progress.spec(row)) for row in lacking]
+    tasks = [task.remote(workload, context, progress.spec(row)) for row in lacking]
     for row, closing in zip(lacking, tasks, strict=True):
         try:
             wait_for(closing)
@@ -51,10 +56,10 @@ def log_lacking_models(context: TrialContext, resources: Resources, progress: Pr
             progress.fail(row.index, f"its process ended before its model was logged, and {error}")
 
 
-def close_again(context: TrialContext, spec: TrialSpec) -> None:
+def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
     """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
     try:
-        TrialSession(context, spec).close_again()
+        TrialSession(workload, context, spec).close_again()
     except BaseException as error:
         if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
             raise
