@@ -208,7 +208,7 @@ class BudgetStopper(Stopper):
         if "gate" in result:  # no epoch, and the one that was granted is still to come
             return False
         if "silent" in result:
-            return not result["done"] and not self._budget.may_go_on_late(result["trial"])
+            return not result["ended"] and not self._budget.may_go_on_late(result["trial"])
         self.see(result)
         if result["done"]:
             self._budget.done(result["trial"])

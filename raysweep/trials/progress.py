@@ -145,7 +145,7 @@ class Progress(tune.Callback):
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
         if "silent" in result:
-            if result["done"]:
+            if result["ended"]:
                 self._done.add(spec.index)
             return
         report = TrialReport.from_text(result["report"])

@@ -63,10 +63,11 @@ def result_of(spec: TrialSpec, report: TrialReport, metric: str) -> dict[str, An
 
 
 def silence_of(
-    spec: TrialSpec, told: int, best: float | None, *, done: bool = False
+    spec: TrialSpec, told: int, best: float | None, *, ended: bool = False
 ) -> dict[str, Any]:
     """A result without a report: so Tune hears of a trial that is silent, and can stop it. Search,
     scheduler and progress pass over it. `told`: how many reports there were; `best`: the best value
-    of the sweep's metric in them; `done`: no other comes."""
+    of the sweep's metric in them; `ended`: no other comes. (Tune sets `done` in a result also where
+    it stops the trial.)"""
     at = {"trial": spec.name, "epochs": told}
-    return {SCORE: math.nan, BEST_SCORE: best, **at, "silent": True, "done": done}
+    return {SCORE: math.nan, BEST_SCORE: best, **at, "silent": True, "ended": ended, "done": ended}
