@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster import caller, cluster, precision, signals
-from raysweep.config import Config, DataConfig, apply, look_in
+from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
-from raysweep.ml import files
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
-from raysweep.stages import stages
-from raysweep.stages.stages import LOAD
 from raysweep.storage.claim import taken_up
 from raysweep.storage.journal import read_journal
 from raysweep.storage.left_behind import put_away_ended
@@ -30,7 +27,8 @@ from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
 from raysweep.sweep.result import SweepResult
-from raysweep.tracking import ArtifactVersion, Choice, Tracker, connect
+from raysweep.tracking import Choice, connect
+from raysweep.trials.workloads import workload_of
 
 
 def resume_sweep(
@@ -87,7 +85,7 @@ def _resume_in(
         config = _config(folder, past)
         lost = lost_epochs(stored, past, config.resources.checkpoint_every)
         past = put_in_order(stored, past)
-        _check_data(config, past, stored)
+        workload_of(config).check_again(config, past, stored)
         record = stored.record
         url, unreachable = _reach_wandb(record, config)
         ray_there = cluster.connect(
@@ -179,45 +177,6 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
             yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
     elif then != now:
         yield f"{where}: {then}, now {now}"
-
-
-def _check_data(config: Config, past: Past, stored: StoredSweep) -> None:
-    """Raise UserError where the data's files are others now. Where they are gone, the tracker has
-    what was made of them."""
-    now: dict[str, dict[str, DataConfig]] = {}
-    for data in _data_of_started(config, past):
-        if files.dataset_state(data.dataset, data.resolved_root()) == "present":
-            stage = stages.load_stage(data.dataset, data.resolved_root(), data.train_size)
-            now.setdefault(stage.artifact, {})[stage.fingerprint] = data
-    tracker = stored.tracker()
-    try:
-        made = _raw_data(past, tracker, stored.record.name)
-    finally:
-        tracker.close()
-    for version in made:
-        found, then = now.get(version.name, {}), str(version.metadata["fingerprint"])
-        if found and then not in found:
-            data = next(iter(found.values()))
-            raise UserError(
-                f"{data.resolved_root()}: the files of {data.dataset} are not those that "
-                f"{version.ref} was made of (fingerprint {then[:12]}, now "
-                f"{next(iter(found))[:12]}); put them back, or start a new sweep"
-            )
-
-
-def _data_of_started(config: Config, past: Past) -> list[DataConfig]:
-    """The data of the trials that have started, each once; a target's files nobody can tell."""
-    trials = [apply(config, event["values"]) for event in past.of("trial")]
-    found = {each.data.model_dump_json(): each.data for each in (trials or [config])}
-    return [data for data in found.values() if isinstance(data, DataConfig)]
-
-
-def _raw_data(past: Past, tracker: Tracker, sweep: str) -> list[ArtifactVersion]:
-    """What the trials' data was made of: one version for all; swept, those that were made here."""
-    stage = past.stages().get("load")
-    runs = [run for run in tracker.runs(sweep) if run.job_type == LOAD]
-    refs = [stage["ref"]] if stage else [ref for run in runs for ref in run.logged]
-    return [tracker.artifact(ref) for ref in refs]
 
 
 def _resources(

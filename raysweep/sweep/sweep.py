@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster import caller, cluster, precision, signals
-from raysweep.cluster.nodes import on_this_node
-from raysweep.cluster.remote import as_task, wait_for
-from raysweep.config import Config, DataConfig, DataTarget, load_config
+from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
-from raysweep.ml import files
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
-from raysweep.stages import stages
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.storage import Storage, new_sweep_name
 from raysweep.sweep import preflight
@@ -30,6 +26,7 @@ from raysweep.sweep.habits import with_project
 from raysweep.sweep.job import job
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import choose, connect
+from raysweep.trials.workloads import workload_of
 
 
 def run_sweep(
@@ -95,7 +92,7 @@ def _run_in(
         with signals.watched(), ray_there as of_ray:
             trials, joined = space.trial_count(config), address is not None
             resources = cluster.resources(config, trials, observer, joined=joined)
-            config, warning = _with_data(config)
+            config, warning = workload_of(config).at_hand(config)
             found = precision.of_machines(config, resources)
             first = first_event(config, resources, warm_start, found.format)
             new = job(config, place, choice.backend, name, started, first)
@@ -114,32 +111,3 @@ def _as_config(config: Config | Mapping[str, Any] | str | Path | None) -> Config
     if isinstance(config, Mapping):
         return Config.from_dict(config)
     return load_config(None if config is None else Path(config))
-
-
-def _with_data(config: Config) -> tuple[Config, str | None]:
-    """The config with the data set that is really there, at a root that every process understands.
-
-    A download, if need be, is a task beside the driver: the files are the user's, and theirs.
-    Nothing stands in for one of several data sets that are compared.
-    """
-    if isinstance(config.data, DataTarget):
-        return config, None
-    root = str(config.data.resolved_root().absolute())
-    config = config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
-    if space.sweeps("load", config):
-        for each in space.distinct(config, "data"):
-            assert isinstance(each.data, DataConfig)
-            _at_hand(each.data.model_copy(update={"fallback": None}))
-        return config, None
-    assert isinstance(config.data, DataConfig)
-    data, warning = _at_hand(config.data)
-    return config.model_copy(update={"data": data}), warning
-
-
-def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
-    if files.dataset_state(data.dataset, data.resolved_root()) == "present":
-        return data, None
-    obtained: tuple[DataConfig, str | None] = wait_for(
-        as_task(stages.obtain, num_cpus=0, **on_this_node()).remote(data)
-    )
-    return obtained

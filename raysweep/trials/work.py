@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
     from raysweep.storage.past import Past
+    from raysweep.storage.reading import StoredSweep
     from raysweep.tracking import ArtifactVersion, Run, Tracker
     from raysweep.tracking.identity import SweepIdentity
     from raysweep.trials.context import TrialContext
@@ -91,6 +92,15 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
+class PlannedStage:
+    """A stage, what it makes, and the version that it would reuse (`name:vK`), if any."""
+
+    name: str
+    artifact: str
+    ref: str | None
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """What came after the choice. `scores`: of the winner on data that no choice has seen, by name,
     none where there are none; whether the alias `best` is the winner's now, and why, in a line;
@@ -127,6 +137,31 @@ class Prepared(Protocol):
 class Workload(Protocol):
     """What a sweep is of. The driver asks in this order; `open` and `is_worth_another_process` are
     asked in the workers, into which it is pickled."""
+
+    def check(self, config: Config) -> None:
+        """Raise a UserError for input that no trial could run with, on whatever machine."""
+        ...
+
+    def check_here(self, config: Config) -> None:
+        """Raise a UserError for what on this machine is not what the config says."""
+        ...
+
+    def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
+        """Raise a UserError where a sweep that is resumed would go on from other input."""
+        ...
+
+    def planned(self, config: Config, tracker: Tracker | None) -> Sequence[PlannedStage]:
+        """Return what `prepare` would make, or reuse, where that is known."""
+        ...
+
+    def absent(self, config: Config) -> str | None:
+        """Return a line that says what is not there, and what would come of it; or None."""
+        ...
+
+    def at_hand(self, config: Config) -> tuple[Config, str | None]:
+        """Get what is absent. Return the config with what is really there, and a warning where
+        that is not what was asked for. Ray is up."""
+        ...
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> int | None:
         """Return how many reports a trial of these values will make; None where nobody knows."""

@@ -8,9 +8,10 @@ from typing import Any
 
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_task, wait_for
-from raysweep.config import Config
+from raysweep.config import Config, DataConfig, DataTarget
 from raysweep.errors import WorkerDied
 from raysweep.events import Observer, StageFinished
+from raysweep.ml import files
 from raysweep.search import space
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
@@ -85,6 +86,35 @@ def prepare(
         _, data, model = (outcome.artifact for outcome in outcomes)
         return PreparedTraining(FixedVersions({"data": data, "model": model}), outcomes)
     return PreparedTraining(SweptVersions(tracker, sweep, config, outcomes), outcomes)
+
+
+def with_data(config: Config) -> tuple[Config, str | None]:
+    """The config with the data set that is really there, at a root that every process understands.
+
+    A download, if need be, is a task beside the driver: the files are the user's, and theirs.
+    Nothing stands in for one of several data sets that are compared.
+    """
+    if isinstance(config.data, DataTarget):
+        return config, None
+    root = str(config.data.resolved_root().absolute())
+    config = config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
+    if space.sweeps("load", config):
+        for each in space.distinct(config, "data"):
+            assert isinstance(each.data, DataConfig)
+            _at_hand(each.data.model_copy(update={"fallback": None}))
+        return config, None
+    assert isinstance(config.data, DataConfig)
+    data, warning = _at_hand(config.data)
+    return config.model_copy(update={"data": data}), warning
+
+
+def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
+    if files.dataset_state(data.dataset, data.resolved_root()) == "present":
+        return data, None
+    obtained: tuple[DataConfig, str | None] = wait_for(
+        as_task(stages.obtain, num_cpus=0, **on_this_node()).remote(data)
+    )
+    return obtained
 
 
 def _task(stage: Callable[..., Any], *, num_cpus: int = 1, **options: Any) -> Any:

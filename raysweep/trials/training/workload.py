@@ -1,33 +1,62 @@
-"""The built-in training as a sweep's workload. Torch is imported in the workers alone."""
+"""The built-in training as a sweep's workload.
+
+`plan` asks it without Ray, the driver without torch: each method imports what it needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from raysweep.cluster.cluster import Resources
 from raysweep.config import Config
-from raysweep.events import Observer, TrialUpdated
 from raysweep.search import space
-from raysweep.search.spec import TrialSpec
-from raysweep.storage.journal import Journal
-from raysweep.storage.past import Past
-from raysweep.tracking import Tracker
-from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.context import TrialContext
-from raysweep.trials.progress import Progress
-from raysweep.trials.training.evaluator import evaluate
-from raysweep.trials.training.models import log_lacking_models, logged_models
-from raysweep.trials.training.prepare import PreparedTraining, prepare
+from raysweep.trials.training import checks, planned
 from raysweep.trials.training.promotion import TRAINED_MODEL, data_of
-from raysweep.trials.work import Evaluated
+from raysweep.trials.work import Evaluated, PlannedStage
 
 if TYPE_CHECKING:
+    from raysweep.cluster.cluster import Resources
+    from raysweep.events import Observer, TrialUpdated
+    from raysweep.search.spec import TrialSpec
+    from raysweep.storage.journal import Journal
+    from raysweep.storage.past import Past
+    from raysweep.storage.reading import StoredSweep
+    from raysweep.tracking import Tracker
+    from raysweep.tracking.identity import SweepIdentity
+    from raysweep.trials.context import TrialContext
+    from raysweep.trials.progress import Progress
+    from raysweep.trials.training.prepare import PreparedTraining
     from raysweep.trials.training.work import TrainingWork
 
 
 class Training:
     """See Workload. A trial trains a network, an epoch a report."""
+
+    def check(self, config: Config) -> None:
+        """See Workload."""
+        checks.check(config)
+
+    def check_here(self, config: Config) -> None:
+        """See Workload."""
+        checks.check_here(config)
+
+    def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
+        """See Workload: the data's files."""
+        checks.check_again(config, past, stored)
+
+    def planned(self, config: Config, tracker: Tracker | None) -> list[PlannedStage]:
+        """See Workload."""
+        return planned.planned(config, tracker)
+
+    def absent(self, config: Config) -> str | None:
+        """See Workload: a data set that is not here."""
+        return planned.absent(config)
+
+    def at_hand(self, config: Config) -> tuple[Config, str | None]:
+        """See Workload: with the data set that is really there."""
+        from raysweep.trials.training.prepare import with_data
+
+        return with_data(config)
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> int:
         """See Workload."""
@@ -47,6 +76,8 @@ class Training:
         observer: Observer,
     ) -> PreparedTraining:
         """See Workload."""
+        from raysweep.trials.training.prepare import prepare
+
         return prepare(tracker, sweep, config, past, journal, observer)
 
     def open(self, context: TrialContext, spec: TrialSpec) -> TrainingWork:
@@ -67,18 +98,24 @@ class Training:
 
     def complete(self, context: TrialContext, resources: Resources, progress: Progress) -> None:
         """See Workload: log the models that are lacking."""
+        from raysweep.trials.training.models import log_lacking_models
+
         log_lacking_models(self, context, resources, progress)
 
     def products(
         self, tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
     ) -> dict[int, str]:
         """See Workload: the `trained-model` of each."""
+        from raysweep.trials.training.models import logged_models
+
         return logged_models(tracker, sweep, trials)
 
     def evaluate(
         self, context: TrialContext, resources: Resources, product: str | None, step: int
     ) -> Evaluated:
         """See Workload: score the model on the test split, and move the aliases."""
+        from raysweep.trials.training.evaluator import evaluate
+
         assert product is not None, "a trial without a model has failed"
         report = evaluate(context, resources, product, step)
         model = context.tracker.artifact(product)
