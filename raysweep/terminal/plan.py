@@ -33,8 +33,9 @@ def show_plan(console: Console, plan: Plan) -> None:
     _show_parameters(console, plan.space)
     most = "at most " if plan.may_end_early else ""
     trials = text.plural(plan.trials, "trial")
+    length = "" if plan.epochs is None else f" of up to {text.plural(plan.epochs, 'epoch')}"
     console.print(
-        f"\n{plan.method}: {most}{trials} of up to {text.plural(plan.epochs, 'epoch')}"
+        f"\n{plan.method}: {most}{trials}{length}"
         f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
     )
     for line in plan.search:

@@ -6,7 +6,7 @@ import io
 import re
 from dataclasses import replace
 
-from raysweep.events import WarmStarted
+from raysweep.events import Evaluating, WarmStarted
 from raysweep.terminal.plain import PlainLines
 
 from terminal_sweep import SWEEP, started, trial
@@ -93,3 +93,18 @@ def test_a_share_of_a_gpu_is_said() -> None:
     PlainLines(stream)(started(trials=1, gpus=0.25, cpus=0.5, epochs=1))
     assert "1 trial of up to 1 epoch, " in stream.getvalue()
     assert "with 0.5 CPU and 0.25 GPU each" in stream.getvalue()
+
+
+def test_of_a_trial_whose_length_nobody_knows_the_reports_are_counted() -> None:
+    stream = io.StringIO()
+    with PlainLines(stream) as lines:
+        lines(started(epochs=None))
+        lines(replace(trial(0, "running", 3, 80.0), epochs=None))
+        lines(replace(trial(0, "completed", 3, 80.0), epochs=None))
+        lines(Evaluating("trial-0000", None))
+    assert "3 trials, 2 at once" in stream.getvalue()
+    assert stream.getvalue().splitlines()[-3:] == [
+        "trial-0000  running   epoch 3  validation/accuracy 80.00 %",
+        "trial-0000  completed epoch 3  validation/accuracy 80.00 %  (2 trials left)",
+        "evaluating  trial-0000 on the test split",
+    ]

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from raysweep.events import TrialUpdated
 from raysweep.search.space_plan import PlannedParameter, SpacePlan
+from raysweep.storage.storage import Storage
 from raysweep.sweep.plan import Plan, PlannedStage
 from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.terminal.console import open_console
@@ -88,6 +89,33 @@ def test_the_summary_of_a_sweep(pipe: Console, result: SweepResult) -> None:
         "",
         "see it: python -m raysweep dashboard",
     ]
+
+
+def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepResult) -> None:
+    rows = tuple(replace(row, epochs=None) for row in result.rows[2:3])
+    bare = replace(
+        result,
+        rows=rows,
+        trials=TrialCounts.of(list(rows)),
+        best=replace(result.best, artifact=None),
+        test=Scores(),
+        model_path=None,
+        promotion="nothing is tagged best",
+        tracker="wandb",
+    )
+    show_result(pipe, bare, None)
+    lines = [line.rstrip() for line in text_of(pipe).splitlines()]
+    assert lines[2].startswith("1  trial-0002  stopped  1       90.50 %")
+    assert lines[5:] == [
+        "best: trial-0002 (learning_rate=0.003 epochs=2)",
+        "nothing is tagged best",
+        "",
+        "next: python -m raysweep best digits-20261123-0915-3fa2",
+    ]
+    stored = bare.at(Storage(Path("/a folder"))).to_json()
+    assert (stored["best"]["artifact"], stored["test"]) == (None, {})
+    show_best(pipe, "mine", stored, None)
+    assert "mine: trial-0002 (" in text_of(pipe)
 
 
 @pytest.mark.parametrize(
