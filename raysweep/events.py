@@ -31,7 +31,7 @@ class SweepStarted:
     `notices` are what to know of the config, a line each. `url` is where the tracker's own server
     shows the project. `repeats` of the trials each share a configuration. `may_end_early`: a
     target, or a budget of time or epochs, may end it before its last trial. `epochs`: the most of
-    a trial, where that is known.
+    a trial, where that is known. `percent`: whether metrics called accuracy are percent.
     """
 
     sweep: str
@@ -51,6 +51,7 @@ class SweepStarted:
     may_end_early: bool = False
     notices: tuple[str, ...] = ()
     resumed: Resumed | None = None
+    percent: bool = True
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def announcement(
         may_end_early=config.sweep.may_end_early,
         notices=(*config.notices, *notices),
         resumed=resumed,
+        percent=workload_of(config).percent,
     )
 
 

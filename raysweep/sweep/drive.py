@@ -103,6 +103,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         ended_by=budget.ended_by,
         repeats=config.sweep.repeats,
         warm_start=None if warm is None else warm.told,
+        percent=workload.percent,
     )
     job.settle()
     job.folder.write_result(result.to_json())

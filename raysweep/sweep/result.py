@@ -77,6 +77,7 @@ class SweepResult:
     now; `promotion` says so in one line, or why it is not.
     `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
     Without a model `model_path` is None; without a test score `test` is empty.
+    `percent`: whether metrics called accuracy are percent.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -102,6 +103,7 @@ class SweepResult:
     repeats: int = 1
     warm_start: WarmStarted | None = None
     promoted: bool = True
+    percent: bool = field(default=True, repr=False)
 
     @property
     def leaderboard(self) -> pd.DataFrame:

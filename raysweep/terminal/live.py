@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -84,7 +86,7 @@ class LiveTable:
         best, visible = self._board.best(), self._visible()
         rows = [
             Row(
-                self._cells(trial, start.metric),
+                self._cells(trial),
                 "bold" if best and trial.index == best.index else "",
             )
             for trial in visible
@@ -99,14 +101,21 @@ class LiveTable:
         trials = sorted(self._board.trials, key=lambda t: (t.state != "running", -t.index))[:room]
         return sorted(trials, key=lambda trial: trial.index)
 
-    def _cells(self, trial: TrialUpdated, metric: str) -> list[str | Text]:
-        last = "–" if trial.error else text.metric(metric, trial.metrics.get(metric))
+    def _number(self, metrics: Mapping[str, float] | None) -> str:
+        """The sweep's metric among them."""
+        start = self._board.start
+        assert start is not None, "a sweep starts before its trials"
+        value = (metrics or {}).get(start.metric)
+        return text.metric(start.metric, value, percent=start.percent)
+
+    def _cells(self, trial: TrialUpdated) -> list[str | Text]:
+        last = "–" if trial.error else self._number(trial.metrics)
         return [
             trial.name,
             Text(trial.state, style=STYLES[trial.state]),
             text.epoch(trial),
             last,
-            text.metric(metric, (trial.best or {}).get(metric)),
+            self._number(trial.best),
             # A line a trial, or the table outgrows the terminal; the summary has errors whole.
             trial.error or _values(trial),
         ]
@@ -122,7 +131,7 @@ class LiveTable:
         if seconds is not None and left and not start.may_end_early:
             parts.append(f"about {text.duration(seconds)} to go")
         if best and best.best:
-            value = text.metric(start.metric, best.best[start.metric])
+            value = self._number(best.best)
             parts.append(f"best so far {best.name} {start.metric} {value}")
         return Text("  ·  ".join(parts), style="dim")
 

@@ -55,7 +55,7 @@ class PlainLines:
 
     def _trial_line(self, trial: TrialUpdated) -> str:
         assert self._board.start is not None, "a sweep starts before its trials"
-        metric = self._board.start.metric
+        metric, percent = self._board.start.metric, self._board.start.percent
         head = f"{trial.name}  {trial.state:<9} epoch {text.epoch(trial)}"
         if trial.state == "failed":
             return f"{head}  {trial.error}"
@@ -65,7 +65,8 @@ class PlainLines:
         if trial.state == "running" and trial.epoch == 0:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})
-        line = f"{head}  {metric} {text.metric(metric, shown.get(metric))}"
+        number = text.metric(metric, shown.get(metric), percent=percent)
+        line = f"{head}  {metric} {number}"
         return line + (text.cloned(trial) if trial.state == "running" else self._outlook())
 
     def _outlook(self) -> str:

@@ -44,9 +44,9 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         if row.error:
             console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
     best = result.best
-    mean = text.spread(result.metric, best.mean, best.std)
+    mean = text.spread(result.metric, best.mean, best.std, percent=result.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
-    scores = f"{_test_scores(result.test)}\n" if result.test else ""
+    scores = f"{_test_scores(result.test, percent=result.percent)}\n" if result.test else ""
     model = "" if result.model_path is None else f"\nmodel: {result.model_path}"
     console.print(
         f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
@@ -97,7 +97,10 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
                 row.name,
                 row.state,
                 text.epoch(row),
-                *(text.metric(name, (row.best or {}).get(name)) for name in metrics),
+                *(
+                    text.metric(name, (row.best or {}).get(name), percent=result.percent)
+                    for name in metrics
+                ),
                 text.values(row.overrides),
             ],
             "bold" if row.name == result.best.trial else "",
@@ -128,8 +131,12 @@ def _of_configurations(result: SweepResult, width: int) -> Table:
                 str(place),
                 trials[0].name,
                 f"{len(each.scores)} of {each.repeats}",
-                text.spread(result.metric, each.mean, each.std),
-                text.metric(result.metric, (trials[0].best or {}).get(result.metric)),
+                text.spread(result.metric, each.mean, each.std, percent=result.percent),
+                text.metric(
+                    result.metric,
+                    (trials[0].best or {}).get(result.metric),
+                    percent=result.percent,
+                ),
                 text.values(trials[0].overrides),
             ],
             "bold" if trials[0].name == result.best.trial else "",
@@ -197,10 +204,11 @@ def _winner(artifact: str | None, trial: str) -> str:
     return trial if artifact is None else f"{artifact} of {trial}"
 
 
-def _test_scores(scores: Mapping[str, float]) -> str:
+def _test_scores(scores: Mapping[str, float], *, percent: bool) -> str:
     """`test accuracy 99.17 %, test loss 0.1413`: the loss last, as the least telling."""
     ordered = sorted(scores, key=lambda name: name == "loss")
-    return ", ".join(f"test {name} {text.metric(name, scores[name])}" for name in ordered)
+    shown = {name: text.metric(name, scores[name], percent=percent) for name in ordered}
+    return ", ".join(f"test {name} {score}" for name, score in shown.items())
 
 
 def _first_score(scores: Mapping[str, float | None]) -> str:

@@ -16,19 +16,24 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
-def metric(name: str, value: float | None) -> str:
-    """A metric with its unit: accuracies are percent, losses nats; NaN once diverged."""
+def metric(name: str, value: float | None, *, percent: bool = True) -> str:
+    """A metric with its unit: accuracies are percent, losses nats; NaN once diverged. `percent`:
+    whether those called accuracy are; else every number is shown as it is."""
     if value is None:
         return "–"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else str(value)
+    if not percent:
+        return number(float(value))
     return f"{value:.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
 
 
-def spread(name: str, mean: float | None, std: float | None) -> str:
+def spread(name: str, mean: float | None, std: float | None, *, percent: bool = True) -> str:
     """`98.12 ± 0.31 %`: a mean and its standard deviation, where there is one."""
     if mean is None or std is None:
-        return metric(name, mean)
+        return metric(name, mean, percent=percent)
+    if not percent:
+        return f"{number(mean)} ± {number(std)}"
     if name.endswith("accuracy"):
         return f"{mean:.2f} ± {std:.2f} %"
     return f"{mean:.4f} ± {std:.4f}"

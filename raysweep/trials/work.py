@@ -138,6 +138,11 @@ class Workload(Protocol):
     """What a sweep is of. The driver asks in this order; `open` and `is_worth_another_process` are
     asked in the workers, into which it is pickled."""
 
+    @property
+    def percent(self) -> bool:
+        """Whether metrics called accuracy are percent; else a person is shown the bare number."""
+        ...
+
     def check(self, config: Config) -> None:
         """Raise a UserError for input that no trial could run with, on whatever machine."""
         ...

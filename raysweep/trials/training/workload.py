@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 class Training:
     """See Workload. A trial trains a network, an epoch a report."""
 
+    percent = True
+    """See Workload."""
+
     def check(self, config: Config) -> None:
         """See Workload."""
         checks.check(config)

@@ -98,13 +98,13 @@ def test_a_share_of_a_gpu_is_said() -> None:
 def test_of_a_trial_whose_length_nobody_knows_the_reports_are_counted() -> None:
     stream = io.StringIO()
     with PlainLines(stream) as lines:
-        lines(started(epochs=None))
+        lines(started(epochs=None, percent=False))
         lines(replace(trial(0, "running", 3, 80.0), epochs=None))
         lines(replace(trial(0, "completed", 3, 80.0), epochs=None))
         lines(Evaluating("trial-0000", None))
     assert "3 trials, 2 at once" in stream.getvalue()
     assert stream.getvalue().splitlines()[-3:] == [
-        "trial-0000  running   epoch 3  validation/accuracy 80.00 %",
-        "trial-0000  completed epoch 3  validation/accuracy 80.00 %  (2 trials left)",
+        "trial-0000  running   epoch 3  validation/accuracy 80",
+        "trial-0000  completed epoch 3  validation/accuracy 80  (2 trials left)",
         "evaluating  trial-0000 on the test split",
     ]

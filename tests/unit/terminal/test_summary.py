@@ -102,10 +102,11 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
         model_path=None,
         promotion="nothing is tagged best",
         tracker="wandb",
+        percent=False,
     )
     show_result(pipe, bare, None)
     lines = [line.rstrip() for line in text_of(pipe).splitlines()]
-    assert lines[2].startswith("1  trial-0002  stopped  1       90.50 %")
+    assert lines[2].startswith("1  trial-0002  stopped  1       90.5 ")
     assert lines[5:] == [
         "best: trial-0002 (learning_rate=0.003 epochs=2)",
         "nothing is tagged best",
