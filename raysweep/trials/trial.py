@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 from raysweep.cluster import signals
 from raysweep.cluster.signals import is_interrupt
@@ -135,6 +136,7 @@ class TrialSession:
             work.offer_again(report)
         self._told += 1
         if self.done:
+            self._reports[-1] = replace(self.report, last=True)  # as it turns out
             self._finish(stopped=False)
         return True
 

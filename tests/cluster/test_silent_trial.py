@@ -39,14 +39,18 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker does not
 
 
 class Counting:
-    """A work that reports 1/1, 1/2, …, as often as its workload says. Then it is silent (`hang`) or
-    has exited (`exit`). Or it kills its process before the last one, which it is told of then, the
-    first time (`die`)."""
+    """A work that reports 1/1, 1/2, …, as often as its workload says.
+
+    Then it is silent (`hang`), or has exited (`exit`), which may be seen a little after the report
+    (`exit later`). Or the first process is killed before the last report, and the second one says
+    that it is the last (`die`).
+    """
 
     def __init__(self, kind: Workload, spec: TrialSpec) -> None:
         self._kind = kind
         self._spec = spec
         self._count = 0
+        self._exited = False
         self._run: Run | None = None
 
     def run_config(self) -> Mapping[str, Any]:
@@ -65,7 +69,9 @@ class Counting:
         if self._kind.then == "die" and self._count == self._kind.reports - 1 and first:
             os.kill(os.getpid(), signal.SIGKILL)
         if self._count == self._kind.reports:
-            if self._kind.then != "exit":
+            if self._kind.then == "exit later":
+                self._exited = True
+            else:
                 time.sleep(deadline_s)
             return None
         self._count += 1
@@ -77,7 +83,8 @@ class Counting:
 
     @property
     def ended(self) -> bool:
-        return self._kind.then == "exit" and self._count == self._kind.reports
+        over = self._count == self._kind.reports
+        return over and (self._kind.then == "exit" or self._exited)
 
     def snapshot(self) -> None:
         return None
@@ -235,11 +242,15 @@ def test_one_whose_process_is_killed_begins_again_and_tells_nothing_twice(
         assert workload.notes("stopped") == 0
 
 
-def test_one_that_exits_after_its_last_report_has_completed(two_cpus: None, tmp_path: Path) -> None:
-    """Nobody knew that the report was the last one when it came."""
-    workload = Workload(tmp_path, reports=2, then="exit")
+@pytest.mark.parametrize("then", ["exit", "exit later"])
+def test_one_that_exits_after_its_last_report_has_completed(
+    two_cpus: None, tmp_path: Path, then: str
+) -> None:
+    """Its report did not say that it was the last one: nobody knew."""
+    workload = Workload(tmp_path, reports=2, then=then)
     with swept(tmp_path, workload) as sweep:
         (row,) = sweep.progress.trials
         assert (row.state, row.epoch, row.best) == ("completed", 2, {METRIC: 0.5})
+        assert sweep.told == [1, 2]
         assert sweep.tracker.run(sweep.run).summary["stopped"] is False
         assert workload.notes("stopped") == 0
