@@ -30,7 +30,8 @@ class SweepStarted:
 
     `notices` are what to know of the config, a line each. `url` is where the tracker's own server
     shows the project. `repeats` of the trials each share a configuration. `may_end_early`: a
-    target, or a budget of time or epochs, may end it before its last trial.
+    target, or a budget of time or epochs, may end it before its last trial. `epochs`: the most of
+    a trial, where that is known.
     """
 
     sweep: str
@@ -38,7 +39,7 @@ class SweepStarted:
     tracker: str
     reason: str
     trials: int
-    epochs: int
+    epochs: int | None
     concurrent: int
     cpus: float
     gpus: float
@@ -81,7 +82,8 @@ class WarmStarted:
 
 @dataclass(frozen=True)
 class TrialUpdated:
-    """A trial started, finished an epoch or ended. `epoch` counts finished epochs; `repeat`, from
+    """A trial started, finished an epoch (or reported) or ended. `epoch` counts those, `epochs` how
+    many there will be, where that is known; `repeat`, from
     0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
     was: the `parent`, its `checkpoint`, and the new `values`. `restarts`: how often its process
     died, and it went on in another.
@@ -92,7 +94,7 @@ class TrialUpdated:
     state: TrialState
     overrides: Mapping[str, Any]
     epoch: int
-    epochs: int
+    epochs: int | None
     metrics: Mapping[str, float] = field(default_factory=dict)
     best: Mapping[str, float] | None = None
     error: str | None = None
@@ -108,10 +110,11 @@ class TrialUpdated:
 
 @dataclass(frozen=True)
 class Evaluating:
-    """All trials have ended; the winner's model is being scored on the test split."""
+    """All trials have ended; the winner's model (`name:vK`; None where it has none) is being scored
+    on the test split."""
 
     trial: str
-    ref: str
+    ref: str | None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from raysweep.config import Config
 from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
-from raysweep.stages.versions import FixedVersions, TrialVersions
+from raysweep.stages.versions import FixedVersions
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.identity import SweepIdentity
@@ -66,7 +66,7 @@ class Workshop:
             sweep=self.sweep,
             tracker=self.tracker,
             config=config,
-            versions=FixedVersions(TrialVersions(self.data, self.model)),
+            versions=FixedVersions({"data": self.data, "model": self.model}),
             inputs=self.inputs,
             metric=metric.name,
             goal=metric.goal,

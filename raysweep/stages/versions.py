@@ -6,7 +6,7 @@ first trial asks: who knows what a sampler will suggest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,21 +26,17 @@ STAGE_RETRIES = 3
 not: it says why."""
 
 
-@dataclass(frozen=True)
-class TrialVersions:
-    """What one trial starts from: its preprocessed data and its untrained model."""
-
-    data: ArtifactVersion
-    model: ArtifactVersion
+Versions = Mapping[str, ArtifactVersion]
+"""What one trial starts from: `data`, its preprocessed data, and `model`, its untrained model."""
 
 
 @dataclass(frozen=True)
 class FixedVersions:
     """No stage depends on what is swept: every trial starts from the same versions."""
 
-    versions: TrialVersions
+    versions: Versions
 
-    def __call__(self, config: Config) -> TrialVersions:
+    def __call__(self, config: Config) -> Versions:
         return self.versions
 
 
@@ -88,7 +84,7 @@ class VersionMaker:
         self._tracker: Tracker | None = None
         self._outcomes = {_setting(each.stage, config): each for each in done}
 
-    def versions(self, tracker: Tracker, config: Config) -> TrialVersions:
+    def versions(self, tracker: Tracker, config: Config) -> Versions:
         """What a trial of this configuration starts from, made now unless it exists.
 
         The first `tracker` is kept: each that is unpickled has threads and connections of its own.
@@ -98,9 +94,8 @@ class VersionMaker:
         raw = self._once("load", config, stages.load, *given, one_of_many=True)
         data = self._once("preprocess", config, stages.preprocess, *given, raw, one_of_many=True)
         common = None if space.sweeps("preprocess", config) else data
-        return TrialVersions(
-            data, self._once("initialize", config, stages.initialize, *given, common)
-        )
+        model = self._once("initialize", config, stages.initialize, *given, common)
+        return {"data": data, "model": model}
 
     def outcomes(self) -> list[StageOutcome]:
         """What has been made or reused so far, in the order of the asking."""
@@ -146,8 +141,8 @@ class SweptVersions:
         self._actor = actor.remote(sweep, config, list(done), in_a_task)
         self._tracker = tracker
 
-    def __call__(self, config: Config) -> TrialVersions:
-        versions: TrialVersions = get(self._actor.versions.remote(self._tracker, config))
+    def __call__(self, config: Config) -> Versions:
+        versions: Versions = get(self._actor.versions.remote(self._tracker, config))
         return versions
 
     def outcomes(self) -> list[StageOutcome]:

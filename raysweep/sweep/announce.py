@@ -22,6 +22,7 @@ from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepFolder
 from raysweep.sweep.job import Job
 from raysweep.tracking import Choice
+from raysweep.trials.workloads import workload_of
 from raysweep.version import __version__
 
 
@@ -42,7 +43,7 @@ def announcement(
         tracker=choice.backend,
         reason=choice.reason,
         trials=space.trial_count(config),
-        epochs=space.longest_epochs(config),
+        epochs=workload_of(config).most_epochs(config),
         concurrent=resources.concurrent,
         cpus=resources.cpus,
         gpus=resources.gpus,

@@ -39,14 +39,15 @@ class TrialCounts:
 
 @dataclass(frozen=True)
 class Best:
-    """The winner: its trial, its model (`trained-model:vK`), its swept values, its best epoch.
+    """The winner: its trial, its model (`trained-model:vK`; None where
+    it logged none), its swept values, its best epoch.
 
     `mean` and `std` are those of the sweep's metric over the `repeats` of its configuration that
     finished; of one trial, its own value and None.
     """
 
     trial: str
-    artifact: str
+    artifact: str | None
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
     repeats: int = 1
@@ -75,6 +76,7 @@ class SweepResult:
     was given of earlier sweeps, where it was. `promoted`: whether the alias `best` is the winner's
     now; `promotion` says so in one line, or why it is not.
     `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
+    Without a model `model_path` is None; without a test score `test` is empty.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -89,7 +91,7 @@ class SweepResult:
     test: Scores
     wall_s: float
     folder: Path | str
-    model_path: Path | str
+    model_path: Path | str | None
     promotion: str
     metric: str
     goal: Goal
@@ -132,8 +134,8 @@ class SweepResult:
 
     def at(self, storage: Storage) -> SweepResult:
         """The same with paths as the user knows them: a working copy's go away with it."""
-        folder, model = (storage.shown_path(Path(p)) for p in (self.folder, self.model_path))
-        return replace(self, folder=folder, model_path=model)
+        model = None if self.model_path is None else storage.shown_path(Path(self.model_path))
+        return replace(self, folder=storage.shown_path(Path(self.folder)), model_path=model)
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `result.json` and `run --json`."""

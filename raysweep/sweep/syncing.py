@@ -17,12 +17,12 @@ from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import taken_up
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage
-from raysweep.sweep.promotion import other_data
 from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.links import links, unsent
 from raysweep.tracking.mirror.tracker import MirroredTracker
 from raysweep.tracking.publish.publish import Published, Publisher, RunPublished
+from raysweep.trials.training.promotion import other_data
 
 
 @dataclass(frozen=True)

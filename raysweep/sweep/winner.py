@@ -1,27 +1,26 @@
-"""From the trials that ended to the one that won, with the model that it logged."""
+"""From the trials that ended to the one that won, with what it logged."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from raysweep.config import Config
 from raysweep.errors import SweepFailed
 from raysweep.search.repeats import rank_configurations
 from raysweep.sweep.result import Best, TrialCounts
-from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.models import logged_models
 from raysweep.trials.progress import Progress
 
 
 def choose_winner(
-    tracker: Tracker, sweep: SweepIdentity, config: Config, progress: Progress
+    sweep: SweepIdentity, config: Config, progress: Progress, products: Mapping[int, str]
 ) -> Best:
-    """The best trial, of the best configuration, that finished and has its model in the tracker.
+    """The best trial, of the best configuration, that finished. `products`: see Workload.
 
     Raises SweepFailed, with a cause, where there is none.
     """
     if not progress.trials:
         raise SweepFailed(f"{sweep.name}: max_time was over before the first trial started")
-    models = logged_models(tracker, sweep, progress.trials)
     metric = config.sweep.metric
     rows = {row.index: row for row in progress.trials}
     candidates = [row.candidate() for row in rows.values()]
@@ -37,7 +36,7 @@ def choose_winner(
     row = rows[first.trials[0].index]
     return Best(
         trial=row.name,
-        artifact=models[row.index],
+        artifact=products.get(row.index),
         config=dict(row.overrides),
         metrics=dict(row.best or {}),
         repeats=len(first.scores),

@@ -54,13 +54,16 @@ class Board:
         return self._trials[ranked[0].trials[0].index] if ranked and ranked[0].scores else None
 
     def remaining_s(self) -> float | None:
-        """Seconds until the last trial ends, if what is left goes on like what has been.
+        """Seconds until the last trial ends, if what is left goes on like what has been; None where
+        nobody knows how many epochs a trial has.
 
         A trial is taken to last as many epochs as those that have ended did on average: early
         stopping shortens most of them.
         """
         done = sum(trial.epoch for trial in self.trials)
         if self.start is None or not done or self._training_since is None:
+            return None
+        if self.start.epochs is None:
             return None
         lengths = [trial.epoch for trial in self.ended if trial.state != "failed"]
         typical = sum(lengths) / len(lengths) if lengths else float(self.start.epochs)

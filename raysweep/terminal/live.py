@@ -104,7 +104,7 @@ class LiveTable:
         return [
             trial.name,
             Text(trial.state, style=STYLES[trial.state]),
-            f"{trial.epoch}/{trial.epochs}",
+            text.epoch(trial),
             last,
             text.metric(metric, (trial.best or {}).get(metric)),
             # A line a trial, or the table outgrows the terminal; the summary has errors whole.
@@ -113,7 +113,8 @@ class LiveTable:
 
     def _footer(self, start: SweepStarted) -> Text:
         if self._evaluating:
-            return Text(f"evaluating {self._evaluating.ref} on the test split …", style="dim")
+            what = self._evaluating.ref or self._evaluating.trial
+            return Text(f"evaluating {what} on the test split …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
         parts = [f"{len(self._board.ended)} ended"]
         if not start.may_end_early:

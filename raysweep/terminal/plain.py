@@ -49,13 +49,14 @@ class PlainLines:
         if isinstance(event, WarmStarted):
             return text.warm_start_line(event)
         if isinstance(event, Evaluating):
-            return f"evaluating  {event.ref} of {event.trial} on the test split"
+            what = event.trial if event.ref is None else f"{event.ref} of {event.trial}"
+            return f"evaluating  {what} on the test split"
         return self._trial_line(event)
 
     def _trial_line(self, trial: TrialUpdated) -> str:
         assert self._board.start is not None, "a sweep starts before its trials"
         metric = self._board.start.metric
-        head = f"{trial.name}  {trial.state:<9} epoch {trial.epoch}/{trial.epochs}"
+        head = f"{trial.name}  {trial.state:<9} epoch {text.epoch(trial)}"
         if trial.state == "failed":
             return f"{head}  {trial.error}"
         if trial.state == "running" and trial.restarts > self._restarts.get(trial.index, 0):

@@ -46,11 +46,11 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     best = result.best
     mean = text.spread(result.metric, best.mean, best.std)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
+    scores = f"{_test_scores(result.test)}\n" if result.test else ""
+    model = "" if result.model_path is None else f"\nmodel: {result.model_path}"
     console.print(
-        f"\nbest: {best.artifact} of {best.trial} ({text.values(best.config)})\n"
-        f"{repeats}{_test_scores(result.test)}\n"
-        f"{result.promotion}\n"
-        f"model: {result.model_path}",
+        f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
+        f"{repeats}{scores}{result.promotion}{model}",
         soft_wrap=True,
     )
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
@@ -67,8 +67,10 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         command = f"send it: python -m raysweep sync {result.sweep}{where}"
     elif result.tracker == "trackio":
         command = f"see it: python -m raysweep dashboard{where}"
-    else:
+    elif best.artifact is not None:
         command = f"next: python -m raysweep lineage {best.artifact}{where}"
+    else:
+        command = f"next: python -m raysweep best {result.sweep}{where}"
     console.print(f"\n{command}", soft_wrap=True)
 
 
@@ -94,7 +96,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
                 str(place),
                 row.name,
                 row.state,
-                f"{row.epoch}/{row.epochs}",
+                text.epoch(row),
                 *(text.metric(name, (row.best or {}).get(name)) for name in metrics),
                 text.values(row.overrides),
             ],
@@ -148,7 +150,8 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
     """The winner of a stored sweep."""
     best, test = result["best"], result["test"]
     values = text.values(best["config"])
-    console.print(f"{sweep}: {best['artifact']} of {best['trial']} ({values})", soft_wrap=True)
+    winner = _winner(best["artifact"], best["trial"])
+    console.print(f"{sweep}: {winner} ({values})", soft_wrap=True)
     for name, value in best["metrics"].items():
         if name not in ("epoch", "train/loss"):
             console.print(f"  {name:<20} {text.metric(name, value)}")
@@ -181,9 +184,17 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
             rows.append(Row([sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–"]))
             continue
         score = _first_score(result["test"])
-        trials, best = str(result["trials"]["total"]), result["best"]["artifact"]
+        trials, best = (
+            str(result["trials"]["total"]),
+            result["best"]["artifact"] or result["best"]["trial"],
+        )
         rows.append(Row([sweep["sweep"], started, sweep["tracker"], "ended", trials, best, score]))
     console.print(fitted(columns, rows, console.width), soft_wrap=True)
+
+
+def _winner(artifact: str | None, trial: str) -> str:
+    """`trained-model:v5 of trial-0003`, or the trial alone where it logged no model."""
+    return trial if artifact is None else f"{artifact} of {trial}"
 
 
 def _test_scores(scores: Mapping[str, float]) -> str:

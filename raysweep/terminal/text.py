@@ -39,6 +39,11 @@ def values(overrides: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
 
 
+def epoch(trial: TrialUpdated) -> str:
+    """`2/3`, or `2` where nobody knows how many there will be."""
+    return str(trial.epoch) if trial.epochs is None else f"{trial.epoch}/{trial.epochs}"
+
+
 def restarted(trial: TrialUpdated) -> str:
     """`  its process died, and it goes on in another`, or nothing once it has ended."""
     going_on = trial.restarts and trial.state == "running"
@@ -71,9 +76,9 @@ def headline(start: SweepStarted) -> str:
     each = f" ({start.repeats} a configuration)" if start.repeats > 1 else ""
     most = "at most " if start.may_end_early else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
+    length = "" if start.epochs is None else f" of up to {plural(start.epochs, 'epoch')}"
     return (
-        f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each} of up to "
-        f"{plural(start.epochs, 'epoch')}, "
+        f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each}{length}, "
         f"{start.concurrent} at once with {share} each{_resumed(start)}"
     )
 

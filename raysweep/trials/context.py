@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.config import Config
 from raysweep.selection import Goal
-from raysweep.stages.versions import TrialVersions
-from raysweep.tracking import Tracker
+from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.inputs import Inputs
 
@@ -20,23 +19,22 @@ if TYPE_CHECKING:
     from raysweep.trials.gate import Gate
     from raysweep.trials.work import Workload
 
-TRAINED_MODEL = "trained_model.pth"
-
 
 @dataclass(frozen=True)
 class TrialContext:
     """What all trials of a sweep share. `workload` opens them; `versions`: a trial's config → what
-    it starts from; `checkpoints` keeps what another process can go on from; `population` is whom a
-    trial asks whether it goes on as another (population-based training); `gate` is where it asks
-    whether it goes on past a bracket (early stopping in the order of the sweep); `precision` is
-    what `train.precision: auto` means on every machine, None: what each machine makes of it;
-    `resumed`: a run that begins may have rows of a process that the journal does not know."""
+    it starts from, by name; `checkpoints` keeps what another process can go on from; `population`
+    is whom a trial asks whether it goes on as another (population-based training); `gate` is where
+    it asks whether it goes on past a bracket (early stopping in the order of the sweep);
+    `precision` is what `train.precision: auto` means on every machine, None: what each machine
+    makes of it; `resumed`: a run that begins may have rows of a process that the journal does not
+    know."""
 
     workload: Workload
     sweep: SweepIdentity
     tracker: Tracker
     config: Config
-    versions: Callable[[Config], TrialVersions]
+    versions: Callable[[Config], Mapping[str, ArtifactVersion]]
     inputs: Inputs | Path
     metric: str
     goal: Goal

@@ -14,7 +14,6 @@ from raysweep.cluster import signals
 from raysweep.cluster.tune_internals import error_of
 from raysweep.config import Config
 from raysweep.events import Observer, TrialState, TrialUpdated, silent
-from raysweep.search import space
 from raysweep.search.failures import Failures
 from raysweep.search.searcher import TrialSearcher
 from raysweep.search.spec import TrialSpec
@@ -32,8 +31,11 @@ class Progress(tune.Callback):
         observer: Observer,
         journal: Journal,
         forget: Callable[[str], None] = lambda trial: None,
+        epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
     ) -> None:
-        """`forget` is told of a trial whose checkpoint nobody needs any more."""
+        """`forget` is told of a trial whose checkpoint nobody needs any more. `epochs_of`: a
+        trial's values → how many reports it will make, where that is known."""
+        self._epochs_of = epochs_of
         self._forget = forget
         self._config = config
         self._observer = observer
@@ -51,7 +53,13 @@ class Progress(tune.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune saves its callbacks with its state; whoever watches stays in this process."""
-        return {**self.__dict__, "_observer": silent, "_forget": None, "_searcher": None}
+        return {
+            **self.__dict__,
+            "_observer": silent,
+            "_forget": None,
+            "_epochs_of": None,
+            "_searcher": None,
+        }
 
     @property
     def metric(self) -> str:
@@ -76,7 +84,7 @@ class Progress(tune.Callback):
         """The latest word on the trial; before the first, that it has started."""
         self._specs.setdefault(spec.index, spec)
         if spec.index not in self._trials:
-            epochs = space.epochs_of(self._config, spec.overrides)
+            epochs = self._epochs_of(spec.overrides)
             return TrialUpdated(
                 spec.index, spec.name, "running", spec.overrides, 0, epochs, repeat=spec.repeat
             )

@@ -59,7 +59,7 @@ BEFORE_RAY = (
 
 WITH_RAY = (
     "raysweep.cluster.keeper",
-    "raysweep.sweep.evaluator",
+    "raysweep.trials.training.evaluator",
     "raysweep.stages.stages",
     "raysweep.trials.trainable",
 )

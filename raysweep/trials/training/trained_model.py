@@ -12,7 +12,8 @@ import torch
 from raysweep.ml.weights import save_weights
 from raysweep.search.space import sweeps
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run
-from raysweep.trials.context import TRAINED_MODEL, TrialContext
+from raysweep.trials.context import TrialContext
+from raysweep.trials.training.promotion import TRAINED_MODEL
 from raysweep.version import __version__
 
 

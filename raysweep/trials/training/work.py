@@ -132,7 +132,7 @@ class TrainingWork:
     def _inputs(self) -> tuple[str, str]:
         """What a trial that begins starts from: its data and its untrained model."""
         versions = self._context.versions(self._config)
-        return versions.data.ref, versions.model.ref
+        return versions["data"].ref, versions["model"].ref
 
     def _load(self, run: Run, refs: Sequence[str]) -> Trainer:
         context = self._context

@@ -15,7 +15,7 @@ from raysweep.errors import ConfigError, DataError
 from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
-from raysweep.stages.versions import FixedVersions, TrialVersions
+from raysweep.stages.versions import FixedVersions
 from raysweep.tracking import RunRecord
 from raysweep.tracking.summary import said
 from raysweep.trials.trainable import TrialTrainable
@@ -184,7 +184,7 @@ def initialized(workshop: Workshop, config: Config, *, data: bool = True) -> Sta
 
 def trained(workshop: Workshop, config: Config, name: str, *, processes: int) -> Any:
     """The network when its trial has ended, each epoch of which is trained in another process."""
-    versions = TrialVersions(workshop.data, initialized(workshop, config).artifact)
+    versions = {"data": workshop.data, "model": initialized(workshop, config).artifact}
     context = workshop.context(config, versions=FixedVersions(versions))
     session = TrialSession(context, spec_of(name, {}))
     session.step()

@@ -16,12 +16,12 @@ import torch
 from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt, ArtifactNotFound
 from raysweep.ml import datasets
-from raysweep.stages.versions import FixedVersions, TrialVersions
-from raysweep.sweep.evaluator import Evaluator, Report
-from raysweep.sweep.promotion import Promote
+from raysweep.stages.versions import FixedVersions
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, RunSpec
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.inputs import fetch
+from raysweep.trials.training.evaluator import Evaluator, Report
+from raysweep.trials.training.promotion import Promote
 
 from workshop import Workshop, digits_config, run_stages
 
@@ -176,7 +176,7 @@ def test_other_data_cannot_be_compared(
 ) -> None:
     better = train("trial-0000", 0.01)
     other = run_stages(workshop.tracker, workshop.sweep, make_config(data={"train_size": 600}))[1]
-    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    versions = FixedVersions({"data": other.artifact, "model": workshop.model})
     worse = train("trial-0001", 1e-7, versions=versions)
     report_on(workshop, worse, "if_better", sweep="one")
     report = report_on(workshop, better, "if_better", sweep="two")
@@ -224,7 +224,7 @@ def test_other_versions_of_one_data_set_are_the_same_task(
     """New pictures of the same data set, or another split: `best` moves as it always did."""
     first = train("trial-0000")
     other = run_stages(workshop.tracker, workshop.sweep, make_config(data={"train_size": 600}))[1]
-    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    versions = FixedVersions({"data": other.artifact, "model": workshop.model})
     second = train("trial-0001", versions=versions)
     report_on(workshop, first, None, sweep="one")
     assert report_on(workshop, second, None, sweep="two").promoted
@@ -255,7 +255,7 @@ def test_a_model_is_scored_on_the_data_that_it_was_trained_on(
     """Whatever the sweep's own data is: of a swept one, each trial has its own."""
     steps = {"normalize": False, "expand_dims": False}
     other = run_stages(workshop.tracker, workshop.sweep, make_config(preprocess=steps))[1]
-    versions = FixedVersions(TrialVersions(other.artifact, workshop.model))
+    versions = FixedVersions({"data": other.artifact, "model": workshop.model})
     report = report_on(workshop, train("trial-0000", versions=versions))
     assert other.artifact.ref in workshop.tracker.run(report.run).used
     assert workshop.data.ref not in workshop.tracker.run(report.run).used

@@ -16,7 +16,7 @@ from raysweep.config import Config
 from raysweep.errors import ArtifactCorrupt
 from raysweep.ml.weights import load_weights
 from raysweep.selection import best_epoch
-from raysweep.stages.versions import TrialVersions
+from raysweep.stages.versions import Versions
 from raysweep.tracking import ArtifactVersion
 from raysweep.trials.trial import TrialSession
 from raysweep.version import __version__
@@ -183,7 +183,7 @@ def test_a_failure_is_recorded_with_its_cause_and_raised_again(
 
 
 def test_an_interrupt_marks_the_run_as_interrupted(workshop: Workshop, config: Config) -> None:
-    def interrupted(_: Config) -> TrialVersions:
+    def interrupted(_: Config) -> Versions:
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("Python raises KeyboardInterrupt")
 

@@ -10,14 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raysweep.cluster.cluster import Resources
+from raysweep.cluster.remote import as_actor, wait_for
 from raysweep.config.raised import whole_cause
-from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
 from raysweep.selection import Goal
-from raysweep.sweep.promotion import Promote, data_of, refusal
+from raysweep.stages.versions import STAGE_RETRIES
 from raysweep.tracking import ArtifactVersion, Image, Run
 from raysweep.tracking.links import REPORT
-from raysweep.trials.context import TRAINED_MODEL, TrialContext
+from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import fetch
+from raysweep.trials.training.promotion import TRAINED_MODEL, Promote, data_of, refusal
 
 if TYPE_CHECKING:
     from raysweep.ml.protocols import Evaluation
@@ -103,6 +106,21 @@ class Evaluator:
         except ArtifactNotFound:
             return None
         return None if holder.ref == winner.ref else holder
+
+
+def evaluate(context: TrialContext, resources: Resources, model: str, step: int) -> Report:
+    """Score `model` in an actor. Where its process dies another does it all again, as the same
+    run. `step`: see Evaluator.report."""
+    actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
+    deaths = 0
+    while True:
+        try:
+            report: Report = wait_for(actor.remote(context).report.remote(model, step))
+            return report
+        except WorkerDied:
+            deaths += 1
+            if deaths > STAGE_RETRIES:
+                raise
 
 
 def _record(run: Run, evaluation: Evaluation, step: int) -> None:
