@@ -48,6 +48,8 @@ class Database:
         self._turn = threading.Lock()  # threads queue here: Trackio's lock is polled every 100 ms
         self._threads = threading.local()
         with self.explained("open the store"):
+            with self._alone(None):
+                pass  # who gives up in Trackio's own call leaves the lock's file open
             self._patiently(lambda: _make_tables(root, project))
             self._opened().execute("SELECT COUNT(*) FROM configs").fetchone()
 
