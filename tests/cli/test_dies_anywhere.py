@@ -40,29 +40,28 @@ from raysweep import run_sweep
 run_sweep(config, name="mine", storage=storage, local_mode=True)
 """
 
-P = "raysweep.sweep"
 WRITTEN = "the result is written"
 HALF_WRITTEN = {
-    "the best is half downloaded": (f"{P}.cluster.remote", "RemoteStore", "blob_path", 14),
-    "the result is half written": (f"{P}.storage", "storage", "_sync", 3),
+    "the best is half downloaded": ("raysweep.cluster.remote", "RemoteStore", "blob_path", 14),
+    "the result is half written": ("raysweep.storage", "storage", "_sync", 3),
 }
 MOMENTS = {
-    "a stage's version is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 2),
-    "a stage has ended": (f"{P}.storage.journal", "Journal", "write", 3),
-    "a trial is suggested": (f"{P}.storage.journal", "Journal", "write", 5),
-    "rows are logged": (f"{P}.cluster.remote", "RemoteStore", "log_rows", 3),
-    "a checkpoint is kept": (f"{P}.trials.checkpoints", "CheckpointFolder", "keep", 2),
-    "an epoch is journalled": (f"{P}.storage.journal", "Journal", "write", 6),
-    "a model is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 4),
-    "a trial's run has ended": (f"{P}.cluster.remote", "RemoteStore", "update_run", 8),
-    "the best is tagged": (f"{P}.cluster.remote", "RemoteStore", "set_alias", 1),
+    "a stage's version is logged": ("raysweep.cluster.remote", "RemoteStore", "commit_artifact", 2),
+    "a stage has ended": ("raysweep.storage.journal", "Journal", "write", 3),
+    "a trial is suggested": ("raysweep.storage.journal", "Journal", "write", 5),
+    "rows are logged": ("raysweep.cluster.remote", "RemoteStore", "log_rows", 3),
+    "a checkpoint is kept": ("raysweep.storage.checkpoints", "CheckpointFolder", "keep", 2),
+    "an epoch is journalled": ("raysweep.storage.journal", "Journal", "write", 6),
+    "a model is logged": ("raysweep.cluster.remote", "RemoteStore", "commit_artifact", 4),
+    "a trial's run has ended": ("raysweep.cluster.remote", "RemoteStore", "update_run", 8),
+    "the best is tagged": ("raysweep.cluster.remote", "RemoteStore", "set_alias", 1),
     "the best is downloaded": (
         "raysweep.tracking.trackio.tracker",
         "TrackioTracker",
         "download",
         4,
     ),
-    WRITTEN: (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
+    WRITTEN: ("raysweep.storage.storage", "SweepFolder", "write_result", 1),
     **HALF_WRITTEN,
 }
 

@@ -27,8 +27,7 @@ def start(
 ) -> Iterator[Start]:
     """Start `a_driver.py` on the machine of that name; what is left of them ends with the test."""
     begun: list[subprocess.Popen[str]] = []
-    units = Path(__file__).parents[1] / "unit" / "pipeline"
-    paths = os.pathsep.join([str(units), *filter(None, sys.path)])
+    paths = os.pathsep.join(filter(None, sys.path))
 
     def begin(name: str, uri: str, *words: object, **env: str) -> subprocess.Popen[str]:
         begun.append(

@@ -44,7 +44,7 @@ def test_one_line_and_nothing_left(
     monkeypatch.chdir(tmp_path)
     started = time.monotonic()
     assert main([command, "--storage", uri]) == 2
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30, "it does not try again for minutes"
     out, told = capsys.readouterr()
     assert out == ""
     assert told.count("\n") == 1
