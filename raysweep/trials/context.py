@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from raysweep.config import Config
 from raysweep.selection import Goal
+from raysweep.stages.stages import TRAINED_MODEL as TRAINED_MODEL
 from raysweep.stages.stages import SweepIdentity
 from raysweep.stages.versions import TrialVersions
 from raysweep.tracking import Tracker
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from raysweep.search.population import Population, SharedPopulation
     from raysweep.storage.checkpoints import CheckpointStore
     from raysweep.trials.gate import Gate
-
-TRAINED_MODEL = "trained_model.pth"
 
 
 @dataclass(frozen=True)
