@@ -14,7 +14,7 @@ from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
 from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
-from raysweep.tracking import Lineage, Tracker
+from raysweep.tracking import ArtifactVersion, Lineage, Tracker
 from raysweep.tracking.folder import detach
 
 if TYPE_CHECKING:
@@ -67,16 +67,21 @@ class StoredSweep:
         ref: str = self.result()["best"]["artifact"]
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
+        version = self.download(ref, folder)
+        try:
+            detach(folder)
+        except TrackingError:  # whole or not at all, its own bytes included
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return version.ref
+
+    def download(self, ref: str, folder: Path) -> ArtifactVersion:
+        """Write the files of `ref`, each checked, into the new `folder`, to be read only. Raises
+        ArtifactNotFound."""
         self._fetch([ref])
         tracker = self.tracker()
         try:
-            version = tracker.download(ref, folder)
-            try:
-                detach(folder)
-            except TrackingError:  # whole or not at all, its own bytes included
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            return version.ref
+            return tracker.download(ref, folder)
         finally:
             tracker.close()
 

@@ -32,6 +32,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.paths import safe_join
+from raysweep.storage.nearest import no_such_sweep
 from raysweep.storage.record import NOTE, is_name, sweep_names, to_stderr
 from raysweep.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.storage.record import SweepRecord as SweepRecord
@@ -221,11 +222,13 @@ class Storage:
             raise
         return folder
 
-    def sweeps(self, passed_over: Callable[[str], None] = lambda line: None) -> list[SweepFolder]:
-        """All sweeps that can be read, oldest first. `passed_over` is told of each other one, and
-        why, in a line."""
+    def sweeps(
+        self, passed_over: Callable[[str], None] = lambda line: None, prefix: str = ""
+    ) -> list[SweepFolder]:
+        """All sweeps that can be read, and whose names begin with `prefix`, oldest first.
+        `passed_over` is told of each other one, and why, in a line."""
         found = []
-        for name in sweep_names(self.root):
+        for name in (each for each in sweep_names(self.root) if each.startswith(prefix)):
             try:
                 folder = self.folder(name)
                 found.append((folder.record().created, name, folder))
@@ -238,21 +241,21 @@ class Storage:
         return SweepFolder(safe_join(self.root, name, self.shown))
 
     def find(self, name: str | None) -> SweepFolder:
-        """The sweep of that name, whatever is wrong with others; or the latest that can be read,
-        and a line to stderr of each that cannot. Of a URI, its files are brought.
+        """Find the sweep of that name, whatever is wrong with others; else the latest whose name
+        begins so, and a line to stderr that says which; of None, the latest of all. Sweeps among
+        which it is the latest and that cannot be read get a line each on stderr. Of a URI, its
+        files are brought.
 
         Raises UserError where there is none, and where the one that is named cannot be read.
         """
         if name is not None and name in sweep_names(self.root):
             return self._brought(self.folder(name))
-        sweeps = self.sweeps(to_stderr if name is None else lambda line: None)
-        if name is None and sweeps:
-            return self._brought(sweeps[-1])
-        known = ", ".join(folder.path.name for folder in sweeps[-5:]) or "none yet"
-        what = f"no sweep named {name}" if name else "no sweep"
-        raise UserError(
-            f"{what} in {self.shown} (there: {known}); start one with `python -m raysweep run`"
-        )
+        sweeps = self.sweeps(to_stderr, name or "") if name != "" else []
+        if not sweeps:
+            raise no_such_sweep(name, [each.path.name for each in self.sweeps()], self.shown)
+        if name is not None:
+            to_stderr(f"{name}: the sweep {sweeps[-1].path.name}")
+        return self._brought(sweeps[-1])
 
     def _brought(self, folder: SweepFolder) -> SweepFolder:
         folder.record()
