@@ -1,11 +1,14 @@
-"""What all trials of a sweep share. Without torch: the driver makes it, and trains nothing."""
+"""What all trials of a sweep share, and what opens them.
+
+Imports no torch: the driver makes it, and trains nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from raysweep.config import Config
 from raysweep.selection import Goal
@@ -16,11 +19,25 @@ from raysweep.trials.inputs import Inputs
 
 if TYPE_CHECKING:
     from raysweep.search.population import Population, SharedPopulation
+    from raysweep.search.spec import TrialSpec
     from raysweep.storage.checkpoints import CheckpointStore
     from raysweep.trials.gate import Gate
-    from raysweep.trials.work import Workload
+    from raysweep.trials.work import Work
 
 TRAINED_MODEL = "trained_model.pth"
+
+
+class Workload(Protocol):
+    """What a sweep is of. Pickled into each worker."""
+
+    def open(self, context: TrialContext, spec: TrialSpec) -> Work:
+        """Make the work of a trial. Nothing is begun: Tune prepares trials that never start."""
+        ...
+
+    def is_worth_another_process(self, error: BaseException) -> bool:
+        """Return whether a trial that raised `error` should be tried again in another process, as
+        where its process dies, rather than fail."""
+        ...
 
 
 @dataclass(frozen=True)

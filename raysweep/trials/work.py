@@ -1,8 +1,8 @@
 """The port between the bookkeeping of trials and what a trial does. Imports neither Ray nor torch.
 
 `TrialSession` keeps the books of a trial over a `Work`: its run, which reports were told, its
-checkpoints, how it ended. A `Workload` is chosen from the config once, in the driver, and travels
-to the workers in the `TrialContext`; it opens the works.
+checkpoints, how it ended. A `Workload` (see `context`) is chosen from the config once, in the
+driver, and travels to the workers in the `TrialContext`; it opens the works.
 
 Why the port looks like this:
 
@@ -24,9 +24,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from raysweep.search.spec import TrialSpec
     from raysweep.tracking import Run
-    from raysweep.trials.context import TrialContext
     from raysweep.trials.reports import TrialReport
 
 Bytes = bytes | memoryview
@@ -79,17 +77,4 @@ class Work(Protocol):
     def finish(self, *, stopped: bool) -> None:
         """Log what is left when the reports are over: artifacts, and the run's summary. `stopped`:
         the trial was ended early."""
-        ...
-
-
-class Workload(Protocol):
-    """What a sweep is of. Pickled into each worker."""
-
-    def open(self, context: TrialContext, spec: TrialSpec) -> Work:
-        """Make the work of a trial. Nothing is begun: Tune prepares trials that never start."""
-        ...
-
-    def is_worth_another_process(self, error: BaseException) -> bool:
-        """Return whether a trial that raised `error` should be tried again in another process, as
-        where its process dies, rather than fail."""
         ...
