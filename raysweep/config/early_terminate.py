@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raysweep.config.explain import mistake
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 
 Count = Annotated[int, Field(ge=1)]
 

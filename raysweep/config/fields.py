@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from raysweep.config.explain import nearest, problem
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Json
 
 

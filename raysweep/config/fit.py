@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
 from raysweep.config.pbt import KEPT
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Categorical
 from raysweep.config.space.meant import comes_from, fractions
 from raysweep.config.space.numerals import TOO_LARGE, too_large

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from raysweep.config.early_terminate import Count
 from raysweep.config.explain import mistake
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 
 KEPT = frozenset({"optimizer", "epochs", "seed"})
 """The fields of `train` that stay as they are from a trial's first epoch to its last."""

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from raysweep.config.explain import mistake
-from raysweep.config.sections import Section, Seed
+from raysweep.config.section import Section
+from raysweep.config.sections import Seed
 
 _OPTIONS: dict[str, set[str]] = {
     "tpe": {"n_startup_trials", "n_ei_candidates"},

@@ -23,13 +23,13 @@ from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
 from raysweep.config.notices import Notices, notices, space_notices
+from raysweep.config.section import Section
 from raysweep.config.sections import (
     DataConfig,
     EvaluateConfig,
     ModelConfig,
     PreprocessConfig,
     ResourcesConfig,
-    Section,
     TrackingConfig,
     TrainConfig,
 )

@@ -12,31 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from raysweep.config.explain import found, mistake, nearest
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
+from raysweep.config.section import Section
 
 MAX_DEVICES = 1_000_000
 """CPU cores or GPUs a trial: beyond any machine, and a double still counts them exactly."""
-
-
-class Section(BaseModel):
-    """A group of keys: frozen, strict about types, and closed to unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-    _fixed: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are the whole sweep's: no parameter may set them."""
-
-    takes_target: ClassVar[bool] = False
-    """Whether `target` may stand here, for a part of one's own (see `config.targets`)."""
 
 
 def _built_in(path: str) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from raysweep.config.early_terminate import Count, EarlyTerminate
 from raysweep.config.explain import Loc, mistake
 from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution
 from raysweep.config.space.nesting import flatten
 from raysweep.config.space.parameter import Parameter

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from raysweep.config.sections import Section, Seed
+from raysweep.config.section import Section
+from raysweep.config.sections import Seed
 
 
 class Target(Section):

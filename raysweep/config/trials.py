@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from raysweep.config.explain import one_line, place, problem
 from raysweep.config.fields import field_of
 from raysweep.config.schema import Config
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution, Json
 from raysweep.config.sweep import SweepConfig
 from raysweep.errors import ConfigError

@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
 from raysweep.storage.record import sweep_names, to_stderr
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 
 LOCK = "running.lock"
 

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import left_locked, taken_up
 from raysweep.storage.reading import StoredSweep
-from raysweep.storage.storage import SweepFolder
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import Tracker
 
 

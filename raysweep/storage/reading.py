@@ -13,7 +13,8 @@ from raysweep.errors import ArtifactNotFound, TrackingError, UserError
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import ArtifactVersion, Lineage, Tracker
 from raysweep.tracking.folder import detach
 

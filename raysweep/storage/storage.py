@@ -15,35 +15,29 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from raysweep.addresses import refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.paths import safe_join
+from raysweep.storage.atomic import write_atomically
 from raysweep.storage.nearest import no_such_sweep
-from raysweep.storage.record import NOTE, is_name, sweep_names, to_stderr
 from raysweep.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.storage.record import SweepRecord as SweepRecord
-from raysweep.tracking.folder import half_downloaded
+from raysweep.storage.record import is_name, sweep_names, to_stderr
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.write_behind import sync_folder
 
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
 _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
-REOPENED = "null\n"
-"""The `result.json` of a sweep that had ended and goes on. A file that was removed here would still
-be at a URI."""
 
 
 class Origin(Protocol):
@@ -61,91 +55,6 @@ class Origin(Protocol):
 
     def blobs(self, project: str, digests: Iterable[str]) -> None:
         """Bring blobs of a project, by their digests."""
-
-
-@dataclass(frozen=True)
-class SweepFolder:
-    """One sweep's folder. What belongs to it is looked for in it, and behind no link that leads out
-    of it: the folder may be another user's. Each of the paths raises UnsafeName for such a link."""
-
-    path: Path
-
-    @property
-    def journal(self) -> Path:
-        return self._inside("journal.jsonl")
-
-    @property
-    def checkpoints(self) -> Path:
-        return self._inside("checkpoints")
-
-    @property
-    def config(self) -> Path:
-        return self._inside("config.yaml")
-
-    @property
-    def inputs(self) -> Path:
-        return self._inside("inputs")
-
-    @property
-    def tune(self) -> Path:
-        return self._inside("tune")
-
-    @property
-    def waiting(self) -> Path:
-        """What the store's writer waits for, a line each."""
-        return self._inside(NOTE)
-
-    @property
-    def best(self) -> Path:
-        return self._inside("best")
-
-    @property
-    def _record(self) -> Path:
-        return self._inside("sweep.json")
-
-    @property
-    def _result(self) -> Path:
-        return self._inside("result.json")
-
-    def _inside(self, name: str) -> Path:
-        return safe_join(self.path, name)
-
-    def record(self) -> SweepRecord:
-        """Raises UserError where the file does not hold one."""
-        try:
-            return SweepRecord.of(_read_json(self._record))
-        except ValueError as error:
-            raise UserError(f"{self._record}: not a record of a sweep ({error})") from error
-
-    def write_record(self, record: SweepRecord) -> None:
-        write_atomically(self._record, json.dumps(asdict(record), indent=2) + "\n")
-
-    def result(self) -> dict[str, Any] | None:
-        """The design's `result.json`, or None for a sweep that has not ended, or goes on."""
-        if not self._result.exists() or self._result.read_bytes() == REOPENED.encode():
-            return None
-        return _read_json(self._result)
-
-    def write_result(self, result: dict[str, Any]) -> None:
-        text = json.dumps(result, indent=2, allow_nan=False)
-        write_atomically(self._result, text + "\n")
-
-    def reopen(self) -> None:
-        """The sweep goes on: its result is void."""
-        if self._result.exists():
-            write_atomically(self._result, REOPENED)
-
-    def remove_scratch(self) -> None:
-        """What only a driver needs, and what one that was killed left half written: of a sweep that
-        has ended, its checkpoints too. Only for who has claimed it."""
-        scratch = [self.inputs, self.tune]
-        with suppress(UserError):
-            scratch += [self.checkpoints] if self.result() is not None else []
-        for path in [*scratch, *half_downloaded(self.best)]:
-            shutil.rmtree(path, ignore_errors=True)
-        for path in [*_half_written(self._result), self.waiting]:
-            with suppress(OSError):  # harms nobody, and the next driver tries again
-                path.unlink(missing_ok=True)
 
 
 class Storage:
@@ -275,31 +184,6 @@ def new_sweep_name(what: str) -> str:
     return f"{slug or 'sweep'}-{now}-{secrets.token_hex(2)}"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside, flush to disk, rename: a reader sees all of it or none of it, also after a
-    power cut. When this returns it is on the disk."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.unlink(missing_ok=True)  # of a process of that number, or a link that waits there
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
-            _sync(file)
-        partial.replace(path)
-        sync_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)  # there only if something above failed
-
-
-def _half_written(path: Path) -> Iterator[Path]:
-    """What is left of `path` where a process was killed in `write_atomically`."""
-    return path.parent.glob(f".{path.name}.[0-9]*")
-
-
-def _sync(file: IO[str]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def _taken(folder: Path) -> UserError:
     return UserError(
         f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep's, go "
@@ -314,13 +198,3 @@ def check_name(name: str) -> None:
             f"--name {name!r}: a sweep's name takes letters, digits, dots, dashes and underscores, "
             f"64 at most, and is not {TRACKER_FOLDER!r}; it becomes a folder and an alias"
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a readable record of a sweep ({error})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: not a readable record of a sweep (it holds no mapping)")
-    return value

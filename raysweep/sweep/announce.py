@@ -19,7 +19,8 @@ from raysweep.search import space
 from raysweep.search.failures import Hopeless
 from raysweep.storage.power import boot
 from raysweep.storage.stop import StorageLost
-from raysweep.storage.storage import Storage, SweepFolder
+from raysweep.storage.storage import Storage
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.sweep.job import Job
 from raysweep.tracking import Choice
 from raysweep.trials.workloads import workload_of

@@ -23,11 +23,10 @@ from raysweep.sweep.winner import choose_winner
 from raysweep.tracking.folder import detach
 from raysweep.tracking.links import links, unsent
 from raysweep.tracking.write_behind import settle_folder
-from raysweep.trials.context import TrialContext
+from raysweep.trials.context import Prepared, TrialContext, Workload
 from raysweep.trials.gate import Gate
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
-from raysweep.trials.work import Prepared, Workload
 from raysweep.trials.workloads import workload_of
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from raysweep.cluster.remote import open_tracker
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.left_behind import put_away
 from raysweep.storage.past import Past
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.storage.waiting import told
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder

@@ -33,8 +33,8 @@ from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.record import sweep_names
 from raysweep.storage.storage import Storage
-from raysweep.sweep.promotion import data_of
 from raysweep.tracking import METADATA_FILE, ArtifactVersion
+from raysweep.trials.training.promotion import data_of
 
 Raw = npt.NDArray[Any] | torch.Tensor
 """Examples as the data set has them, (N, …). Of the built-in pictures: (N, 28, 28) uint8."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from raysweep.config import Config
+from raysweep.trials.context import Workload
 from raysweep.trials.training.workload import Training
-from raysweep.trials.work import Workload
 
 
 def workload_of(config: Config) -> Workload:

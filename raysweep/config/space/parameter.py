@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from raysweep.config.explain import found, mistake
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution, Json
 from raysweep.config.space.kinds import KINDS, Kind
 from raysweep.config.space.numerals import coerced

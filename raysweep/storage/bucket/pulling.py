@@ -18,7 +18,8 @@ from raysweep.storage.bucket.at_once import at_once
 from raysweep.storage.bucket.head import Head
 from raysweep.storage.bucket.object_store import ObjectStore, unreachable
 from raysweep.storage.bucket.snapshot import Snapshot
-from raysweep.storage.storage import REOPENED, TRACKER_FOLDER
+from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.sweep_folder import REOPENED
 
 _AGAIN = 3
 """How often a snapshot is read anew where a push has replaced it meanwhile."""

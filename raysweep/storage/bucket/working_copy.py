@@ -23,8 +23,9 @@ from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
 from raysweep.paths import is_own
+from raysweep.storage.atomic import write_atomically
 from raysweep.storage.bucket.pulling import JOURNAL, Remote
-from raysweep.storage.storage import REOPENED, write_atomically
+from raysweep.storage.sweep_folder import REOPENED
 
 _NOTE = ".replica.json"
 

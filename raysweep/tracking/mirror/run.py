@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.tracking.mirror.backends import Backends
 from raysweep.tracking.mirror.connection import Unsent
 from raysweep.tracking.mirror.names import is_pending
 from raysweep.tracking.port import ArtifactDraft, ArtifactVersion, Image, Json, Run, RunState
-
-if TYPE_CHECKING:
-    from raysweep.tracking.mirror.tracker import MirroredTracker
 
 T = TypeVar("T")
 
@@ -23,9 +21,9 @@ KEPT_ELSEWHERE = "kept elsewhere until synced"
 class MirroredRun:
     """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
 
-    def __init__(self, tracker: MirroredTracker, mine: Run, theirs: Run | None) -> None:
+    def __init__(self, backends: Backends, mine: Run, theirs: Run | None) -> None:
         self.id = mine.id
-        self._tracker = tracker
+        self._backends = backends
         self._mine = mine
         self._theirs = theirs
         self._finished = False
@@ -62,9 +60,9 @@ class MirroredRun:
         """See Run."""
         if self._finished:
             raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
-        tracker = self._tracker
-        version = tracker.artifact(ref)
-        mine = tracker.kept(version.ref) or tracker.bring(version)
+        backends = self._backends
+        version = backends.artifact(ref)
+        mine = backends.numbering.kept(version.ref) or backends.bring(version)
         self._mine.use_artifact(mine.ref)
         if is_pending(version):  # W&B's run cannot be told what it used
             self._give_up()
@@ -76,9 +74,9 @@ class MirroredRun:
         mine = self._mine.log_artifact(draft)
         theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
         if theirs is None:
-            return self._tracker.presented(mine)
-        self._tracker.note(mine, theirs.version)
-        return self._tracker.artifact(theirs.ref)
+            return self._backends.numbering.presented(mine)
+        self._backends.numbering.note(mine, theirs.version)
+        return self._backends.artifact(theirs.ref)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
         """See Run."""
@@ -96,8 +94,8 @@ class MirroredRun:
         self._mine.finish(state, error)
         self._send(lambda run: run.finish(state, error), asks=True)
         theirs, self._theirs = self._theirs, None
-        if theirs is not None and self._tracker.ask(lambda: self._tracker.is_there(self.id)):
-            self._tracker.here.store.set_url(self.id, theirs.url)
+        if theirs is not None and self._backends.ask(lambda: self._backends.is_there(self.id)):
+            self._backends.here.store.set_url(self.id, theirs.url)
 
     def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
         """`asks`: the call waits for an answer; others hand over to the client's own process."""
@@ -105,7 +103,7 @@ class MirroredRun:
         if theirs is None:
             return None
         try:
-            return self._tracker.send(lambda: call(theirs), asks=asks)
+            return self._backends.send(lambda: call(theirs), asks=asks)
         except (Unsent, ArtifactNotFound):  # what it is to use may have been deleted there
             self._give_up()
             return None
@@ -114,7 +112,7 @@ class MirroredRun:
         """Send no more, and close the run there, so that W&B does not show it as running."""
         theirs, self._theirs = self._theirs, None
         if theirs is not None:
-            self._tracker.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
+            self._backends.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
 
 
 def _log(values: Mapping[str, float], step: int, run: Run) -> None:

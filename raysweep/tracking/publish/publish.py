@@ -19,7 +19,7 @@ from raysweep.errors import ArtifactNotFound, StoreFailed, TrackingError
 from raysweep.tracking.blobs import read_chunks
 from raysweep.tracking.mirror.connection import is_lost
 from raysweep.tracking.mirror.names import version_there
-from raysweep.tracking.mirror.tracker import MirroredTracker
+from raysweep.tracking.mirror.numbering import Numbering
 from raysweep.tracking.port import ArtifactVersion, RunRecord
 from raysweep.tracking.publish.order import Step, steps
 from raysweep.tracking.publish.run import RunSender, files_of
@@ -75,7 +75,7 @@ class Publisher:
         self._store = store
         self._there = there
         self._keeps_best = keeps_best
-        self._mirror = MirroredTracker(TrackioTracker(store), there)
+        self._numbering = Numbering(TrackioTracker(store), there.scope)
         self._md5s: dict[str, Mapping[str, str]] = {}
 
     def publish(self, group: str, tell: Callable[[RunPublished], None]) -> Published:
@@ -144,14 +144,14 @@ class Publisher:
 
     def note(self, mine: ArtifactVersion, ref: str) -> None:
         """Remember in the store which version of W&B's it is."""
-        if version_there(mine, self._mirror.scope) != ref.rpartition(":")[2]:
-            self._mirror.note(mine, ref.rpartition(":")[2])
+        if version_there(mine, self._there.scope) != ref.rpartition(":")[2]:
+            self._numbering.note(mine, ref.rpartition(":")[2])
 
     def _publish_aliases(self, outcome: Published) -> None:
         """Those of the versions published, `best` and `latest` last."""
         wanted: list[tuple[str, str, ArtifactVersion]] = []
         for mine, theirs in outcome.versions.items():
-            version = self._mirror.presented(self._store.artifact(mine))
+            version = self._numbering.presented(self._store.artifact(mine))
             wanted += [(alias, theirs, version) for alias in version.aliases]
         for alias, ref, version in sorted(wanted, key=lambda each: (each[0] in _LAST, each[:2])):
             if alias not in self._there.artifact(ref).aliases and self._may_take(

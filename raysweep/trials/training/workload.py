@@ -14,13 +14,12 @@ from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.context import TrialContext
+from raysweep.trials.context import Evaluated, TrialContext
 from raysweep.trials.progress import Progress
 from raysweep.trials.training.evaluator import evaluate
 from raysweep.trials.training.models import log_lacking_models, logged_models
 from raysweep.trials.training.prepare import PreparedTraining, prepare
 from raysweep.trials.training.promotion import TRAINED_MODEL, data_of
-from raysweep.trials.work import Evaluated
 
 if TYPE_CHECKING:
     from raysweep.trials.training.work import TrainingWork
@@ -73,7 +72,7 @@ class Training:
         self, tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
     ) -> dict[int, str]:
         """See Workload: the `trained-model` of each."""
-        return logged_models(tracker, sweep, trials)
+        return logged_models(tracker, sweep, list(trials))
 
     def evaluate(
         self, context: TrialContext, resources: Resources, product: str | None, step: int

@@ -15,7 +15,8 @@ import pytest
 
 from raysweep import cli
 from raysweep.config import Config
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.version import __version__
 
 LIGHT = {"pydantic", "ray", "torch", "trackio", "wandb", "rich", "yaml", "numpy", "pandas"}

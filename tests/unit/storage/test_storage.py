@@ -15,13 +15,9 @@ import pytest
 
 from raysweep.config import Config, load_config
 from raysweep.errors import UserError
-from raysweep.storage.storage import (
-    Storage,
-    SweepFolder,
-    SweepRecord,
-    new_sweep_name,
-    write_atomically,
-)
+from raysweep.storage.atomic import write_atomically
+from raysweep.storage.storage import Storage, SweepRecord, new_sweep_name
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.names import check_alias
 
 

@@ -1,0 +1,81 @@
+"""How a version in the embedded store is numbered: as in W&B, where W&B has it. See `tracker`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from raysweep.errors import ArtifactNotFound
+from raysweep.tracking import lineage
+from raysweep.tracking.mirror.names import HERE, THERE, alias_of, is_version, version_there
+from raysweep.tracking.names import parse_reference
+from raysweep.tracking.port import ArtifactVersion, LineageNode, RunRecord
+from raysweep.tracking.trackio.tracker import TrackioTracker
+
+
+class Numbering:
+    """The versions in the embedded store `here`, as a W&B project numbers them. Asks W&B nothing.
+
+    `scope` tells the W&B project from those of its name elsewhere.
+    """
+
+    def __init__(self, here: TrackioTracker, scope: str) -> None:
+        self._here = here
+        self._scope = scope
+
+    def kept(self, ref: str) -> ArtifactVersion | None:
+        """The version here that the reference means there; None for an alias, or one not here."""
+        reference = parse_reference(ref)
+        if reference.spec.startswith(HERE):
+            return self._here.artifact(f"{reference.name}:v{reference.spec.removeprefix(HERE)}")
+        if not is_version(reference.spec):
+            return None
+        with suppress(ArtifactNotFound):
+            return self._here.artifact(f"{reference.name}:{alias_of(self._scope, reference.spec)}")
+        return None
+
+    def presented(self, mine: ArtifactVersion) -> ArtifactVersion:
+        """A version here under the number that W&B gave it, or as one that it does not have."""
+        theirs = version_there(mine, self._scope)
+        aliases = tuple(alias for alias in mine.aliases if not alias.startswith(THERE))
+        version = theirs or HERE + mine.version.removeprefix("v")
+        return replace(mine, version=version, aliases=aliases)
+
+    def presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
+        """W&B's version as it is here, where it is; its aliases, which others may have moved."""
+        mine = self.copy(theirs)
+        return replace(self.presented(mine), aliases=theirs.aliases) if mine else theirs
+
+    def copy(self, theirs: ArtifactVersion) -> ArtifactVersion | None:
+        """The version here that it is; an alias alone may be left of another W&B project."""
+        mine = self.kept(theirs.ref)
+        return mine if mine is not None and mine.metadata == theirs.metadata else None
+
+    def note(self, mine: ArtifactVersion, version: str) -> None:
+        """Remember which version of W&B's it is, and no other: the project may be a new one."""
+        for alias in mine.aliases:
+            if alias.startswith(alias_of(self._scope, "")):
+                self._here.remove_alias(mine.ref, alias)
+        self._here.set_alias(mine.ref, alias_of(self._scope, version))
+
+    def presented_run(self, record: RunRecord) -> RunRecord:
+        """A run here, with its versions as `presented` has them."""
+        used, logged = (
+            tuple(self._presented_ref(ref) for ref in refs) for refs in (record.used, record.logged)
+        )
+        return replace(record, used=used, logged=logged)
+
+    def presented_node(self, node: LineageNode) -> LineageNode:
+        """A node of the lineage here, with its version as `presented` has it."""
+        if node.kind == "run":
+            return node
+        version = self.presented(self._here.artifact(f"{node.name}:{node.version}"))
+        return replace(
+            node,
+            id=lineage.artifact_node_id(version.ref),
+            version=version.version,
+            aliases=version.aliases,
+        )
+
+    def _presented_ref(self, ref: str) -> str:
+        return self.presented(self._here.artifact(ref)).ref
