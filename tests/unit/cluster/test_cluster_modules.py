@@ -21,6 +21,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(joining, "admitted", lambda address: nullcontext())
     return asked
 
 
@@ -47,6 +48,7 @@ def test_ray_client_is_refused(
 
 
 def test_workers_on_this_machine_need_nothing_sent(asked: dict[str, Any], tmp_path: Path) -> None:
-    with cluster.connect(None, local_mode=False, verbose=True, modules=[tmp_path / "my_pkg"]):
+    modules = [tmp_path / "my_pkg"]
+    with cluster.connect(None, local_mode=False, verbose=True, modules=modules, fast_start=False):
         pass
     assert "py_modules" not in asked.get("runtime_env", {})
