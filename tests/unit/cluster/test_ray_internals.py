@@ -1,4 +1,4 @@
-"""Without a private name of Ray or Tune, what needs it falls back, and says so where that matters."""
+"""Without a private name of Ray or Tune, what needs it falls back, and says so if that matters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ import sys
 
 class Gone:
     def find_spec(self, name, path=None, target=None):
-        if name in ("ray._private.authentication.http_token_authentication", "ray.autoscaler.v2.sdk"):
+        if name.endswith((".http_token_authentication", "ray.autoscaler.v2.sdk")):
             raise ImportError(name)
 
 import ray
