@@ -109,7 +109,7 @@ def test_workers_start_side_by_side(found: dict[str, Any]) -> None:
 
 
 def test_the_driver_imports_nothing_that_only_trials_need(found: dict[str, Any]) -> None:
-    """Tune itself imports W&B's client where there is one, to count the callbacks that log to it."""
+    """Tune itself imports W&B's client, where there is one, to count callbacks that log to it."""
     assert set(found["imported"]) <= {"wandb"}
 
 
