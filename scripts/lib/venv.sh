@@ -88,43 +88,6 @@ ensure_newest_ray() (
 )
 
 install() {
-  (cd "$root" && "$1" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    -c constraints.txt -e ".$2")
-}
-
-# .venv/cluster has all that .venv has, and ray[default] besides: what the tests of `submit` need. In
-# .venv itself it would cost every start of Ray 1.5 s of a core (3.9 before, 5.5 with it; n=5).
-install_beside() {
-  overlay "$venv/cluster" && pip_install "$venv/cluster/bin/python" '[cluster]'
-}
-
-# Makes a virtual environment that has all that .venv has.
-overlay() {
-  "$python" -m venv --clear --without-pip "$1" || return
-  "$python" -c 'import pathlib, sys, sysconfig
-here = sysconfig.get_path("purelib")
-beside = sysconfig.get_path("purelib", vars={"base": sys.argv[1]})
-pathlib.Path(beside, "beside.pth").write_text(f"import site; site.addsitedir({here!r})\n")' "$1"
-}
-
-# .venv/newest-ray has all that .venv has, but the newest Ray that pyproject.toml allows, with what
-# the tests of `submit` need. Looked for once a day. Fails where it cannot be installed.
-ensure_newest_ray() {
-  local beside=$venv/newest-ray log=$venv/newest-ray.log
-  local stamp=$beside/installed
-  exec 9<>"$root/constraints.txt"
-  lock "$python" || return
-  if [ -z "$(find "$stamp" -mtime -1 2>/dev/null)" ] || [ "$(cat "$stamp")" != "$(wanted)" ]; then
-    say "installing the newest Ray into $beside: 1 to 2 minutes, 0.3 GB"
-    { overlay "$beside" && "$beside/bin/python" -m pip install --disable-pip-version-check \
-      --no-input --progress-bar off --upgrade 'ray[tune,default]<3'; } >"$log" 2>&1 </dev/null ||
-      return
-    wanted >"$stamp.tmp" && mv "$stamp.tmp" "$stamp" || return
-  fi
-  exec 9>&-
-}
-
-install() {
   local base=$1 profile=$2 log=$venv/install.log extra='' done_profile
   local -a profiles=(run)
   if [ "$profile" = test ]; then
