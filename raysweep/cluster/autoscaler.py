@@ -28,9 +28,6 @@ STARTING_S = 10.0
 QUARTER_S = 15 * 60
 """By whole quarters of an hour clocks of other time zones are apart."""
 
-ADDRESS = "AutoscalerMetricsAddress"
-"""What Ray's process that watches the cluster writes first: seconds before its report."""
-
 Bundle = Mapping[str, float]
 """What has to be on one machine: `{"CPU": 1, "GPU": 0.5}`."""
 
@@ -74,7 +71,7 @@ def report() -> Report | None:
 def may_yet_speak() -> bool:
     """Of a cluster without a report: whether what makes one is there, or the head has only just
     been started. Most clusters have a report; one started without a monitor never has."""
-    if _internal_kv_get(ADDRESS):
+    if ray_internals.has_autoscaler():
         return True
     return is_young(ray.get_runtime_context().get_session_name(), time.time())
 

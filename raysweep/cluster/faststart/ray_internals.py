@@ -26,6 +26,9 @@ UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 """Whether Ray, under `uv run`, uploads the working tree and starts each worker with uv again. Ray
 reads it once, when it is imported, which in a notebook it may have been long before."""
 
+AUTOSCALER_ADDRESS = "AutoscalerMetricsAddress"
+"""The key that Ray's process that watches the cluster writes first."""
+
 TOKEN_FILE = Path(".ray", "auth_token")
 """Where Ray looks for a token last, below the user's home."""
 
@@ -213,6 +216,16 @@ def autoscaler_status() -> Any:
     except GONE:
         return None
     return _internal_kv_get(DEBUG_AUTOSCALING_STATUS)
+
+
+def has_autoscaler() -> bool:
+    """Return whether Ray's process that watches the cluster has begun to write: seconds before its
+    report. False where Ray keeps that elsewhere."""
+    try:
+        from ray.experimental.internal_kv import _internal_kv_get
+    except ImportError:
+        return False
+    return bool(_internal_kv_get(AUTOSCALER_ADDRESS))
 
 
 def is_local_mode() -> bool:
