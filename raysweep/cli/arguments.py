@@ -90,7 +90,11 @@ def parser() -> Parser:
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
     told = Parser(add_help=False)
-    told.add_argument("--verbose", action="store_true", help="show what Ray says")
+    told.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show Ray's log lines and what its workers print; plain lines, no live table",
+    )
 
     run = commands.add_parser("run", parents=[sweep, on_ray, told, common], help="run a sweep")
     _add_warm_start(run)

@@ -126,7 +126,8 @@ def _watched(
     live = console.is_terminal and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
-    workers = fork_server.running_for(**on_ray)  # it imports what they need while we do, too
+    # It imports what the workers need while we do, too.
+    workers = fork_server.running_for(args.address, local_mode=args.local_mode)
     with ended_by_the_second_interrupt(), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)

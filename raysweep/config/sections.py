@@ -264,7 +264,8 @@ class ResourcesConfig(Section):
 
     fast_start: bool = True
     """Whether a Ray that is started here may be patched to start sooner; RAYSWEEP_FAST_START=0
-    switches that off, too. Ray's versions on which it was not tested start as they come."""
+    switches that off, too. Versions of Ray on which the patches were not tested start without them,
+    unless RAYSWEEP_FAST_START=1 asks for those that apply."""
 
 
 class TrackingConfig(Section):

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 RESULT = "raysweep-result: "
 """What the line begins with that holds the `--json` of the job's `run`."""
 
-STARTED = "Running entrypoint for job "
-"""What the last of Ray's own lines begins with, before the job's."""
+STARTED = "raysweep-started"
+"""The line that the job prints first: Ray writes lines of its own before it."""
 
 
 class JobLog:
@@ -36,11 +36,13 @@ class JobLog:
         self._stream.flush()
 
     def _take_line(self, line: str) -> None:
+        if line == STARTED and self._shows:
+            return
         if line.startswith(RESULT):
             self.result = json.loads(line.removeprefix(RESULT))
             self._blank = 0  # the one before it is there in case a line had no end
         elif not self._shows:
-            self._shows = line.startswith(STARTED)
+            self._shows = line == STARTED
         elif line:
             self._stream.write("\n" * self._blank + line + "\n")
             self._blank = 0

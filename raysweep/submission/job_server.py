@@ -13,12 +13,10 @@ from urllib.parse import urlsplit
 
 import ray
 import requests
-from ray._private.authentication.http_token_authentication import (
-    get_auth_headers_if_auth_enabled,
-)
 
 from raysweep.addresses import refuse_keys
 from raysweep.cluster import joining
+from raysweep.cluster.faststart import ray_internals
 from raysweep.errors import UserError
 
 ANSWER_TIMEOUT_S = 3
@@ -71,9 +69,11 @@ def check_versions(address: str) -> None:
             f"install ray=={there} here, or Ray {here} there"
         )
     # Ray itself holds all machines of a cluster to one version of Python.
-    told = _ask(address, "/api/v0/cluster_metadata").get("data", {})
-    here, there = platform.python_version(), str(told.get("pythonVersion", "unknown"))
-    if here.split(".")[:2] != there.split(".")[:2]:
+    told = _ask(address, "/api/v0/cluster_metadata", needed=False).get("data", {})
+    here, there = platform.python_version(), told.get("pythonVersion")
+    if there is None:  # an undocumented address, which this Ray has not; its versions are the same
+        return
+    if here.split(".")[:2] != str(there).split(".")[:2]:
         raise UserError(
             f"--address {address}: the cluster runs Python {there}, and here is Python {here}; "
             "submit with the cluster's"
@@ -100,7 +100,8 @@ def lost() -> tuple[type[Exception], ...]:
     return errors
 
 
-def _ask(address: str, path: str) -> dict[str, Any]:
+def _ask(address: str, path: str, *, needed: bool = True) -> dict[str, Any]:
+    """What the server answers; nothing where there is no such path, and it is not `needed`."""
     try:
         answer = _get(address + path)
         if _wants_token(answer) and joining.MODE not in os.environ and joining.has_token():
@@ -109,6 +110,8 @@ def _ask(address: str, path: str) -> dict[str, Any]:
         if _wants_token(answer):
             missing = "Authorization" not in answer.request.headers
             raise UserError(f"--address {address}: {joining.no_token(missing=missing)}")
+        if answer.status_code == requests.codes.not_found and not needed:
+            return {}
         answer.raise_for_status()
         said = answer.json()
     except requests.HTTPError as error:
@@ -121,7 +124,7 @@ def _ask(address: str, path: str) -> dict[str, Any]:
 
 
 def _get(url: str) -> requests.Response:
-    headers = get_auth_headers_if_auth_enabled({})
+    headers = ray_internals.auth_headers()
     return requests.get(url, timeout=ANSWER_TIMEOUT_S, headers=headers)
 
 

@@ -15,7 +15,7 @@ from raysweep.config import Config
 from raysweep.errors import JobFailed
 from raysweep.storage.storage import check_name, new_sweep_name
 from raysweep.submission import job_server, shipment
-from raysweep.submission.job_log import RESULT
+from raysweep.submission.job_log import RESULT, STARTED
 from raysweep.sweep import preflight
 from raysweep.sweep.habits import with_project
 from raysweep.tracking import choose
@@ -97,6 +97,7 @@ def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
     if warm_start:
         command += ["--warm-start", *warm_start]
     return (
+        f"echo {STARTED}; "
         f'export RAYSWEEP_DATA="${{RAYSWEEP_DATA:-$HOME/{shipment.USUAL_DATA}}}"; '
         f"result=$({shlex.join(command)}); code=$?; "
         f"[ -z \"$result\" ] || printf '\\n%s%s\\n' '{RESULT}' \"$result\"; exit $code"

@@ -125,12 +125,10 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
         return server, listening.getsockname()[1:].decode()
 
 
-def running_for(
-    address: str | None, *, local_mode: bool, verbose: bool
-) -> AbstractContextManager[None]:
+def running_for(address: str | None, *, local_mode: bool) -> AbstractContextManager[None]:
     """`running` for a sweep with those options; nothing for one that starts no Ray, or no workers,
-    or is asked to show what Ray itself would do, or has the fast start switched off."""
-    unneeded = address or local_mode or verbose or switched_off()
+    or has the fast start switched off."""
+    unneeded = address or local_mode or switched_off()
     return nullcontext() if unneeded else running()
 
 
