@@ -18,7 +18,7 @@ import pytest
 from ray import cloudpickle
 
 from raysweep.cluster import cluster
-from raysweep.cluster.remote import open_tracker
+from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
 from raysweep.events import Event, TrialUpdated
 from raysweep.search.budget import Budget

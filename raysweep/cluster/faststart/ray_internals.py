@@ -7,6 +7,7 @@ the names and signatures.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -148,9 +149,8 @@ def has_token() -> bool:
     one is where Ray's documentation says.
     """
     try:
-        from ray._raylet import AuthenticationTokenLoader
-
-        loader = AuthenticationTokenLoader.instance()
+        raylet: Any = importlib.import_module("ray._raylet")  # it has no types
+        loader = raylet.AuthenticationTokenLoader.instance()
     except GONE:
         return _token() is not None
     return bool(loader.has_token(ignore_auth_mode=True))

@@ -11,10 +11,9 @@ import torch
 
 from raysweep.ml.weights import save_weights
 from raysweep.search.space import sweeps
-from raysweep.stages.stages import preprocess_of
+from raysweep.stages.stages import TRAINED_MODEL, preprocess_of
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run
 from raysweep.trials.context import TrialContext
-from raysweep.trials.training.promotion import TRAINED_MODEL
 from raysweep.version import __version__
 
 

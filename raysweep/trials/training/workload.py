@@ -10,6 +10,7 @@ from raysweep.config import Config
 from raysweep.events import Observer, TrialUpdated
 from raysweep.search import space
 from raysweep.search.spec import TrialSpec
+from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.tracking import Tracker
@@ -19,7 +20,7 @@ from raysweep.trials.progress import Progress
 from raysweep.trials.training.evaluator import evaluate
 from raysweep.trials.training.models import log_lacking_models, logged_models
 from raysweep.trials.training.prepare import PreparedTraining, prepare
-from raysweep.trials.training.promotion import TRAINED_MODEL, data_of
+from raysweep.trials.training.promotion import data_of
 
 if TYPE_CHECKING:
     from raysweep.trials.training.work import TrainingWork
