@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from raysweep.home import ensure_home
 
 if TYPE_CHECKING:
-    from raysweep.sweep.loaded_model import LoadedModel, load_model
     from raysweep.sweep.result import SweepResult
     from raysweep.sweep.resume import resume_sweep
     from raysweep.sweep.sweep import run_sweep
+    from raysweep.trials.training.loaded_model import LoadedModel, load_model
     from raysweep.version import __version__
 
 __all__ = [
@@ -40,11 +40,11 @@ def __getattr__(name: str) -> Any:
 
         return resume_sweep
     if name == "load_model":
-        from raysweep.sweep.loaded_model import load_model
+        from raysweep.trials.training.loaded_model import load_model
 
         return load_model
     if name == "LoadedModel":
-        from raysweep.sweep.loaded_model import LoadedModel
+        from raysweep.trials.training.loaded_model import LoadedModel
 
         return LoadedModel
     if name == "SweepResult":

@@ -238,8 +238,8 @@ def test_a_model_of_an_earlier_raysweep_asks_its_data(
     storage: Path, flat: SweepResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its metadata has no `preprocess`."""
-    from raysweep.sweep import loaded_model
     from raysweep.tracking.trackio.tracker import TrackioTracker
+    from raysweep.trials.training import loaded_model
 
     whole = TrackioTracker.artifact
 
