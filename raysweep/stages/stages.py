@@ -34,6 +34,7 @@ __all__ = ["Stage", "StageOutcome", "initialize", "load", "preprocess"]
 
 SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"
+TRAINED_MODEL = "trained_model.pth"
 CONVNET = "convnet"
 """The artifact of the built-in network, untrained."""
 

@@ -26,7 +26,7 @@ from raysweep.ml.preprocess import prepared
 from raysweep.ml.protocols import Split
 from raysweep.ml.weights import load_weights
 from raysweep.stages import parts
-from raysweep.stages.stages import preprocess_of
+from raysweep.stages.stages import TRAINED_MODEL, preprocess_of
 from raysweep.storage.journal import read_journal
 from raysweep.storage.open_storage import read_storage
 from raysweep.storage.past import Past
@@ -34,7 +34,7 @@ from raysweep.storage.reading import StoredSweep
 from raysweep.storage.record import sweep_names
 from raysweep.storage.storage import Storage
 from raysweep.tracking import METADATA_FILE, ArtifactVersion
-from raysweep.trials.training.promotion import TRAINED_MODEL, data_of
+from raysweep.trials.training.promotion import data_of
 
 Raw = npt.NDArray[Any] | torch.Tensor
 """Examples as the data set has them, (N, …). Of the built-in pictures: (N, 28, 28) uint8."""
