@@ -25,7 +25,7 @@ from raysweep.search.budget import Budget
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.past import Past
-from raysweep.storage.storage import SweepFolder
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import Run, Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
