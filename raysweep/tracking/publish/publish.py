@@ -190,7 +190,7 @@ class Publisher:
 
 
 class _Versions:
-    """See `publish_run.Versions`; of one `publish`."""
+    """See `run.Versions`; of one `publish`."""
 
     def __init__(self, publisher: Publisher, outcome: Published) -> None:
         self._publisher = publisher
