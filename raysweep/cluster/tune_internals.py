@@ -46,9 +46,10 @@ def error_of(trial: Any) -> BaseException | None:
     Tune's own getters look in the storage, where the file is not yet.
     """
     path = getattr(trial, "pickled_error_file", None)
-    if path is None:
+    try:
+        error: BaseException | None = path and cloudpickle.loads(Path(path).read_bytes())
+    except OSError:
         return None
-    error: BaseException = cloudpickle.loads(Path(path).read_bytes())
     return error
 
 

@@ -169,8 +169,10 @@ def test_a_context_without_a_worker_is_no_local_mode(monkeypatch: pytest.MonkeyP
     assert not nodes.in_one_process()
 
 
-def test_a_dead_worker_is_counted_where_tune_keeps_no_error() -> None:
+def test_a_dead_worker_is_counted_where_tune_keeps_no_error(tmp_path: Path) -> None:
     assert tune_internals.error_of(SimpleNamespace()) is None
+    elsewhere = SimpleNamespace(pickled_error_file=str(tmp_path / "error.pkl"))
+    assert tune_internals.error_of(elsewhere) is None
 
 
 def test_resume_has_trials_where_tune_has_no_stub(monkeypatch: pytest.MonkeyPatch) -> None:
