@@ -19,8 +19,9 @@ import ray
 from raysweep.cluster.faststart import ray_internals
 from raysweep.cluster.nodes import in_one_process
 
-MACHINE_ITSELF = re.compile("node_[0-9a-f]{16,}")
-"""The type of each node where nothing starts machines: Ray's own word for that very node."""
+MACHINE_ITSELF = re.compile("(node_[0-9a-f]{16,})?")
+"""The type of each node where nothing starts machines: Ray's own word for that very node, or no
+word at all, by version 2 of the autoscaler."""
 
 STARTING_S = 10.0
 """How old a cluster's head is before it counts as one that has nothing to start machines."""

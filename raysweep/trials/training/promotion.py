@@ -11,8 +11,6 @@ from raysweep.tracking import ArtifactVersion
 Promote = Literal["always", "if_better"] | None
 """`tracking.promote`."""
 
-"""The file of a `trained-model`."""
-
 _PREPROCESSED = "-preprocess"
 
 
