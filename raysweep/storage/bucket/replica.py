@@ -35,7 +35,7 @@ from raysweep.storage.bucket.object_store import ObjectStore
 from raysweep.storage.bucket.pulling import CONFIG, JOURNAL, RECORD, RESULT, Remote
 from raysweep.storage.bucket.snapshot import Snapshot
 from raysweep.storage.bucket.working_copy import WorkingCopy
-from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.storage import REOPENED, TRACKER_FOLDER
 
 _SCRATCH = ".push"
 _LOOKS = 100
@@ -197,8 +197,12 @@ class Replica:
             self._put_changed(name, taken.small[name])
         for name, data in taken.results.items():
             folder = name.partition("/")[0]
-            best = [path for path in (self._root / folder / "best").glob("*") if path.is_file()]
-            self._put_new({f"{folder}/best/{path.name}": path for path in best})
+            paths = [path for path in (self._root / folder / "best").glob("*") if path.is_file()]
+            best = {f"{folder}/best/{path.name}": path for path in paths}
+            if data != REOPENED.encode() and self._remote.sent.get(name) != data:
+                for file in best:  # may be another model, of the same size
+                    self._there.pop(file, None)
+            self._put_new(best)
             self._put_changed(name, data)
 
     def _put_new(self, files: Mapping[str, Path]) -> None:

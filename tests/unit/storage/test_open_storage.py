@@ -252,6 +252,18 @@ def test_a_copy_of_a_sweep_that_has_ended_elsewhere_is_not_kept(uri: str, tmp_pa
     assert told == []
 
 
+def test_a_best_that_was_chosen_anew_is_pushed_though_it_is_as_long(uri: str) -> None:
+    do_epochs(uri, [], 1)
+    for winner in ("first", "other"):
+        with open_(uri, []) as storage:
+            folder = storage.find("mine")
+            folder.reopen()
+            folder.best.mkdir(exist_ok=True)
+            (folder.best / "trained_model.pth").write_text(winner)
+            folder.write_result({"sweep": "mine", "best": winner})
+        assert ObjectStore.open(uri).read("mine/best/trained_model.pth") == winner.encode()
+
+
 def test_what_sync_sends_is_brought(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
