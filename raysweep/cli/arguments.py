@@ -172,9 +172,7 @@ def parser() -> Parser:
     )
     dashboard.set_defaults(command="dashboard")
 
-    sync = commands.add_parser(
-        "sync", parents=[stored], help="publish a locally kept sweep to W&B"
-    )
+    sync = commands.add_parser("sync", parents=[stored], help="publish a locally kept sweep to W&B")
     sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     sync.set_defaults(command="sync")
     root.commands = commands.choices

@@ -175,9 +175,7 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
 def _space(args: argparse.Namespace) -> dict[str, Any]:
     """Show the space of a sweep file alone."""
     if args.sweep is None or args.config or args.overrides:
-        raise UserError(
-            "--space-only shows only a sweep file: give --sweep FILE and no config"
-        )
+        raise UserError("--space-only shows only a sweep file: give --sweep FILE and no config")
     from raysweep.config import load_sweep
     from raysweep.search.space_plan import plan_space
     from raysweep.terminal.console import open_console
