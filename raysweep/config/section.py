@@ -19,7 +19,7 @@ class Section(BaseModel):
     )
 
     _fixed: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are the whole sweep's: no parameter may set them."""
+    """Keys that are fixed for the sweep: no parameter may set them."""
 
     takes_target: ClassVar[bool] = False
-    """Whether `target` may stand here, for a part of one's own (see `config.targets`)."""
+    """Whether the section accepts `target`, for a custom part (see `config.targets`)."""

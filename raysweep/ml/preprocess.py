@@ -1,4 +1,4 @@
-"""From raw pictures to what the network takes."""
+"""Convert raw pictures to the network's input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from raysweep.ml.datasets import Split
 
 
 def preprocess(split: Split, *, normalize: bool, expand_dims: bool) -> Split:
-    """The tutorial's two steps.
+    """Apply the tutorial's two steps.
 
     normalize: uint8 0..255 -> float32 0..1. expand_dims: (N, 28, 28) -> (N, 1, 28, 28).
     """

@@ -11,22 +11,22 @@ from raysweep.tracking.write_behind import sync_folder
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write beside, flush to disk, rename: a reader sees all of it or none of it, also after a
-    power cut. When this returns it is on the disk."""
+    """Write a file atomically and durably: write a temporary file, fsync, rename. A reader sees the
+    old or the new text, even after a power cut."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.unlink(missing_ok=True)  # of a process of that number, or a link that waits there
+        partial.unlink(missing_ok=True)  # of an earlier process with that pid, or a hostile link
         with partial.open("x", encoding="utf-8") as file:
             file.write(text)
             _sync(file)
         partial.replace(path)
         sync_folder(path.parent)
     finally:
-        partial.unlink(missing_ok=True)  # there only if something above failed
+        partial.unlink(missing_ok=True)  # exists only if something above failed
 
 
 def half_written(path: Path) -> Iterator[Path]:
-    """What is left of `path` where a process was killed in `write_atomically`."""
+    """Yield the temporary files of `path` that processes killed in `write_atomically` left."""
     return path.parent.glob(f".{path.name}.[0-9]*")
 
 

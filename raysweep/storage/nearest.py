@@ -29,7 +29,7 @@ def nearest(name: str, there: Sequence[str]) -> list[str]:
     A sweep's name ends with its time, which nobody types: each also counts by its beginning, as
     long as `name`.
     """
-    import difflib  # 5 ms, which no right command pays
+    import difflib  # takes 5 ms: only for wrong commands
 
     full = {each[: len(name)]: each for each in there} | {each: each for each in there}
     close = difflib.get_close_matches(name, list(full), n=2 * _MOST)

@@ -1,15 +1,15 @@
-"""The folders of a storage: one a sweep, and beside them the tracker's store, which all share.
+"""The folders of a storage: one per sweep, and the tracker's store, which all sweeps share.
 
 <storage>/
   tracker/            the embedded tracker's store
   <sweep>/
-    sweep.json        what it is: written when the sweep starts
+    sweep.json        its record: written when the sweep starts
     config.yaml       its whole configuration
-    journal.jsonl     what its driver decided and heard: `resume` goes on from it
-    checkpoints/      the trials', until it has ended
-    result.json       what came of it: written last
+    journal.jsonl     its driver's decisions and reports: `resume` replays it
+    checkpoints/      those of its trials, until it has ended
+    result.json       its result: written last
     best/             the winner's files
-    wandb/            what W&B's client keeps, where it records the sweep
+    wandb/            the files of W&B's client, if the sweep is recorded in W&B
     inputs/, tune/    while it runs
 """
 
@@ -41,35 +41,35 @@ _URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 class Origin(Protocol):
-    """What is at a storage's URI and not here yet. Methods raise UserError where it cannot be
-    reached; what is here already stays."""
+    """The files at a storage's URI that are not here yet. Methods raise UserError if it is
+    unreachable; existing local files stay."""
 
     def sweep(self, name: str) -> None:
-        """Bring a sweep's files."""
+        """Download a sweep's files."""
 
     def project(self, project: str) -> None:
-        """Bring a project's database."""
+        """Download a project's database."""
 
     def media(self, project: str, runs: Iterable[str]) -> None:
-        """Bring the pictures that these runs logged."""
+        """Download the pictures that these runs logged."""
 
     def blobs(self, project: str, digests: Iterable[str]) -> None:
-        """Bring blobs of a project, by their digests."""
+        """Download blobs of a project, by their digests."""
 
 
 class Storage:
     """A storage folder: makes, lists and finds sweeps.
 
-    `shown` is what the user knows it by: the folder, or the URI whose working copy it is. `origin`
-    brings what is still at the URI; None for a folder.
+    `shown` is the name for the user: the folder, or the URI whose working copy it is. `origin`
+    downloads what is still at the URI; None for a folder.
     """
 
     def __init__(self, root: Path, shown: str | None = None) -> None:
         refuse_keys("--storage", root)
-        if _URI.match(str(root)):  # a Path has made one slash of two
+        if _URI.match(str(root)):  # one slash: Path merges two
             raise UserError(
-                f"--storage {root}: a URI, where a folder is needed, on the machine that drives "
-                "the sweep; a cluster's others need not share it"
+                f"--storage {root}: is a URI, but a folder on the driver's machine is needed; "
+                "other machines of a cluster need not share it"
             )
         self.root = root.expanduser().resolve()
         self.shown = str(self.root) if shown is None else shown
@@ -77,11 +77,11 @@ class Storage:
 
     @property
     def is_uri(self) -> bool:
-        """Whether what is here is a copy."""
+        """Whether the storage is a local copy of a URI."""
         return self.shown != str(self.root)
 
     def shown_path(self, path: Path) -> Path | str:
-        """A path in it as the user knows it: by the URI, once the copy is gone."""
+        """Return a path for the user: below the URI, if the local copy is temporary."""
         if not self.is_uri:
             return path
         return (
@@ -90,11 +90,11 @@ class Storage:
 
     @property
     def tracker(self) -> Path:
-        """Raises UnsafeName where it is a link that leads out of the storage."""
+        """The tracker's folder. Raises UnsafeName if it is a link that leads out of the storage."""
         return safe_join(self.root, TRACKER_FOLDER, self.shown)
 
     def check(self, name: str | None) -> None:
-        """Raise UserError unless a sweep of that name could be made; nothing is left behind."""
+        """Raise UserError unless a sweep of that name can be created; leave nothing behind."""
         if name is not None:
             check_name(name)
         parent = self.root
@@ -107,7 +107,7 @@ class Storage:
             raise UserError(
                 f"--storage {self.root}: {parent} is a file, not a folder; choose another folder"
             ) from error
-        except OSError as error:  # not to be written, not to be entered, a name too long
+        except OSError as error:  # not writable, not accessible, name too long
             raise UserError(
                 f"--storage {self.root}: cannot write in {parent} ({error.strerror}); "
                 "choose another folder"
@@ -116,7 +116,7 @@ class Storage:
             raise _taken(self.root / name)
 
     def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
-        """Make the sweep's folder, with its configuration and its record."""
+        """Create the sweep's folder, with its configuration and its record."""
         folder = SweepFolder(self.root / record.name)
         try:
             folder.path.mkdir(parents=True)
@@ -146,7 +146,7 @@ class Storage:
         return [folder for _, _, folder in sorted(found, key=lambda each: each[:2])]
 
     def folder(self, name: str) -> SweepFolder:
-        """That of the sweep `name`. Raises UnsafeName where it lies elsewhere, behind a link."""
+        """Return the folder of the sweep `name`. Raises UnsafeName if it is a link out of here."""
         return SweepFolder(safe_join(self.root, name, self.shown))
 
     def find(self, name: str | None) -> SweepFolder:
@@ -174,10 +174,10 @@ class Storage:
 
 
 def new_sweep_name(what: str) -> str:
-    """`sweep-20261123-0915-3fa2`: says what and when, sorts by time, does not collide.
+    """Make a unique name that sorts by time, such as `sweep-20261123-0915-3fa2`.
 
-    `what` may be any text, such as the `sweep.name` of a W&B sweep; what a folder and an alias
-    cannot be called becomes a dash.
+    `what` may be any text, such as the `sweep.name` of a W&B sweep; characters that a folder or an
+    alias cannot have become dashes.
     """
     slug = re.sub(r"[^a-z0-9._-]+", "-", what.lower())[:_MOST_OF_NAME].strip("._-")
     now = datetime.now().strftime("%Y%m%d-%H%M")
@@ -186,13 +186,13 @@ def new_sweep_name(what: str) -> str:
 
 def _taken(folder: Path) -> UserError:
     return UserError(
-        f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep's, go "
-        f"on with that: python -m raysweep resume {folder.name}"
+        f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep, "
+        f"resume it: python -m raysweep resume {folder.name}"
     )
 
 
 def check_name(name: str) -> None:
-    """Raise UserError for what no sweep can be called."""
+    """Raise UserError if it is not a valid name of a sweep."""
     if not is_name(name):
         raise UserError(
             f"--name {name!r}: a sweep's name takes letters, digits, dots, dashes and underscores, "

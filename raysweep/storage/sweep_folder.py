@@ -16,14 +16,14 @@ from raysweep.storage.record import NOTE, SweepRecord
 from raysweep.tracking.folder import half_downloaded
 
 REOPENED = "null\n"
-"""The `result.json` of a sweep that had ended and goes on. A file that was removed here would still
-be at a URI."""
+"""The `result.json` of a sweep that had ended and is resumed. A file that was only removed here
+would remain at a URI."""
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """One sweep's folder. What belongs to it is looked for in it, and behind no link that leads out
-    of it: the folder may be another user's. Each of the paths raises UnsafeName for such a link."""
+    """One sweep's folder. Its files must lie in it, not behind a link that leads out of it: the
+    folder may be another user's. Each of the paths raises UnsafeName for such a link."""
 
     path: Path
 
@@ -49,7 +49,7 @@ class SweepFolder:
 
     @property
     def waiting(self) -> Path:
-        """What the store's writer waits for, a line each."""
+        """The file in which the store's writer notes what it waits for, one line each."""
         return self._inside(NOTE)
 
     @property
@@ -68,7 +68,7 @@ class SweepFolder:
         return safe_join(self.path, name)
 
     def record(self) -> SweepRecord:
-        """Raises UserError where the file does not hold one."""
+        """Read the record. Raises UserError if the file is invalid."""
         try:
             return SweepRecord.of(_read_json(self._record))
         except ValueError as error:
@@ -78,7 +78,7 @@ class SweepFolder:
         write_atomically(self._record, json.dumps(asdict(record), indent=2) + "\n")
 
     def result(self) -> dict[str, Any] | None:
-        """The design's `result.json`, or None for a sweep that has not ended, or goes on."""
+        """Read `result.json`; None for a sweep that has not ended, or was resumed."""
         if not self._result.exists() or self._result.read_bytes() == REOPENED.encode():
             return None
         return _read_json(self._result)
@@ -88,20 +88,20 @@ class SweepFolder:
         write_atomically(self._result, text + "\n")
 
     def reopen(self) -> None:
-        """The sweep goes on: its result is void."""
+        """Void the result of a sweep that is resumed."""
         if self._result.exists():
             write_atomically(self._result, REOPENED)
 
     def remove_scratch(self) -> None:
-        """What only a driver needs, and what one that was killed left half written: of a sweep that
-        has ended, its checkpoints too. Only for who has claimed it."""
+        """Remove a driver's scratch and temporary files, and, if the sweep has ended, its
+        checkpoints. The caller must have claimed the sweep."""
         scratch = [self.inputs, self.tune]
         with suppress(UserError):
             scratch += [self.checkpoints] if self.result() is not None else []
         for path in [*scratch, *half_downloaded(self.best)]:
             shutil.rmtree(path, ignore_errors=True)
         for path in [*half_written(self._result), self.waiting]:
-            with suppress(OSError):  # harms nobody, and the next driver tries again
+            with suppress(OSError):  # harmless: the next driver retries
                 path.unlink(missing_ok=True)
 
 
@@ -111,5 +111,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable record of a sweep ({error})") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path}: not a readable record of a sweep (it holds no mapping)")
+        raise UserError(f"{path}: not a readable record of a sweep (not a mapping)")
     return value

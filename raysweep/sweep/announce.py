@@ -109,7 +109,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
                 f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
             ) from None
         raise Interrupted(
-            f"interrupted: {name} has no best yet; what it did is kept, and this goes on: "
+            f"interrupted: {name} has no best yet; progress is saved, resume it with: "
             f"{resume_command(storage, name, address)}"
         ) from None
 

@@ -32,24 +32,24 @@ class Backends:
         self.numbering = Numbering(here, there.scope)
 
     def begin_unreachable(self, why: str) -> None:
-        """Take W&B for unreachable, here and in every process that is given this tracker, until it
-        is found."""
+        """Mark W&B as unreachable, in this process and in every one that unpickles this tracker,
+        until a probe succeeds."""
         self.connection = Connection(why)
 
     def ask(self, call: Callable[[], T]) -> T | None:
-        """What W&B answers, or None where it cannot be reached or refuses."""
+        """Return W&B's answer, or None if it is unreachable or refuses."""
         with suppress(Unsent):
             return self.send(call)
         return None
 
     def send(self, call: Callable[[], T], *, asks: bool = True) -> T:
-        """What W&B answers. Raises Unsent where it cannot be reached or refuses."""
+        """Return W&B's answer. Raises Unsent if it is unreachable or refuses."""
         return self.connection.attempt(call, self.there.knock, self.there.probe, asks=asks)
 
     def artifact(self, ref: str) -> ArtifactVersion:
-        """See Tracker. W&B is asked for what is not here, and for whatever an alias means there.
+        """See Tracker. W&B resolves aliases, and references that are not here.
 
-        An alias that was last given to a version that W&B does not have yet means that one.
+        An alias that was last set on a version that W&B does not have yet resolves to that version.
         """
         mine = self.numbering.kept(ref)
         if mine is not None:
@@ -78,11 +78,11 @@ class Backends:
         return mine or self.numbering.presented(self.here.artifact(ref))
 
     def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
-        """The version's copy here, made if need be with its producer and all before it."""
+        """Return the local copy; make it if necessary, with its producer and ancestors."""
         return Bringing(self.numbering, self.here, self.there).bring(theirs)
 
     def is_there(self, run_id: str) -> bool:
-        """Whether W&B has the last row that is kept here. The client drops rows when it must, and
-        then all that come after."""
+        """Whether W&B has the last row that is stored here. If the client drops a row, it drops all
+        later ones too."""
         steps = [row["step"] for row in self.here.history(run_id)]
         return self.there.last_step(run_id) >= max(steps, default=-1)

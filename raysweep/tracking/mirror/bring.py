@@ -1,4 +1,4 @@
-"""A version that W&B alone has, brought into the embedded store with all that it came from."""
+"""Copy a version that only W&B has, with its ancestors, into the embedded store."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from raysweep.tracking.wandb.tracker import WandbTracker
 
 
 class Bringing:
-    """Brings one version and its ancestors. Two runs may each have used a version of the other's:
-    what is under way already is declared as used when all is here."""
+    """Copies one version and its ancestors from W&B.
+
+    Two runs may each have used a version of the other. Such a cycle is cut where it closes: the use
+    is declared after all versions have been copied.
+    """
 
     def __init__(self, numbering: Numbering, here: TrackioTracker, there: WandbTracker) -> None:
         self._numbering = numbering
@@ -24,7 +27,7 @@ class Bringing:
         self._later: list[tuple[str, str]] = []
 
     def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
-        """The version's copy here."""
+        """Return the version's copy here."""
         mine = self._bring(theirs)
         for run_id, ref in self._later:
             kept = self._numbering.kept(ref)
@@ -72,7 +75,7 @@ class Bringing:
 
 
 def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:
-    if record is None:  # its run was deleted there
+    if record is None:  # its run was deleted in W&B
         run_id = f"wandb-{theirs.name}-{theirs.version}"
         return RunSpec(run_id, run_id, "unknown", "wandb")
     return RunSpec(

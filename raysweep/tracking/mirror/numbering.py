@@ -24,7 +24,7 @@ class Numbering:
         self._scope = scope
 
     def kept(self, ref: str) -> ArtifactVersion | None:
-        """The version here that the reference means there; None for an alias, or one not here."""
+        """Return the local version of a W&B reference; None for an alias or if it is not here."""
         reference = parse_reference(ref)
         if reference.spec.startswith(HERE):
             return self._here.artifact(f"{reference.name}:v{reference.spec.removeprefix(HERE)}")
@@ -35,24 +35,25 @@ class Numbering:
         return None
 
     def presented(self, mine: ArtifactVersion) -> ArtifactVersion:
-        """A version here under the number that W&B gave it, or as one that it does not have."""
+        """Return a local version under W&B's number, or as one that W&B does not have."""
         theirs = version_there(mine, self._scope)
         aliases = tuple(alias for alias in mine.aliases if not alias.startswith(THERE))
         version = theirs or HERE + mine.version.removeprefix("v")
         return replace(mine, version=version, aliases=aliases)
 
     def presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
-        """W&B's version as it is here, where it is; its aliases, which others may have moved."""
+        """Return the local copy of W&B's version, if any, with W&B's aliases, which may have
+        moved."""
         mine = self.copy(theirs)
         return replace(self.presented(mine), aliases=theirs.aliases) if mine else theirs
 
     def copy(self, theirs: ArtifactVersion) -> ArtifactVersion | None:
-        """The version here that it is; an alias alone may be left of another W&B project."""
+        """Find the local version by its content; the alias may be from another W&B project."""
         mine = self.kept(theirs.ref)
         return mine if mine is not None and mine.metadata == theirs.metadata else None
 
     def note(self, mine: ArtifactVersion, version: str) -> None:
-        """Remember which version of W&B's it is, and no other: the project may be a new one."""
+        """Record its version in W&B, and remove earlier ones: the project may be a new one."""
         for alias in mine.aliases:
             if alias.startswith(alias_of(self._scope, "")):
                 self._here.remove_alias(mine.ref, alias)

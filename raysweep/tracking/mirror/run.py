@@ -1,4 +1,4 @@
-"""A run in both: kept in the embedded store, and sent to W&B. See `mirror`."""
+"""A run in both trackers: stored in the embedded store and sent to W&B. See `mirror.tracker`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from raysweep.tracking.port import ArtifactDraft, ArtifactVersion, Image, Json, 
 T = TypeVar("T")
 
 KEPT_ELSEWHERE = "kept elsewhere until synced"
-"""The error, in W&B, of a run that it could not be sent whole."""
+"""The error, in W&B, of a run that could not be sent completely."""
 
 
 class MirroredRun:
-    """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
+    """A run in progress. After a call that could not be sent, the rest is stored only locally, so
+    that the run in W&B has no gap."""
 
     def __init__(self, backends: Backends, mine: Run, theirs: Run | None) -> None:
         self.id = mine.id
@@ -34,7 +35,7 @@ class MirroredRun:
         return self._theirs.url if self._theirs else None
 
     def send(self, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Send rows that are kept here, each with its `step`; what is there is passed over."""
+        """Send stored rows, each with its `step`; skip those that W&B has."""
         for row in rows:
             values = {key: row[key] for key in row if key != "step"}
             self._send(partial(_log, values, row["step"]))
@@ -64,7 +65,7 @@ class MirroredRun:
         version = backends.artifact(ref)
         mine = backends.numbering.kept(version.ref) or backends.bring(version)
         self._mine.use_artifact(mine.ref)
-        if is_pending(version):  # W&B's run cannot be told what it used
+        if is_pending(version):  # W&B does not have what the run used
             self._give_up()
         self._send(lambda run: run.use_artifact(version.ref), asks=True)
         return version
@@ -86,10 +87,10 @@ class MirroredRun:
     def flush(self) -> None:
         """See Run."""
         self._mine.flush()
-        self._send(lambda run: run.flush(), asks=True)  # an epoch is a good time to look
+        self._send(lambda run: run.flush(), asks=True)  # once an epoch: check the connection
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. When all of it was sent, the run here knows where W&B shows it."""
+        """See Run. If all of it was sent, the run here gets W&B's URL."""
         self._finished = True
         self._mine.finish(state, error)
         self._send(lambda run: run.finish(state, error), asks=True)
@@ -98,18 +99,18 @@ class MirroredRun:
             self._backends.here.store.set_url(self.id, theirs.url)
 
     def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
-        """`asks`: the call waits for an answer; others hand over to the client's own process."""
+        """Send a call to W&B. `asks`: it waits for an answer; others go to the client's process."""
         theirs = self._theirs
         if theirs is None:
             return None
         try:
             return self._backends.send(lambda: call(theirs), asks=asks)
-        except (Unsent, ArtifactNotFound):  # what it is to use may have been deleted there
+        except (Unsent, ArtifactNotFound):  # an input may have been deleted in W&B
             self._give_up()
             return None
 
     def _give_up(self) -> None:
-        """Send no more, and close the run there, so that W&B does not show it as running."""
+        """Stop sending, and close the run in W&B, so that it does not show it as running."""
         theirs, self._theirs = self._theirs, None
         if theirs is not None:
             self._backends.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))

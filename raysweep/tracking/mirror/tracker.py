@@ -1,9 +1,9 @@
-"""W&B with the embedded store beside it: every call is kept here first, and then sent there.
+"""W&B with the embedded store: every call is stored locally first, then sent to W&B.
 
-So a server that goes away in mid-sweep costs nothing but the sending: training goes on, and `sync`
-(see `publish`) sends the rest. What is named by a reference has W&B's version where W&B has it,
-`trained-model:v12`, and else one of its own, `trained-model:local-3`, which no version of W&B can
-be taken for. The version here carries W&B's number as its alias `wandb-v12`.
+If the server is lost during a sweep, training continues, and `sync` (see `publish`) sends the rest.
+A reference has W&B's version if W&B has the artifact, `trained-model:v12`; otherwise a local one,
+`trained-model:local-3`, which cannot be confused with a version in W&B. The local version carries
+W&B's number as its alias `wandb-v12`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from raysweep.tracking.port import (
 
 
 class MirroredTracker(Backends):
-    """The project in both. Reads come from here, but for what only W&B can know."""
+    """The project in both. Reads use the local store, except for what only W&B knows."""
 
     backend = "wandb"
 
@@ -40,7 +40,7 @@ class MirroredTracker(Backends):
         return self.ask(lambda: self.there.url)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
-        """See Tracker. W&B is sent what an earlier process logged and could not send."""
+        """See Tracker. Rows that an earlier process could not send are sent to W&B."""
         mine = self.here.start_run(spec, after)
         theirs = self.ask(lambda: self.there.start_run(spec, after))
         run = MirroredRun(self, mine, theirs)
@@ -49,7 +49,7 @@ class MirroredTracker(Backends):
         return run
 
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
-        """See Tracker. One that W&B alone has is brought here, with all that it came from."""
+        """See Tracker. If only W&B has it, it is copied here with its ancestors."""
         try:
             theirs = self.send(lambda: self.there.find_artifact(name, fingerprint))
             if theirs is None:
@@ -61,7 +61,7 @@ class MirroredTracker(Backends):
             return self.numbering.presented(mine) if mine else None
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
-        """See Tracker. From here, wherever it is here."""
+        """See Tracker. Uses the local copy if there is one."""
         mine = self.numbering.kept(ref) or self.numbering.kept(self.artifact(ref).ref)
         if mine is None:
             return self.there.download(ref, folder)
@@ -109,7 +109,7 @@ class MirroredTracker(Backends):
         )
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
-        """See Tracker. Only this storage's own runs: another's group in W&B may have the name."""
+        """See Tracker. Only this storage's runs: in W&B another group may have the same name."""
         stale = self.here.close_stale(group, state)
         for run_id in stale:
             url = self.ask(partial(self._close_there, run_id, state))
@@ -123,7 +123,7 @@ class MirroredTracker(Backends):
         self.here.close()
 
     def _in_both(self, ref: str, change: Callable[[Tracker, str], None]) -> None:
-        """Change the version where it is: here, there, or in both."""
+        """Apply a change to the version here, in W&B, or in both, wherever it exists."""
         version = self.artifact(ref)
         mine = self.numbering.kept(version.ref)
         if mine is not None:
@@ -133,13 +133,13 @@ class MirroredTracker(Backends):
         try:
             self.send(lambda: change(self.there, version.ref))
         except Unsent:
-            refused = self.connection.lost is None  # else the caller's own run is not sent either
+            refused = self.connection.lost is None  # else the caller's run is not sent either
             if refused and mine is not None and mine.producer is not None:
                 for run in self.here.store.runs(run_id=mine.producer):
-                    self.here.store.set_url(run.id, None)  # so that it is named as not sent whole
+                    self.here.store.set_url(run.id, None)  # marks the run as not completely sent
 
     def _close_there(self, run_id: str, state: StaleState) -> str | None:
-        """Where W&B shows the run that died, if it had sent all that is kept of it."""
+        """Close the dead run in W&B; return its URL if W&B has all rows that are stored here."""
         url = self.there.close_run(run_id, state)
         record = self.run(run_id)
         pending = any(f":{HERE}" in ref for ref in (*record.used, *record.logged))

@@ -107,7 +107,7 @@ def test_where_the_last_push_fails_nothing_is_lost(
 ) -> None:
     told: list[str] = []
     with (
-        pytest.raises(StorageFailed, match="does not have the end of it"),
+        pytest.raises(StorageFailed, match="lacks the latest changes"),
         monkeypatch.context() as patch,
         open_(uri, told) as storage,
     ):

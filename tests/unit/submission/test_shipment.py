@@ -52,7 +52,7 @@ def test_the_config_that_travels_is_the_resolved_one(tmp_path: Path) -> None:
 
 def test_more_than_ray_takes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipment, "MAX_BYTES", 100_000)
-    with pytest.raises(UserError, match=r"raysweep: \d MB, and Ray takes 0 MB at most"):
+    with pytest.raises(UserError, match=r"raysweep: \d MB, but Ray takes at most 0 MB"):
         shipment.pack(Config(), "/mnt/sweeps", tmp_path)
 
 
