@@ -35,7 +35,8 @@ from raysweep.storage.bucket.object_store import ObjectStore
 from raysweep.storage.bucket.pulling import CONFIG, JOURNAL, RECORD, RESULT, Remote
 from raysweep.storage.bucket.snapshot import Snapshot
 from raysweep.storage.bucket.working_copy import WorkingCopy
-from raysweep.storage.storage import REOPENED, TRACKER_FOLDER
+from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.sweep_folder import REOPENED
 
 _SCRATCH = ".push"
 _LOOKS = 100
