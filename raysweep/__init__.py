@@ -1,7 +1,8 @@
 """raysweep: from raw data to a model tagged `best`, on Ray, with the lineage of every byte kept.
 
-`run_sweep` is what `python -m raysweep run` calls, and `resume_sweep` what `resume` does. Importing
-this package is quick: Ray, torch and the trackers are imported when a sweep starts.
+`run_sweep` is what `python -m raysweep run` calls, and `resume_sweep` what `resume` does;
+`load_model` gives a trained model to predict with. Importing this package is quick: Ray, torch and
+the trackers are imported when a sweep starts.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
     from raysweep.sweep.result import SweepResult
     from raysweep.sweep.resume import resume_sweep
     from raysweep.sweep.sweep import run_sweep
+    from raysweep.trials.training.loaded_model import LoadedModel, load_model
     from raysweep.version import __version__
 
-__all__ = ["SweepResult", "__version__", "resume_sweep", "run_sweep"]
+__all__ = [
+    "LoadedModel",
+    "SweepResult",
+    "__version__",
+    "load_model",
+    "resume_sweep",
+    "run_sweep",
+]
 
 ensure_home()  # before anything that looks for it is imported
 
@@ -30,6 +39,14 @@ def __getattr__(name: str) -> Any:
         from raysweep.sweep.resume import resume_sweep
 
         return resume_sweep
+    if name == "load_model":
+        from raysweep.trials.training.loaded_model import load_model
+
+        return load_model
+    if name == "LoadedModel":
+        from raysweep.trials.training.loaded_model import LoadedModel
+
+        return LoadedModel
     if name == "SweepResult":
         from raysweep.sweep.result import SweepResult
 
@@ -39,3 +56,7 @@ def __getattr__(name: str) -> Any:
 
         return __version__
     raise AttributeError(f"module 'raysweep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
-"""URIs and addresses without keys in them.
+"""Refuse URIs and addresses that contain keys.
 
-What is given as a storage or an address is written down: in configs, journals, messages, a lease at
-the URI, a job's metadata. So no password or key may be a part of it.
+The storage and the address are recorded: in configs, journals, messages, the lease at the URI, a
+job's metadata. So they must not contain a password or a key.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from raysweep.errors import UserError
 
-_AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*:/+", re.IGNORECASE)  # a Path makes one slash of two
+_AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*:/+", re.IGNORECASE)  # one slash: Path merges two
 _OPTION = re.compile(r"[?&;#]([^=&;#]+)=([^&;#]+)")
 _SECRET_PARTS = (
     *("secret", "token", "password", "passwd", "signature", "accesskey", "accountkey", "apikey"),
@@ -19,7 +19,7 @@ _SECRET_PARTS = (
 )
 _SECRET_NAMES = ("sas", "sig", "key", "pwd", "pass", "auth", "credential", "xamzcredential")
 _USER_MAY_BE_NAMED = ("abfs", "abfss", "hdfs", "viewfs", "file", "hf", "ssh", "sftp")
-"""Schemes whose user is none of a key's parts: abfs names a container there, hdfs an account."""
+"""Schemes whose user part is not secret: in abfs it is a container, in hdfs an account."""
 
 _INSTEAD = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use ~/.aws/credentials",
@@ -30,10 +30,10 @@ _ELSE = "leave it to the environment or to a credentials file"
 
 
 def refuse_keys(where: str, address: object, instead: str | None = None) -> None:
-    """Raise UserError, which does not say it, where a password or a key is a part of `address`.
+    """Raise UserError, without quoting it, if `address` contains a password or a key.
 
-    `where` is what named it, such as `--storage`; `instead` is what to do, if that does not follow
-    from the scheme. A path of this machine is no address.
+    `where` is the source, such as `--storage`; `instead` is what to do, if that does not follow
+    from the scheme. A path of this machine is not an address.
     """
     text = str(address)
     what = _key_in(text)
@@ -41,13 +41,13 @@ def refuse_keys(where: str, address: object, instead: str | None = None) -> None
         scheme = text.partition(":")[0].lower()
         known = (say for at, say in _INSTEAD.items() if scheme.startswith(at))
         raise UserError(
-            f"{where} {without_keys(text)}: has {what} in it, which would end up in configs, logs "
-            f"and messages; take it out, and {instead or next(known, _ELSE)}"
+            f"{where} {without_keys(text)}: contains {what}, which would end up in configs, logs "
+            f"and messages; remove it, and {instead or next(known, _ELSE)}"
         )
 
 
 def without_keys(address: str) -> str:
-    """The address for a message: what may be a key of it replaced by `…`."""
+    """Return the address for a message, with possible keys replaced by `…`."""
     start = _AUTHORITY.match(address)
     if start is None:
         return address
@@ -65,7 +65,7 @@ def _hidden(option: re.Match[str]) -> str:
 
 
 def _key_in(text: str) -> str | None:
-    """What kind of key, in words; None where there is none."""
+    """Describe the kind of key in an address; None if there is none."""
     start = _AUTHORITY.match(text)
     if start is None:
         return None
@@ -81,10 +81,10 @@ def _key_in(text: str) -> str | None:
 
 
 def _user_of(scheme: str, rest: str) -> tuple[str, str | None]:
-    """What the part before the @ is, in words, and that part where it may hold a key.
+    """Describe the part before the @, and return it if it may contain a key.
 
-    A key of Azure's is in base 64: a slash of it ends what a parser takes for the host, so a colon
-    that no port follows, with an @ somewhere behind it, is that of a password, too.
+    Azure's keys are base 64 and may contain a slash, at which a URL parser ends the host. So a
+    colon without a port, with an @ somewhere after it, also means a password.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     userinfo, at, _ = authority.rpartition("@")

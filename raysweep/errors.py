@@ -1,20 +1,20 @@
-"""What can go wrong, as a tree.
+"""The tree of errors.
 
-RaysweepError              any failure raysweep explains in one line; exit code 1
-├── UserError              the input is wrong and the user can mend it; exit code 2
+RaysweepError              any failure that raysweep explains in one line; exit code 1
+├── UserError              the input is wrong and the user can correct it; exit code 2
 │   ├── ConfigError        a key, type, value or file of the configuration
 │   ├── DataError          the data set's files: missing, truncated, unreadable
 │   ├── UnsafeName         a name in a storage or an artifact that leads out of its folder
-│   └── TrackerRefused     the tracker that was chosen cannot be had: its server, its key
-├── TrackingError          the tracker could not do what was asked
+│   └── TrackerRefused     the chosen tracker is unavailable: its server, its key
+├── TrackingError          a call of the tracker failed
 │   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
 │   │   └── StoreBusy      another process holds its lock
 │   ├── ArtifactNotFound   no such artifact, version or alias
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
-├── StorageFailed          the disk is full, or cannot be written: the sweep stopped, to be resumed
-├── WorkerDied             a process of the sweep is gone: killed, or out of memory
-├── SweepFailed            the sweep ran and there is no best
-├── JobFailed              a submitted sweep's job did not end well; the job's exit code
+├── StorageFailed          the disk is full or not writable: the sweep stopped and can be resumed
+├── WorkerDied             a process of the sweep died: killed, or out of memory
+├── SweepFailed            the sweep ran and has no best
+├── JobFailed              a submitted sweep's job failed; the job's exit code
 └── Interrupted            the user stopped the sweep; exit code 130
 
 A message says what is wrong, where, what was found, and what to do about it.
@@ -24,13 +24,13 @@ from __future__ import annotations
 
 
 class RaysweepError(Exception):
-    """A failure that raysweep explains in one line. Raised directly by nothing."""
+    """A failure that raysweep explains in one line. Never raised directly."""
 
     exit_code = 1
 
 
 class UserError(RaysweepError):
-    """The input is wrong, and the message tells the user how to mend it."""
+    """The input is wrong, and the message says how to correct it."""
 
     exit_code = 2
 
@@ -44,23 +44,23 @@ class DataError(UserError):
 
 
 class UnsafeName(UserError):
-    """A stored name, or a link, would have led out of the folder that it belongs to."""
+    """A stored name, or a link, would lead out of the folder that it belongs to."""
 
 
 class TrackerRefused(UserError):
-    """The chosen tracker cannot be had: no server answers, or it refuses the key."""
+    """The chosen tracker is unavailable: no server answers, or it refuses the key."""
 
 
 class TrackingError(RaysweepError):
-    """The tracker could not do what was asked."""
+    """A call of the tracker failed."""
 
 
 class StoreFailed(TrackingError):
-    """The embedded store cannot be read or written, by what the disk or SQLite says."""
+    """The embedded store cannot be read or written: an error of the disk or SQLite."""
 
 
 class StoreBusy(StoreFailed):
-    """Another process holds a lock of the embedded store, and there was no more time to wait."""
+    """Another process holds a lock of the embedded store, and the wait timed out."""
 
 
 class ArtifactNotFound(TrackingError):
@@ -74,19 +74,19 @@ class ArtifactCorrupt(TrackingError):
 
 
 class StorageFailed(RaysweepError):
-    """The sweep could not go on recording what it does. What it recorded can be gone on with."""
+    """The sweep can no longer be recorded. It can be resumed from what was recorded."""
 
 
 class WorkerDied(RaysweepError):
-    """A process of the sweep is gone: killed, or out of memory."""
+    """A process of the sweep died: killed, or out of memory."""
 
 
 class SweepFailed(RaysweepError):
-    """The sweep ran to its end and there is no best: every trial failed."""
+    """The sweep ended without a best: every trial failed."""
 
 
 class JobFailed(RaysweepError):
-    """A submitted sweep's job did not end well, or cannot be followed any more."""
+    """A submitted sweep's job failed, or can no longer be followed."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -94,6 +94,6 @@ class JobFailed(RaysweepError):
 
 
 class Interrupted(RaysweepError):
-    """The user stopped the sweep. What had finished is kept."""
+    """The user stopped the sweep. Finished work is kept."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""What a sweep tells whoever watches it: plain values, so that a terminal needs no Ray."""
+"""The events that a sweep sends to its observer: plain values, so that a terminal needs no Ray."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Resumed:
-    """The sweep goes on where an earlier process left it: so many trials had `ended`, so many were
-    `under_way`, and so many of those that had failed are `retried`. `changed` says what may give
-    other weights now, a line each."""
+    """A sweep was resumed. `ended`: trials that had ended; `under_way`: trials that continue;
+    `retried`: failed trials that run again. `changed`: lines about what may change the weights."""
 
     ended: int
     under_way: int
@@ -26,12 +25,12 @@ class Resumed:
 
 @dataclass(frozen=True)
 class SweepStarted:
-    """Ray is up and the data is at hand; `warning` says so where it is not what was asked for.
+    """Ray is running and the data is available; `warning` says if it is a fallback.
 
-    `notices` are what to know of the config, a line each. `url` is where the tracker's own server
-    shows the project. `repeats` of the trials each share a configuration. `may_end_early`: a
-    target, or a budget of time or epochs, may end it before its last trial. `epochs`: the most of
-    a trial, where that is known. `percent`: whether metrics called accuracy are percent.
+    `notices` are lines about the config. `url` is the project's page at the tracker's server.
+    `repeats`: trials per configuration. `may_end_early`: a target, or a budget of time or epochs,
+    may end it before its last trial. `epochs`: the most of a trial, where that is known.
+    `percent`: whether metrics called accuracy are percent.
     """
 
     sweep: str
@@ -56,7 +55,7 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage gave `ref`, newly made or reused."""
+    """A stage returned `ref`, newly made or reused from the cache."""
 
     stage: str
     ref: str
@@ -65,15 +64,15 @@ class StageFinished:
 
 @dataclass(frozen=True)
 class WarmStarted:
-    """The sampler was given `taken` trials of the earlier `sweeps`. `passed_over`: why others were
-    of no use to it → how many."""
+    """The sampler got `taken` trials of the earlier `sweeps`. `passed_over`: reason → number of
+    trials that were skipped for it."""
 
     sweeps: tuple[str, ...]
     taken: int
     passed_over: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Its part of `result.json`."""
+        """Convert to its part of `result.json`."""
         return {
             "sweeps": list(self.sweeps),
             "taken": self.taken,
@@ -104,7 +103,7 @@ class TrialUpdated:
     restarts: int = 0
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
-        """The trial as selection sees it; with `so_far`, a running one as if it ended now."""
+        """Convert for selection; with `so_far`, treat a running trial as if it ended now."""
         finished = self.state in ("completed", "stopped") or (so_far and self.state == "running")
         return Candidate(self.index, finished, self.best, self.repeat)
 
@@ -120,7 +119,7 @@ class Evaluating:
 
 @dataclass(frozen=True)
 class ClusterNotice:
-    """What the sweep waits for of the cluster, or has got of it: a line. It may come before
+    """A line about what the sweep waits for in the cluster, or has got. It may come before
     SweepStarted."""
 
     text: str
@@ -130,10 +129,10 @@ Event = ClusterNotice | SweepStarted | StageFinished | WarmStarted | TrialUpdate
 
 
 class Observer(Protocol):
-    """Told of every event, in the driver's process, in order."""
+    """Called with every event, in the driver's process, in order."""
 
     def __call__(self, event: Event) -> None: ...
 
 
 def silent(event: Event) -> None:
-    """The observer of a sweep that nobody watches."""
+    """Ignore the event: the default observer."""

@@ -1,4 +1,4 @@
-"""A home for who has none: a user that only a container's number names."""
+"""Set HOME for a user without one, such as a numeric user of a container."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 
 def ensure_home() -> None:
-    """Set HOME to `/`, as container runtimes do, where neither it nor an entry of the system's list
-    of users names a folder.
+    """Set HOME to `/`, as container runtimes do, if neither HOME nor the user database has one.
 
-    Ray Tune, torch and Trackio look for it when they are imported, and raise RuntimeError.
+    Ray Tune, torch and Trackio need it at import, and raise RuntimeError.
     """
     try:
         Path.home()

@@ -1,6 +1,6 @@
 """Paths below a folder that others may write to: a shared storage, a bucket, a tracker's database.
 
-A name that was stored there is somebody else's word. It is joined to a folder by `safe_join` alone.
+A name that was stored there is untrusted. Only `safe_join` may join it to a folder.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _SHOWN = 120
 
 
 def safe_join(root: Path, name: str, whose: object = None) -> Path:
-    """Join a stored `name`, relative and with slashes, to `root`; the path lies below `root`.
+    """Join a stored `name`, relative and with slashes, to `root`; the result is below `root`.
 
-    `whose` is what the user knows the folder by, where that is not `root`: a URI, an artifact.
-    Raises UnsafeName for an absolute name, one with `..`, `.`, an empty part or NUL in it, and one
-    that a link leads out of `root`. `root` itself may be a link: the user named it. Backslashes
-    count as separators where they would lead out, since the same storage may be read on Windows.
+    `whose` is the folder's name for the user if it is not `root`: a URI, an artifact. Raises
+    UnsafeName for an absolute name, one that contains `..`, `.`, an empty part or NUL, and one that
+    leads out of `root` by a link. `root` itself may be a link: the user named it. Backslashes count
+    as separators if they would lead out, since the same storage may be read on Windows.
 
-    What is checked is what lies there now, not what somebody puts there at the same moment.
+    The check sees the current state; it does not protect against concurrent changes.
     """
     _check_name(root, name, whose)
     path = root / name
@@ -35,20 +35,20 @@ def safe_join(root: Path, name: str, whose: object = None) -> Path:
     if os.path.commonpath([real_root, real]) != real_root:
         raise UnsafeName(
             f"{whose or root}: {_shown(name)} leads out of it by a link, to {real}; raysweep "
-            "follows none that leads out of a storage: put what it needs there itself"
+            "follows no link out of a storage: copy the files there instead"
         )
     return path
 
 
 def is_own(folder: Path) -> bool:
-    """Whether the folder is this user's. So must a link to it be, which in a temporary folder
-    anybody can make."""
+    """Whether the folder belongs to this user. A link to it must, too: in a temporary folder any
+    user can make one."""
     owners = {folder.lstat().st_uid, folder.stat().st_uid}
     return owners == {os.getuid()}
 
 
 def is_of_the_disk(error: BaseException) -> bool:
-    """Whether the disk takes nothing more: it is full, read-only or broken."""
+    """Whether the disk caused the error: it is full, read-only or broken."""
     return isinstance(error, OSError) and error.errno in _OF_THE_DISK
 
 
@@ -64,7 +64,7 @@ def _check_name(root: Path, name: str, whose: object) -> None:
     ):
         raise UnsafeName(
             f"{whose or root}: holds the name {_shown(name)}, which would lead out of its folder; "
-            "nobody but a stranger to raysweep writes such a name: remove it, or use what you trust"
+            "raysweep never writes such a name: remove it, or use a source that you trust"
         )
 
 

@@ -1,7 +1,7 @@
-"""Which epoch of a trial counts, and which trial wins.
+"""Select a trial's best epoch, and the winning trial.
 
-A trial is as good as its best epoch, and the model it logs is the one of that very epoch. A metric
-that is missing, NaN or infinite never wins. Ties go to the earlier epoch and the earlier trial.
+A trial is as good as its best epoch, and the model that it logs is from that epoch. A metric that
+is missing, NaN or infinite never wins. Ties go to the earlier epoch and the earlier trial.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trial as selection sees it: its place in the sweep, whether it finished, its best epoch,
-    and which of its configuration's repeats it is, from 0."""
+    """A trial for selection: its index in the sweep, whether it finished, its best epoch, and its
+    number among the repeats of its configuration, from 0."""
 
     index: int
     finished: bool
@@ -27,7 +27,7 @@ class Candidate:
 
 
 def beats(challenger: float | None, holder: float | None, goal: Goal) -> bool:
-    """Whether `challenger` is strictly better; a value that is not finite beats nothing."""
+    """Whether `challenger` is strictly better; a non-finite value is never better."""
     if challenger is None or not math.isfinite(challenger):
         return False
     if holder is None or not math.isfinite(holder):
@@ -36,7 +36,7 @@ def beats(challenger: float | None, holder: float | None, goal: Goal) -> bool:
 
 
 def best_epoch(history: Sequence[Metrics], metric: str, goal: Goal) -> Metrics | None:
-    """The epoch with the best finite value of `metric`, or None where there is none."""
+    """Return the epoch with the best finite value of `metric`; None if there is none."""
     best: Metrics | None = None
     for metrics in history:
         if beats(metrics.get(metric), best.get(metric) if best else None, goal):
@@ -45,7 +45,7 @@ def best_epoch(history: Sequence[Metrics], metric: str, goal: Goal) -> Metrics |
 
 
 def rank(candidates: Iterable[Candidate], metric: str, goal: Goal) -> list[Candidate]:
-    """All trials, best first; those that cannot win come last, in the order of the sweep."""
+    """Sort all trials, best first; those that cannot win come last, in the order of the sweep."""
 
     def key(candidate: Candidate) -> tuple[bool, float, int]:
         if not has_score(candidate, metric) or candidate.best is None:
@@ -57,7 +57,7 @@ def rank(candidates: Iterable[Candidate], metric: str, goal: Goal) -> list[Candi
 
 
 def without_nan(metrics: Metrics) -> dict[str, float | None]:
-    """For a record: JSON has no NaN, so a diverged value is null."""
+    """Replace non-finite values by None for a record, since JSON has no NaN."""
     return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
 
 

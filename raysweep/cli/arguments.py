@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib  # 5 ms, which no right command pays
+    import difflib  # takes 5 ms: only for wrong commands
 
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {matches[0]}?" if matches else ""
@@ -82,7 +82,7 @@ def parser() -> Parser:
     sweep.add_argument(
         "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
     )
-    sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="who records it")
+    sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="what records it")
 
     on_ray = Parser(add_help=False)
     on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
@@ -90,14 +90,18 @@ def parser() -> Parser:
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
     told = Parser(add_help=False)
-    told.add_argument("--verbose", action="store_true", help="show what Ray says")
+    told.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show Ray's log lines and what its workers print; plain lines, no live table",
+    )
 
     run = commands.add_parser("run", parents=[sweep, on_ray, told, common], help="run a sweep")
     _add_warm_start(run)
     run.set_defaults(command="run")
 
     resume = commands.add_parser(
-        "resume", parents=[on_ray, told, common], help="go on with a sweep that was cut short"
+        "resume", parents=[on_ray, told, common], help="continue an interrupted or crashed sweep"
     )
     resume.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     resume.add_argument(
@@ -108,7 +112,7 @@ def parser() -> Parser:
     resume.set_defaults(command="resume")
 
     submit = commands.add_parser(
-        "submit", parents=[sweep, told], help="hand a sweep to a cluster's job server"
+        "submit", parents=[sweep, told], help="submit a sweep to a cluster's job server"
     )
     submit.add_argument(
         "--address", required=True, metavar="URL", help="Ray's job server: http://HOST:8265"
@@ -131,7 +135,7 @@ def parser() -> Parser:
     plan.add_argument(
         "--space-only",
         action="store_true",
-        help="show the space of --sweep FILE alone, which may be written for another program",
+        help="show only the space of --sweep FILE, which may be written for another program",
     )
     plan.add_argument(
         "--show",
@@ -152,7 +156,7 @@ def parser() -> Parser:
     best.set_defaults(command="best")
 
     lineage = commands.add_parser(
-        "lineage", parents=[stored], help="what an artifact came from, and what came of it"
+        "lineage", parents=[stored], help="show an artifact's ancestors and descendants"
     )
     lineage.add_argument("artifact", help="name:vK or name:alias, e.g. trained-model:best")
     lineage.add_argument("--sweep", help="whose project to look in (default: the latest sweep's)")
@@ -168,9 +172,7 @@ def parser() -> Parser:
     )
     dashboard.set_defaults(command="dashboard")
 
-    sync = commands.add_parser(
-        "sync", parents=[stored], help="bring a sweep to W&B that is kept here"
-    )
+    sync = commands.add_parser("sync", parents=[stored], help="publish a locally kept sweep to W&B")
     sync.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
     sync.set_defaults(command="sync")
     root.commands = commands.choices
@@ -189,13 +191,13 @@ def _add_warm_start(command: argparse.ArgumentParser) -> None:
 
 
 def _place(text: str) -> Path | str:
-    """A folder; or a URI, as it is: a Path would make one slash of two."""
+    """Parse a folder as a Path; keep a URI as text, since Path merges two slashes."""
     return text if ":/" in text else Path(text)
 
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text}")
+        raise argparse.ArgumentTypeError(f"expected an integer from 0, got {text}")
     return int(text)
 
 

@@ -1,8 +1,8 @@
-"""The commands: each parses, calls, prints. What is heavy is imported inside the commands.
+"""The commands: each parses, calls, prints. Heavy imports are inside the commands.
 
-What a command was asked for (`list`, `best`, `plan`, `lineage`) is its stdout; progress, warnings
-and hints go to stderr. With `--json`, stdout is one JSON object and nothing else. Exit codes: 0
-done, 1 the sweep failed, 2 the input is wrong, 130 interrupted.
+The answer of a command (`list`, `best`, `plan`, `lineage`) goes to stdout; progress, warnings and
+hints go to stderr. With `--json`, stdout is one JSON object and nothing else. Exit codes: 0 done,
+1 the sweep failed, 2 the input is wrong, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _main(args: argparse.Namespace) -> int:
             answer = COMMANDS[args.command](args)
             if args.json and answer is not None:
                 print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
-            sys.stdout.flush()  # here: whose reader is gone is told below, and not at exit
+            sys.stdout.flush()  # here: a broken pipe is handled below, not at exit
         return 0
     except RaysweepError as error:
         print(f"raysweep: {error}", file=sys.stderr)
@@ -52,7 +52,7 @@ def _main(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("raysweep: interrupted", file=sys.stderr)
         return Interrupted.exit_code
-    except BrokenPipeError:  # `raysweep list | head`: nobody reads any more
+    except BrokenPipeError:  # `raysweep list | head`: the reader has ended
         to_nowhere(sys.stdout)
         return 0
     except OSError as error:
@@ -60,7 +60,7 @@ def _main(args: argparse.Namespace) -> int:
             raise
         place = error.filename or "what it writes to"
         print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
-        to_nowhere(sys.stdout)  # or Python would complain once more at its end
+        to_nowhere(sys.stdout)  # else Python would report the error again at exit
         return 1
 
 
@@ -80,7 +80,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args)
 
     def run(observer: Observer, **on_ray: Any) -> SweepResult:
-        from raysweep.sweep.sweep import run_sweep  # Ray: over a second, not to be spent unseen
+        from raysweep.sweep.sweep import run_sweep  # Ray: over a second, after the first output
 
         more = {"name": args.name, "warm_start": args.warm_start}
         return run_sweep(config, observer=observer, **more, **on_ray)
@@ -114,7 +114,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
 def _watched(
     args: argparse.Namespace, sweep: Callable[..., SweepResult], storage: Path | str
 ) -> dict[str, Any]:
-    """Call `sweep`, show how it goes and what came of it, and return that as JSON."""
+    """Call `sweep`, show its progress and result, and return the result as JSON."""
     from raysweep.cluster.faststart import fork_server
     from raysweep.config import Config
     from raysweep.terminal.console import open_console
@@ -126,7 +126,8 @@ def _watched(
     live = console.is_terminal and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
-    workers = fork_server.running_for(**on_ray)  # it imports what they need while we do, too
+    # It imports what the workers need while we do, too.
+    workers = fork_server.running_for(args.address, local_mode=args.local_mode)
     with ended_by_the_second_interrupt(), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
@@ -151,7 +152,7 @@ def _submit(args: argparse.Namespace) -> dict[str, Any]:
         result = follow(submission.address, submission.job, sys.stderr, verbose=args.verbose)
     except KeyboardInterrupt:
         show_detached(sys.stderr, submission)
-        raise Interrupted(f"detached; job {submission.job} goes on") from None
+        raise Interrupted(f"detached; job {submission.job} continues") from None
     show_kept(sys.stderr, submission)
     return result
 
@@ -172,11 +173,9 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _space(args: argparse.Namespace) -> dict[str, Any]:
-    """A sweep file by itself."""
+    """Show the space of a sweep file alone."""
     if args.sweep is None or args.config or args.overrides:
-        raise UserError(
-            "--space-only shows a sweep file by itself: give --sweep FILE and no config"
-        )
+        raise UserError("--space-only shows only a sweep file: give --sweep FILE and no config")
     from raysweep.config import load_sweep
     from raysweep.search.space_plan import plan_space
     from raysweep.terminal.console import open_console

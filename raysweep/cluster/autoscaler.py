@@ -15,25 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray._private import ray_constants
-from ray.autoscaler.v2.schema import ClusterStatus
-from ray.autoscaler.v2.sdk import get_cluster_status
-from ray.autoscaler.v2.utils import is_autoscaler_v2
-from ray.experimental.internal_kv import _internal_kv_get
 
+from raysweep.cluster.faststart import ray_internals
 from raysweep.cluster.nodes import in_one_process
 
-MACHINE_ITSELF = re.compile("node_[0-9a-f]{16,}")
-"""The type of each node where nothing starts machines: Ray's own word for that very node."""
+MACHINE_ITSELF = re.compile("(node_[0-9a-f]{16,})?")
+"""The type of each node where nothing starts machines: Ray's own word for that very node, or no
+word at all, by version 2 of the autoscaler."""
 
 STARTING_S = 10.0
 """How old a cluster's head is before it counts as one that has nothing to start machines."""
 
 QUARTER_S = 15 * 60
 """By whole quarters of an hour clocks of other time zones are apart."""
-
-ADDRESS = "AutoscalerMetricsAddress"
-"""What Ray's process that watches the cluster writes first: seconds before its report."""
 
 Bundle = Mapping[str, float]
 """What has to be on one machine: `{"CPU": 1, "GPU": 0.5}`."""
@@ -66,16 +60,19 @@ def report() -> Report | None:
     """The latest; None where there is none, or none yet."""
     if in_one_process():
         return None
-    if is_autoscaler_v2():
-        return of_version_2(get_cluster_status(ray.get_runtime_context().gcs_address))
-    said = _internal_kv_get(ray_constants.DEBUG_AUTOSCALING_STATUS)
-    return of_version_1(json.loads(said)) if said else None
+    said = ray_internals.autoscaler_status()
+    if not said:
+        return None
+    try:
+        return of_version_1(json.loads(said)) if isinstance(said, bytes) else of_version_2(said)
+    except (KeyError, AttributeError, TypeError, ValueError):  # a Ray that words it otherwise
+        return None
 
 
 def may_yet_speak() -> bool:
     """Of a cluster without a report: whether what makes one is there, or the head has only just
     been started. Most clusters have a report; one started without a monitor never has."""
-    if _internal_kv_get(ADDRESS):
+    if ray_internals.has_autoscaler():
         return True
     return is_young(ray.get_runtime_context().get_session_name(), time.time())
 
@@ -116,8 +113,9 @@ def of_version_1(said: Mapping[str, Any]) -> Report | None:
     )
 
 
-def of_version_2(status: ClusterStatus) -> Report:
-    """By the status of the autoscaler that KubeRay can have."""
+def of_version_2(status: Any) -> Report:
+    """By the status (`ray.autoscaler.v2.schema.ClusterStatus`) of the autoscaler that KubeRay can
+    have."""
     nodes = [*status.active_nodes, *status.idle_nodes]
     demands = status.resource_demands.placement_group_demand
     return Report(

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import worker
 from ray.exceptions import RayError
-from ray.util.client import ray as client
 
 from raysweep.addresses import refuse_keys
 from raysweep.cluster import growing, joining, own, quiet, signals
-from raysweep.cluster.faststart import fork_server
-from raysweep.cluster.faststart.probe import PatchName, switched_off, untested, usable
-from raysweep.cluster.faststart.replaced import replaced
+from raysweep.cluster.faststart import fork_server, ray_internals
+from raysweep.cluster.faststart.checks import PatchName
+from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
@@ -63,7 +61,7 @@ def connect(
     either of them of a process with a Ray of its own; and for Ray Client, through which Tune hands
     itself to the cluster: what it tells of trials would reach a copy of the driver's objects there.
     """
-    with quiet.hushed(verbose), quiet.without_uv():
+    with quiet.hushed(verbose), ray_internals.without_uv():
         quiet.apply_settings()
         if ray.is_initialized():
             if address or local_mode:
@@ -71,18 +69,19 @@ def connect(
                     "this process has initialised Ray already, so address and local_mode come too "
                     "late; call ray.shutdown() first, or leave them out"
                 )
-            if client.is_connected():  # type: ignore[no-untyped-call]
+            if ray_internals.is_ray_client():
                 raise _by_client("this process is connected to a cluster by Ray Client")
             yield ()
             return
-        wanted = fast_start and address is None and not verbose and not switched_off()
+        wanted = fast_start and address is None and not switched_off()
         slow = untested() if wanted else None
         patches = usable() if wanted else frozenset[PatchName]()
-        workers = fork_server.running_for(address, local_mode=local_mode, verbose=not patches)
-        with workers, _admitted(address):
+        copied = "worker-copies" in patches and not local_mode
+        with fork_server.running() if copied else nullcontext(), _admitted(address):
             try:
                 said = _initialise(address, local_mode, verbose, modules, patches)
-                yield tuple(line for line in (slow, said) if line)
+                ports = None if address else ray_internals.open_ports()
+                yield tuple(line for line in (slow, said, ports) if line)
             finally:
                 ray.shutdown()
 
@@ -123,7 +122,7 @@ def _initialise(
         options["address"] = address
         if modules:
             options["runtime_env"] = {"py_modules": [str(path) for path in modules]}
-    loopback = nullcontext() if address else own.on_loopback()
+    loopback = nullcontext() if address else ray_internals.on_loopback()
 
     def init() -> None:
         ray.init(
@@ -133,9 +132,9 @@ def _initialise(
         )
 
     try:
-        with signals.given_back(), _joining_uninterrupted(), loopback:
+        with signals.given_back(), ray_internals.while_joining(signals.deferred), loopback:
             look = signals.raise_if_interrupted
-            return start(init, patches, workers=not local_mode, look=look)
+            return start(init, patches, workers=not local_mode, logs=verbose, look=look)
     except SystemExit:
         raise KeyboardInterrupt from None  # what Ray's own handler makes of a SIGTERM meanwhile
     except (OSError, ValueError, RuntimeError, RayError) as error:
@@ -147,20 +146,6 @@ def _initialise(
         if address is None:
             raise
         raise joining.not_joined(address, joining.reason(error)) from error
-
-
-@contextmanager
-def _joining_uninterrupted() -> Iterator[None]:
-    """Within it, a signal that comes while `ray.init` makes this process a driver waits: 0.1 s."""
-    real = getattr(worker, "connect", None)
-
-    def join(*args: Any, **options: Any) -> Any:
-        assert real is not None
-        with signals.deferred():
-            return real(*args, **options)
-
-    with replaced(worker, "connect", join):
-        yield
 
 
 def _by_client(what: str) -> UserError:

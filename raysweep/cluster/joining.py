@@ -14,12 +14,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Any
 
-from ray import _raylet
-from ray._private.services import canonicalize_bootstrap_address_or_die
 from ray.exceptions import RayError
 
+from raysweep.cluster.faststart import ray_internals
 from raysweep.errors import UserError
 
 KNOCK_TIMEOUT_S = 5
@@ -32,27 +30,6 @@ SETTINGS_FRAME = 4
 
 MODE = "RAY_AUTH_MODE"
 """The variable in which Ray looks whether it is to show a cluster the token that it has."""
-
-ASK = """import sys
-sys.path[:] = sys.argv[2:]
-import os
-from ray._raylet import AuthenticationTokenLoader, GcsClient
-from ray.exceptions import AuthenticationError
-try:
-    if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
-        try:
-            found = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
-        except AuthenticationError as error:  # it is named, and not there
-            print(str(error).partition(". ")[0])
-            sys.exit(4)
-        if not found:
-            sys.exit(5)  # Ray would end this process, aloud
-    GcsClient(address=sys.argv[1])
-except AuthenticationError:
-    sys.exit(3)
-except Exception as error:
-    print(str(error).partition(". ")[0])  # the first sentence of several
-    sys.exit(4)"""
 
 
 class _Answer(Enum):
@@ -72,7 +49,7 @@ def admitted(address: str) -> Iterator[None]:
     where the token that it wants is not here.
     """
     where = _knocked(address)
-    with _token_mode(_with_token(address, where)):
+    with _token_mode(where is not None and _with_token(address, where)):
         yield
 
 
@@ -89,11 +66,12 @@ def reason(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
-def _knocked(address: str) -> str:
-    """The HOST:PORT, at which a server of gRPC has answered."""
-    where = ""
+def _knocked(address: str) -> str | None:
+    """The HOST:PORT, at which a server of gRPC has answered; None where only Ray knows it."""
     try:
-        where = canonicalize_bootstrap_address_or_die(address)
+        where = ray_internals.bootstrap_address(address)
+        if where is None:
+            return None
         host, _, port = where.rpartition(":")
         if not port.isdecimal():
             raise ValueError(f"{where} is no HOST:PORT")
@@ -152,7 +130,7 @@ def _ask(address: str, where: str, mode: str | None) -> _Answer:
     env = {**os.environ, **({} if mode is None else {MODE: mode})}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", ASK, where, *sys.path],
+            [sys.executable, "-c", ray_internals.ASK, where, *sys.path],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -183,26 +161,18 @@ def _token_mode(needed: bool) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(MODE, None)
-        _read_settings_again()
+        ray_internals.read_settings_again()
 
 
 def show_token() -> None:
     """Let Ray, in this process, show the token that it finds."""
     os.environ[MODE] = "token"
-    _read_settings_again()
+    ray_internals.read_settings_again()
 
 
 def has_token() -> bool:
     """Whether Ray finds a token here. Raises UserError where it is named, and not there."""
-    raylet: Any = _raylet
     try:
-        loader = raylet.AuthenticationTokenLoader.instance()
-        return bool(loader.has_token(ignore_auth_mode=True))
+        return ray_internals.has_token()
     except (RayError, RuntimeError) as error:
         raise UserError(reason(error).partition(". ")[0]) from None  # of several sentences
-
-
-def _read_settings_again() -> None:
-    """Ray's core looks into the environment once, by itself."""
-    raylet: Any = _raylet
-    raylet.Config.initialize("")

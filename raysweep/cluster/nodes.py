@@ -10,6 +10,8 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raysweep.cluster.faststart import ray_internals
+
 CALL_TIMEOUT_S = 15
 """A worker process, if need be, starts in 1 to 3 s; a node that is lost unnoticed never answers."""
 
@@ -22,8 +24,7 @@ def this_node() -> str:
 
 def in_one_process() -> bool:
     """Whether this process has initialised Ray in local mode: it runs all tasks itself."""
-    mode = ray.get_runtime_context().worker.mode if ray.is_initialized() else None
-    return mode is not None and mode == getattr(ray, "LOCAL_MODE", None)
+    return ray_internals.is_local_mode()
 
 
 def on_this_node() -> dict[str, Any]:

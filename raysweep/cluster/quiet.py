@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from raysweep.cluster.faststart.replaced import replaced
-
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -47,23 +45,6 @@ def apply_settings() -> None:
         os.environ.setdefault(name, value)
     if not PATIENCE.keys() & os.environ.keys():
         os.environ.update(PATIENCE)
-
-
-UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
-"""Whether Ray, under `uv run`, uploads the working tree and starts each worker with uv again. Ray
-reads it once, when it is imported, which in a notebook it may have been long before."""
-
-
-@contextlib.contextmanager
-def without_uv() -> Iterator[None]:
-    """Within it, Ray takes no notice of `uv run`, unless the user has said that it is to."""
-    from ray._private import ray_constants
-
-    if UV in os.environ or not hasattr(ray_constants, UV):
-        yield
-        return
-    with replaced(ray_constants, UV, False):
-        yield
 
 
 @contextlib.contextmanager

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from raysweep.cluster.remote_store import RemoteStore
 from raysweep.storage.checkpoints import Bytes, CheckpointFolder, digest_of, file_name
 from raysweep.tracking.blobs import CHUNK_BYTES
-
-if TYPE_CHECKING:
-    from raysweep.cluster.remote import RemoteStore
 
 
 class RemoteCheckpoints:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
+
+from raysweep.cluster.faststart import ray_internals
 
 STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a command: Ctrl-C, `kill` and a batch system, a terminal that closes."""
@@ -105,10 +105,7 @@ def _heard(flags: int, numbers: frozenset[int] | None = None) -> bool:
 def end_at_once() -> None:
     """End this process, and Ray's that it started, without another word."""
     try:
-        if worker := sys.modules.get("ray._private.worker"):
-            started = worker._global_node.all_processes if worker._global_node else {}
-            for info in chain.from_iterable(started.values()):
-                info.process.kill()
+        ray_internals.kill_started()
     finally:
         os._exit(130)
 

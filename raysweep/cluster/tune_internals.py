@@ -14,10 +14,11 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import MedianStoppingRule, TrialScheduler
 
 from raysweep.cluster.faststart import fork_server
-from raysweep.cluster.faststart.probe import TUNE_CONTROLLER, usable
+from raysweep.cluster.faststart.checks import TUNE_CONTROLLER
+from raysweep.cluster.faststart.probe import usable
 
 PATIENCE_S = 30.0
 """How long a worker may take to start before its trial is given to one that is free."""
@@ -26,12 +27,17 @@ PATIENCE_S = 30.0
 def stub_trial(trial_id: str) -> Any:
     """Make a trial that search and scheduler can be told of again, and that nothing starts.
 
-    `stub` is an undocumented argument of Tune's Trial; without it the trainable is looked up, and
-    `resume` fails.
+    `stub` is an undocumented argument of Tune's Trial: without it the trainable is looked up. Where
+    it is gone, a trainable of that name that does nothing is registered.
     """
+    from ray import tune
     from ray.tune.experiment import Trial
 
-    return Trial("replayed", trial_id=trial_id, stub=True)
+    try:
+        return Trial("replayed", trial_id=trial_id, stub=True)
+    except TypeError:
+        tune.register_trainable("replayed", tune.Trainable)
+        return Trial("replayed", trial_id=trial_id)
 
 
 def error_of(trial: Any) -> BaseException | None:
@@ -40,10 +46,21 @@ def error_of(trial: Any) -> BaseException | None:
     Tune's own getters look in the storage, where the file is not yet.
     """
     path = getattr(trial, "pickled_error_file", None)
-    if path is None:
+    try:
+        error: BaseException | None = path and cloudpickle.loads(Path(path).read_bytes())
+    except OSError:
         return None
-    error: BaseException = cloudpickle.loads(Path(path).read_bytes())
     return error
+
+
+def forget_in_median(rule: MedianStoppingRule, trial: Any) -> None:
+    """Have the rule forget the trial, which starts anew.
+
+    Where Tune keeps what it has heard elsewhere, the trial's earlier results count in the others'
+    median as well.
+    """
+    getattr(rule, "_results", {}).pop(trial, None)
+    getattr(rule, "_stopped_trials", set()).discard(trial)
 
 
 def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialScheduler:

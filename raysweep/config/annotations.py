@@ -1,4 +1,4 @@
-"""A signature's types as YAML can give them: no type is guessed, but a list may be a tuple."""
+"""Map a signature's types to what YAML can hold: no type is guessed, but a list may be a tuple."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _HOLDERS = (list, dict, collections.abc.Sequence, collections.abc.Mapping)
 
 
 def as_written(annotation: Any) -> Any:
-    """`annotation`, taking what YAML writes for it: a list for `tuple[int, ...]`, text for a Path.
+    """Relax `annotation` to accept what YAML has for it: a list for a tuple, text for a Path.
 
-    The numbers inside stay strict.
+    Numbers inside stay strict.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _STRICT or origin is Literal:

@@ -27,4 +27,4 @@ def _seconds(value: Any) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(_seconds)]
-"""Seconds, written as a number of them or as text with a unit."""
+"""Seconds, given as a number or as text with a unit."""

@@ -7,18 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from raysweep.config.explain import mistake
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 
 Count = Annotated[int, Field(ge=1)]
 
 MOST_BRACKETS = 100
-"""W&B counts no further up from `min_iter`, which with eta = 2 is beyond any number of epochs."""
+"""W&B stops counting up from `min_iter` here; with eta = 2 that is beyond any number of epochs."""
 
 _KEYS = {
     "hyperband": {"min_iter", "max_iter", "s", "eta", "strict", "order"},
     "median": {"min_iter"},
 }
-"""Type → the keys that mean something to it."""
+"""Type → the keys that apply to it."""
 
 
 class EarlyTerminate(Section):
@@ -29,31 +29,31 @@ class EarlyTerminate(Section):
     """
 
     type: Literal["hyperband", "median"]
-    """hyperband: at each bracket about one trial in `eta` goes on, as in W&B. median: a trial whose
-    best epoch is worse than the median of the other trials' running means is stopped, once three
-    others have come as far."""
+    """hyperband: at each bracket about one trial in `eta` continues, as in W&B. median: a trial is
+    stopped when its best epoch is worse than the median of the other trials' running means, once
+    three others have reached the same epoch."""
 
     min_iter: Count | None = None
     """hyperband: the first bracket; the others are min_iter × eta, × eta², … median: the epochs
-    that every trial gets before it can be stopped, 1 if it is left out."""
+    that every trial gets before it can be stopped; 1 by default."""
 
     max_iter: Count | None = None
     """hyperband, with `s`: brackets at max_iter / eta, …, max_iter / eta^s, rounded down."""
 
     s: Count | None = None
-    """hyperband: the number of brackets counted down from `max_iter`, of those at epoch 1 or
-    later."""
+    """hyperband: the number of brackets, counted down from `max_iter`; brackets before epoch 1 are
+    dropped."""
 
     eta: Annotated[int, Field(ge=2)] = 3
-    """hyperband: the share that goes on at a bracket is 1 in `eta`."""
+    """hyperband: 1 trial in `eta` continues at a bracket."""
 
     strict: bool = False
-    """hyperband: judge a trial by its value at the bracket itself, and not by its best so far."""
+    """hyperband: judge a trial by its value at the bracket, not by its best so far."""
 
     order: Literal["arrival", "sweep"] = "arrival"
-    """hyperband: whom a trial is compared with at a bracket. arrival: those that came there before
-    it, as in W&B, so that timing has a say. sweep: those before it in the sweep; it waits for those
-    of them that are still on their way, and the same trials are stopped whatever the timing."""
+    """hyperband: which trials a trial is compared with at a bracket. arrival: those that reached it
+    earlier, as in W&B; the outcome depends on timing. sweep: those that precede it in the sweep; it
+    waits until they have reached the bracket, and the outcome does not depend on timing."""
 
     @model_validator(mode="after")
     def _keys_of_the_type(self) -> EarlyTerminate:
@@ -80,9 +80,9 @@ class EarlyTerminate(Section):
             raise mistake(("max_iter",), f"{text}; expected at least {self.eta}")
 
     def brackets(self, longest: int) -> tuple[int, ...]:
-        """Epochs (counted from 1) at which trials are compared, up to `longest`, ascending.
+        """Return the epochs (counted from 1) at which trials are compared, up to `longest`, sorted.
 
-        Of hyperband: as W&B has them. Of median: every epoch from `min_iter` on.
+        hyperband: as W&B computes them. median: every epoch from `min_iter` on.
         """
         if self.type == "median":
             return tuple(range(self.min_iter or 1, longest + 1))
@@ -96,12 +96,12 @@ class EarlyTerminate(Section):
         return tuple(sorted({epoch for epoch in found if 1 <= epoch <= longest}))
 
     def describe(self, longest: int) -> str:
-        """For people: which rule, and where it bites first."""
+        """Describe the rule and its first epoch, for people."""
         places = self.brackets(longest)
         if not places:
-            return f"{self.type}, of which no bracket lies within {longest} epochs"
+            return f"{self.type}, which has no bracket within {longest} epochs"
         if self.type == "median":
             return f"median (from epoch {places[0]})"
         shown = ", ".join(map(str, places))
         order = ", in the order of the sweep" if self.order == "sweep" else ""
-        return f"hyperband (at epoch {shown}, 1 in {self.eta} goes on{order})"
+        return f"hyperband (at epoch {shown}, 1 in {self.eta} continues{order})"

@@ -1,7 +1,7 @@
-"""pydantic's errors as one line: where, what was expected, what was found, what to do.
+"""Turn pydantic's errors into one line: where, what was expected, what was found, what to do.
 
-Checks that pydantic has no words for raise `mistake(…)`: a ValidationError with its own text and a
-place, seen from the validator that raises it, which pydantic then carries upwards like any other.
+Checks of our own raise `mistake(…)`: a ValidationError with its own text and a location relative to
+the validator that raises it. pydantic propagates it like any other error.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from raysweep.errors import ConfigError
 
 Loc = tuple[int | str, ...]
-"""Where a value stands: keys and list positions, from the root."""
+"""The location of a value: keys and list positions, from the root."""
 
 _EXPECTED = {
     "bool_type": "true or false",
     "finite_number": "a finite number",
     "float_type": "a number",
     "invalid_key": "text for a key",
-    "int_type": "a whole number",
+    "int_type": "an integer",
     "dict_type": "a mapping",
     "mapping_type": "a mapping",
     "model_type": "a mapping",
@@ -40,13 +40,13 @@ _EXPECTED = {
     "too_long": "at most {max_length} item(s)",
     "too_short": "at least {min_length} item(s)",
 }
-"""Error type → what the place takes; the braces are pydantic's context of the error."""
+"""Error type → what was expected; the braces take values from pydantic's error context."""
 
 _SCALARS = (str, int, float, type(None))
 
 
 def mistake(loc: Loc, text: str) -> ValidationError:
-    """An error to raise in a validator: `text` says what is wrong at `loc`, seen from there."""
+    """Make an error to raise in a validator: `text` says what is wrong at `loc`, relative to it."""
     kind = PydanticCustomError("explained", "{text}", {"text": text})
     return ValidationError.from_exception_data(
         "raysweep", [{"type": kind, "loc": loc, "input": None}]
@@ -54,7 +54,7 @@ def mistake(loc: Loc, text: str) -> ValidationError:
 
 
 def explained(error: ValidationError, model: type[BaseModel]) -> ValidationError:
-    """The first problem of `error` in the words that `model`, whose it is, allows."""
+    """Reword the first problem of `error`, which `model` raised, with hints from its keys."""
     first = _first(error)
     return mistake(place_of(first), problem(first, model))
 
@@ -65,9 +65,9 @@ def to_config_error(
     origin: Callable[[Loc], str],
     written: Callable[[Loc], Loc] = tuple,
 ) -> ConfigError:
-    """The first problem of `error` as a ConfigError; `origin(loc)` is its prefix: whose it is.
+    """Turn the first problem of `error` into a ConfigError, prefixed with its source `origin(loc)`.
 
-    `written(loc)` is where the value stands in the file, whose parameters may be nested.
+    `written(loc)` is the location in the file, whose parameters may be nested.
     """
     first = _first(error)
     loc = written(place_of(first))
@@ -76,15 +76,18 @@ def to_config_error(
 
 
 def _first(error: ValidationError) -> ErrorDetails:
-    """An unknown key goes first: where a required key is misspelt, pydantic also reports it
-    missing."""
+    """Choose the problem to report; unknown keys come first, since for a misspelt required key
+    pydantic also reports the right key as missing."""
     details = error.errors(include_url=False)
     return min(details, key=lambda each: each["type"] != "extra_forbidden")
 
 
 def place_of(detail: ErrorDetails) -> Loc:
-    """Where the error is: of a list that is too short, the list, and of a key that is no text, the
-    mapping, since pydantic would name an item that is not there, or a key by its number."""
+    """Return the location of the error.
+
+    For a list that is too short it is the list, and for a key that is not text the mapping: there
+    pydantic names an item that does not exist, or the key by its number.
+    """
     loc = detail["loc"]
     if detail["type"] == "invalid_key" or _lacks_an_item(detail):
         return loc[:-1]
@@ -98,7 +101,7 @@ def _lacks_an_item(detail: ErrorDetails) -> bool:
 
 
 def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
-    """What is wrong, without the place. `root` is the model that the error's place starts at."""
+    """Say what is wrong, without the location, which starts at the model `root`."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown key{_nearest_key(detail['loc'], root)}"
@@ -122,18 +125,18 @@ def problem(detail: ErrorDetails, root: type[BaseModel]) -> str:
 
 
 def place(loc: Loc) -> str:
-    """`("sweep", "parameters", "learning_rate", "values", 1)` as a reader would write it."""
+    """Format a location as a reader would write it: `sweep.parameters.learning_rate.values[1]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     return text.removeprefix(".").removesuffix(".[key]")  # pydantic's mark for a mapping's key
 
 
 def one_line(text: str) -> str:
-    """`text` with line breaks and control characters, which a user's key may hold, escaped."""
+    """Escape line breaks and control characters, which a user's key may hold, in `text`."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def found(value: object) -> str:
-    """A value, as YAML would show it and short enough for one line."""
+    """Show a value as YAML would write it, short enough for one line."""
     if isinstance(value, str):
         shown = f"the text {json.dumps(value, ensure_ascii=False)}"
     elif isinstance(value, dict):
@@ -146,14 +149,14 @@ def found(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean x?`, or nothing where no known name is near. Case counts for nothing."""
+    """Return `; did you mean x?`, or nothing if no known name is near. Case is ignored."""
     folded = {each.lower(): each for each in sorted(known)}
     matches = difflib.get_close_matches(name.lower(), folded, n=1)
     return f"; did you mean {folded[matches[0]]}?" if matches else ""
 
 
 def _nearest_key(loc: Loc, root: type[BaseModel]) -> str:
-    """A hint for an unknown key: its nearest sibling, or the section that has such a key."""
+    """Make a hint for an unknown key: its nearest sibling, or the section that has such a key."""
     model = _model_at(loc[:-1], root)
     key, known = str(loc[-1]), [*model.model_fields]
     if getattr(model, "takes_target", False):
@@ -170,7 +173,7 @@ def _nearest_key(loc: Loc, root: type[BaseModel]) -> str:
 
 
 def _model_at(loc: Loc, root: type[BaseModel]) -> type[BaseModel]:
-    """The model whose keys stand at `loc`; a key of a plain mapping leads no deeper."""
+    """Find the model whose keys stand at `loc`; a key of a plain mapping leads no deeper."""
     model = root
     for part in loc:
         field = model.model_fields.get(str(part))
@@ -180,7 +183,7 @@ def _model_at(loc: Loc, root: type[BaseModel]) -> type[BaseModel]:
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that a type names: itself, or inside `X | None` and `Mapping[str, X]`."""
+    """Yield the models that a type names: itself, or inside `X | None` and `Mapping[str, X]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):

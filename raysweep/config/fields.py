@@ -1,4 +1,4 @@
-"""A swept parameter's name → the field it sets, and whether that field takes a value.
+"""Map a swept parameter's name to the field it sets, and check values for that field.
 
 A bare name is a field of `train`; a dotted one is a section and a field: `model.dropout`.
 """
@@ -12,35 +12,38 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from raysweep.config.explain import nearest, problem
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Json
 
 
 def field_of(name: str) -> str:
-    """The field that a parameter sets: `learning_rate` → `train.learning_rate`; dotted stay."""
+    """Return the field that a parameter sets: `learning_rate` → `train.learning_rate`.
+
+    A dotted name stays as it is.
+    """
     return name if "." in name else f"train.{name}"
 
 
 @dataclass(frozen=True)
 class Fields:
-    """What may differ from trial to trial: the fields of `sections`, by the sections' names.
+    """The fields that may differ from trial to trial: those of `sections`, by section name.
 
-    A section comes with its values: what one field takes is asked with the others as they are.
+    Each section comes with its values: a value is checked with the other fields as they are.
     """
 
     sections: Mapping[str, Section]
 
     def name_problem(self, name: str) -> str | None:
-        """What is wrong with a parameter's name, or None if it names a field that may be swept."""
+        """Say what is wrong with a parameter's name; None if it names a field that may be swept."""
         section, _, field = field_of(name).partition(".")
         if section in self.sections and field in self._swept(section):
             return None
         if section in self.sections and field in self.sections[section]._fixed:
-            return f"{section}.{field} is the whole sweep's, and cannot differ between trials"
+            return f"{section}.{field} is fixed for the sweep and cannot differ between trials"
         if "." in name and section not in self.sections:
             *others, last = self.sections
             sweepable = f"{', '.join(others)} and {last}"
-            return f"only fields of {sweepable} can be swept, and {section} is none of them"
+            return f"only fields of {sweepable} can be swept, not of {section}"
         if "." not in name and (elsewhere := self._elsewhere(name)):
             return f"unknown parameter; did you mean {elsewhere}?"
         bare = self._swept("train")
@@ -48,7 +51,7 @@ class Fields:
         return f"unknown parameter{hint}"
 
     def value_problem(self, name: str, value: Json) -> str | None:
-        """Why the field that `name` sets does not take `value`, or None if it does."""
+        """Say why the field that `name` sets rejects `value`; None if it accepts it."""
         try:
             self._with(name, value)
         except ValidationError as error:
@@ -57,7 +60,7 @@ class Fields:
         return None
 
     def only_whole(self, name: str) -> bool:
-        """Whether the field that `name` sets takes whole numbers and no fractions."""
+        """Whether the field that `name` sets accepts only integers."""
         try:
             self._with(name, 0.5)
         except ValidationError as error:
@@ -65,7 +68,7 @@ class Fields:
         return False
 
     def takes_fractions(self, name: str) -> bool:
-        """Whether the field that `name` sets takes numbers that are not whole."""
+        """Whether the field that `name` sets accepts fractions."""
         held = self.sections[field_of(name).partition(".")[0]]
         field = type(held).model_fields[field_of(name).partition(".")[2]]
         annotation: Any = field.annotation
@@ -76,13 +79,13 @@ class Fields:
             return False
 
     def as_held(self, name: str, value: Json) -> Json:
-        """`value` as its field holds it, for comparing: 1 and 1.0 may be the same, or null and
-        "none"."""
+        """Return `value` as its field stores it, for comparison: 1 and 1.0 may be equal, or null
+        and "none"."""
         field = field_of(name).partition(".")[2]
         return self._with(name, value).model_dump(mode="json")[field]
 
     def _with(self, name: str, value: Json) -> Section:
-        """The section of `name` with that field changed."""
+        """Return the section of `name` with that field changed."""
         section, _, field = field_of(name).partition(".")
         held = self.sections[section]
         return type(held).model_validate({**dict(held), field: value})
@@ -92,12 +95,12 @@ class Fields:
         return [field for field in model.model_fields if field not in model._fixed]
 
     def _elsewhere(self, bare: str) -> str | None:
-        """The dotted name that a bare one was meant as."""
+        """Find the dotted name that a bare one was probably meant as."""
         found = [name for name in self._names() if name.partition(".")[2] == bare]
         return found[0] if found else None
 
     def _names(self) -> list[str]:
-        """Every name that may be swept, those of `train` bare."""
+        """List every name that may be swept; those of `train` are bare."""
         return [
             field if section == "train" else f"{section}.{field}"
             for section in self.sections

@@ -1,7 +1,7 @@
-"""Whether a sweep fits what it sweeps: its names name fields, which take its values.
+"""Check that a sweep fits its config: each parameter names a field, which accepts its values.
 
-`SweepConfig` by itself is a sweep file, that may have been written for another program; a `Config`
-is one that can run here.
+A `SweepConfig` alone is a sweep file that may have been written for another program; a `Config` can
+run here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
 from raysweep.config.pbt import KEPT
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Categorical
 from raysweep.config.space.meant import comes_from, fractions
 from raysweep.config.space.numerals import TOO_LARGE, too_large
@@ -22,9 +22,9 @@ from raysweep.config.target_sections import Target
 
 
 def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
-    """Raise pydantic's ValidationError, with the place in the config, for the first misfit.
+    """Raise pydantic's ValidationError, with the location in the config, for the first misfit.
 
-    `goals`: each metric that a trial reports → `minimize` or `maximize`, which way is better.
+    `goals`: each metric that a trial reports → `minimize` or `maximize`.
     """
     _check_metric(sweep.metric, goals)
     if sweep.method != "grid" and sweep.cap is None:
@@ -44,12 +44,12 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
 
 
 def check_population(sweep: SweepConfig, train: Section) -> None:
-    """Raise a mistake where pbt would change what cannot change in mid-training, or is asked of a
-    trainer that cannot go on from another's state."""
+    """Raise a mistake if pbt would change a field that is fixed during training, or if the trainer
+    cannot continue from another trial's state."""
     if sweep.pbt is None:
         return
     if isinstance(train, Target) and not hasattr(train.part(), "adopt"):
-        text = f"{train.target} cannot go on as another trial: it has no adopt(state)"
+        text = f"{train.target} cannot continue from another trial: it has no adopt(state)"
         raise mistake(("sweep", "pbt"), f"{text}; derive it from raysweep.ml.training.Trainer")
     changing = [name for name in type(train).model_fields if name not in KEPT | train._fixed]
     for name in sweep.parameters:
@@ -65,12 +65,12 @@ def _check_metric(metric: Metric, goals: Mapping[str, str]) -> None:
         text = f'no trial reports "{metric.name}"{hint} (trials report {known})'
         raise mistake(("sweep", "metric", "name"), text)
     if metric.goal != (better := goals[metric.name]):
-        text = f"{metric.name} is better the other way; expected {better}, got {metric.goal}"
+        text = f"{metric.name} must be {better}d (goal: {better}), got {metric.goal}"
         raise mistake(("sweep", "metric", "goal"), text)
 
 
 def _check_values(at: Loc, name: str, parameter: Parameter, fields: Fields) -> None:
-    """Raise a mistake where the swept field does not take what the distribution gives it."""
+    """Raise a mistake if the swept field does not accept what the distribution draws."""
     seen: set[str] = set()
     distribution = parameter.build()
     if fields.only_whole(name) and (wrong := fractions(parameter, name)):
@@ -88,7 +88,7 @@ def _check_values(at: Loc, name: str, parameter: Parameter, fields: Fields) -> N
 
 
 def check_integers(sections: Mapping[str, Section]) -> None:
-    """Raise a mistake for the first integer that no tracker can keep."""
+    """Raise a mistake for the first integer that no tracker can store."""
     for name, section in sections.items():
         for field, value in section.model_dump(mode="json").items():
             if (inside := too_large(value)) is not None:

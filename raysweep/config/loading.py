@@ -1,4 +1,4 @@
-"""A file, a sweep file and `--set` overrides → one config, with errors that say whose they are."""
+"""Load one config from a file, a sweep file and `--set` overrides; errors name their source."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def load_config(
     overrides: Sequence[str] = (),
     sweep_file: Path | None = None,
 ) -> Config:
-    """The config of a file (None: the schema's defaults), with changes.
+    """Load the config of a file (None: the schema's defaults) and apply changes.
 
     `sweep_file` is a W&B sweep YAML that replaces the `sweep` section. A file's `sweep` may be the
-    path of one, relative to the file. Overrides are `a.b=VALUE`, VALUE in YAML, the last one wins.
+    path of one, relative to the file. Overrides are `a.b=VALUE`, VALUE in YAML; the last one wins.
 
-    Raises ConfigError, in one line, for whatever is wrong with any of them.
+    Raises ConfigError, in one line, if any of them is wrong.
     """
     file = read_document(path) if path is not None else Document({}, ())
     document, words = file.value, list(file.words)
@@ -83,9 +83,9 @@ def load_config(
 
 
 def load_sweep(path: Path) -> tuple[SweepConfig, tuple[str, ...]]:
-    """A sweep file by itself, which may be meant for another program; and what to know of it.
+    """Load a sweep file alone, which may be meant for another program; also return its notices.
 
-    Raises ConfigError, in one line, for what is no sweep.
+    Raises ConfigError, in one line, if it is not a sweep.
     """
     file = read_document(path)
 
@@ -113,7 +113,7 @@ def _parse_override(text: str) -> _Override:
 
 
 def _parameter_path(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """`sweep.parameters.model.dropout.values`: the middle is one key, since names have dots."""
+    """Split `sweep.parameters.model.dropout.values`: the middle is one key, as names have dots."""
     if parts[:2] != ("sweep", "parameters") or len(parts) < 4:
         return parts
     *name, last = (part for part in parts[2:] if part != GROUP)  # nested as the file may be
@@ -123,7 +123,8 @@ def _parameter_path(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _where_it_is_written(change: _Override, document: Mapping[str, Json]) -> _Override:
-    """`sweep.parameters.optimizer.lr.max` is where the file has it, which may nest it."""
+    """Move a change of `sweep.parameters.optimizer.lr.max` to where the file, which may nest
+    parameters, has that key."""
     sweep = document.get("sweep")
     if change.path[:2] != ("sweep", "parameters") or not isinstance(sweep, Mapping):
         return change
@@ -135,7 +136,7 @@ def _where_it_is_written(change: _Override, document: Mapping[str, Json]) -> _Ov
 
 
 def _set(node: Mapping[str, Json], path: tuple[str, ...], change: _Override) -> dict[str, Json]:
-    """A copy of `node` with the override's value at `path`."""
+    """Return a copy of `node` with the override's value at `path`."""
     key, *rest = path
     if not rest:
         return {**node, key: change.value}
@@ -146,7 +147,8 @@ def _set(node: Mapping[str, Json], path: tuple[str, ...], change: _Override) -> 
 
 
 def _refuse_overrides_without_effect(config: Config, changes: Sequence[_Override]) -> None:
-    """`--set train.learning_rate=…` would be lost, silently, where each trial sets that field."""
+    """Raise ConfigError for `--set train.learning_rate=…` if each trial sets that field: the
+    override would be lost silently."""
     swept = {field_of(name): name for name in config.sweep.parameters}
     for change in changes:
         if name := swept.get(".".join(change.path)):

@@ -1,7 +1,7 @@
 """Which of torch's optimizers and activations a config may name.
 
-Spelled out, since importing torch takes about a second and a misspelt name should be told at once.
-A test holds both lists equal to what the installed torch offers.
+Spelled out, because importing torch takes about a second and a misspelt name should be reported at
+once. A test checks that both lists match what the installed torch offers.
 """
 
 from __future__ import annotations

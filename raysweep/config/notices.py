@@ -1,4 +1,4 @@
-"""What a user should know of a sweep that is no error: keys not used, values not as they look."""
+"""Notices about a sweep that are not errors: unused keys, and values that may surprise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from raysweep.config.yaml import Word
 
 @dataclass(frozen=True)
 class Notices:
-    """Lines that travel with a config and are no part of it: any two compare as equal."""
+    """Lines that travel with a config but are not part of it: any two compare equal."""
 
     lines: tuple[str, ...] = field(default=(), compare=False)
 
@@ -27,10 +27,10 @@ class Notices:
 def notices(
     sweep: Any, at: Loc, words: Sequence[Word], origin: Callable[[Loc], str]
 ) -> tuple[str, ...]:
-    """One line for each thing to know of `sweep`, which is as it was read and stands at `at`.
+    """Return one line per notice about `sweep`, the raw section at location `at`.
 
-    `words` are the booleans that were written as words, anywhere; `origin(loc)` prefixes a line
-    with whose it is.
+    `words` are the booleans that were written as words, anywhere; `origin(loc)` is the prefix that
+    names a line's source.
     """
     if not isinstance(sweep, Mapping):
         return ()
@@ -47,10 +47,10 @@ def space_notices(
     origin: Callable[[Loc], str],
     fields: Fields | None = None,
 ) -> tuple[str, ...]:
-    """One line for each parameter that means something else than it looks like.
+    """Return one line for each parameter whose meaning differs from its looks.
 
-    They stand at `at`; `place_of(loc)` is where the file has them, which may nest them. `fields`:
-    those that they set; None for a sweep by itself, of another program.
+    The parameters stand at `at`; `place_of(loc)` is their location in the file, which may nest
+    them. `fields`: the fields that they set; None for a sweep file of another program.
     """
     lines = []
     for name, parameter in parameters.items():
@@ -62,7 +62,7 @@ def space_notices(
 
 
 def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
-    """One line for all of them."""
+    """Yield one notice for all keys that only W&B's agents read."""
     if unused := [key for key in sweep if key in AGENT_KEYS]:
         first, *others = unused
         nor = f", nor {', nor '.join(others)}" if others else ""
@@ -99,7 +99,7 @@ def _booleans(
 
 
 def _flat(values: Any) -> Iterator[Any]:
-    """The booleans in `values`, at any depth of lists; a list that holds itself has an end."""
+    """Yield the booleans in `values`, at any depth of lists; a list inside itself is skipped."""
     stack, seen = [values], set()
     while stack:
         each = stack.pop()
@@ -111,7 +111,7 @@ def _flat(values: Any) -> Iterator[Any]:
 
 
 def _parameters(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, Mapping[str, Any]]]:
-    """(place below the sweep, what is said there) of each parameter."""
+    """Yield (location below the sweep, content) of each parameter."""
     for at in written_places(sweep.get("parameters")).values():
         given: Any = sweep["parameters"]
         for key in at:

@@ -1,4 +1,4 @@
-"""What was raised, in one line, with the place in the user's own code that it came from."""
+"""Describe an exception in one line, with the line of the user's code that raised it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _STANDARD = sysconfig.get_path("stdlib")
 
 _own: set[str] = set()
-"""Top-level modules that targets were taken from: the user's own, installed or not."""
+"""Top-level modules of targets: the user's own code, installed or not."""
 
 
 def note_own(module: str) -> None:
-    """Count the top-level package of `module` as the user's own code from now on."""
+    """Treat the top-level package of `module` as the user's own code from now on."""
     _own.add(module.partition(".")[0])
 
 
 def where_raised(error: BaseException) -> str:
-    """`KeyError: 'x' (nets.py:12 in forward)`: type, first line of the text, and place."""
+    """Describe `error` as `KeyError: 'x' (nets.py:12 in forward)`: type, first line, location."""
     return f"{type(error).__name__}: {_first_line(error)}".rstrip(": ") + place_of(error)
 
 
 def place_of(error: BaseException) -> str:
-    """` (nets.py:12 in forward)`: the innermost line of the user's own code that `error`, or what
-    it was raised from, passed through. Of an error that passed through none: the innermost line of
-    the library that raised it. Empty where raysweep itself raised it."""
+    """Return the location of `error` as ` (nets.py:12 in forward)`.
+
+    It is the innermost line of the user's own code that `error`, or its cause, passed through. If
+    there is none, it is the innermost line of the library that raised the error. It is empty if
+    raysweep itself raised it.
+    """
     found = next(filter(None, map(_innermost_own, _chain(error))), None)
     if found is None:
         frames = list(traceback.walk_tb(error.__traceback__))
@@ -46,28 +49,29 @@ def place_of(error: BaseException) -> str:
 
 
 def passed_own_code(error: BaseException) -> bool:
-    """Whether `error`, or what it was raised from, passed through the user's own code."""
+    """Whether `error`, or its cause, passed through the user's own code."""
     return any(map(_innermost_own, _chain(error)))
 
 
 def whole_cause(error: BaseException) -> str:
-    """As `cause`, with all lines of the text."""
+    """Describe `error` as `cause` does, with all lines of the text."""
     whose = "" if isinstance(error, RaysweepError) else place_of(error)
     return f"{type(error).__name__}: {_text(error)}".rstrip(": ") + whose
 
 
 def cause(error: BaseException) -> str:
-    """As `where_raised`; errors of raysweep's own name what is at fault themselves."""
+    """Describe `error` as `where_raised` does; raysweep's own errors, which name the culprit, get
+    no location."""
     if isinstance(error, RaysweepError):
         return f"{type(error).__name__}: {_first_line(error)}".rstrip(": ")
     return where_raised(error)
 
 
 def _text(error: BaseException) -> str:
-    """`str(error)`, also of an exception whose own text raises one."""
+    """Return `str(error)`, even if that raises."""
     with suppress(Exception):
         return str(error).strip()
-    return "(its text cannot be had)"
+    return "(its text is unavailable)"
 
 
 def _first_line(error: BaseException) -> str:
@@ -75,7 +79,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error`, and what it was raised from or during."""
+    """Yield `error`, then what it was raised from or during."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

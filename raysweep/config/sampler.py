@@ -1,4 +1,4 @@
-"""`sweep.sampler`: which of Optuna's samplers suggests the trials of method bayes."""
+"""`sweep.sampler`: the Optuna sampler that suggests the trials of method bayes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from raysweep.config.explain import mistake
-from raysweep.config.sections import Section, Seed
+from raysweep.config.section import Section
+from raysweep.config.sections import Seed
 
 _OPTIONS: dict[str, set[str]] = {
     "tpe": {"n_startup_trials", "n_ei_candidates"},
@@ -16,10 +17,10 @@ _OPTIONS: dict[str, set[str]] = {
     "qmc": {"qmc_type", "scramble"},
     "random": set(),
 }
-"""Sampler → its options, by Optuna's names of them. Each has a seed besides."""
+"""Sampler → its options, by Optuna's names. Each also has a seed."""
 
 LEARNING = ("tpe", "gp", "cmaes")
-"""The samplers that learn from trials that ended; the others draw regardless."""
+"""The samplers that learn from finished trials; the others ignore results."""
 
 
 class SamplerConfig(Section):
@@ -27,23 +28,23 @@ class SamplerConfig(Section):
 
     type: Literal["tpe", "gp", "cmaes", "qmc", "random"]
     """tpe: Parzen estimators of the good trials and the others, for any space. gp: a Gaussian
-    process, for few trials that take long (it imports torch in the process that steers). cmaes:
-    CMA-ES, for ten or more trials a parameter; it draws choices at random. qmc: points that fill
-    the space evenly, the first trial excepted; it draws choices at random. random: draws."""
+    process, for few long trials (it imports torch in the driver). cmaes: CMA-ES, for ten or more
+    trials per parameter; it draws choices at random. qmc: points that fill the space evenly, except
+    for the first trial; it draws choices at random. random: random draws."""
 
     seed: Seed | None = None
-    """Seeds the sampler; null: train.seed does. The same seed suggests the same trials as long as
-    they run one at a time."""
+    """Seeds the sampler; null: train.seed. The same seed suggests the same trials if they run one
+    at a time."""
 
     n_startup_trials: Annotated[int, Field(ge=0)] | None = None
-    """tpe, gp, cmaes: random trials before the first that is learned. Null: Optuna's 10, of cmaes
-    1."""
+    """tpe, gp, cmaes: random trials before the first suggestion. Null: Optuna's default, 10, or 1
+    for cmaes."""
 
     n_ei_candidates: Annotated[int, Field(ge=1)] | None = None
-    """tpe: candidates that a suggestion is the best of. Null: Optuna's 24."""
+    """tpe: candidates from which the best is suggested. Null: Optuna's default, 24."""
 
     popsize: Annotated[int, Field(ge=4)] | None = None
-    """cmaes: trials a generation. Null: 4 + 3 × the logarithm of the number of parameters."""
+    """cmaes: trials per generation. Null: 4 + 3 × the logarithm of the number of parameters."""
 
     qmc_type: Literal["sobol", "halton"] | None = None
     """qmc: the sequence of points. Null: sobol."""
@@ -67,10 +68,10 @@ class SamplerConfig(Section):
 
     @property
     def learns(self) -> bool:
-        """Whether trials that ended change what is suggested next."""
+        """Whether finished trials change what is suggested next."""
         return self.type in LEARNING
 
     def options(self) -> dict[str, Any]:
-        """The options that were given, by Optuna's names."""
+        """Return the options that were given, by Optuna's names."""
         given = self.model_dump(exclude={"type", "seed"})
         return {option: value for option, value in given.items() if value is not None}

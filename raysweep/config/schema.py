@@ -1,4 +1,4 @@
-"""The whole config. Its defaults are the MNIST sweep, which `configs/mnist.yaml` spells out."""
+"""The root of the config. Its defaults are the MNIST sweep, as `configs/mnist.yaml` shows."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
 from raysweep.config.notices import Notices, notices, space_notices
+from raysweep.config.section import Section
 from raysweep.config.sections import (
     DataConfig,
     EvaluateConfig,
     ModelConfig,
     PreprocessConfig,
     ResourcesConfig,
-    Section,
     TrackingConfig,
     TrainConfig,
 )
@@ -57,14 +57,14 @@ MNIST_SWEEP = SweepConfig(
     },
     early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=3),
 )
-"""The default sweep. A config that gives `sweep` replaces it whole; no key of it shines through."""
+"""The default sweep. A config that gives `sweep` replaces it entirely; no key is inherited."""
 
 SWEPT_SECTIONS = ("data", "preprocess", "model", "train")
 """The sections whose fields may differ from trial to trial."""
 
 
 def _part(name: str, built_in: type[Section]) -> WrapValidator:
-    """The section `name`: with `target` the one made from its signature, else the built-in one."""
+    """Validate the section `name`: with `target` by the target's signature, else as built in."""
 
     def choose(given: Any, _: Callable[[Any], Any]) -> Section:
         if isinstance(given, Target):
@@ -77,19 +77,19 @@ def _part(name: str, built_in: type[Section]) -> WrapValidator:
 
 
 def _without_keys(storage: str) -> str:
-    """What `config.yaml` and the journal keep."""
+    """Refuse credentials in the storage URI, which `config.yaml` and the journal store."""
     try:
         refuse_keys("", storage)
     except UserError as error:
-        told = {"text": str(error).strip()}
-        raise PydanticCustomError("explained", "{text}", told) from None
+        context = {"text": str(error).strip()}
+        raise PydanticCustomError("explained", "{text}", context) from None
     return storage
 
 
 class Config(Section):
-    """Everything that a sweep is made of. Frozen; `apply` and `from_dict` make new ones.
+    """All settings of a sweep. Frozen; `apply` and `from_dict` make new ones.
 
-    `data`, `model`, `train` and `evaluate` may each be of one's own: see `config.targets`.
+    `data`, `model`, `train` and `evaluate` may each be a custom part: see `config.targets`.
     """
 
     data: Annotated[SerializeAsAny[DataConfig | DataTarget], _part("data", DataConfig)] = (
@@ -109,7 +109,7 @@ class Config(Section):
     tracking: TrackingConfig = TrackingConfig()
 
     storage: Annotated[str, Field(min_length=1), AfterValidator(_without_keys)] = "./runs"
-    """Folder of all sweeps, on the machine that drives them."""
+    """Folder of all sweeps, on the driver's machine."""
 
     sweep: SweepConfig = MNIST_SWEEP
 
@@ -117,7 +117,7 @@ class Config(Section):
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the user should know of the files that it was read from, one line each."""
+        """The notices about the files that it was read from, one line each."""
         return self._notices.lines
 
     @model_validator(mode="before")
@@ -128,18 +128,18 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _preprocess_is_for_pictures(cls, given: Any) -> Any:
-        """Data of one's own is left as it is, unless the config says otherwise."""
+        """Switch preprocessing off for custom data, unless the config says otherwise."""
         if not isinstance(given, dict) or not _has_target(given.get("data")):
             return given
-        asked = given.get("preprocess", {})
-        if not isinstance(asked, dict):
+        written = given.get("preprocess", {})
+        if not isinstance(written, dict):
             return given
-        return {**given, "preprocess": {"normalize": False, "expand_dims": False, **asked}}
+        return {**given, "preprocess": {"normalize": False, "expand_dims": False, **written}}
 
     @model_validator(mode="before")
     @classmethod
     def _goal_is_the_trainers(cls, given: Any) -> Any:
-        """Of a metric of one's own trainer, where the config does not say it."""
+        """Take the goal of a custom trainer's metric from the trainer if the config gives none."""
         if not isinstance(given, dict) or not _has_target(given.get("train")):
             return given
         sweep = given.get("sweep")
@@ -149,8 +149,8 @@ class Config(Section):
         if not isinstance(metric, dict) or "goal" in metric:
             return given
         goal = targets.goal_of(given["train"], metric.get("name"))
-        told = metric if goal is None else {**metric, "goal": goal}
-        return {**given, "sweep": {**sweep, "metric": told}}
+        with_goal = metric if goal is None else {**metric, "goal": goal}
+        return {**given, "sweep": {**sweep, "metric": with_goal}}
 
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
@@ -160,35 +160,38 @@ class Config(Section):
         return self
 
     def fields(self) -> Fields:
-        """What may differ from trial to trial; all else is the whole sweep's."""
+        """Return the fields that may differ from trial to trial; all others are fixed."""
         return Fields({name: getattr(self, name) for name in SWEPT_SECTIONS})
 
     def goals(self) -> Mapping[str, str]:
-        """The metrics that a trial reports each epoch → which way is better."""
+        """Map each metric that a trial reports each epoch to its goal."""
         if isinstance(self.train, TrainTarget):
             metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
             return metrics
         return GOAL_OF
 
     def own_modules(self) -> list[Path]:
-        """The packages (folders) and modules (files) that its parts of one's own lie in; not those
-        that are installed, as they have to be everywhere."""
+        """List the packages (folders) and modules (files) of its custom parts, without installed
+        ones, which must be installed everywhere anyway."""
         sections = (getattr(self, name) for name in targets.PARTS)
         found = [targets.home(each.target) for each in sections if isinstance(each, Target)]
         installed = {"site-packages", "dist-packages"}
         return [path for path in dict.fromkeys(found) if installed.isdisjoint(path.parts)]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A section that was made from a signature has no module to be found in: it is made again,
-        in a process that may not know yet where its target lies."""
+        """Pickle as plain data and the folders of the targets.
+
+        The class of a section that was made from a signature is in no module, so it is made again
+        when unpickled, in a process that may not know yet where the target lies.
+        """
         folders = [str(path.parent) for path in self.own_modules()]
         return _restored, (self.to_dict(), folders)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Json]) -> Config:
-        """A config from plain data, as YAML would give it; `sweep` may be the path of a sweep file.
+        """Make a config from plain data, as YAML gives it; `sweep` may be a sweep file's path.
 
-        Raises ConfigError, in one line, for what does not fit the schema.
+        Raises ConfigError, in one line, if the data does not fit the schema.
         """
         document = dict(_mapping(mapping))
         words: list[Word] = []
@@ -199,14 +202,14 @@ class Config(Section):
         return parse(document, lambda loc: "", words)
 
     def to_dict(self) -> dict[str, Json]:
-        """Plain JSON values; `Config.from_dict` makes an equal config of them."""
+        """Convert to plain JSON values, from which `Config.from_dict` makes an equal config."""
         return self.model_dump(mode="json")
 
 
 def parse(
     document: Mapping[str, Json], origin: Callable[[Loc], str], words: Sequence[Word] = ()
 ) -> Config:
-    """Validate plain data. `origin(loc)` is the prefix of an error: whose value stands at `loc`.
+    """Validate plain data. `origin(loc)` is the prefix of an error: the source of that value.
 
     `words` are the booleans in it that were written as words, for the notices.
     """
@@ -222,16 +225,16 @@ def parse(
 
 
 def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:
-    """`project` and `entity` of the sweep are the tracking section's, where it has none."""
+    """Use the sweep's `project` and `entity` if the tracking section gives none."""
     sweep, tracking = document.get("sweep"), document.get("tracking", {})
-    said = sweep.model_dump() if isinstance(sweep, SweepConfig) else sweep
+    section = sweep.model_dump() if isinstance(sweep, SweepConfig) else sweep
     if isinstance(tracking, TrackingConfig):
         tracking = tracking.model_dump(exclude_unset=True)
-    if not isinstance(said, Mapping) or not isinstance(tracking, Mapping):
+    if not isinstance(section, Mapping) or not isinstance(tracking, Mapping):
         return document
     tracking = dict(tracking)
     for key in ("project", "entity"):
-        here, there = said.get(key), tracking.get(key)
+        here, there = section.get(key), tracking.get(key)
         if here is not None and there is not None and here != there:
             text = f"{found(here)}, but tracking.{key} is {found(there)}; leave one of them out"
             raise mistake(("sweep", key), text)

@@ -1,7 +1,7 @@
-"""The sections of a config: what may be set, in which unit, within which limits, and its default.
+"""The sections of a config: each key with its unit, its limits and its default.
 
 The defaults are the MNIST sweep. Every value is frozen, an unknown key is an error, and no type is
-guessed: "3" is text and not a number.
+guessed: "3" is text, not a number.
 """
 
 from __future__ import annotations
@@ -12,35 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from raysweep.config.explain import found, mistake, nearest
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
+from raysweep.config.section import Section
 
 MAX_DEVICES = 1_000_000
-"""CPU cores or GPUs a trial: beyond any machine, and a double still counts them exactly."""
-
-
-class Section(BaseModel):
-    """A group of keys: frozen, strict about types, and closed to unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-    _fixed: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are the whole sweep's: no parameter may set them."""
-
-    takes_target: ClassVar[bool] = False
-    """Whether `target` may stand here, for a part of one's own (see `config.targets`)."""
+"""CPU cores or GPUs per trial: more than any machine has, and still exact in a double."""
 
 
 def _built_in(path: str) -> Callable[..., Any]:
-    """raysweep's own part, imported when it is called for: it needs torch, and `plan` does not."""
+    """Import a built-in part lazily: it needs torch, and `plan` does not."""
     module, _, name = path.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
@@ -73,7 +56,7 @@ def _share(value: Any, *, least: int) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and (0 < value < 1 or (least <= value <= MAX_DEVICES and value % 1 == 0)):
         return float(value)
-    choices = f"auto, a fraction between 0 and 1, or a whole number from {least}"
+    choices = f"auto, a fraction between 0 and 1, or an integer from {least}"
     raise mistake((), f"expected {choices}, got {found(value)}")
 
 
@@ -81,7 +64,7 @@ def _trials(value: Any) -> Any:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value == "auto" or (whole and value >= 1):
         return value
-    raise mistake((), f"expected auto or a whole number from 1, got {found(value)}")
+    raise mistake((), f"expected auto or an integer from 1, got {found(value)}")
 
 
 def _null_is_none(value: Any) -> Any:
@@ -91,7 +74,7 @@ def _null_is_none(value: Any) -> Any:
 Sizes = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1, max_length=2)
 ]
-"""One or two positive numbers; the first is the first layer's, the last is the second layer's."""
+"""One or two positive numbers; the first is for the first layer, the last for the second."""
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -109,23 +92,23 @@ class DataConfig(Section):
     pictures of 8×8 pixels that scikit-learn carries inside itself."""
 
     root: Annotated[str, Field(min_length=1)] | None = None
-    """Folder of the data set, as torchvision means it: used if the files are there, else downloaded
-    into. Null: the environment's RAYSWEEP_DATA, else `./data`."""
+    """Folder of the data set, as torchvision defines it: the files are read from it, or downloaded
+    into it if they are missing. Null: the environment's RAYSWEEP_DATA, else `./data`."""
 
     train_size: Annotated[int, Field(ge=1)] = 50_000
-    """How many of the training pictures train; the rest of them validate. Of digits, which has
-    1,500 for both, at most 1,200 train."""
+    """Number of training pictures that train; the rest validate. Of digits, which has 1,500 for
+    both, at most 1,200 train."""
 
     fallback: Literal["digits"] | None = "digits"
-    """What stands in, with a warning and under its own artifact names, where the files are neither
-    there nor to be downloaded. Null: nothing does, and the sweep stops with an error."""
+    """Fallback data set, with a warning and under its own artifact names, if the files are missing
+    and cannot be downloaded. Null: no fallback; the sweep stops with an error."""
 
     def resolved_root(self) -> Path:
-        """`root`, else the environment's RAYSWEEP_DATA, else `./data`; `~` is the home folder."""
+        """Return `root`, else the environment's RAYSWEEP_DATA, else `./data`; expands `~`."""
         return Path(self.root or os.environ.get("RAYSWEEP_DATA") or "./data").expanduser()
 
     def part(self) -> Callable[..., Any]:
-        """The function that loads it."""
+        """Return the function that loads the data."""
         return _built_in("raysweep.ml.datasets:load")
 
     def params(self) -> dict[str, Any]:
@@ -135,12 +118,12 @@ class DataConfig(Section):
 
     @property
     def label(self) -> str:
-        """What its artifacts' names begin with."""
+        """Return the prefix of its artifacts' names."""
         return self.dataset.lower()
 
 
 class PreprocessConfig(Section):
-    """What is done to the pictures once, before any training."""
+    """How the pictures are preprocessed, once, before any training."""
 
     normalize: bool = True
     """Scale the pixels from 0–255 to 0–1."""
@@ -174,10 +157,10 @@ class ModelConfig(Section):
     """Number of labels."""
 
     seed: Seed = 0
-    """Draws the initial weights."""
+    """Seeds the initial weights."""
 
     def part(self) -> Callable[..., Any]:
-        """The network's class."""
+        """Return the network's class."""
         return _built_in("raysweep.ml.convnet:ConvNet")
 
     def params(self) -> dict[str, Any]:
@@ -186,7 +169,7 @@ class ModelConfig(Section):
 
 
 class TrainConfig(Section):
-    """How one trial trains, unless the sweep sets the field itself."""
+    """How a trial trains, in the fields that the sweep does not set."""
 
     takes_target: ClassVar[bool] = True
 
@@ -194,33 +177,33 @@ class TrainConfig(Section):
     """A class of `torch.optim`, one of raysweep.config.OPTIMIZERS."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
-    """The optimizer's step size; the highest one, where a schedule moves it."""
+    """The optimizer's step size; the peak, if a schedule changes it."""
 
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decay of the weights, by optimizers that take it. The default is torch's for AdamW."""
+    """Weight decay, for optimizers that have it. The default is torch's for AdamW."""
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Momentum, by optimizers that take it (SGD, RMSprop)."""
+    """Momentum, for optimizers that have it (SGD, RMSprop)."""
 
     batch_size: Annotated[int, Field(ge=1)] = 128
-    """Pictures a step."""
+    """Pictures per step."""
 
     epochs: Annotated[int, Field(ge=1)] = 3
     """Passes over the training pictures."""
 
     shuffle: bool = True
-    """Draw a new order of the training pictures every epoch."""
+    """Shuffle the training pictures every epoch."""
 
     schedule: Annotated[Literal["none", "one-cycle", "cosine"], BeforeValidator(_null_is_none)] = (
         "one-cycle"
     )
-    """How the learning rate moves over all steps of a trial; null means none."""
+    """How the learning rate changes over the steps of a trial; null means none."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target's probability that is spread over all labels (cross-entropy)."""
+    """Share of the target's probability that is spread evenly over all labels (cross-entropy)."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the forward pass; auto takes bf16 where the hardware is fast at it."""
+    """Number format of the forward pass; auto takes bf16 if the hardware is fast at it."""
 
     seed: Seed = 0
     """Seeds the search, and, hashed with each trial's own values, each trial."""
@@ -229,11 +212,11 @@ class TrainConfig(Section):
     """Steps between two logged values of the training loss."""
 
     def part(self) -> Callable[..., Any]:
-        """The trainer's class."""
+        """Return the trainer's class."""
         return _built_in("raysweep.ml.training:Trainer")
 
     def params(self) -> dict[str, Any]:
-        """That class's arguments, without those that every trainer is given."""
+        """Return that class's arguments, without those that every trainer gets."""
         return self.model_dump(exclude={"seed"})
 
 
@@ -243,14 +226,14 @@ class EvaluateConfig(Section):
     takes_target: ClassVar[bool] = True
 
     hardest: Annotated[int, Field(ge=0)] = 32
-    """Pictures of highest loss that the report shows."""
+    """Number of pictures in the report, those with the highest loss."""
 
     def part(self) -> Callable[..., Any]:
-        """The function that scores."""
+        """Return the function that scores."""
         return _built_in("raysweep.ml.evaluation:evaluate")
 
     def params(self) -> dict[str, Any]:
-        """That function's arguments, without those that every evaluation is given."""
+        """Return that function's arguments, without those that every evaluation gets."""
         return self.model_dump()
 
 
@@ -258,48 +241,49 @@ class ResourcesConfig(Section):
     """What a trial reserves."""
 
     cpus: Annotated[Literal["auto"] | float, BeforeValidator(_cpu_share)] = "auto"
-    """CPU cores a trial; a fraction lets trials share one.
+    """CPU cores per trial; a fraction lets trials share one.
     Auto fills the machine, or the cluster."""
 
     gpus: Annotated[Literal["auto"] | float, BeforeValidator(_gpu_share)] = "auto"
-    """GPUs a trial; a fraction lets trials share one. Auto uses those there are."""
+    """GPUs per trial; a fraction lets trials share one. Auto uses all available GPUs."""
 
     max_concurrent: Annotated[Literal["auto"] | int, BeforeValidator(_trials)] = "auto"
     """Trials at a time; auto means as many as the resources allow."""
 
     max_failures: Annotated[int, Field(ge=0)] = 3
-    """How often a trial whose process died is started again, from its last checkpoint. A machine
-    that is taken away (preemption) does not count."""
+    """Retries of a trial whose process died, each from its last checkpoint. A preempted machine
+    does not count."""
 
     max_consecutive_failures: Annotated[int, Field(ge=0)] | None = 5
-    """The sweep is given up once so many trials in a row have failed with the same cause, and none
-    has completed; 0 or null: never."""
+    """The sweep aborts once this many trials in a row have failed with the same cause and none has
+    completed; 0 or null: never."""
 
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
-    """Epochs between two checkpoints of a trial. One whose process died trains again the epochs
-    since its last."""
+    """Epochs between two checkpoints of a trial. After a crash, a trial repeats the epochs since
+    its last checkpoint."""
 
     fast_start: bool = True
-    """Whether a Ray that is started here may be patched to start sooner; RAYSWEEP_FAST_START=0
-    switches that off, too. Ray's versions on which it was not tested start as they come."""
+    """Whether raysweep may patch the Ray that it starts, to start it sooner; RAYSWEEP_FAST_START=0
+    also switches this off. Versions of Ray on which the patches are untested are not patched,
+    unless RAYSWEEP_FAST_START=1 asks for the patches that apply."""
 
 
 class TrackingConfig(Section):
     """Where runs and artifacts are recorded, and when the alias `best` moves."""
 
     backend: Literal["auto", "trackio", "wandb"] = "auto"
-    """Auto takes W&B where a key is configured (environment or netrc), else Trackio, embedded."""
+    """Auto takes W&B if a key is configured (environment or netrc), else the embedded Trackio."""
 
     project: Annotated[str, Field(min_length=1)] = "artifacts-example"
     """Project of the tracker."""
 
     entity: Annotated[str, Field(min_length=1)] | None = None
-    """W&B's user or team; null means the key's own."""
+    """W&B's user or team; null means the default of the key."""
 
     promote: Literal["always", "if_better"] | None = None
-    """Whether the sweep's winner takes the alias `best` always, or only when it beats the present
-    holder on the same metric and data version. Null: from a holder that was trained on the same
-    data set, always; from any other, never."""
+    """Whether the sweep's winner takes the alias `best` always, or only if it beats the present
+    holder on the same metric and data version. Null: always, if the holder was trained on the same
+    data set; otherwise never."""
 
     tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Labels on every run of the sweep."""

@@ -1,7 +1,7 @@
-"""The `sweep` section: W&B's sweep schema, as far as raysweep runs it.
+"""The `sweep` section: the part of W&B's sweep schema that raysweep runs.
 
-Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. What differs: `metric` has a default,
-and its `goal` follows from its name; what steers W&B's own agents (AGENT_KEYS) is read over.
+Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. Differences: `metric` has a default,
+and its `goal` follows from its name; keys for W&B's own agents (AGENT_KEYS) are ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from raysweep.config.early_terminate import Count, EarlyTerminate
 from raysweep.config.explain import Loc, mistake
 from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution
 from raysweep.config.space.nesting import flatten
 from raysweep.config.space.parameter import Parameter
@@ -27,7 +27,7 @@ GOAL_OF = {
     "validation/loss": "minimize",
     "validation/accuracy": "maximize",
 }
-"""The metrics that a trial reports each epoch → which way is better."""
+"""The metrics that a trial reports each epoch → their goals."""
 
 AGENT_KEYS = (
     "program",
@@ -39,27 +39,27 @@ AGENT_KEYS = (
     "apiVersion",
     "kind",
 )
-"""Keys that say what W&B's own agents and launch queues would start. A notice tells of them."""
+"""Keys for W&B's own agents and launch queues. A notice lists those that are ignored."""
 
 MOST_CONFIGURATIONS = 1000
-"""Of a sweep that only a budget ends: each is checked before the first one starts. For more there
-is `run_cap`."""
+"""Maximal configurations of a sweep that only a budget ends: each is checked before the first one
+starts. `run_cap` may allow more."""
 
 
 class Metric(Section):
-    """What the sweep optimizes, and what the best trial is chosen on."""
+    """The metric that the sweep optimizes and that selects the best trial."""
 
     name: Annotated[str, Field(min_length=1)]
-    """train/loss, validation/loss (mean cross-entropy, nats) or validation/accuracy (percent); of a
-    trainer of one's own, one of its metrics."""
+    """train/loss, validation/loss (mean cross-entropy, nats) or validation/accuracy (percent); with
+    a custom trainer, one of its metrics."""
 
     goal: Literal["minimize", "maximize"]
-    """Which way is better. By default what the trainer says: losses down, accuracy up. In a sweep
-    file by itself, of a metric that is not known here: down, as in W&B."""
+    """By default what the trainer says: minimize losses, maximize accuracy. In a sweep file alone,
+    for an unknown metric: minimize, as in W&B."""
 
     target: float | None = None
-    """Once a trial's value is as good as this, the sweep ends: running trials stop at the end of
-    their epoch. With `repeats`, once a configuration's mean is."""
+    """The sweep ends once a trial's value is as good as this: running trials stop at the end of
+    their epoch. With `repeats`, a configuration's mean must be as good."""
 
     @model_validator(mode="before")
     @classmethod
@@ -72,59 +72,60 @@ class Metric(Section):
 
 
 class SweepConfig(Section):
-    """Which trials to run, how many, and what to choose the best on."""
+    """Which trials to run, how many, and how to select the best."""
 
     name: Annotated[str, Field(min_length=1)] | None = None
-    """What the sweep is called."""
+    """Name of the sweep."""
 
     description: str | None = None
-    """What the sweep is for."""
+    """Purpose of the sweep."""
 
     project: Annotated[str, Field(min_length=1)] | None = None
-    """The tracker's project: tracking.project, where the config does not name one."""
+    """The tracker's project; used if the config does not set tracking.project."""
 
     entity: Annotated[str, Field(min_length=1)] | None = None
-    """W&B's user or team: tracking.entity, where the config does not name one."""
+    """W&B's user or team; used if the config does not set tracking.entity."""
 
     method: Literal["grid", "random", "bayes"]
-    """All combinations in order; draws; or a sampler, which learns from finished trials."""
+    """grid: all combinations in order. random: random draws. bayes: a sampler, which learns from
+    finished trials."""
 
     metric: Metric = Metric(name="validation/accuracy", goal="maximize")
-    """What the best trial is chosen on."""
+    """The metric that selects the best trial."""
 
     run_cap: Count | None = None
-    """Number of trials at most; with `repeats`, of configurations. Random and bayes need it, or
-    one of max_trials, max_epochs_total and max_time."""
+    """Maximal number of trials; with `repeats`, of configurations. Random and bayes need it, or one
+    of max_trials, max_epochs_total and max_time."""
 
     parameters: Mapping[str, Parameter]
-    """Field → its values. A bare name is a field of `train`; a dotted one says its section, and so
+    """Field → its values. A bare name is a field of `train`; a dotted one names its section, and so
     does a group: `model: {parameters: {dropout: …}}` is model.dropout."""
 
     early_terminate: EarlyTerminate | None = None
-    """When to stop a trial that falls behind; null lets each run to its end."""
+    """When to stop a trial that falls behind; null: never."""
 
     pbt: PbtConfig | None = None
-    """Population-based training: trials that fall behind go on from the checkpoints of others, with
-    perturbed values. `run_cap` is the size of the population."""
+    """Population-based training: trials that fall behind continue from the checkpoints of others,
+    with perturbed values. `run_cap` is the size of the population."""
 
     sampler: SamplerConfig | None = None
-    """Who suggests the trials of method bayes: tpe (null means that), gp, cmaes, qmc or random; or
-    a mapping of its type and options."""
+    """Sampler of method bayes: tpe (the default), gp, cmaes, qmc or random; or a mapping of its
+    type and options."""
 
     repeats: Count = 1
-    """Trials of each configuration, each with a seed of its own. The configuration with the best
-    mean wins, and its best trial's model is tagged. What the seeds change is the order of the
-    examples and the dropout; the initial weights are model.seed's."""
+    """Trials per configuration, each with its own seed. The configuration with the best mean wins,
+    and its best trial's model is tagged. The seeds change the order of the examples and the
+    dropout; model.seed sets the initial weights."""
 
     max_time: Duration | None = None
-    """The sweep starts no epoch later than this after its start: seconds, or "90s", "30m", "2h".
-    Running trials end with the epoch that they are in."""
+    """No epoch starts later than this after the start of the sweep: seconds, or "90s", "30m", "2h".
+    Running trials finish their current epoch."""
 
     max_trials: Count | None = None
-    """Trials at most, repeats counted."""
+    """Maximal number of trials, including repeats."""
 
     max_epochs_total: Count | None = None
-    """Epochs at most, those of all trials together."""
+    """Maximal number of epochs over all trials."""
 
     @model_validator(mode="before")
     @classmethod
@@ -141,7 +142,7 @@ class SweepConfig(Section):
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
         if self.method != "bayes" and self.sampler is not None:
-            text = f"method {self.method} asks no sampler; leave it out, or use method bayes"
+            text = f"method {self.method} uses no sampler; leave it out, or use method bayes"
             raise mistake(("sampler",), text)
         if self.pbt is not None:
             others = {
@@ -155,21 +156,21 @@ class SweepConfig(Section):
         return self
 
     def _check_order(self) -> None:
-        """Raise a mistake where the order of the sweep cannot decide which trials are stopped."""
+        """Raise a mistake if the order of the sweep cannot decide which trials are stopped."""
         rule, sampler = self.early_terminate, self.sampler or SamplerConfig(type="tpe")
         if rule and rule.order == "sweep" and self.method == "bayes" and sampler.learns:
             text = (
-                f"sampler {sampler.type} learns from results as they come, so timing has a say in "
-                "what is tried; use method random or grid, or order: arrival"
+                f"sampler {sampler.type} learns from results as they arrive, so its trials depend "
+                "on timing; use method random or grid, or order: arrival"
             )
             raise mistake(("early_terminate", "order"), text)
 
     @property
     def cap(self) -> int | None:
-        """How many configurations there may be; None: as many as the grid has.
+        """The maximal number of configurations; None: as many as the grid has.
 
-        Where `run_cap` does not say: one more than the budgets could pay for, an epoch a trial, so
-        that it is a budget that ends the sweep; and MOST_CONFIGURATIONS at most.
+        Without `run_cap` it is one more than the budgets allow at one epoch per trial, so that a
+        budget ends the sweep; and at most MOST_CONFIGURATIONS.
         """
         if self.run_cap is not None or self.method == "grid":
             return self.run_cap
@@ -185,15 +186,15 @@ class SweepConfig(Section):
         return any(budget is not None for budget in budgets)
 
     def space(self) -> dict[str, Distribution]:
-        """Parameter's name → its distribution, in the order of the file."""
+        """Map each parameter's name to its distribution, in the order of the file."""
         return {name: parameter.build() for name, parameter in self.parameters.items()}
 
 
 def _check_method(at: Loc, method: str, distribution: Distribution) -> None:
-    """Raise a mistake where the method cannot search such a distribution."""
+    """Raise a mistake if the method cannot search such a distribution."""
     if method == "grid" and distribution.size is None:
         text = (
-            f"method grid cannot go through {distribution.describe()}: there is no list of "
-            "its values; give values, or min, max and a quantum q, or use method random"
+            f"method grid cannot list the values of {distribution.describe()}; "
+            "give values, or min, max and a quantum q, or use method random"
         )
         raise mistake(at, text)

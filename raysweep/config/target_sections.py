@@ -1,4 +1,4 @@
-"""The sections of parts of one's own: their keys besides the target's parameters."""
+"""The sections of custom parts: their keys besides the target's parameters."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from raysweep.config.sections import Section, Seed
+from raysweep.config.section import Section
+from raysweep.config.sections import Seed
 
 
 class Target(Section):
-    """A part of one's own. The keys besides these are its parameters: see `config.targets`, which
-    makes a class of its own for each target, from its signature.
+    """A custom part. Its other keys are the target's parameters: `config.targets` makes one
+    subclass per target, from its signature.
 
-    A parameter may be called as anything here but `target`. What is asked of a section is a
-    property therefore: Python finds one before a field of its name.
+    A parameter may have any name used here except `target`. Therefore the section's own accessors
+    are properties: Python finds a property before a field of the same name.
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset({"target"})
@@ -23,55 +24,55 @@ class Target(Section):
     _function: ClassVar[Callable[..., Any]]
 
     target: str
-    """Import path of a function or class: `my_pkg.nets:ResNet`. Its module is looked for in the
-    working folder, beside the config file, and where Python looks."""
+    """Import path of a function or class: `my_pkg.nets:ResNet`. Its module is searched in the
+    working folder, beside the config file, and on Python's path."""
 
     @property
     def part(self) -> Callable[[], Callable[..., Any]]:
-        """Gives what `target` names."""
+        """Return what `target` names."""
         return lambda: type(self)._function
 
     @property
     def params(self) -> Callable[[], dict[str, Any]]:
-        """Gives its parameters, by name."""
+        """Return its parameters, by name."""
         return lambda: {name: vars(self)[name] for name in self._parameters}
 
     @property
     def label(self) -> str:
-        """Its own name in small letters: `resnet`."""
+        """Return the target's name in lower case: `resnet`."""
         return self.target.rpartition(":")[2].rpartition(".")[2].lower()
 
 
 class DataTarget(Target):
-    """Data of one's own: a function that gives `raysweep.ml.protocols.Splits`.
+    """Custom data: a function that returns `raysweep.ml.protocols.Splits`.
 
-    It is called in every sweep, since nobody can tell what it reads; a version with the same
-    content is then used again.
+    It is called in every sweep, since its inputs are unknown; a version with the same content is
+    reused.
     """
 
     _fixed: ClassVar[frozenset[str]] = frozenset({"target", "name"})
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] | None = None
-    """What its artifacts' names begin with; null means the function's own name. Of a function that
-    has a parameter `name` it is that parameter, and its artifacts have the function's name."""
+    """Prefix of its artifacts' names; null means the function's name. If the function has a
+    parameter `name`, this is that parameter, and the artifacts have the function's name."""
 
     @property
     def label(self) -> str:
-        """What its artifacts' names begin with."""
+        """Return the prefix of its artifacts' names."""
         own = None if "name" in self._parameters else self.name
         return (own or super().label).lower()
 
 
 class ModelTarget(Target):
-    """A network of one's own: a `torch.nn.Module`, or a function that gives one."""
+    """A custom network: a `torch.nn.Module`, or a function that returns one."""
 
     seed: Seed = 0
-    """Draws the initial weights: torch's random numbers while the network is made."""
+    """Seeds the initial weights: torch's random state while the network is made."""
 
 
 class TrainTarget(Target):
-    """A trainer of one's own: see `raysweep.ml.protocols.Trainer`, or derive from the built-in
-    one (`raysweep.ml.training.Trainer`) and change its loss and its scores."""
+    """A custom trainer: see `raysweep.ml.protocols.Trainer`, or derive from the built-in one
+    (`raysweep.ml.training.Trainer`) and change its loss and its scores."""
 
     epochs: Annotated[int, Field(ge=1)]
     """Passes over the training examples, which early stopping counts."""
@@ -81,4 +82,4 @@ class TrainTarget(Target):
 
 
 class EvaluateTarget(Target):
-    """An evaluation of one's own: a function that gives `raysweep.ml.protocols.Evaluation`."""
+    """A custom evaluation: a function that returns `raysweep.ml.protocols.Evaluation`."""

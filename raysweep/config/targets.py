@@ -1,7 +1,7 @@
-"""A part of one's own: `target: my_pkg.nets:ResNet` → a section whose keys are its parameters.
+"""Make the section of a custom part, `target: my_pkg.nets:ResNet`; its keys are its parameters.
 
 The section's class is made from the target's signature, so that a misspelt, missing or mistyped
-parameter is told before anything runs, and a parameter can be swept, as with a built-in part.
+parameter is reported before anything runs, and any parameter can be swept, as in a built-in part.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ GOALS = ("minimize", "maximize")
 
 @dataclass(frozen=True)
 class Part:
-    """What a target of one section has to look like; `raysweep.ml.protocols` has it in types."""
+    """The requirements on a section's target; `raysweep.ml.protocols` states them as types."""
 
     base: type[Target]
     given: tuple[str, ...] = ()
-    """Parameters that raysweep passes by name. They are no keys of the section."""
+    """Parameters that raysweep passes by name. They are not keys of the section."""
 
     needs: tuple[str, ...] = ()
-    """Parameters that it must have besides, as keys of the section."""
+    """Other parameters that it must have, as keys of the section."""
 
 
 PARTS: Mapping[str, Part] = {
@@ -62,13 +62,13 @@ PARTS: Mapping[str, Part] = {
     ),
     "evaluate": Part(EvaluateTarget, ("model", "test", "device")),
 }
-"""Section → what its `target` has to look like."""
+"""Section → the requirements on its `target`."""
 
 
 def section_of(name: str, given: Mapping[str, Any]) -> Target:
-    """The section `name` for a mapping that has a `target`.
+    """Make the section `name` from a mapping that has a `target`.
 
-    Raises pydantic's ValidationError, placed as seen from the section.
+    Raises pydantic's ValidationError, with a location relative to the section.
     """
     made = _section_class(name, given["target"])
     try:
@@ -78,14 +78,14 @@ def section_of(name: str, given: Mapping[str, Any]) -> Target:
 
 
 def look_in(folder: Path) -> None:
-    """Let targets' modules be found in `folder`, behind all that Python finds by itself."""
+    """Search targets' modules in `folder`, after Python's own path."""
     path = str(folder.absolute())
     if path not in sys.path:
         sys.path.append(path)
 
 
 def home(path: str) -> Path:
-    """Where the top-level package of the target `path` lies: its folder, or the one file."""
+    """Locate the top-level package of the target `path`: its folder, or its one file."""
     top = importlib.import_module(path.partition(":")[0].partition(".")[0])
     if top.__file__ is None:  # a namespace package: a folder without __init__.py
         return Path(next(iter(top.__path__)))
@@ -94,13 +94,13 @@ def home(path: str) -> Path:
 
 
 def resolve(path: Any) -> Callable[..., Any]:
-    """What `package.module:name` names. Raises a mistake placed at `target`."""
+    """Import what `package.module:name` names. Raises a mistake located at `target`."""
     module_name, colon, attribute = path.partition(":") if isinstance(path, str) else ("", "", "")
     if not (colon and module_name and attribute):
         expected = "expected module:name, such as my_pkg.nets:ResNet"
         raise mistake(("target",), f"{expected}, got {found(path)}")
     if module_name == "__main__":
-        text = "__main__ is another program in each process; put it into a module of its own"
+        text = "__main__ is another program in each process; move it to a separate module"
         raise mistake(("target",), text)
     note_own(module_name)
     thing: Any = _imported(module_name)
@@ -130,7 +130,7 @@ def _imported(name: str) -> ModuleType:
         raise mistake(("target",), f"no module {error.name} in {folder}") from None
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a script that is none to import may call sys.exit
+    except BaseException as error:  # a script that is not meant for import may call sys.exit
         text = f"{name} cannot be imported: {where_raised(error)}"
         raise mistake(("target",), text) from error
 
@@ -154,11 +154,11 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
     own = {name: item for name, item in parameters.items() if name not in part.given}
     for name in own:
         if name in _TAKEN:
-            text = f"{path} has a parameter {name}, which is {section}'s own; call it otherwise"
+            text = f"{path} has a parameter {name}, a key of {section} itself; rename it"
             raise mistake(("target",), text)
     fields = {name: field for name, item in own.items() if (field := _field(path, part.base, item))}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a field may be called `copy` or `schema`
+        warnings.simplefilter("ignore", UserWarning)  # a field may be named `copy` or `schema`
         made: type[Target] = create_model(  # type: ignore[call-overload]
             part.base.__name__, __base__=part.base, __module__=__name__, **fields
         )
@@ -169,17 +169,17 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
 
 
 _TAKEN = {"target", "takes_target", *(name for name in dir(BaseModel) if name.startswith("model_"))}
-"""No parameter's names: the key that names it, and what pydantic is asked for."""
+"""Names that no parameter may have: the key of the target, and pydantic's own attributes."""
 
 
 def _parameters(path: str, target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The target's parameters that can be given by name."""
+    """Read the target's parameters; each must be one that can be passed by name."""
     try:
         signature = inspect.signature(target, eval_str=True)
     except (TypeError, ValueError):
-        text = f"{path} has no signature to be read; wrap it in a function of one's own"
+        text = f"{path} has no signature to be read; wrap it in a function of your own"
         raise mistake(("target",), text) from None
-    except Exception as error:  # of an annotation, which is evaluated
+    except Exception as error:  # raised by an annotation, which is evaluated
         text = f"{path} has an annotation that cannot be read: {type(error).__name__}: {error}"
         raise mistake(("target",), text) from error
     for name, parameter in signature.parameters.items():
@@ -197,7 +197,7 @@ def _parameters(path: str, target: Callable[..., Any]) -> dict[str, inspect.Para
 
 
 def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple[Any, Any] | None:
-    """A parameter as a field; None for one that no YAML can hold, which keeps its default."""
+    """Turn a parameter into a field; None if YAML cannot hold it, so that it keeps its default."""
     required = parameter.default is parameter.empty
     default = ... if required else parameter.default
     if parameter.name in base.model_fields.keys() - {
@@ -221,10 +221,10 @@ def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple
 
 
 def _taking(path: str, parameter: inspect.Parameter, annotation: Any) -> Any:
-    """The annotation, if it takes the parameter's default; `width: int = None` means `int | None`.
+    """Return the annotation, extended to accept a default of None (`width: int = None`).
 
-    Raises a mistake for another default that it does not take: it would be found later, and blamed
-    on another value.
+    Raises a mistake for any other default that it rejects: the error would surface later and blame
+    another value.
     """
     default = parameter.default
     if _takes(annotation, default):
@@ -232,7 +232,7 @@ def _taking(path: str, parameter: inspect.Parameter, annotation: Any) -> Any:
     if default is None:
         return annotation | None
     text = f"{path}: the default of {parameter.name}, {found(default)}, is not of its type"
-    raise mistake(("target",), f"{text}; mend its annotation")
+    raise mistake(("target",), f"{text}; correct its annotation")
 
 
 def _takes(annotation: Any, value: Any) -> bool:
@@ -244,7 +244,7 @@ def _takes(annotation: Any, value: Any) -> bool:
 
 
 def _strict(annotation: Any) -> TypeAdapter[Any]:
-    """As a section is about types. A model has that of itself, and takes it from nowhere else."""
+    """Check types as strictly as a section; a model has its own setting and ignores this one."""
     try:
         return TypeAdapter(annotation, config=_STRICT)
     except PydanticUserError:
@@ -255,12 +255,12 @@ _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def goal_of(train: Any, metric: Any) -> str | None:
-    """Which way `metric` is better by the trainer that the section names; None where none says."""
+    """Return the goal of `metric` that the section's trainer declares; None if it declares none."""
     path = train.get("target") if isinstance(train, Mapping) else getattr(train, "target", None)
     try:
         metrics = getattr(resolve(path), "metrics", None)
     except ValidationError:
-        return None  # the section's own validation says why
+        return None  # the section's own validation reports why
     return metrics.get(metric) if isinstance(metrics, Mapping) else None
 
 
@@ -269,5 +269,5 @@ def _check_metrics(path: str, target: Callable[..., Any]) -> None:
     goals = metrics.items() if isinstance(metrics, Mapping) else ()
     if goals and all(isinstance(name, str) and goal in GOALS for name, goal in goals):
         return
-    text = f"{path} says no metrics; expected a mapping such as {{'validation/loss': 'minimize'}}"
+    text = f"{path} defines no metrics; expected a mapping as {{'validation/loss': 'minimize'}}"
     raise mistake(("target",), text)

@@ -1,4 +1,4 @@
-"""From a config to its trials: which values each one gets, and the config that they make."""
+"""List a config's trials: the values of each one, and the config that they make."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pydantic import ValidationError
 from raysweep.config.explain import one_line, place, problem
 from raysweep.config.fields import field_of
 from raysweep.config.schema import Config
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution, Json
 from raysweep.config.sweep import SweepConfig
 from raysweep.errors import ConfigError
 
 MOST_TRIALS = 10_000
-"""Of one sweep: more would take weeks, and each is checked before the first one starts."""
+"""Limit of one sweep: more would take weeks, and each is checked before the first one starts."""
 
 MAX_REPEATS = 1000
-"""Draws in a row that give nothing new before random search takes its space for exhausted."""
+"""Repeated draws in a row after which random search treats its space as exhausted."""
 
 
 def apply(config: Config, values: Mapping[str, Json]) -> Config:
-    """The config of one trial: `values` put in place of the fields that their names stand for.
+    """Make the config of one trial: set the fields that `values` names.
 
-    Raises ConfigError for a name that cannot be swept and a value that its field does not take.
+    Raises ConfigError for a name that cannot be swept and for a value that its field rejects.
     """
     fields = config.fields()
     changes: dict[str, dict[str, Json]] = {}
@@ -49,29 +49,29 @@ def apply(config: Config, values: Mapping[str, Json]) -> Config:
 
 
 def enumerate_trials(config: Config) -> list[dict[str, Json]]:
-    """The values of every trial of a grid or random sweep, in order.
+    """List the values of every trial of a grid or random sweep, in order.
 
-    Grid: the whole product, the last parameter varying fastest, cut off at `run_cap`. Random:
-    `cap` draws seeded with `train.seed`, none of them twice, fewer where there are no more; a
-    larger `cap` adds to the end and changes none before. (Bayes chooses as it goes.)
+    Grid: the whole product, the last parameter varying fastest, cut off at `run_cap`. Random: `cap`
+    distinct draws seeded with `train.seed`, fewer if the space is exhausted; a larger `cap` appends
+    and changes no earlier draw. (Bayes chooses during the sweep.)
 
-    A draw that its field does not take (a bell curve has no bounds) is drawn again. Raises
-    ConfigError where hardly any is taken.
+    A draw that its field rejects (a normal distribution has no bounds) is repeated. Raises
+    ConfigError if hardly any draw is accepted.
 
-    Listed once: a sweep asks for its trials at every turn of its start, and to check 10,000 of
-    them takes most of a second.
+    The list is cached: a sweep needs it several times at its start, and checking 10,000 trials
+    takes most of a second.
     """
     return list(_listed(_Sameness(config)))
 
 
 class _Sameness:
-    """A config as far as its list of trials goes. Copies of it share the sections that they do not
-    change, so that identity says what is the same, without a look into 10,000 values."""
+    """Cache key of a config's list of trials. Copies of a config share the sections that they do
+    not change, so identity decides equality without comparing 10,000 values."""
 
     def __init__(self, config: Config) -> None:
         swept = {field_of(name).partition(".")[0] for name in config.sweep.parameters}
         names = ("sweep", "train", *sorted(swept.intersection(type(config).model_fields)))
-        self.config = config  # held, so that no other object comes to one of these ids
+        self.config = config  # a reference, so that no other object gets one of these ids
         self._key = tuple(id(getattr(config, name)) for name in names)
 
     def __eq__(self, other: object) -> bool:
@@ -94,7 +94,7 @@ def _listed(of: _Sameness) -> tuple[dict[str, Json], ...]:
 
 
 def fits(config: Config, values: Mapping[str, Json]) -> bool:
-    """Whether the fields take the values."""
+    """Whether the fields accept the values."""
     try:
         apply(config, values)
     except ConfigError:
@@ -103,19 +103,21 @@ def fits(config: Config, values: Mapping[str, Json]) -> bool:
 
 
 def _fitting(config: Config) -> Iterator[dict[str, Json]]:
-    """The draws that their fields take: a bell curve has no bounds, and is drawn from again."""
+    """Yield the draws that their fields accept; others are repeated (a normal has no bounds)."""
     refused = 0
     for trial in configurations(config.sweep, config.train.seed):
         if fits(config, trial):
             refused = 0
             yield trial
         elif (refused := refused + 1) == MAX_REPEATS:
-            apply(config, trial)  # raises, and says which value is refused
+            apply(config, trial)  # raises, and names the rejected value
 
 
 def configurations(sweep: SweepConfig, seed: int) -> Iterator[dict[str, Json]]:
-    """What `enumerate_trials` chooses from, lazily, and whether or not a config has such fields.
-    It does not stop at the sweep's `cap`: random goes on until the space is exhausted, if ever."""
+    """Yield what `enumerate_trials` chooses from, lazily, without checking the fields.
+
+    It does not stop at the sweep's `cap`: random continues until the space is exhausted, if ever.
+    """
     assert sweep.method != "bayes", "bayes has no trials before the first one ends"
     space = sweep.space()
     if sweep.method == "grid":
@@ -126,7 +128,7 @@ def configurations(sweep: SweepConfig, seed: int) -> Iterator[dict[str, Json]]:
 
 
 def combinations(sweep: SweepConfig) -> int | None:
-    """How many different configurations there are; None where a value is drawn from a continuum."""
+    """Count the different configurations; None if any distribution is continuous."""
     space = sweep.space()
     return None if any(each.size is None for each in space.values()) else _size(space)
 

@@ -1,4 +1,4 @@
-"""YAML, read safely: numbers such as 1e-3 are numbers, and a key given twice is an error."""
+"""Read YAML safely: numbers such as 1e-3 are numbers, and a duplicate key is an error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from raysweep.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, put right in two places."""
+    """PyYAML's safe loader, corrected in two places."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                continue  # `<<` brings in keys that the mapping's own may replace
+                continue  # `<<` merges keys, which the mapping's own keys may replace
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, bool) and not self._is_spelt_out(key_node):
                 raise _Ambiguous(
@@ -42,16 +42,16 @@ class _Loader(yaml.SafeLoader):
 
     @staticmethod
     def _is_spelt_out(node: yaml.Node) -> bool:
-        """Whether a boolean was written as such, and not as a word that YAML takes for one."""
+        """Whether a boolean was written as true or false, not as a word that YAML converts."""
         return str(node.value).lower() in ("true", "false")
 
 
 class _Ambiguous(yaml.constructor.ConstructorError):
-    """It is YAML, and hardly what its writer meant."""
+    """Valid YAML that its author hardly meant."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what the loader would take for a number."""
+    """Quotes text that the loader would read as a number."""
 
 
 # YAML 1.1 wants a dot and a signed exponent in a float: to PyYAML 1e-3 and 1.0e3 are text.
@@ -64,7 +64,7 @@ for _either in (_Loader, _Dumper):
 
 
 def dump_yaml(value: Json) -> str:
-    """Text that reads back as the same."""
+    """Serialize `value`; the text loads as an equal value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False)
 
 
@@ -78,22 +78,22 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """What YAML says, and the booleans in it that were written as words."""
+    """The content of a YAML document, and its booleans that were written as words."""
 
     value: Json
     words: tuple[Word, ...]
 
 
 def read_mapping(path: Path) -> dict[str, Json]:
-    """The mapping in a YAML file. Raises ConfigError as `read_document` does."""
+    """Read the mapping in a YAML file. Raises ConfigError as `read_document` does."""
     mapping: dict[str, Json] = read_document(path).value
     return mapping
 
 
 def read_document(path: Path) -> Document:
-    """The mapping in a YAML file.
+    """Read the mapping in a YAML file, with its booleans written as words.
 
-    Raises ConfigError for a file that is missing, unreadable, not text, not YAML or no mapping.
+    Raises ConfigError if the file is missing, unreadable, not text, not YAML or not a mapping.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -113,12 +113,12 @@ def read_document(path: Path) -> Document:
 
 
 def parse_yaml(text: str, source: str) -> Json:
-    """What one YAML document says. Raises ConfigError as `parse_document` does."""
+    """Parse one YAML document. Raises ConfigError as `parse_document` does."""
     return parse_document(text, source).value
 
 
 def parse_document(text: str, source: str) -> Document:
-    """One YAML document. Raises ConfigError, which begins with `source`, where it is not YAML."""
+    """Parse one YAML document. Raises ConfigError, which begins with `source`, if it is invalid."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -139,9 +139,9 @@ def parse_document(text: str, source: str) -> Document:
 
 
 def _words(node: yaml.Node, loc: Loc, above: frozenset[int]) -> Iterator[Word]:
-    """The booleans below `node` that are neither `true` nor `false`."""
+    """Yield the booleans below `node` that are written neither `true` nor `false`."""
     if id(node) in above:
-        return  # an alias to what it stands in
+        return  # an alias to a node that contains it
     above = above | {id(node)}
     if isinstance(node, yaml.ScalarNode):
         text = node.value.lower()

@@ -22,50 +22,50 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _MAPPED_BY_ITSELF = (1 << 30, 32 << 20)
-"""Bytes from which on a block is mapped, and when it is freed unmapped, by itself. The second is as
-much as glibc before 2.35 takes."""
+"""Bytes from which malloc maps a block separately (and unmaps it when it is freed). The second is
+the maximum that glibc before 2.35 accepts."""
 _NEVER = -1
 
 _borrowed = False
-"""Whether this process is another program's, which goes on after the training."""
+"""Whether this process belongs to another program, which continues after the training."""
 
 Network = TypeVar("Network", bound=nn.Module)
 Value = TypeVar("Value")
 
 
 def use_threads(count: int) -> None:
-    """Let this process compute on `count` CPU threads from now on.
+    """Make this process compute on `count` CPU threads from now on.
 
-    Part of what a training computes: sums are split between threads, so that one and two threads
-    give weights that differ in their last bits. The same count gives the same bits.
+    The count affects the result: sums are split between threads, so one and two threads give
+    weights that differ in their last bits. The same count gives the same bits.
     """
     torch.set_num_threads(count)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc give what this process frees to its next tensors, not back to the system, for good.
+    """Make glibc reuse freed memory for the next tensors instead of returning it to the system.
 
-    A step frees as much as it takes. Given back, all of it is new pages to the next step, which the
-    kernel hands out and zeroes one by one: 10,000 page faults a step of 128 pictures, and two
-    trials at once took 48 ms a step instead of 31 (bf16, validation included). No number changes.
-    The price: a process stays about as large as its largest trial made it.
+    A step frees as much as it allocates. If glibc returned that memory, the next step would get new
+    pages, which the kernel maps and zeroes one by one: 10,000 page faults per step of 128 pictures;
+    two concurrent trials took 48 ms a step instead of 31 (bf16, validation included). Results do
+    not change. The price: a process stays about as large as its largest trial made it.
 
-    mallopt(3) has the options. Another system, or libc, goes on as it does; and so does a process
-    that is another program's (`settings_given_back`): nothing says what malloc was set to before.
+    mallopt(3) documents the options. It does nothing on other systems and libcs, nor in a process
+    that belongs to another program (`settings_given_back`): malloc's settings cannot be read, so
+    they could not be restored.
     """
     if sys.platform != "linux" or _borrowed:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    # A glibc that refuses the threshold must not be given the other one: it would then stop
-    # raising the threshold by itself, from 128 kB.
+    # If glibc refuses the threshold, do not set the other option: glibc would then stop raising
+    # the threshold dynamically, from 128 kB.
     if mallopt and any(mallopt(_M_MMAP_THRESHOLD, size) for size in _MAPPED_BY_ITSELF):
         mallopt(_M_TRIM_THRESHOLD, _NEVER)
 
 
 @contextmanager
 def settings_given_back() -> Iterator[None]:
-    """Train in a process that is another program's: when the block ends, torch's settings are those
-    from before it."""
+    """Train in a process that belongs to another program: restore torch's settings at the end."""
     global _borrowed
     borrowed_before, _borrowed = _borrowed, True
     threads = torch.get_num_threads()
@@ -88,7 +88,7 @@ def settings_given_back() -> Iterator[None]:
 
 
 def _backend_settings() -> Iterator[tuple[Any, str]]:
-    """(object, attribute) of each of torch's switches for how its backends compute."""
+    """Yield (object, attribute) of each torch switch that changes how a backend computes."""
     backends: Any = torch.backends
     for name in ("enabled", "benchmark", "deterministic", "allow_tf32"):
         yield backends.cudnn, name
@@ -104,8 +104,8 @@ def _backend_settings() -> Iterator[tuple[Any, str]]:
 
 
 def _read(owner: Any, name: str) -> Any:
-    """None where torch has no such switch, or, of TF32, where it was set by another of its two
-    ways, which torch refuses to be read by the first."""
+    """Read a switch; None if torch does not have it, or refuses to read it: TF32 has two APIs, and
+    torch refuses to read by the one what was set by the other."""
     try:
         return getattr(owner, name, None)
     except RuntimeError:
@@ -113,21 +113,21 @@ def _read(owner: Any, name: str) -> Any:
 
 
 def default_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
+    """Return CUDA if available, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def number_format(precision: str, device: torch.device) -> torch.dtype:
-    """The format that convolutions and products are computed in; weights stay float32.
+    """Return the format of convolutions and products; weights stay float32.
 
-    float32 is that on CUDA as well, and not TF32 (see `exact_products`).
+    float32 means float32 on CUDA too, not TF32 (see `exact_products`).
 
-    `auto` is bf16 where the hardware multiplies it: on CUDA, or a CPU with AMX or AVX512-BF16,
+    `auto` is bf16 if the hardware multiplies it: on CUDA, or on a CPU with AMX or AVX512-BF16,
     where a step takes a third to two thirds as long as in fp32 (without the instructions, longer).
-    The CPU says so in Linux's /proc/cpuinfo; elsewhere `auto` is fp32. In a sweep it is what
-    `auto_means` was told.
+    The CPU's flags are read from Linux's /proc/cpuinfo; elsewhere `auto` is fp32. In a sweep it is
+    the format that `auto_means` has set.
 
-    Raises ConfigError for another name.
+    Raises ConfigError for an unknown name.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"train.precision: {precision!r}; one of {', '.join(PRECISIONS)}")
@@ -140,10 +140,10 @@ _auto: str | None = None
 
 
 def auto_means(precision: str | None) -> None:
-    """Let `auto` be this format (`fp32`, `bf16`) in this process from now on, whatever machine it
-    is on: part of what a training computes. None: what the machine is fast at.
+    """Fix the meaning of `auto` (`fp32`, `bf16`) in this process, whatever machine it is on, since
+    the format affects the result. None: the format that the machine is fast at.
 
-    Each can compute in either. Without the instructions bf16 takes longer, and is right.
+    Every machine can compute in both. Without the instructions bf16 is slower, but correct.
     """
     global _auto
     _auto = precision
@@ -159,8 +159,10 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 @contextmanager
 def exact_products(device: torch.device) -> Iterator[None]:
-    """Within it, float32 means float32 on CUDA: no TF32, of 10 bits of mantissa, in convolutions
-    (where it is PyTorch's default) and products. Then all settings are as they were."""
+    """Make float32 mean float32 on CUDA within the block, then restore all settings.
+
+    PyTorch's default for convolutions is TF32, which has only 10 bits of mantissa.
+    """
     if device.type != "cuda":
         yield
         return
@@ -169,7 +171,7 @@ def exact_products(device: torch.device) -> Iterator[None]:
     settings: tuple[Any, ...] = (
         cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul, mkldnn.matmul
     )  # fmt: skip
-    # PyTorch has these settings twice, of which the older raises where the newer says otherwise.
+    # PyTorch has two APIs for these settings; the older raises if the newer has set another value.
     conv_before: bool | None = _readable(lambda: cudnn.allow_tf32)
     matmul_before = _readable(torch.get_float32_matmul_precision)
     before = [each.fp32_precision for each in settings]
@@ -198,7 +200,7 @@ def _readable(setting: Callable[[], Value]) -> Value | None:
 def place_model(model: Network, device: torch.device) -> Network:
     """Move `model` to `device`, channels_last: a step takes 43 ms instead of 52 (fp32, CPU).
 
-    PyTorch refuses that for weights of rank 5, as Conv3d's: those are channels_last_3d (25 ms
+    PyTorch refuses that for weights of rank 5, as in Conv3d: those become channels_last_3d (25 ms
     instead of 34; bf16, CPU), unless the model has weights of both ranks.
     """
     ranks = {weight.dim() for weight in chain(model.parameters(), model.buffers())}
@@ -209,8 +211,8 @@ def place_model(model: Network, device: torch.device) -> Network:
 
 
 def as_weights(x: torch.Tensor, model: nn.Module) -> torch.Tensor:
-    """Examples of floating point in the format of the model's weights (float32, if it has none):
-    data of half or double precision is of another. Whole numbers, which may be indices, stay."""
+    """Convert floating-point examples to the dtype of the model's weights (float32, if it has
+    none): data may be of half or double precision. Integers, which may be indices, stay."""
     if not x.is_floating_point():
         return x
     formats = (each.dtype for each in model.parameters() if each.is_floating_point())
@@ -218,14 +220,14 @@ def as_weights(x: torch.Tensor, model: nn.Module) -> torch.Tensor:
 
 
 def as_labels(y: torch.Tensor) -> torch.Tensor:
-    """Labels of any whole-number type as int64, which cross-entropy takes; others as they are."""
+    """Convert labels of any integer type to int64, as cross-entropy requires; others stay."""
     return y if y.is_floating_point() else y.long()
 
 
 def place_split(split: Split, device: torch.device) -> Split:
-    """`split` on `device`, moved once for as long as the split lives.
+    """Return `split` on `device`; it is moved once and cached for as long as the split lives.
 
-    On a GPU the whole data set then stays there: batches are gathered without the CPU. On a CPU
+    On a GPU the whole data set stays in its memory: batches are gathered without the CPU. On a CPU
     the split is returned as it is, mapped from its file.
     """
     if device.type == "cpu":

@@ -13,11 +13,11 @@ from raysweep.errors import ConfigError
 from raysweep.ml.shapes import INPUT_SHAPE, linear_inputs
 
 POOLED_FIRST = frozenset({"ReLU", "ReLU6", "Hardtanh"})
-"""The activations that commute with max-pool in floating point, backwards too.
+"""The activations that commute with max-pool in floating point, in the backward pass too.
 
 Any non-decreasing function commutes with the maximum. These also have slope 1 wherever they are
-not flat, so that no two different numbers round to one and send the gradient another way; Sigmoid
-or Tanh promise neither in floats.
+not flat, so two different numbers never round to the same one, which would send the gradient
+elsewhere; Sigmoid and Tanh guarantee neither in floats.
 """
 
 
@@ -65,13 +65,13 @@ class ConvNet(nn.Module):
         if x.dtype == torch.float32:
             logits = self.fc(x * kept.mul_(scale))
             return logits
-        # bf16 would round the scale, and all values be 0.2 % too large with a dropout of 0.25. The
-        # weights are float32 here, and fewer: a mask and its product take a third less.
+        # bf16 would round the scale and make all values 0.2 % too large with a dropout of 0.25. So
+        # the weights are scaled: they are float32 and fewer (mask and product take a third less).
         return F.linear(x * kept, self.fc.weight * scale, self.fc.bias)
 
 
 def _layer(channels_in: int, channels_out: int, kernel: int, name: str, pool: int) -> nn.Sequential:
-    """Convolution, activation, max-pool; pooled first where that gives the same, for less work.
+    """Make convolution, activation, max-pool; pool first if that gives the same result faster.
 
     With 2x2 pools the activation then sees a quarter of the pixels: 15 ms a step became 12.7
     (128 pictures, bf16, one core).
@@ -83,10 +83,10 @@ def _layer(channels_in: int, channels_out: int, kernel: int, name: str, pool: in
 
 
 class MaxPool(nn.MaxPool2d):
-    """nn.MaxPool2d(side), the same numbers.
+    """nn.MaxPool2d(side) with the same results, faster without gradients.
 
-    Where a CPU needs no gradients, and so not the pixel that won, rows and then columns are
-    compared: 10,000 pictures are scored in three quarters of the time (bf16, 9/10 in fp32; one
+    On a CPU without gradients the index of the maximum is not needed, so rows and then columns are
+    compared: scoring 10,000 pictures takes three quarters of the time (bf16; 9/10 in fp32; one
     core). With gradients PyTorch's own is as fast.
     """
 
@@ -111,31 +111,31 @@ def _activation(name: str) -> nn.Module:
     kind = getattr(nn, name, None)
     if name != "RReLU" and isinstance(kind, type) and issubclass(kind, nn.Module):
         return kind()
-    # RReLU draws its slopes from the global random state: no trial could be repeated.
+    # RReLU draws its slopes from the global random state: trials would not be reproducible.
     raise ConfigError(
-        f"model.activation: {name!r} is no activation of torch.nn that can be used here; "
-        "take one such as 'ReLU'"
+        f"model.activation: {name!r} is not an activation of torch.nn that can be used here; "
+        "use one such as 'ReLU'"
     )
 
 
 def as_input(x: torch.Tensor) -> torch.Tensor:
-    """Pictures as the convolutions take them, (B, 1, 28, 28) float32, however preprocessed."""
+    """Convert pictures, however preprocessed, to what convolutions take: (B, 1, 28, 28) float32."""
     if x.dim() == 3:
         x = x.unsqueeze(1)
     return x.float()
 
 
 def _kept(x: torch.Tensor, dropout: float) -> tuple[torch.Tensor, float]:
-    """0 with probability `dropout`, to a 65,536th, else 1, in x's shape and dtype; and the factor
-    that keeps the mean.
+    """Draw a dropout mask in x's shape and dtype, and return the factor that preserves the mean.
 
-    16 random bits decide about a value, and are drawn for four at once. On a CPU a mask takes 0.2
-    ms for (128, 1600), of a step of 12; from torch.rand it takes 0.8, and torch's own dropout 2.2.
+    The mask is 0 with probability `dropout` (rounded to 1/65,536), else 1. Each value takes 16
+    random bits, drawn for four at once. On a CPU a mask takes 0.2 ms for (128, 1600), of a step of
+    12; from torch.rand it takes 0.8, and torch's own dropout 2.2.
     """
     values = 2**16
     dropped = min(round(dropout * values), values - 1)
     draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
-    draws.random_(torch.iinfo(torch.int64).min, None)  # without a range, only those from 0 on
+    draws.random_(torch.iinfo(torch.int64).min, None)  # without a range, none is negative
     draw = draws.view(torch.int16)[: x.numel()].view(x.shape)
     kept = torch.ge(draw, dropped - values // 2, out=torch.empty_like(x))
     return kept, values / (values - dropped)

@@ -1,4 +1,4 @@
-"""What this machine's CPU is fast at. Without torch."""
+"""Detect what this machine's CPU is fast at, without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def has_fast_bf16() -> bool:
-    """Whether the CPU has instructions for bf16, as Linux's /proc/cpuinfo says; elsewhere not."""
+    """Whether the CPU has bf16 instructions, by Linux's /proc/cpuinfo; false on other systems."""
     if not _CPU_FLAGS.is_file():
         return False
     flags = (line for line in _CPU_FLAGS.read_text().splitlines() if line.startswith("flags"))

@@ -16,7 +16,7 @@ __all__ = ["Split", "Splits", "download", "load", "read_split", "save_split", "s
 
 
 def source(dataset: str) -> str:
-    """The name under which the data set is known in Python."""
+    """Return the name of the data set in Python."""
     if dataset == files.DIGITS:
         return "sklearn.datasets.load_digits"
     return f"torchvision.datasets.{dataset}"
@@ -25,8 +25,8 @@ def source(dataset: str) -> str:
 def load(dataset: str, root: Path, train_size: int) -> Splits:
     """Load and split: the first `train_size` train, the rest of the training set validates.
 
-    `root` is torchvision's; what is not there is downloaded into it. `digits` has fewer than the
-    usual `train_size`: at most 1200 of them train, what is left of 1500 validates, 297 test.
+    `root` is torchvision's; missing files are downloaded into it. `digits` has fewer pictures than
+    the usual `train_size`: at most 1200 train, the rest of 1500 validate, 297 test.
 
     Raises DataError for an unknown data set, a damaged file, a download that fails, or a
     `train_size` that leaves nothing to train on or nothing to validate.
@@ -48,15 +48,15 @@ def load(dataset: str, root: Path, train_size: int) -> Splits:
 
 
 def save_split(split: Split, path: Path) -> None:
-    """Write `(x, y)` as the tutorial does. Equal tensors give equal bytes."""
+    """Write `(x, y)` in the tutorial's format. Equal tensors give equal bytes."""
     tensorfile.write((tensorfile.canonical(split.x), tensorfile.canonical(split.y)), path)
 
 
 def read_split(path: Path) -> Split:
-    """Map the file into memory: processes that read it share the page cache, and copy nothing.
+    """Map the file into memory: processes that read it share the page cache, without a copy.
 
-    Read again while it is unchanged, it is the same `Split`: do not write to its tensors.
-    Raises DataError for a file that holds no split.
+    While the file is unchanged, the same `Split` is returned: do not write to its tensors.
+    Raises DataError if the file holds no split.
     """
     try:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""Fetching a torchvision data set, all of it or nothing."""
+"""Download a torchvision data set atomically."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MIRROR_TIMEOUT_S = 10.0
 def download(dataset: str, root: Path, timeout_s: float = MIRROR_TIMEOUT_S) -> None:
     """Download `dataset` through torchvision (checked against its MD5s) to below `root`.
 
-    The files appear once all four are whole; a failure leaves `root` as it was. `digits` needs no
-    download. Raises DataError, which says what to put where, if it is impossible.
+    The files appear once all four are complete; a failure leaves `root` unchanged. `digits` needs
+    no download. Raises DataError, which says which files to put where, if the download fails.
     """
     files.require_known(dataset)
     if dataset == files.DIGITS:
@@ -42,7 +42,7 @@ def download(dataset: str, root: Path, timeout_s: float = MIRROR_TIMEOUT_S) -> N
 
 @contextmanager
 def _scratch_beside(root: Path) -> Iterator[Path]:
-    """A folder on the file system of `root`, so that the files can be moved at a stroke."""
+    """Make a temporary folder on the file system of `root`, so that files move atomically."""
     home = next(folder for folder in (root, *root.parents) if folder.is_dir())
     with tempfile.TemporaryDirectory(prefix=".raysweep-download-", dir=home) as scratch:
         yield Path(scratch)
@@ -50,7 +50,7 @@ def _scratch_beside(root: Path) -> Iterator[Path]:
 
 @contextmanager
 def _socket_timeout(timeout_s: float) -> Iterator[None]:
-    """torchvision opens URLs without a timeout: only the process-wide default reaches it."""
+    """Set the process-wide socket timeout: torchvision opens URLs without one of its own."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout_s)
     try:

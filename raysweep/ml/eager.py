@@ -1,8 +1,8 @@
-"""torch.optim without torch.compile, as long as nothing is compiled.
+"""Use torch.optim without importing torch.compile, as long as nothing is compiled.
 
-An optimizer's first step imports torch._dynamo, only to tell it to stay out: as long again as
-`import torch` itself (1.7 s to 2.1 s on one machine) and 150 MB, in each process that trains. The
-numbers that it computes are the same without.
+An optimizer's first step imports torch._dynamo only to disable it there. That takes as long as
+`import torch` itself (1.7 s to 2.1 s on one machine) and 150 MB in each process that trains. The
+results are the same without it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from torch.optim import Optimizer
 
 _COMPILER = "torch._dynamo"
 _DISABLED = "__dynamo_disable"
-"""Where `torch._disable_dynamo` keeps the function that it calls in a wrapped one's place."""
+"""The attribute in which `torch._disable_dynamo` caches the function that the wrapper calls."""
 
 
 def without_compiler() -> None:
-    """Let Optimizer's own methods run as they are until the compiler is there, in this process."""
+    """Make Optimizer's methods in this process run unwrapped until the compiler is imported."""
     if _COMPILER in sys.modules:
         return
     for wrapped in _wrapped():
@@ -33,25 +33,25 @@ def without_compiler() -> None:
 
 @contextmanager
 def compiler_given_back() -> Iterator[None]:
-    """When the block ends, what `without_compiler` did in it is undone."""
+    """Undo at the end of the block what `without_compiler` did in it."""
     before = [wrapped for wrapped in _wrapped() if hasattr(wrapped, _DISABLED)]
     try:
         yield
     finally:
         for wrapped in _wrapped():
             if wrapped not in before and hasattr(wrapped, _DISABLED):
-                delattr(wrapped, _DISABLED)  # where it is torch's own, torch makes it again
+                delattr(wrapped, _DISABLED)  # torch makes its own again when needed
 
 
 def _wrapped() -> list[Any]:
-    """The functions inside Optimizer's methods that torch wraps to keep its compiler out."""
+    """List the functions inside Optimizer's methods that torch wraps to disable its compiler."""
     methods = (getattr(each, "__func__", each) for each in vars(Optimizer).values())
     found = (getattr(method, "__wrapped__", None) for method in methods)
     return [wrapped for wrapped in found if wrapped is not None]
 
 
 def _until_compiling(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` itself; and what torch makes of it, from the first call with the compiler on."""
+    """Call `function` itself; once the compiler is imported, call torch's wrapper of it."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

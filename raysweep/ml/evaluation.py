@@ -1,4 +1,4 @@
-"""How good a trained model is, and what it finds hardest."""
+"""Evaluate a trained model, and find the pictures with the highest loss."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from raysweep.ml.protocols import Evaluation, Picture, Split, Table
 
 @dataclass(frozen=True, eq=False)
 class Hardest:
-    """The pictures of highest loss, the highest last; all of length min(k, N), on the CPU.
+    """The pictures with the highest loss, the highest last; all of length min(k, N), on the CPU.
 
-    losses: float32, nats. indices: int64, places in the split. images: as in the split.
+    losses: float32, nats. indices: int64, positions in the split. images: as in the split.
     labels, predictions: int64.
     """
 
@@ -46,9 +46,9 @@ class Classified:
 def evaluate(
     model: nn.Module, test: Split, device: torch.device, *, hardest: int = 32
 ) -> Evaluation:
-    """Loss (nats) and accuracy (percent), the `hardest` pictures, and the confusion matrix.
+    """Compute loss (nats), accuracy (percent), the `hardest` pictures and the confusion matrix.
 
-    The built-in classification's report. x: (N, 1, H, W) or (N, H, W), uint8, or float in [0, 1].
+    This is the built-in evaluation. x: (N, 1, H, W) or (N, H, W), uint8, or float in [0, 1].
     """
     found = classify(model, test, k=hardest, device=device)
     return Evaluation(
@@ -68,9 +68,9 @@ def classify(
 ) -> Classified:
     """Score `model` on `split` in one pass, in float32; `k` hardest pictures (fewer if N < k).
 
-    What the tutorial gets from one pass for the loss and one of batch size 1 for the hardest.
-    `model` is moved to `device` (CUDA where there is one) and left in eval mode. `batch_size`: None
-    for what suits the device.
+    The tutorial makes two passes: one for the loss and one of batch size 1 for the hardest.
+    `model` is moved to `device` (default: CUDA if available) and left in eval mode. `batch_size`:
+    None chooses one for the device.
     """
     device = device or default_device()
     scores = outputs(place_model(model, device), split, device, torch.float32, batch_size).cpu()
@@ -91,13 +91,13 @@ def _confusion(labels: torch.Tensor, predictions: torch.Tensor, classes: int) ->
 
 
 def _hardest(split: Split, losses: torch.Tensor, predictions: torch.Tensor, k: int) -> Hardest:
-    order = losses.argsort(stable=True)  # stable: equal losses in the split's order, everywhere
+    order = losses.argsort(stable=True)  # stable: equal losses stay in the split's order
     worst = order[max(len(order) - k, 0) :]
     return Hardest(losses[worst], worst, split.x[worst], split.y[worst], predictions[worst])
 
 
 def _pictures(hardest: Hardest) -> list[Picture]:
-    """With the caption `predicted,label`, as the tutorial has it; other data has none."""
+    """Make pictures with the tutorial's caption `predicted,label`; other data gets none."""
     if hardest.images[:1].squeeze().dim() != 2:
         return []
     return [
@@ -109,7 +109,7 @@ def _pictures(hardest: Hardest) -> list[Picture]:
 
 
 def _pixels(image: torch.Tensor) -> npt.NDArray[np.uint8]:
-    """(1, H, W) or (H, W), uint8 or float in [0, 1] -> (H, W) uint8."""
+    """Convert (1, H, W) or (H, W), uint8 or float in [0, 1], to (H, W) uint8."""
     plane = image.squeeze()
     if plane.is_floating_point():
         plane = (plane * 255).round()
@@ -117,6 +117,6 @@ def _pixels(image: torch.Tensor) -> npt.NDArray[np.uint8]:
 
 
 def _table(confusion: torch.Tensor) -> Table:
-    """One row a true label, one column a predicted one."""
+    """Make a table with one row per true label and one column per predicted label."""
     columns = ["label", *(f"predicted {c}" for c in range(confusion.shape[1]))]
     return Table(columns, [[label, *map(int, row)] for label, row in enumerate(confusion.tolist())])

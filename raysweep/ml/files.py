@@ -1,4 +1,4 @@
-"""Which files a data set is read from, and whether they are there and whole. Without torch."""
+"""Locate a data set's files, and check that they are present and complete; without torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TORCHVISION = ("MNIST", "FashionMNIST", "KMNIST")
 """The `torchvision.datasets` classes of 10 classes of 28×28 greyscale pictures in IDX files."""
 
 DIGITS = "digits"
-"""scikit-learn's embedded 8×8 digits: no files, always there."""
+"""scikit-learn's embedded 8×8 digits: no files, always available."""
 
 DATASETS = (*TORCHVISION, DIGITS)
 
@@ -24,7 +24,7 @@ RAW_FILES = {
     "t10k-images-idx3-ubyte": 3,
     "t10k-labels-idx1-ubyte": 1,
 }
-"""The files of a torchvision data set, in `raw_folder`, and how many dimensions each has."""
+"""The files of a torchvision data set in `raw_folder` → their numbers of dimensions."""
 
 
 def require_known(dataset: str) -> None:
@@ -37,12 +37,12 @@ def require_known(dataset: str) -> None:
 
 
 def raw_folder(dataset: str, root: Path) -> Path:
-    """Where torchvision, given `root`, keeps the files."""
+    """Return the folder below `root` in which torchvision keeps the files."""
     return root / dataset / "raw"
 
 
 def find(dataset: str, root: Path) -> dict[str, Path]:
-    """The files of `RAW_FILES` that are there, plain or (where the plain one is not) gzipped."""
+    """Find which of `RAW_FILES` exist, plain or, if the plain one is missing, gzipped."""
     folder = raw_folder(dataset, root)
     found = {}
     for name in RAW_FILES:
@@ -56,8 +56,8 @@ def find(dataset: str, root: Path) -> dict[str, Path]:
 def dataset_state(dataset: str, root: Path) -> Literal["present", "absent"]:
     """Whether `load` would read the data set from below `root`.
 
-    Reads headers and sizes, not the content (a gzipped file is unpacked once). `absent` as soon as
-    one file is missing; but a file that is there and damaged is a fault, whatever else is missing.
+    Reads headers and sizes, not the content (a gzipped file is unpacked once). `absent` if any file
+    is missing; but a damaged file is an error, even if others are missing.
 
     Raises DataError for an unknown data set, or naming the file that is truncated or unreadable,
     with its size and the size that its header promises.
@@ -72,9 +72,9 @@ def dataset_state(dataset: str, root: Path) -> Literal["present", "absent"]:
 
 
 def training_size(dataset: str, root: Path) -> int:
-    """How many pictures there are to train and validate. Raises DataError where a file is missing.
+    """Count the pictures to train and validate. Raises DataError if a file is missing.
 
-    Of the embedded digits, all 1,797, the test split among them.
+    For the embedded digits it is all 1,797, including the test split.
     """
     if dataset == DIGITS:
         return 1797
@@ -83,11 +83,11 @@ def training_size(dataset: str, root: Path) -> int:
 
 
 def digests(dataset: str, root: Path) -> dict[str, str]:
-    """The SHA-256, in hex, of each file's content: what identifies the data, wherever it lies.
+    """Compute the SHA-256, in hex, of each file's content: it identifies the data in any location.
 
-    A gzipped file has the digest of what is packed in it. The embedded digits, which have no file
-    and are the same in every scikit-learn, have a fixed name in the digest's place.
-    Raises DataError where a file is missing.
+    A gzipped file has the digest of its unpacked content. The embedded digits have no file and are
+    the same in every scikit-learn; a fixed name replaces their digest.
+    Raises DataError if a file is missing.
     """
     require_known(dataset)
     if dataset == DIGITS:
@@ -97,7 +97,7 @@ def digests(dataset: str, root: Path) -> dict[str, str]:
 
 
 def require_present(dataset: str, root: Path) -> dict[str, Path]:
-    """`find`, all four. Raises DataError naming the missing ones and where to put them."""
+    """Find all four files. Raises DataError naming the missing ones and where to put them."""
     found = find(dataset, root)
     missing = [name for name in RAW_FILES if name not in found]
     if missing:
@@ -123,7 +123,7 @@ def _check_shapes(found: dict[str, Path], shapes: dict[str, tuple[int, ...]]) ->
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, unpacked where it is gzipped; in hex."""
+    """Compute the SHA-256, in hex, of a file's content, unpacked if it is gzipped."""
     digest = hashlib.sha256()
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -1,7 +1,7 @@
 """The IDX format of MNIST's files, plain or gzipped.
 
-A header of big-endian 32-bit numbers (0x0800 + how many dimensions, then each dimension), then the
-bytes. The header promises the file's size, so that a truncated one is told without reading it.
+A header of big-endian 32-bit numbers (0x0800 + number of dimensions, then each dimension), then the
+bytes. The header implies the file's size, so a truncated file is detected without reading it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import numpy.typing as npt
 
 from raysweep.errors import DataError
 
-_REMEDY = "delete it, and put a whole one in its place or let it be downloaded"
+_REMEDY = "delete it, and replace it with a complete one or let it be downloaded"
 _UNSIGNED_BYTE = 0x0800  # the type code, which the magic number adds to the number of dimensions
 
 
 def check(path: Path, dimensions: int) -> tuple[int, ...]:
-    """The shape that the header of `path` promises, once its size has been seen to agree.
+    """Read the shape from the header of `path`, and check that the file's size matches it.
 
     A gzipped file is unpacked to learn its size (0.3 s for MNIST's largest).
-    Raises DataError for a file that is truncated, too long, unreadable, or no IDX file.
+    Raises DataError if the file is truncated, too long, unreadable, or not an IDX file.
     """
     with _opened(path) as file:
         shape, promised = _header(path, file, dimensions)
@@ -43,17 +43,17 @@ def check(path: Path, dimensions: int) -> tuple[int, ...]:
 
 
 def read(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """The bytes of `path` as an array of its header's shape. Raises DataError as `check` does."""
+    """Read `path` as an array of its header's shape. Raises DataError as `check` does."""
     shape = check(path, dimensions)
     with _opened(path) as file:
         _header(path, file, dimensions)
-        content = bytearray(file.read())  # a bytearray, for an array that may be written to
+        content = bytearray(file.read())  # a bytearray makes a writable array
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """`path`, unpacked where its name ends in .gz; what fails inside becomes a DataError."""
+    """Open `path`, unpacked if its name ends in .gz; failures inside become a DataError."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             yield cast(BinaryIO, file)
@@ -62,14 +62,14 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _header(path: Path, file: BinaryIO, dimensions: int) -> tuple[tuple[int, ...], int]:
-    """The shape, and the size in bytes of the whole file."""
+    """Read the shape, and compute the size in bytes of the whole file."""
     length = 4 * (1 + dimensions)
     start = file.read(length)
     magic = struct.pack(">I", _UNSIGNED_BYTE + dimensions)
     if len(start) < length or not start.startswith(magic):
         raise DataError(
-            f"{path}: starts with {start[:4].hex() or 'nothing'}, an IDX file of {dimensions} "
-            f"dimensions with {magic.hex()}; {_REMEDY}"
+            f"{path}: starts with {start[:4].hex() or 'nothing'}, but an IDX file of {dimensions} "
+            f"dimensions starts with {magic.hex()}; {_REMEDY}"
         )
     shape = struct.unpack(f">{dimensions}I", start[4:])
     return shape, length + math.prod(shape)

@@ -1,4 +1,4 @@
-"""Running a model over a whole split, without gradients."""
+"""Run a model over a whole split, without gradients."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from raysweep.ml.compute import as_weights, exact_products, place_split
 from raysweep.ml.protocols import Split
 
 _CPU_BATCH = 100
-"""Examples whose activations stay in a CPU's cache: by 250, pictures take 1.1 times as long in
-bf16 and 1.2 times in fp32, by 25 1.4 and 1.05 times (one core)."""
+"""Examples whose activations stay in a CPU's cache. In batches of 250, pictures take 1.1 times as
+long in bf16 and 1.2 times in fp32; in batches of 25, 1.4 and 1.05 times (one core)."""
 _GPU_BATCH = 250
-"""More at once mean fewer launches, fewer leave the memory to the trials. Not measured."""
+"""Larger batches need fewer launches; smaller ones leave memory to the trials. Not measured."""
 
 
 def outputs(
@@ -23,9 +23,10 @@ def outputs(
     dtype: torch.dtype,
     batch_size: int | None = None,
 ) -> torch.Tensor:
-    """(N, …) float32 on `device`: the classes' logits, for one.
+    """Compute the model's outputs, (N, …) float32 on `device`: for example the classes' logits.
 
-    `model` must be there, and is left in eval mode. `batch_size`: None for what suits the device.
+    `model` must be on `device`; it is left in eval mode. `batch_size`: None chooses one for the
+    device.
     """
     model.eval()
     x = place_split(split, device).x
@@ -38,7 +39,7 @@ def outputs(
 
 
 def forward(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """What the model gives for examples, (B, …). Raises ConfigError unless it is one tensor."""
+    """Apply the model to examples, (B, …). Raises ConfigError unless it returns one tensor."""
     output = model(as_weights(x, model))
     if not isinstance(output, torch.Tensor):
         raise ConfigError(
@@ -48,5 +49,5 @@ def forward(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def shown(value: object) -> str:
-    """`a tuple`, `None`: what was given, in words."""
+    """Describe a value in words: `a tuple`, `None`."""
     return "None" if value is None else f"a {type(value).__name__}"

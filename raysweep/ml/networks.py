@@ -1,4 +1,4 @@
-"""Making a network: the same numbers from the same seed, whatever was drawn before."""
+"""Make a network: the same seed gives the same weights, whatever was drawn before."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Made = TypeVar("Made")
 
 
 def seeded(make: Callable[[], Made], seed: int) -> Made:
-    """What `make` gives when torch's random state on the CPU starts from `seed`.
+    """Call `make` with torch's random state on the CPU seeded with `seed`.
 
-    The state is put back: nothing outside is changed.
+    The state is restored afterwards.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -25,20 +25,20 @@ def seeded(make: Callable[[], Made], seed: int) -> Made:
 
 
 def lazy_modules(network: nn.Module) -> list[str]:
-    """The kinds of the modules whose sizes come from the first examples, such as `LazyLinear`."""
+    """List the types of modules whose sizes come from the first examples, such as `LazyLinear`."""
     own = ([*m.parameters(recurse=False), *m.buffers(recurse=False)] for m in network.modules())
     kinds = zip(network.modules(), own, strict=True)
     return sorted({type(module).__name__ for module, each in kinds if any(map(is_lazy, each))})
 
 
 def materialize(network: nn.Module, example: torch.Tensor, seed: int) -> None:
-    """Let lazy modules take their sizes from `example`, (1, …), and their weights from `seed`."""
+    """Initialize lazy modules: sizes from `example`, (1, …), and weights from `seed`."""
     training = network.training
 
     def forward() -> None:
         with torch.no_grad():
             network(as_weights(example, network))
 
-    network.eval()  # a BatchNorm would not train on one example
+    network.eval()  # BatchNorm cannot train on one example
     seeded(forward, seed)
     network.train(training)

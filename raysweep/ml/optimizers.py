@@ -1,4 +1,4 @@
-"""An optimizer by its torch.optim name, and its learning-rate schedule by ours."""
+"""Make an optimizer by its torch.optim name, and a learning-rate schedule by our name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from raysweep.ml.eager import stepping_eagerly, without_compiler
 SCHEDULES = ("none", "one-cycle", "cosine")
 
 _UNFIT = frozenset({"Optimizer", "LBFGS", "Muon", "SparseAdam"})
-"""Not for this network: LBFGS wants a closure, Muon matrices only, SparseAdam sparse gradients."""
+"""Not for this network: LBFGS needs a closure, Muon only matrices, SparseAdam sparse gradients."""
 
 _FUSED = frozenset({"Adam", "AdamW", "SGD"})
-"""Those with a kernel for the whole step on both CPU and CUDA."""
+"""Optimizers with a fused kernel for the whole step on both CPU and CUDA."""
 
 
 def optimizer_names() -> list[str]:
-    """The names that `make_optimizer` takes, with this PyTorch."""
+    """List the names that `make_optimizer` accepts, with this PyTorch."""
     classes = inspect.getmembers(torch.optim, inspect.isclass)
     return [
         name
@@ -39,13 +39,13 @@ def make_optimizer(
     weight_decay: float,
     momentum: float,
 ) -> torch.optim.Optimizer:
-    """`torch.optim.<name>`, given those of the settings that its signature has.
+    """Make `torch.optim.<name>` with those settings that its signature accepts.
 
-    Raises ConfigError for a name that is not one of `optimizer_names()`.
+    Raises ConfigError for a name that is not in `optimizer_names()`.
     """
     if name not in optimizer_names():
         raise ConfigError(
-            f"train.optimizer: {name!r} is none of torch.optim's that can train this network; "
+            f"train.optimizer: {name!r} is not in torch.optim or cannot train this network; "
             f"one of {', '.join(optimizer_names())}"
         )
     optimizer_class = getattr(torch.optim, name)
@@ -63,12 +63,12 @@ def make_optimizer(
 def make_schedule(
     name: str, optimizer: torch.optim.Optimizer, learning_rate: float, steps: int
 ) -> LRScheduler | None:
-    """The learning rate over all `steps` of a training; None where it stays as it is.
+    """Make the schedule of the learning rate over all `steps`; None if it is constant.
 
-    one-cycle: up to `learning_rate` during the first 30 %, then down to almost nothing (Smith &
-    Topin, arXiv 1708.07120). Adam's and its kin's first beta goes the other way, as there; a
-    `momentum` stays what the settings say. cosine: from `learning_rate` down to 0.
-    Raises ConfigError for another name.
+    one-cycle: up to `learning_rate` during the first 30 %, then down to almost 0 (Smith & Topin,
+    arXiv 1708.07120). As in the paper, the first beta of Adam-like optimizers moves in the opposite
+    direction; `momentum` stays constant. cosine: from `learning_rate` down to 0.
+    Raises ConfigError for an unknown name.
     """
     if name == "none":
         return None

@@ -1,7 +1,7 @@
-"""What data, a network, a trainer and an evaluation have to look like, the built-in ones included.
+"""The interfaces of data, networks, trainers and evaluations, built-in or custom.
 
 A config names them by import path: `data.target`, `model.target`, `train.target`,
-`evaluate.target`. Their other parameters are the section's keys. Shapes: N examples, B of a batch;
+`evaluate.target`. Their other parameters are the section's keys. Shapes: N examples, B per batch;
 `…` is whatever the data and the network agree on.
 """
 
@@ -21,12 +21,12 @@ Goal = Literal["minimize", "maximize"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Examples and what they should give; equal only to itself, so that it can be a key.
+    """Examples and their targets; equal only to itself, so that it can be a dictionary key.
 
-    x: (N, …) of any dtype; the built-in trainer gives floating-point ones to the network in the
-    format of its weights. Of the built-in pictures: (N, 28, 28) uint8 as loaded, which
-    preprocessing makes float32 and (N, 1, 28, 28).
-    y: (N,) labels, whole numbers, for the built-in trainer; (N, …) of any dtype for your own.
+    x: (N, …) of any dtype; the built-in trainer converts floating-point examples to the dtype of
+    the network's weights. Built-in pictures are (N, 28, 28) uint8 as loaded, and (N, 1, 28, 28)
+    float32 after preprocessing.
+    y: (N,) integer labels for the built-in trainer; (N, …) of any dtype for a custom one.
     """
 
     x: torch.Tensor
@@ -38,7 +38,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """What fits the weights, what chooses the hyperparameters, what is looked at once."""
+    """Three splits: one fits the weights, one selects hyperparameters, one is evaluated once."""
 
     training: Split
     validation: Split
@@ -59,15 +59,15 @@ class BatchLoss:
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """The end of an epoch: `values` has a number, or NaN once diverged, for each of the trainer's
-    `metrics`, by any name. Numbers of NumPy and torch will do, here and in a BatchLoss."""
+    """The end of an epoch: `values` has a number (NaN after divergence) for each of the trainer's
+    `metrics`. NumPy and torch scalars are accepted, here and in a BatchLoss."""
 
     epoch: int
     examples: int
     values: Mapping[str, float]
 
     def as_metrics(self) -> dict[str, float]:
-        """The values and `epoch`; the step is `examples`."""
+        """Return the values and `epoch`; the step is `examples`."""
         return {"epoch": self.epoch, **self.values}
 
 
@@ -89,7 +89,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a model is on the test split: scores, and what there is to see, by name."""
+    """A model's results on the test split: scores, pictures and tables, by name."""
 
     scores: Mapping[str, float]
     pictures: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
@@ -97,19 +97,19 @@ class Evaluation:
 
 
 class LoadData(Protocol):
-    """`data.target`: the whole data set as tensors, none of the splits empty.
+    """`data.target`: load the whole data set as tensors; no split may be empty.
 
-    It is called once a sweep (or a swept setting). Equal tensors each time give one version.
+    It is called once per sweep (or per swept setting). Equal tensors give the same version.
     """
 
     def __call__(self, **params: Any) -> Splits: ...
 
 
 class MakeNetwork(Protocol):
-    """`model.target`: the untrained network, (B, …) -> (B, …).
+    """`model.target`: make the untrained network, (B, …) -> (B, …).
 
-    It may draw from torch's random state, which `model.seed` seeds. It is made again, and given
-    its weights, in each trial: what it draws besides parameters and buffers comes out the same.
+    It may draw from torch's random state, which `model.seed` seeds. Each trial makes it again with
+    the same seed and loads its weights, so other random values in it are the same, too.
     """
 
     def __call__(self, **params: Any) -> nn.Module: ...
@@ -123,35 +123,35 @@ class Trainer(Protocol):
     """
 
     metrics: ClassVar[Mapping[str, Goal]]
-    """What an epoch reports → which way is better. `sweep.metric` is one of them."""
+    """Metric that an epoch reports → its goal. `sweep.metric` is one of them."""
 
     model: nn.Module
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are trained: the trial has then completed, however many they were."""
+        """Whether the training is finished: the trial is then completed, after any epoch."""
         ...
 
     def epoch(self) -> Iterator[BatchLoss | EpochMetrics]:
-        """Train one epoch: any number of BatchLoss, and at last one EpochMetrics."""
+        """Train one epoch: yield any number of BatchLoss, then one EpochMetrics."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that continues the training between two epochs; torch.load(weights_only=True)
-        must read it."""
+        """Return all state that is needed to continue after an epoch; torch.load(weights_only=True)
+        must be able to read it."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from the `state_dict` of a trainer of the same arguments."""
+        """Continue from the `state_dict` of a trainer with the same arguments."""
         ...
 
 
 @runtime_checkable
 class Adopting(Protocol):
-    """What a trainer has besides, to be part of a population (`sweep.pbt`)."""
+    """A trainer that can be part of a population (`sweep.pbt`)."""
 
     def adopt(self, state: Mapping[str, Any]) -> None:
-        """Continue from the `state_dict` of a trainer of other settings, with one's own."""
+        """Continue from the `state_dict` of a trainer with other settings, but keep these."""
         ...
 
 

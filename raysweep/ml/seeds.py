@@ -1,4 +1,4 @@
-"""Seeds for every purpose from the few that a config names."""
+"""Derive a seed for each purpose from the few seeds of a config."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _MASK = (1 << 63) - 1  # torch and Python both take a seed of 63 bits
 
 
 def derive_seed(*parts: Any) -> int:
-    """The seed, 0 <= seed < 2**63, that belongs to `parts` (anything JSON can hold).
+    """Hash `parts` (anything that JSON can hold) to a seed, 0 <= seed < 2**63.
 
-    The first 8 bytes of the SHA-256 of the parts' JSON: the same in every process and on every
-    Python, unlike `hash()`. Key order does not matter; part order and type do (1 is not "1").
+    It is the first 8 bytes of the SHA-256 of the parts' JSON: the same in every process and Python
+    version, unlike `hash()`. Key order does not matter; part order and type do (1 is not "1").
     """
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _MASK

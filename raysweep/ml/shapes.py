@@ -1,4 +1,4 @@
-"""The sizes of the network's feature maps, without building it."""
+"""Compute the sizes of the network's feature maps, without building it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ INPUT_SHAPE = (1, 28, 28)
 
 
 def feature_map(input_hw: int, kernel_sizes: Sequence[int], pool_sizes: Sequence[int]) -> int:
-    """The side, in pixels, of the square map that both layers leave of a square input.
+    """Compute the side, in pixels, of the feature map after both layers, for a square input.
 
     A layer is a convolution without padding and a max-pool of stride = size. The first number of
-    each list belongs to the first layer, the last to the second: a list of one serves both.
+    each list is for the first layer, the last for the second: a list of one serves both.
 
-    Raises ConfigError where a layer leaves no pixels.
+    Raises ConfigError if a layer leaves no pixels.
     """
     side = input_hw
     for layer, at in ((1, 0), (2, -1)):
@@ -38,5 +38,5 @@ def linear_inputs(
     kernel_sizes: Sequence[int],
     pool_sizes: Sequence[int],
 ) -> int:
-    """How many numbers reach the last, linear layer. Raises ConfigError as `feature_map` does."""
+    """Count the inputs of the last, linear layer. Raises ConfigError as `feature_map` does."""
     return feature_map(input_hw, kernel_sizes, pool_sizes) ** 2 * hidden_layer_sizes[-1]

@@ -1,4 +1,4 @@
-"""Tensors in a file whose bytes depend on their values alone."""
+"""Store tensors in a file whose bytes depend only on their values."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from raysweep.errors import DataError
 
 
 def canonical(tensor: torch.Tensor) -> torch.Tensor:
-    """A contiguous CPU copy, with storage of its own.
+    """Make a contiguous CPU copy with its own storage.
 
     torch.save writes a view's whole storage, and the strides: without the copy, a slice of 50,000
-    would be as long as the 60,000 it is cut from, and channels_last weights would give other bytes.
+    would take as much as the 60,000 it is cut from, and channels_last weights would give other
+    bytes.
     """
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def write(content: Any, path: Path) -> None:
-    """torch.save. Equal canonical tensors give equal bytes, whatever the file is called.
+    """Write with torch.save. Equal canonical tensors give equal bytes, whatever the file's name.
 
-    Through an open file: given a path, torch.save names the archive's folder after it.
+    It passes an open file: given a path, torch.save names the archive's folder after it.
     """
     with path.open("wb") as file:
         torch.save(content, file)
 
 
 def read(path: Path, *, mmap: bool) -> Any:
-    """torch.load with `weights_only=True`: nothing in the file is executed.
+    """Read with torch.load and `weights_only=True`: nothing in the file is executed.
 
-    Raises DataError for a file that is missing, damaged, or was not written by `write`.
+    Raises DataError if the file is missing, damaged, or was not written by `write`.
     """
     try:
         return torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)

@@ -1,4 +1,4 @@
-"""Training one model, an epoch at a time, the same bit for bit wherever it runs."""
+"""Train one model, an epoch at a time, bit-identically wherever it runs."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Trainer:
     Derive from it for another task: change `metrics`, `loss` and `scores`. The parameters of the
     class are the keys of the config's `train`.
 
-    torch's random state is the trainer's own while it computes, seeded from `seed` and the epoch,
-    and is given back whenever it yields: neither what ran before in this process, nor how often
-    losses are yielded, changes a weight.
+    While it computes, the trainer uses its own torch random state, seeded from `seed` and the
+    epoch; it restores the previous state whenever it yields. So neither earlier work in this
+    process nor how often losses are yielded changes a weight.
     """
 
     metrics: ClassVar[Mapping[str, Goal]] = {
@@ -70,11 +70,11 @@ class Trainer:
         precision: Literal["auto", "fp32", "bf16"] = "auto",
         batch_log_interval: Annotated[int, Ge(1)] = 25,
     ) -> None:
-        """`device`: CUDA where there is one. CPU threads: see `use_threads`. The settings are those
-        of the config's `train`, and mean what is said there; a config checks those of a trainer
-        that is derived from this one by its signature.
+        """`device`: CUDA if available. CPU threads: see `use_threads`. The settings are those of
+        the config's `train`, which documents them; for a derived trainer the config checks them by
+        its signature.
 
-        Raises ConfigError for an optimizer, schedule or precision that does not exist.
+        Raises ConfigError for an unknown optimizer, schedule or precision.
         """
         self._device = device or default_device()
         self._dtype = number_format(precision, self._device)
@@ -99,16 +99,17 @@ class Trainer:
         self.epochs_done = 0
 
     def loss(self, output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """What a step minimizes, a scalar. output: (B, …) float32, what the model gave; y: (B, …).
+        """Compute the scalar that a step minimizes. output: (B, …) float32 of the model; y: (B, …).
 
-        Here cross-entropy: logits (B, C), labels (B,) int64.
+        By default cross-entropy: logits (B, C), labels (B,) int64.
         """
         return F.cross_entropy(output, as_labels(y), label_smoothing=self.label_smoothing)
 
     def scores(self, output: torch.Tensor, y: torch.Tensor) -> dict[str, float]:
-        """The whole validation split's metrics but `train/loss`. output: (N, …) float32; y: (N, …).
+        """Compute the metrics of the validation split, all but `train/loss`.
 
-        Here cross-entropy without label smoothing, and accuracy.
+        output: (N, …) float32; y: (N, …). By default cross-entropy without label smoothing, and
+        accuracy.
         """
         correct = (output.argmax(dim=1) == y).sum()
         return {
@@ -118,12 +119,12 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether all of the settings' epochs are trained."""
+        """Whether all `epochs` are trained."""
         return self.epochs_done >= self._epochs
 
     def epoch(self) -> Iterator[BatchLoss | EpochMetrics]:
-        """Train one epoch: a BatchLoss after the first batch and every `batch_log_interval`th from
-        there, and at last the EpochMetrics. Exhaust it: an epoch left half way cannot be resumed.
+        """Train one epoch: yield a BatchLoss after the first batch and every `batch_log_interval`
+        batches from there, then the EpochMetrics. Exhaust it: a partial epoch cannot be resumed.
         """
         assert not self.done, "no epoch is left to train"
         epoch, interval = self.epochs_done, self._batch_log_interval
@@ -143,7 +144,7 @@ class Trainer:
         yield EpochMetrics(epoch, self.epochs_done * len(self._training), finite)
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of everything that continues this training bit for bit, between two epochs."""
+        """Copy all state that is needed to continue bit-identically after an epoch."""
         return copy.deepcopy(
             {
                 "epochs_done": self.epochs_done,
@@ -154,8 +155,8 @@ class Trainer:
         )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from the `state_dict` of a Trainer of the same arguments."""
-        state = copy.deepcopy(dict(state))  # the optimizer would go on to write into its tensors
+        """Continue from the `state_dict` of a Trainer with the same arguments."""
+        state = copy.deepcopy(dict(state))  # the optimizer would write into the caller's tensors
         self.epochs_done = state["epochs_done"]
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -163,23 +164,23 @@ class Trainer:
             self._schedule.load_state_dict(state["schedule"])
 
     def adopt(self, state: Mapping[str, Any]) -> None:
-        """Continue from the `state_dict` of a Trainer of other settings, with one's own: its
-        weights and its optimizer's memory, one's own learning rate, schedule, decay and so on.
+        """Continue from the `state_dict` of a Trainer with other settings, but keep these: take its
+        weights and optimizer state, not its learning rate, schedule, decay and so on.
 
-        The schedule goes on from where it would be after as many epochs.
+        The schedule continues from where it would be after as many epochs.
         """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the schedule moves, the optimizer not
+            warnings.simplefilter("ignore", UserWarning)  # the schedule steps without the optimizer
             for _ in range(state["epochs_done"] * self._batches_per_epoch if self._schedule else 0):
                 assert self._schedule is not None
                 self._schedule.step()
-        mine = [
+        settings_now = [
             {key: value for key, value in group.items() if key != "params"}
             for group in self._optimizer.param_groups
         ]
         own = {**state, "schedule": self._schedule.state_dict() if self._schedule else None}
         self.load_state_dict(own)
-        for group, settings in zip(self._optimizer.param_groups, mine, strict=True):
+        for group, settings in zip(self._optimizer.param_groups, settings_now, strict=True):
             group.update(settings)
 
     @property
@@ -187,7 +188,7 @@ class Trainer:
         return math.ceil(len(self._training) / self._batch_size)
 
     def _order(self) -> torch.Tensor:
-        """The epoch's order of the training examples, (N,) int64; the same on every device."""
+        """Draw the epoch's order of the examples, (N,) int64; the same on every device."""
         size = len(self._training)
         if not self._shuffle:
             return torch.arange(size, device=self._device)
@@ -198,9 +199,10 @@ class Trainer:
         return derive_seed(self._seed, purpose, self.epochs_done)
 
     def _train(self, batch: torch.Tensor) -> torch.Tensor:
-        """One step on the examples at `batch`, (B,) int64; the loss, a scalar on the device."""
+        """Take one step on the examples at `batch`, (B,) int64; return the loss, a scalar on the
+        device."""
         x, y = self._training.x[batch], self._training.y[batch]
-        # A context for each step: autocast keeps its bf16 copies of the weights until it ends.
+        # One context per step: autocast caches its bf16 copies of the weights until it exits.
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             output = forward(self.model, x)
         loss = self.loss(output.float(), y)
@@ -228,8 +230,8 @@ class Trainer:
 
 
 def _finite(value: float) -> float:
-    """A diverged loss may overflow to infinity before it turns to NaN: both are NaN. What is no
-    number stays, for whoever checks what a trainer yields."""
+    """Map infinity to NaN: a diverged loss may overflow before it turns to NaN. Other types stay;
+    the caller checks what a trainer yields."""
     try:
         return value if math.isfinite(value) else math.nan
     except (TypeError, ValueError, RuntimeError):

@@ -1,4 +1,4 @@
-"""A model's weights in a file."""
+"""Store a model's weights in a file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from raysweep.errors import DataError
 from raysweep.ml import tensorfile
 
 EXTRA_STATE = "_extra_state"
-"""How the names end under which a state dict has what a module's `get_extra_state` gave."""
+"""Suffix of the state dict's keys that hold the result of a module's `get_extra_state`."""
 
 
 def save_weights(state_dict: Mapping[str, Any], path: Path) -> None:
     """Write a state dict: floating-point tensors as contiguous fp32 on the CPU, others (counters,
-    double precision) as they are, and what modules keep besides (`get_extra_state`).
+    double precision) as they are, and the modules' extra state (`get_extra_state`).
 
-    Equal weights give equal bytes, whichever device and memory format they come from.
-    Raises DataError where modules keep more besides than tensors and plain values.
+    Equal weights give equal bytes, whatever device and memory format they come from.
+    Raises DataError if an extra state holds more than tensors and plain values.
     """
     tensorfile.write({name: _canonical(value) for name, value in state_dict.items()}, path)
     if not all(isinstance(value, torch.Tensor) for value in state_dict.values()):
@@ -40,7 +40,7 @@ def load_weights(path: Path) -> dict[str, Any]:
 
 
 def kept(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy on the CPU, which training on does not change."""
+    """Copy to the CPU, so that further training does not change it."""
     return {
         name: value.detach().cpu().clone()
         if isinstance(value, torch.Tensor)
@@ -50,7 +50,7 @@ def kept(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> Any:
-    """Of a tensor within an extra state as well."""
+    """Convert tensors to canonical form, also those within an extra state."""
     if isinstance(value, torch.Tensor):
         half = value.is_floating_point() and value.element_size() < 4
         return tensorfile.canonical(value.float() if half else value)

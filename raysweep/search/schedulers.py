@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
 
+from raysweep.cluster.tune_internals import forget_in_median
 from raysweep.search.order import SweepOrder
 
 STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
@@ -75,7 +76,7 @@ class Hyperband(FIFOScheduler):
     def __init__(self, brackets: Brackets, metric: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._brackets = brackets
-        self._metric: str = metric
+        self._watched = metric
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         if not is_report(result):
@@ -95,7 +96,7 @@ class Hyperband(FIFOScheduler):
         self._brackets.forget(trial)
 
     def _report(self, result: Mapping[str, Any]) -> None:
-        self._brackets.report(result["trial"], result["epochs"], result[self._metric])
+        self._brackets.report(result["trial"], result["epochs"], result[self._watched])
 
 
 class InOrder(FIFOScheduler):
@@ -105,7 +106,7 @@ class InOrder(FIFOScheduler):
     def __init__(self, order: SweepOrder, metric: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._order = order
-        self._metric: str = metric
+        self._watched = metric
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         if is_report(result):
@@ -120,7 +121,7 @@ class InOrder(FIFOScheduler):
             self._report(result, last=True)
 
     def _report(self, result: Mapping[str, Any], *, last: bool) -> None:
-        index, value = index_of(result["trial"]), result[self._metric]
+        index, value = index_of(result["trial"]), result[self._watched]
         self._order.report(index, result["epochs"], value, last=last)
 
 
@@ -143,13 +144,14 @@ class Median(MedianStoppingRule):
             grace_period=grace_period,
             min_time_slice=math.inf,  # type: ignore[arg-type]
         )
-        self._metric: str = metric
-        self._known: dict[str, Any] = {}
+        self._watched = metric
+        self._worst_value = -math.inf if mode == "max" else math.inf
+        self._first_seen: dict[str, Any] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         if not is_report(result):
             return CONTINUE
-        known = self._known.setdefault(result["trial"], trial)
+        known = self._first_seen.setdefault(result["trial"], trial)
         decision: str = super().on_trial_result(tune_controller, known, self._without_nan(result))
         return decision
 
@@ -157,18 +159,16 @@ class Median(MedianStoppingRule):
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
         if is_report(result):
-            known = self._known.setdefault(result["trial"], trial)
+            known = self._first_seen.setdefault(result["trial"], trial)
             super().on_trial_complete(tune_controller, known, self._without_nan(result))
 
     def forget(self, trial: str) -> None:
         """The trial, which had failed, starts anew."""
-        known = self._known.pop(trial, None)
-        self._results.pop(known, None)
-        self._stopped_trials.discard(known)
+        known = self._first_seen.pop(trial, None)
+        forget_in_median(self, known)
 
     def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """The worst number there is in the place of one that is not finite."""
-        worst = -math.inf if self._mode == "max" else math.inf
-        value = result.get(self._metric)
+        value = result.get(self._watched)
         bad = value is not None and not math.isfinite(value)
-        return {**result, self._metric: worst} if bad else dict(result)
+        return {**result, self._watched: self._worst_value} if bad else dict(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,12 @@ class Earlier:
 
     storage: Storage
     names: tuple[str, ...]
+
+    @staticmethod
+    def of(storage: Storage, named: Sequence[str]) -> Earlier:
+        """Look up the sweeps that the user named, perhaps by how their names begin, before a newer
+        one begins so, too. Raises UserError where there is none."""
+        return Earlier(storage, tuple(storage.find(name).path.name for name in named))
 
     def check(self, config: Config) -> None:
         """Raise UserError unless this sweep could learn from them. Reads no run."""

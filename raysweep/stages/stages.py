@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.config import Config, DataConfig, DataTarget
+from raysweep.config import Config, DataConfig, DataTarget, PreprocessConfig
 from raysweep.errors import DataError
 from raysweep.ml import files
 from raysweep.ml.shapes import INPUT_SHAPE
@@ -34,6 +34,7 @@ __all__ = ["Stage", "StageOutcome", "initialize", "load", "preprocess"]
 
 SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"
+TRAINED_MODEL = "trained_model.pth"
 CONVNET = "convnet"
 """The artifact of the built-in network, untrained."""
 
@@ -233,6 +234,11 @@ def preprocess(
         )
 
     return run_once(tracker, sweep, stage, build, one_of_many)
+
+
+def preprocess_of(data: ArtifactVersion) -> dict[str, Any]:
+    """Return the steps that made a preprocessed version, as `PreprocessConfig` names them."""
+    return {step: data.metadata[step] for step in PreprocessConfig.model_fields}
 
 
 def _data_set(raw: ArtifactVersion) -> str:

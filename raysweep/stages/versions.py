@@ -128,9 +128,9 @@ class SweptVersions:
     Stages run in tasks that it waits for: they may be the user's own code, and take their process
     with them.
 
-    It is on the driver's machine, beside the data's files. It is handed the tracker with each call:
-    an actor that holds another actor from its making on cannot be sure to be started again, of
-    which Ray warns at the terminal (https://github.com/ray-project/ray/issues/53727).
+    It is on the driver's machine, with the data's files. The tracker is passed with each call: Ray
+    cannot guarantee to restart an actor whose constructor arguments contain an actor handle, and
+    prints a warning (https://github.com/ray-project/ray/issues/53727).
     """
 
     def __init__(

@@ -1,10 +1,11 @@
-"""Where trials' checkpoints are kept: a folder beside the driver, which any process can reach.
+"""Store trials' checkpoints: a folder on the driver's machine, which any process can reach.
 
-Not in Tune's storage, which would have to be a file system that all machines share, and not in the
-tracker: they are nobody's result, and go when the sweep ends.
+They are not in Tune's storage, which would require a shared file system, and not in the tracker,
+since they are not results and are deleted when the sweep ends.
 
-A power cut may take what was not synced. So of each trial the last two are kept, and an older one
-is removed only when its successor is on the disk. A thread syncs: training waits for none of it.
+A power cut may lose what was not fsynced. So the last two checkpoints of each trial are kept, and
+an older one is removed only when its successor is fsynced. A thread does that: training does not
+wait.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ Bytes = bytes | memoryview
 
 @dataclass(frozen=True)
 class Kept:
-    """A checkpoint's file: after how many epochs, and what it must hash to."""
+    """A checkpoint's file, its number of epochs, and its expected digest."""
 
     path: Path
     epochs: int
     digest: str
 
     def read(self) -> bytes | None:
-        """The bytes; None where they are not those that were written."""
+        """Read the bytes; None if they are not what was written."""
         try:
             data = self.path.read_bytes()
         except OSError:  # removed meanwhile, or on a bad block
@@ -47,21 +48,21 @@ class CheckpointStore(Protocol):
     """Keeps the last two checkpoints of each trial."""
 
     def keep(self, trial: str, epochs: int, data: Bytes) -> None:
-        """Keep `data` as that after so many epochs. May be repeated."""
+        """Store `data` as the checkpoint after that many epochs. Idempotent."""
         ...
 
     def usable(self, trial: str) -> Iterator[bytes]:
-        """Those of the trial that are what was written, the latest first."""
+        """Yield the trial's intact checkpoints, the latest first."""
         ...
 
     def forget(self, trial: str) -> None:
-        """Remove the trial's: nobody continues from them any more."""
+        """Remove the trial's checkpoints, which are no longer needed."""
         ...
 
 
 class CheckpointFolder:
-    """A folder of checkpoints. A file appears whole and is never changed, so that a copy taken at
-    any moment is a copy of what was there."""
+    """A folder of checkpoints. Files appear atomically and never change, so that the folder can be
+    copied at any time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,8 +72,7 @@ class CheckpointFolder:
         return CheckpointFolder, (self.folder,)
 
     def keep(self, trial: str, epochs: int, data: Bytes) -> None:
-        """See CheckpointStore. Raises the OSError with which the disk refused this one, or one
-        before it."""
+        """See CheckpointStore. Raises the disk's OSError for this or an earlier checkpoint."""
         self.folder.mkdir(exist_ok=True)
         kept = self.folder / file_name(trial, epochs, digest_of(data))
         half = self.folder / f".{kept.name}.{uuid.uuid4().hex[:12]}"
@@ -83,8 +83,8 @@ class CheckpointFolder:
             half.unlink(missing_ok=True)
 
     def stage(self, name: str, offset: int, chunk: bytes) -> None:
-        """Write bytes at `offset` of the checkpoint that is to have the file name `name`. The same
-        chunk again writes the same bytes."""
+        """Write bytes at `offset` of the future checkpoint with the file name `name`.
+        Idempotent."""
         self.folder.mkdir(exist_ok=True)
         half = os.open(self._half(name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with os.fdopen(half, "wb") as file:
@@ -92,8 +92,8 @@ class CheckpointFolder:
             file.write(chunk)
 
     def commit(self, trial: str, epochs: int, name: str) -> None:
-        """Keep the checkpoint whose chunks were staged. Its bytes are compared with their digest
-        when they are read: that takes seconds of a large one, and the writer is everybody's."""
+        """Publish the checkpoint whose chunks were staged. Its digest is verified on reading: that
+        takes seconds for a large one, and all processes share the writer."""
         if not (self.folder / name).exists() or self._half(name).exists():
             self._publish(self._half(name), self.folder / name, trial, epochs)
 
@@ -105,7 +105,7 @@ class CheckpointFolder:
                 yield data
 
     def files(self, trial: str) -> list[Kept]:
-        """The trial's, damaged ones among them, the latest first."""
+        """List the trial's checkpoints, including damaged ones, the latest first."""
         found = [(path, _FILE.fullmatch(path.name)) for path in self.folder.glob(f"{trial}-e*.pt")]
         kept = [Kept(path, int(match["epochs"]), match["digest"]) for path, match in found if match]
         return sorted(kept, key=lambda each: each.epochs, reverse=True)
@@ -116,7 +116,7 @@ class CheckpointFolder:
             path.unlink(missing_ok=True)
 
     def forget_all_but(self, trials: set[str]) -> None:
-        """Remove those of other trials."""
+        """Remove the checkpoints of other trials."""
         for path in self.folder.glob("*-e*.pt"):
             if path.name.rpartition("-e")[0] not in trials:
                 path.unlink(missing_ok=True)
@@ -129,8 +129,8 @@ class CheckpointFolder:
         self._disk.add(kept, then=partial(self._forget_older, trial, epochs, kept))
 
     def _forget_older(self, trial: str, epochs: int, synced: Path) -> None:
-        """Keep one before the one that is on the disk now; a newer one is of whoever has taken over
-        from us."""
+        """Keep one checkpoint before the one that is now fsynced, and any newer one: that is from a
+        process that has taken over."""
         older = [each for each in self.files(trial) if each.epochs < epochs]
         same = [each for each in self.files(trial) if each.epochs == epochs and each.path != synced]
         for kept in [*older[1:], *same]:
@@ -138,10 +138,10 @@ class CheckpointFolder:
 
 
 def file_name(trial: str, epochs: int, digest: str) -> str:
-    """What a checkpoint's file is called."""
+    """Make the file name of a checkpoint."""
     return f"{trial}-e{epochs:04d}-{digest}.pt"
 
 
 def digest_of(data: Bytes) -> str:
-    """The first 16 hexadecimal digits of the bytes' SHA-256."""
+    """Compute the first 16 hexadecimal digits of the bytes' SHA-256."""
     return hashlib.sha256(data).hexdigest()[:16]

@@ -1,6 +1,6 @@
-"""Whether a sweep's driver is alive: it holds a lock in the sweep's folder, which death lets go of.
+"""Claim a sweep: its driver holds a file lock in the sweep's folder, which is released on death.
 
-A driver that is killed outright cannot close its runs. The next sweep of the storage does.
+A driver that is killed cannot close its runs. The next sweep of the storage closes them.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
 from raysweep.storage.record import sweep_names, to_stderr
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 
 LOCK = "running.lock"
 
 LOOK_S = 1
-"""For how long who takes a sweep up waits where its lock is held: it may be `list` that looks at
-it, which takes microseconds."""
+"""How long a claim waits for a held lock: `list` may be checking it, which takes microseconds."""
 
 
 def claim(folder: SweepFolder) -> FileLock:
-    """Say that this process drives the sweep, until `release`."""
+    """Claim a new sweep for this process, until `release`."""
     lock = FileLock(folder.path / LOCK)
     lock.acquire()
     return lock
 
 
 def release(lock: FileLock) -> None:
-    """Say that the sweep has ended. The file goes first: who sees it can tell that it is held.
+    """Release the claim of a sweep that has ended. The file is removed before it is unlocked, so
+    that an existing file always means that the sweep was claimed and not released.
 
-    Whoever had opened the file meanwhile and gets the lock finds that it has no name any more, and
-    tries again (filelock does, since 4.0). Where the file cannot go, it stays: the next sweep of
-    the storage looks again, in vain.
+    A process that opened the file meanwhile and gets the lock finds the file deleted, and retries
+    (filelock does, since 4.0). If the file cannot be removed, it stays, and the next sweep of the
+    storage checks it once more, in vain.
     """
     with suppress(OSError):
         Path(lock.lock_file).unlink(missing_ok=True)
@@ -45,9 +46,9 @@ def release(lock: FileLock) -> None:
 
 @contextmanager
 def taken_up(folder: SweepFolder) -> Iterator[None]:
-    """Drive or look after a sweep whose driver is gone, and keep others from it meanwhile.
+    """Claim a sweep whose driver is gone for the block, to resume it or to clean it up.
 
-    Raises UserError where it is under way. One whose driver was killed is not.
+    Raises UserError if its driver is alive.
     """
     lock = FileLock(folder.path / LOCK)
     left = Path(lock.lock_file).exists()
@@ -55,7 +56,7 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
         lock.acquire(timeout=LOOK_S)
     except Timeout:
         raise UserError(
-            f"{folder.path.name}: is still running, driven by another process; wait for its end, "
+            f"{folder.path.name}: is still running in another process; wait until it ends, "
             "or interrupt it first"
         ) from None
     except OSError as error:
@@ -64,7 +65,7 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
         ) from error
     try:
         yield
-    except UserError:  # nothing was done: if its driver was killed, its runs are still to be closed
+    except UserError:  # nothing was done: runs of a killed driver must still be closed
         if left:
             lock.release()
         raise
@@ -74,9 +75,8 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
 
 
 def is_driven(folder: SweepFolder) -> bool:
-    """Whether a process of this machine drives the sweep now, or may: another user's lock need not
-    be readable. Looks through a shared lock of a moment, which keeps no other look from the same
-    answer, and makes no file."""
+    """Whether a process of this machine drives the sweep, or may: another user's lock may be
+    unreadable. It tries a shared lock, which does not disturb other checks, and makes no file."""
     try:
         handle = os.open(folder.path / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -93,17 +93,17 @@ def is_driven(folder: SweepFolder) -> bool:
 
 
 def left_locked(folder: SweepFolder) -> bool:
-    """Whether who drove or looked after the sweep was killed, and nobody has done so since."""
+    """Whether the sweep's last driver was killed and nothing has cleaned up since."""
     return os.path.lexists(folder.path / LOCK) and not is_driven(folder)
 
 
 def abandoned(
     storage: Storage, like: SweepRecord, passed_over: Callable[[str], None] = to_stderr
 ) -> Iterator[SweepFolder]:
-    """The sweeps of `like`'s tracker and project, itself left out, that ended without a word.
+    """Yield the orphaned sweeps of `like`'s tracker and project, except `like` itself.
 
-    Each is claimed while its turn lasts, and given once. `passed_over` is told, in a line, of one
-    that cannot be claimed though nobody drives it: it is another user's.
+    Each is claimed during its turn, and yielded once. `passed_over` is called with a line for one
+    that has no driver but cannot be claimed, since it is another user's.
     """
     for name in sweep_names(storage.root):
         try:
@@ -111,25 +111,25 @@ def abandoned(
             if not os.path.lexists(folder.path / LOCK):
                 continue
             record = folder.record()
-        except UserError:  # damaged, or removed meanwhile: not ours to tell
+        except UserError:  # damaged, or removed meanwhile: not reported here
             continue
         if record.name == like.name or not _same_project(record, like):
             continue
         lock = FileLock(folder.path / LOCK)
         try:
             lock.acquire(timeout=0)
-        except Timeout:  # under way, or another sweep is looking after it
+        except Timeout:  # running, or another sweep is cleaning it up
             continue
         except OSError as error:
             if not is_driven(folder):
                 passed_over(
                     f"{folder.path / LOCK}: cannot be opened ({error.strerror}), so the runs of "
-                    f"{name}, whose driver is gone, stay open: a sweep of its own user closes them"
+                    f"{name}, whose driver is gone, stay open: a sweep of the same user closes them"
                 )
             continue
         try:
             yield folder
-        except BaseException:  # it was not looked after: the next sweep finds it again
+        except BaseException:  # not cleaned up: the next sweep finds it again
             lock.release()
             raise
         release(lock)

@@ -1,13 +1,13 @@
-"""A sweep's journal: what its driver has decided and heard, a line an event.
+"""A sweep's journal: the driver's decisions and the reports it received, one event per line.
 
-`resume` rebuilds search, schedulers, budgets and progress by going through it again. Only the
-driver writes, and only at the end of the file, so a killed driver leaves whole lines and perhaps a
-part of one. The store and the trials' checkpoints are written before the line that tells of them:
-they may be ahead of the journal, and are never behind it.
+`resume` rebuilds search, schedulers, budgets and progress by replaying it. Only the driver writes,
+and only appends, so a killed driver leaves complete lines and perhaps one torn line. The store and
+the trials' checkpoints are written before the line that refers to them: they may be ahead of the
+journal, but never behind it.
 
-A power cut may take what was not synced. A thread syncs the store's log and then the journal, once
-a second at the most, so that training waits for no disk. A file system may still have written a
-line, and not what the line tells of: `resume` goes by what is there (see `recovery`).
+A power cut may lose what was not fsynced. A thread fsyncs the store's log and then the journal, at
+most once a second, so that training does not wait for the disk. A file system may still have
+written a line but not what it refers to: `resume` uses what exists (see `sweep.recovery`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from raysweep.tracking.write_behind import sync, sync_folder
 
 
 class Journal:
-    """Writes the events, in the driver's process alone: `event` says what kind, `at` when, in
-    seconds of the sweep's own time; the rest is the kind's."""
+    """Writes the events, only in the driver's process. `event` is the kind, `at` the time in
+    seconds of the sweep's own clock; other fields depend on the kind."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class Journal:
         clock: Callable[[], float] = time.monotonic,
         store: Path | None = None,
     ) -> None:
-        """`elapsed_s`: what the sweep has taken before now. `store`: the tracker's folder, whose
-        log is synced before the journal. A torn last line is cut off."""
+        """Open the journal and cut off a torn last line. `elapsed_s`: the sweep's time before now.
+        `store`: the tracker's folder, whose log is fsynced before the journal."""
         self._path = path
         self._store = store
         self._disk = BackgroundSync(self.sync)
@@ -47,16 +47,14 @@ class Journal:
 
     @property
     def elapsed_s(self) -> float:
-        """The sweep's own time: that of all processes which have driven it, by clocks that nobody
-        sets."""
+        """The sweep's own time: the sum over all its drivers, on monotonic clocks."""
         return self._clock() - self._started
 
     def sync(self) -> None:
-        """Return once the store's log, and then all events so far, are on the disk. Raises
-        OSError."""
+        """Fsync the store's log, then all events so far. Raises OSError."""
         if self._store is not None:
-            # Not the database itself: SQLite's locks on it end when their process closes any copy
-            # of the file. It syncs that by itself, when it writes the log back.
+            # Not the database itself: SQLite loses its locks when the process closes any other
+            # handle of the file. SQLite fsyncs it itself, at a checkpoint of the log.
             for log in self._store.glob("*.db-wal"):
                 sync(log)
             sync_folder(self._store)
@@ -65,11 +63,11 @@ class Journal:
         sync_folder(self._path.parent)
 
     def close(self) -> None:
-        """Sync what is not yet; nothing is written any more."""
+        """Fsync the rest; no further writes are allowed."""
         self._disk.close()
 
     def write(self, event: str, **fields: Any) -> None:
-        """Add an event. Raises StorageLost where that cannot be done."""
+        """Append an event. Raises StorageLost if that fails."""
         line = json.dumps({"event": event, "at": round(self.elapsed_s, 3), **fields})
         try:
             with self._path.open("ab") as file:
@@ -81,7 +79,7 @@ class Journal:
 
 
 def _cut_torn_line(path: Path) -> None:
-    with suppress(OSError):  # none there, or not to be written, which the next event will tell
+    with suppress(OSError):  # no journal, or not writable, which the next event will report
         text = path.read_bytes()
         whole = _whole_lines(text)
         if len(whole) < len(text):
@@ -90,16 +88,16 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _whole_lines(text: bytes) -> bytes:
-    """Without a torn last line, and without what a power cut left: bytes that are NUL, in the place
-    of those that were not written yet."""
+    """Drop a torn last line, and the NUL bytes that a power cut leaves in place of unwritten
+    data."""
     text = text.partition(b"\0")[0]
     return text[: text.rfind(b"\n") + 1]
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The events, oldest first, without a torn last line; none where there is no file.
+    """Read the events, oldest first, without a torn last line; none if there is no file.
 
-    Raises UserError where a line is not one of raysweep's.
+    Raises UserError if a line is not a valid event.
     """
     try:
         lines = _whole_lines(path.read_bytes()).split(b"\n")[:-1]

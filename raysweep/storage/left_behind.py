@@ -1,4 +1,4 @@
-"""What a driver left that was killed before it could clear up: open runs, scratch and its lock."""
+"""Clean up after a killed driver: its open runs, its scratch files and its lock."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from contextlib import closing, suppress
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import left_locked, taken_up
 from raysweep.storage.reading import StoredSweep
-from raysweep.storage.storage import SweepFolder
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import Tracker
 
 
 def put_away(folder: SweepFolder, tracker: Tracker) -> None:
-    """Close the runs of a sweep that the caller has claimed, and remove its scratch."""
+    """Close the runs of a sweep that the caller has claimed, and remove its scratch files."""
     tracker.close_stale(folder.record().name)
     folder.remove_scratch()
 
 
 def put_away_ended(stored: StoredSweep) -> None:
-    """Of a sweep that has its result. What cannot be done now is the storage's next sweep's."""
+    """Clean up after a sweep that has its result. On failure the storage's next sweep retries."""
     if not left_locked(stored.folder):
         return
     with suppress(UserError), taken_up(stored.folder):
@@ -26,4 +26,4 @@ def put_away_ended(stored: StoredSweep) -> None:
             with closing(stored.tracker()) as tracker:
                 put_away(stored.folder, tracker)
         except TrackingError as error:
-            raise UserError(str(error)) from error  # which keeps the lock, and with it the mark
+            raise UserError(str(error)) from error  # this keeps the lock file, for the next sweep

@@ -1,7 +1,7 @@
-"""A storage to read or to write, wherever it lies: a folder here, or a URI.
+"""Open a storage for reading or writing: a local folder, or a URI.
 
-A folder is opened as it is. Of a URI, who reads has what it needs in a folder that goes away; who
-writes works in this machine's working copy, which is pushed meanwhile and at the end.
+A folder is opened directly. For a URI, a reader downloads what it needs into a temporary folder; a
+writer works in this machine's working copy, which is pushed in the background and at the end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from raysweep.storage.storage import Storage
 
 @dataclass(frozen=True)
 class Pace:
-    """How often, and how long, at a URI. Tests are in more of a hurry."""
+    """Intervals and timeouts at a URI. Tests use shorter ones."""
 
     lease: LeasePace = field(default_factory=LeasePace)
     push: PushPace = field(default_factory=PushPace)
@@ -36,17 +36,17 @@ class Pace:
 
 USUAL_PACE = Pace()
 INTERRUPTED_S = 2
-"""What giving the lease back may take after Ctrl-C."""
+"""Timeout for releasing the lease after Ctrl-C."""
 
 
 @contextmanager
 def read_storage(
     place: str | Path, *, media: bool = False, results: bool = False
 ) -> Iterator[Storage]:
-    """The storage, to read. Of a URI what is asked for is brought then: `media`: all databases,
-    with the pictures that runs logged, at once; `results`: those of all sweeps.
+    """Open the storage for reading. At a URI files are downloaded lazily, except with `media`: all
+    databases and the pictures that runs logged; and with `results`: those of all sweeps.
 
-    Raises UserError for a URI that cannot be reached.
+    Raises UserError if the URI is unreachable.
     """
     if not is_uri(place):
         yield Storage(Path(place))
@@ -66,11 +66,12 @@ def read_storage(
 def open_storage(
     place: str | Path, what: str = "a command", tell: Tell = to_stderr, pace: Pace = USUAL_PACE
 ) -> Iterator[Storage]:
-    """The storage, to write. Of a URI: pulled first, pushed in the background and at the end.
+    """Open the storage for writing. A URI is pulled first, and pushed in the background and at the
+    end.
 
-    `what` is done, in words for whoever is refused meanwhile. What a push cannot do is told, not
-    raised, and the working copy then stays. Raises UserError for a URI that cannot be reached, or
-    that another process writes.
+    `what` describes the command to others that are refused meanwhile. Failures of a push are
+    reported to `tell`, not raised, and the working copy then stays. Raises UserError if the URI is
+    unreachable or another process writes to it.
     """
     if not is_uri(place):
         yield Storage(Path(place))
@@ -112,12 +113,12 @@ def _pushed(
     if lease.lost_to is not None:
         raise _lost(storage, lease.lost_to)
     if ended and not arrived:
-        raise StorageFailed(f"{storage.shown}: does not have the end of it; see the line above")
+        raise StorageFailed(f"{storage.shown}: lacks the latest changes; see the line above")
 
 
 def _lost(storage: Storage, to: Holder) -> StorageFailed:
     return StorageFailed(
-        f"{storage.shown}: {taken_over(to)}, so this one stopped; what only it did is in "
+        f"{storage.shown}: {taken_over(to)}, so this one stopped; its unpushed work is in "
         f"{storage.root}, and the next command of this machine that writes there sets it aside"
     )
 
@@ -142,7 +143,7 @@ def _held(lease: Lease, store: ObjectStore, tell: Tell) -> Iterator[None]:
 def _ready(
     copy: WorkingCopy, store: ObjectStore, lease: Lease, storage: Storage, tell: Tell
 ) -> tuple[Replica, Remote]:
-    """The working copy as the URI has it, or further."""
+    """Prepare the working copy: as at the URI, or ahead of it."""
     mark = lease.head.push
     try:
         left = copy.is_current(mark)
@@ -162,7 +163,7 @@ def _ready(
 
 
 def _origin(store: ObjectStore, storage: Storage, remote: Remote | None = None) -> Remote:
-    """What the storage is brought from. Its sweeps' records are, so that they can be found."""
+    """Connect the storage to its URI, and download the records, so that sweeps can be found."""
     remote = remote or Remote(store, storage.root)
     storage.origin = remote
     if remote.has_tracker():
@@ -172,8 +173,8 @@ def _origin(store: ObjectStore, storage: Storage, remote: Remote | None = None) 
 
 
 def _look_abandoned(storage: Storage, remote: Remote) -> None:
-    """Sweeps that have no result have no driver either, or there would be its lease: the next sweep
-    closes the runs of one that was killed, as it does in a folder (`claim.abandoned`)."""
+    """Mark sweeps without a result as orphaned: this process has the lease, so they have no driver.
+    The next sweep closes their runs, as it does in a folder (`claim.abandoned`)."""
     for name in remote.sweeps():
         if not remote.has_ended(name):
             (storage.root / name / LOCK).touch()

@@ -1,4 +1,4 @@
-"""What a sweep's journal tells of the processes that drove it before this one."""
+"""A sweep's history, from its journal: what its earlier drivers did."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Past:
 
     @property
     def elapsed_s(self) -> float:
-        """How long it had been driven when it was last heard of."""
+        """The sweep's own time at its last event."""
         return float(self.events[-1]["at"]) if self.events else 0.0
 
     @property
@@ -25,34 +25,33 @@ class Past:
 
     @property
     def boot(self) -> str | None:
-        """The start of the machine in which the sweep was driven last; None where nobody noted
-        it."""
+        """The boot id of the machine of the last driver; None if it was not recorded."""
         starts = [event for event in self.events if event["event"] in ("started", "resumed")]
         return starts[-1].get("boot") if starts else None
 
     @property
     def precision(self) -> str | None:
-        """What `train.precision: auto` means in the sweep; None where nobody noted it."""
+        """What `train.precision: auto` means in the sweep; None if it was not recorded."""
         noted = [event["precision"] for event in self.events if event.get("precision")]
         return noted[0] if noted else None
 
     def stages(self) -> dict[str, Mapping[str, Any]]:
-        """Stage → what it gave: `ref` and `cached`."""
+        """Map each stage to its outcome: `ref` and `cached`."""
         return {event["stage"]: event for event in self.of("stage")}
 
     def epochs_told(self) -> dict[int, int]:
-        """Trial that has not ended → how many epochs it had told; 0 for none."""
-        told: dict[int, int] = {}
+        """Map each unfinished trial to the number of epochs that it has reported."""
+        reported: dict[int, int] = {}
         ended = set(self.ended())
         for event in self.events:
             if event["event"] in ("trial", "retry"):
-                told[event["index"]] = 0
+                reported[event["index"]] = 0
             elif event["event"] == "epoch":
-                told[event["index"]] = event["epochs"]
-        return {index: epochs for index, epochs in told.items() if index not in ended}
+                reported[event["index"]] = event["epochs"]
+        return {index: epochs for index, epochs in reported.items() if index not in ended}
 
     def ended(self) -> dict[int, str]:
-        """Trial that has ended, and was not started anew since → how."""
+        """Map each trial that has ended, and was not restarted since, to how it ended."""
         found: dict[int, str] = {}
         for event in self.events:
             if event["event"] == "ended":
@@ -62,9 +61,9 @@ class Past:
         return found
 
     def failed(self) -> list[int]:
-        """The trials that failed, in the order of the sweep."""
+        """List the trials that failed, in the order of the sweep."""
         return sorted(index for index, state in self.ended().items() if state == "failed")
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
-        """The events of one kind, in order."""
+        """List the events of one kind, in order."""
         return [event for event in self.events if event["event"] == kind]

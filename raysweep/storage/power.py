@@ -1,4 +1,4 @@
-"""What a power cut may take, and when: what was written and is not yet on the disk."""
+"""Limit what a power cut may lose: fsync in the background."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 PAUSE_S = 1.0
-"""Seconds between two syncs: what a power cut takes at the most, and is done again."""
+"""Seconds between two fsyncs: the most that a power cut may lose, which `resume` repeats."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class BackgroundSync:
-    """A thread that calls `sync` some time after `wake`, once for all that has come meanwhile."""
+    """A thread that calls `sync` some time after `wake`, once for all calls since the last one."""
 
     def __init__(self, sync: Callable[[], None]) -> None:
         self._sync = sync
@@ -25,7 +25,7 @@ class BackgroundSync:
         self._fault: OSError | None = None
 
     def wake(self) -> None:
-        """There is something to sync. Raises the OSError with which the disk refused it before."""
+        """Request a sync. Raises the OSError of an earlier sync."""
         if self._fault is not None:
             raise self._fault
         self._due.set()
@@ -34,7 +34,7 @@ class BackgroundSync:
             self._thread.start()
 
     def close(self) -> None:
-        """Sync what is due, and end the thread."""
+        """Sync if one is due, and end the thread."""
         self._closed.set()
         self._due.set()
         if self._thread is not None:
@@ -42,7 +42,7 @@ class BackgroundSync:
             self._thread = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tune saves whoever has a journal; a copy syncs nothing that it is not woken for."""
+        """Pickle without the thread: Tune pickles objects that hold a journal."""
         return BackgroundSync, (self._sync,)
 
     def _run(self) -> None:
@@ -57,7 +57,7 @@ class BackgroundSync:
 
 
 def boot() -> str | None:
-    """What tells this start of the machine from every other; None where the system does not say."""
+    """Return the boot id of this machine; None if the system has none."""
     with suppress(OSError):
         return _BOOT.read_text().strip()
     return None

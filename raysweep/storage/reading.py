@@ -1,4 +1,4 @@
-"""A sweep that is there already: its folder, its record and its tracker, read without Ray."""
+"""Read an existing sweep without Ray: its folder, its record and its tracker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from raysweep.errors import ArtifactNotFound, TrackingError, UserError
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
-from raysweep.tracking import Lineage, Tracker
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.tracking import ArtifactVersion, Lineage, Tracker
 from raysweep.tracking.folder import detach
 
 if TYPE_CHECKING:
@@ -31,31 +32,31 @@ class StoredSweep:
 
     @staticmethod
     def find(storage: Path | Storage, name: str | None) -> StoredSweep:
-        """The named sweep, or the latest. Raises UserError where there is none."""
+        """Find the named sweep, or the latest. Raises UserError if there is none."""
         place = storage if isinstance(storage, Storage) else Storage(storage)
         folder = place.find(name)
         return StoredSweep(folder, folder.record(), place)
 
     def result(self) -> dict[str, Any]:
-        """Its `result.json`. Raises UserError for a sweep without a best."""
+        """Return its `result.json`. Raises UserError for a sweep without a best."""
         result = self.folder.result()
         if result is None:
             raise UserError(
-                f"{self.record.name}: has no best yet; if it is not running, it goes on with "
+                f"{self.record.name}: has no best yet; if it is not running, resume it with "
                 f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
             )
         return result
 
     def failed(self) -> list[int]:
-        """Its trials that failed, by their places in the sweep."""
+        """List its failed trials, by their index in the sweep."""
         return Past(read_journal(self.folder.journal)).failed()
 
     def tracker(self) -> Tracker:
-        """The tracker that recorded it, opened in this process."""
+        """Open the tracker that recorded it, in this process."""
         return tracker_for_reading(self.record, self.storage)
 
     def lineage(self, ref: str) -> Lineage:
-        """What `ref` came from and what came of it."""
+        """Return the ancestors and descendants of `ref`."""
         tracker = self.tracker()
         try:
             return tracker.lineage(ref)
@@ -63,26 +64,31 @@ class StoredSweep:
             tracker.close()
 
     def download_best(self, folder: Path) -> str:
-        """Copy the winner's files into `folder`, each checked; the version's reference."""
+        """Copy the winner's files into `folder` and verify them; return the version's reference."""
         ref: str = self.result()["best"]["artifact"]
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
+        version = self.download(ref, folder)
+        try:
+            detach(folder)
+        except TrackingError:  # whole or not at all, its own bytes included
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return version.ref
+
+    def download(self, ref: str, folder: Path) -> ArtifactVersion:
+        """Write the files of `ref`, each checked, into the new `folder`, to be read only. Raises
+        ArtifactNotFound."""
         self._fetch([ref])
         tracker = self.tracker()
         try:
-            version = tracker.download(ref, folder)
-            try:
-                detach(folder)
-            except TrackingError:  # whole or not at all, its own bytes included
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            return version.ref
+            return tracker.download(ref, folder)
         finally:
             tracker.close()
 
     def fetch_upstream(self) -> None:
-        """Of a storage at a URI: bring the files of all that the sweep made, and came from, and the
-        pictures of those runs."""
+        """For a storage at a URI: download the files of all that the sweep made, of their
+        ancestors, and the pictures of those runs."""
         if self.storage.origin is None:
             return
         store = kept_store(self.record, self.storage)
@@ -100,7 +106,7 @@ class StoredSweep:
         self.storage.origin.media(self.record.project, runs)
 
     def _fetch(self, refs: Iterable[str]) -> None:
-        """Bring these versions' files, those of them that are kept there. W&B has the others."""
+        """Download the files of these versions, if they are at the URI. W&B has the others."""
         if self.storage.origin is None:
             return
         store, digests = kept_store(self.record, self.storage), list[str]()
@@ -111,7 +117,7 @@ class StoredSweep:
 
 
 def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
-    """The embedded store of the sweep's project, opened in this process."""
+    """Open the embedded store of the sweep's project, in this process."""
     from raysweep.tracking.trackio.store import TrackioStore
 
     if storage.origin is not None:
@@ -120,9 +126,9 @@ def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
 
 
 def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
-    """Without Ray: one process reads, so the embedded store needs no actor before it.
+    """Open the sweep's tracker without Ray: a single reader needs no store actor.
 
-    What W&B recorded is kept in the storage, too, and read there; W&B is asked for the rest.
+    Runs in W&B are stored here, too, and read from here; W&B is asked only for the rest.
     """
     from raysweep.tracking.trackio.tracker import TrackioTracker
 
@@ -139,8 +145,8 @@ def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
 
 
 def state_of(storage: Storage, folder: SweepFolder) -> str | None:
-    """`ended`, with a best; `running`; or `stopped`: `resume` goes on with it, or says why there is
-    no best. None for one at a URI that has not ended: another machine may be driving it."""
+    """Return `ended` (has a best), `running`, or `stopped`: `resume` continues it, or says why it
+    has no best. None for one at a URI that has not ended: another machine may drive it."""
     if folder.result() is not None:
         return "ended"
     if storage.is_uri:
@@ -149,7 +155,7 @@ def state_of(storage: Storage, folder: SweepFolder) -> str | None:
 
 
 def _shown(folder: SweepFolder) -> dict[str, Any] | None:
-    """Its result. Raises UserError for one that lacks what is shown of it."""
+    """Read the fields of the result that are shown. Raises UserError if one is missing."""
     result = folder.result()
     try:
         if result is not None:
@@ -162,8 +168,8 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
 
 
 def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
-    """What `list` tells of each sweep, oldest first. `passed_over` is told of those that cannot be
-    read, a line each."""
+    """Return the rows of `list`, oldest first. `passed_over` is called with a line for each sweep
+    that cannot be read."""
     found = []
     for folder in storage.sweeps(passed_over):
         try:

@@ -1,6 +1,6 @@
-"""What a sweep's folder says it is, and which folders of a storage are a sweep's.
+"""A sweep's record, and the names of a storage's sweeps.
 
-A storage may be another user's, or come from elsewhere: what it holds is checked before it is used.
+A storage is untrusted input (it may be another user's): its contents are checked before use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """A sweep as its folder knows it."""
+    """A sweep's identity, stored in its folder."""
 
     name: str
     id: str
@@ -42,8 +42,8 @@ class SweepRecord:
 
     @staticmethod
     def of(document: Mapping[str, Any]) -> SweepRecord:
-        """What `sweep.json` holds; keys of a newer raysweep are passed over. Raises ValueError for
-        what is no record, and for a name or an id, which become paths, that no raysweep gives."""
+        """Parse `sweep.json`; ignore keys of a newer raysweep. Raises ValueError for an invalid
+        record, and for an invalid name or id, since they become paths."""
         known = [each.name for each in fields(SweepRecord)]
         if lacking := [name for name in known if name not in document]:
             raise ValueError(f"it has no {lacking[0]}")
@@ -57,14 +57,14 @@ class SweepRecord:
 
 
 def is_name(name: str) -> bool:
-    """Whether a sweep may be called so: it becomes a folder and an alias."""
+    """Whether it is a valid name of a sweep: it becomes a folder and an alias."""
     return _NAME.fullmatch(name) is not None and name != TRACKER_FOLDER
 
 
 def sweep_names(root: Path) -> list[str]:
-    """The folders of a storage that are a sweep's, or may be: some cannot be looked into.
+    """List the folders of a storage that are sweeps, or may be, if they are unreadable.
 
-    Raises UserError where the storage itself cannot be read.
+    Raises UserError if the storage itself cannot be read.
     """
     try:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root) as entries:
@@ -87,5 +87,5 @@ def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
 
 
 def to_stderr(line: str) -> None:
-    """Tell whoever runs the command."""
+    """Print a line to stderr."""
     print(f"raysweep: {line}", file=sys.stderr, flush=True)

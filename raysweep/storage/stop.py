@@ -1,4 +1,4 @@
-"""What ends a sweep at once, to be resumed: a storage that takes nothing more."""
+"""Stop a sweep at once, to be resumed later, if its storage cannot be written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from raysweep.paths import is_of_the_disk
 
 
 class StorageLost(BaseException):
-    """The storage cannot be written. No Exception: at one, Tune ends the trials as if they were
-    done, and they would log models."""
+    """The storage cannot be written. It is not an Exception: after one, Tune ends the trials as if
+    they were finished, and they would log models."""
 
 
 def is_of_the_storage(error: BaseException) -> bool:
-    """Whether it is the storage's fault, and not the trial's: each other one would meet it, too."""
+    """Whether the storage caused the error, not the trial: it would hit every other trial, too."""
     return is_of_the_disk(error) or isinstance(error, StoreFailed)

@@ -1,4 +1,4 @@
-"""What the store's writer waits for, told by the driver: what an actor prints nobody sees."""
+"""Let the driver print what the store's writer waits for: an actor's own output is not shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOK_EVERY_S = 1
 
 @contextmanager
 def told(note: Path, tell: Callable[[str], None] = to_stderr) -> Iterator[None]:
-    """Tell each line that the writer adds to the file `note`, until the block ends."""
+    """Pass each line that the writer adds to the file `note` to `tell`, until the block ends."""
     note.unlink(missing_ok=True)
     ended = threading.Event()
     thread = threading.Thread(target=_follow, args=(note, tell, ended), daemon=True)
@@ -29,7 +29,7 @@ def told(note: Path, tell: Callable[[str], None] = to_stderr) -> Iterator[None]:
 
 
 class Note:
-    """Adds lines to the file; a disk that takes none is told of by whoever writes what counts."""
+    """Appends lines to the file; ignores a disk error, which other writes will report."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,1 +1,1 @@
-"""A sweep handed to a cluster's job server."""
+"""Submit a sweep to a cluster's job server."""

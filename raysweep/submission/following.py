@@ -1,4 +1,4 @@
-"""A job that runs elsewhere, followed until it ends."""
+"""Follow a remote job until it ends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from raysweep.submission.job_log import JobLog
 
 ATTEMPTS = 5
 PAUSE_S = 2
-"""Between two attempts to reach a server that was there before."""
+"""Seconds between two attempts to reconnect to the server."""
 
 STOPPED_CODE = 130
 
 
 def follow(address: str, job: str, stream: TextIO, *, verbose: bool) -> dict[str, Any]:
-    """Write the job's log to `stream` as it comes, and return the sweep's `--json` when it ends.
+    """Stream the job's log to `stream`, and return the sweep's `--json` output when it ends.
 
-    Raises JobFailed where the job does not end well, with its exit code.
+    Raises JobFailed, with its exit code, if the job fails.
     """
     client = job_server.client(address)
     log = JobLog(stream, verbose=verbose)
@@ -31,7 +31,7 @@ def follow(address: str, job: str, stream: TextIO, *, verbose: bool) -> dict[str
             asyncio.run(_tail(client, job, log))
             details = client.get_job_info(job)
             if details.status.is_terminal():
-                log.take(0, client.get_job_logs(job))  # its last lines may have come too late
+                log.take(0, client.get_job_logs(job))  # the stream may have missed the last lines
                 return _outcome(details, log)
             failures = 0
         except job_server.lost() as error:
@@ -39,7 +39,7 @@ def follow(address: str, job: str, stream: TextIO, *, verbose: bool) -> dict[str
             if failures == ATTEMPTS:
                 why = " ".join(str(error).split())
                 raise JobFailed(
-                    f"--address {address}: lost the job server ({why}); job {job} may go on: "
+                    f"--address {address}: lost the job server ({why}); job {job} may continue: "
                     f"ray job logs --follow --address {shlex.quote(address)} {job}"
                 ) from error
         time.sleep(PAUSE_S)
@@ -60,9 +60,9 @@ def _outcome(details: Any, log: JobLog) -> dict[str, Any]:
         lines = (details.message or "no reason given").strip().splitlines()
         raise JobFailed(f"job {job} did not run: {lines[-1]}")
     if code:
-        # A command that a signal ended, as a shell counts it.
+        # A command that was ended by a signal: the exit code that a shell gives.
         shown = code if code > 0 else 128 - code
-        raise JobFailed(f"job {job} ended with exit code {shown}; what it said is above", shown)
+        raise JobFailed(f"job {job} ended with exit code {shown}; its output is above", shown)
     if log.result is None:
-        raise JobFailed(f"job {job} ended well, and its log lacks the result")
+        raise JobFailed(f"job {job} succeeded, but its log lacks the result")
     return log.result

@@ -1,4 +1,4 @@
-"""A job's log, as it comes: lines for people, and the one that is the result."""
+"""Split a job's log stream into lines for people and the line with the result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 from typing import Any, TextIO
 
 RESULT = "raysweep-result: "
-"""What the line begins with that holds the `--json` of the job's `run`."""
+"""Prefix of the line that holds the `--json` output of the job's `run`."""
 
-STARTED = "Running entrypoint for job "
-"""What the last of Ray's own lines begins with, before the job's."""
+STARTED = "raysweep-started"
+"""The line that the job prints first: Ray writes lines of its own before it."""
 
 
 class JobLog:
-    """Writes the job's lines, without Ray's own before them, and keeps its result.
+    """Writes the job's lines, without Ray's own before them, and stores its result.
 
-    A log that was cut off is read again from its start: what was seen is passed over.
+    After a lost connection the log is read again from the start: known parts are skipped.
     """
 
     def __init__(self, stream: TextIO, *, verbose: bool) -> None:
@@ -27,7 +27,7 @@ class JobLog:
         self._blank = 0
 
     def take(self, at: int, text: str) -> None:
-        """The part of the log that begins with character `at`."""
+        """Take a part of the log that begins at character `at`."""
         self._rest += text[max(0, self._seen - at) :]
         self._seen = max(self._seen, at + len(text))
         *lines, self._rest = self._rest.split("\n")
@@ -36,11 +36,13 @@ class JobLog:
         self._stream.flush()
 
     def _take_line(self, line: str) -> None:
+        if line == STARTED and self._shows:
+            return
         if line.startswith(RESULT):
             self.result = json.loads(line.removeprefix(RESULT))
-            self._blank = 0  # the one before it is there in case a line had no end
+            self._blank = 0  # drop the blank line before it, which ends an unterminated line
         elif not self._shows:
-            self._shows = line.startswith(STARTED)
+            self._shows = line == STARTED
         elif line:
             self._stream.write("\n" * self._blank + line + "\n")
             self._blank = 0

@@ -1,4 +1,4 @@
-"""Ray's job server, from outside its cluster: whether it is there, and of the same versions."""
+"""Check Ray's job server from outside its cluster: reachable, and with the same versions."""
 
 from __future__ import annotations
 
@@ -13,29 +13,27 @@ from urllib.parse import urlsplit
 
 import ray
 import requests
-from ray._private.authentication.http_token_authentication import (
-    get_auth_headers_if_auth_enabled,
-)
 
 from raysweep.addresses import refuse_keys
 from raysweep.cluster import joining
+from raysweep.cluster.faststart import ray_internals
 from raysweep.errors import UserError
 
 ANSWER_TIMEOUT_S = 3
-"""To be connected, and then again to be answered."""
+"""Timeout to connect, and again to answer."""
 
 _EXTRA = ("aiohttp",)
-"""What Ray's client for jobs needs of `ray[default]`; requests comes with every Ray."""
+"""Packages of `ray[default]` that Ray's job client needs; requests comes with every Ray."""
 
 _OVERRIDING = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-"""Either of them beats, in Ray's client, the address that it is given."""
+"""Variables that override, in Ray's client, the address that it is given."""
 
 
 TOKENS = "use Ray's token authentication (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN)"
 
 
 def check_address(address: str) -> str:
-    """The address, without a slash at its end. Raises UserError for what is no http(s) address."""
+    """Return the address without a trailing slash. Raises UserError unless it is http(s)."""
     refuse_keys("--address", address, TOKENS)
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -47,19 +45,19 @@ def check_address(address: str) -> str:
 
 
 def check_extra() -> None:
-    """Raise UserError where Ray's client for jobs lacks its packages."""
+    """Raise UserError if packages of Ray's job client are missing."""
     missing = [name for name in _EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"submit needs {' and '.join(missing)}, not installed here; "
+            f"submit needs {' and '.join(missing)}, which is not installed here; "
             "pip install 'raysweep[cluster]'"
         )
 
 
 def check_versions(address: str) -> None:
-    """Raise UserError unless a job server answers within seconds, of this Ray and this Python.
+    """Raise UserError unless a job server with this Ray and this Python answers within seconds.
 
-    What is sent is source and YAML, so another patch release of Python (3.11.7, 3.11.9) will do.
+    The job is sent as source and YAML, so another patch release of Python (3.11.7, 3.11.9) works.
     """
     answer = _ask(address, "/api/version")
     if "ray_version" not in answer:
@@ -70,10 +68,12 @@ def check_versions(address: str) -> None:
             f"--address {address}: the cluster runs Ray {there}, and here is Ray {here}; "
             f"install ray=={there} here, or Ray {here} there"
         )
-    # Ray itself holds all machines of a cluster to one version of Python.
-    told = _ask(address, "/api/v0/cluster_metadata").get("data", {})
-    here, there = platform.python_version(), str(told.get("pythonVersion", "unknown"))
-    if here.split(".")[:2] != there.split(".")[:2]:
+    # Ray itself requires the same Python on all machines of a cluster.
+    told = _ask(address, "/api/v0/cluster_metadata", needed=False).get("data", {})
+    here, there = platform.python_version(), told.get("pythonVersion")
+    if there is None:  # an undocumented address, which this Ray has not; its versions are the same
+        return
+    if here.split(".")[:2] != str(there).split(".")[:2]:
         raise UserError(
             f"--address {address}: the cluster runs Python {there}, and here is Python {here}; "
             "submit with the cluster's"
@@ -81,26 +81,27 @@ def check_versions(address: str) -> None:
 
 
 def client(address: str) -> Any:
-    """Ray's own client of the job server at `address`, whatever the environment says."""
+    """Make Ray's client of the job server at `address`, ignoring the environment."""
     with _without(_OVERRIDING):
         from ray.job_submission import JobSubmissionClient
 
-        # Set when it is imported, and so nothing that `ray`'s own level would reach.
+        # Its logger gets a level at import, so the level of `ray` does not apply.
         logging.getLogger("ray.dashboard.modules.dashboard_sdk").setLevel(logging.WARNING)
         return JobSubmissionClient(address)
 
 
 def lost() -> tuple[type[Exception], ...]:
-    """What Ray's client raises where the server has gone; requests' errors are OSErrors."""
+    """List the errors of Ray's client for a lost server; requests' errors are OSErrors."""
     errors: tuple[type[Exception], ...] = (RuntimeError, OSError)
-    with suppress(ImportError):  # no client without it, and nothing to be raised
+    with suppress(ImportError):  # without it there is no client to raise
         from aiohttp import ClientError
 
         errors += (ClientError,)
     return errors
 
 
-def _ask(address: str, path: str) -> dict[str, Any]:
+def _ask(address: str, path: str, *, needed: bool = True) -> dict[str, Any]:
+    """What the server answers; nothing where there is no such path, and it is not `needed`."""
     try:
         answer = _get(address + path)
         if _wants_token(answer) and joining.MODE not in os.environ and joining.has_token():
@@ -109,6 +110,8 @@ def _ask(address: str, path: str) -> dict[str, Any]:
         if _wants_token(answer):
             missing = "Authorization" not in answer.request.headers
             raise UserError(f"--address {address}: {joining.no_token(missing=missing)}")
+        if answer.status_code == requests.codes.not_found and not needed:
+            return {}
         answer.raise_for_status()
         said = answer.json()
     except requests.HTTPError as error:
@@ -121,17 +124,17 @@ def _ask(address: str, path: str) -> dict[str, Any]:
 
 
 def _get(url: str) -> requests.Response:
-    headers = get_auth_headers_if_auth_enabled({})
+    headers = ray_internals.auth_headers()
     return requests.get(url, timeout=ANSWER_TIMEOUT_S, headers=headers)
 
 
 def _wants_token(answer: requests.Response) -> bool:
-    """Ray's words for a token that is lacking, or another one; a proxy has its own."""
+    """Whether it is Ray's answer to a missing or wrong token; a proxy answers differently."""
     return answer.status_code in (401, 403) and "authentication token" in answer.text
 
 
 def _why(error: Exception) -> str:
-    """The operating system's words at the bottom of what requests and urllib3 wrap around them."""
+    """Extract the operating system's message from the errors of requests and urllib3."""
     if isinstance(error, requests.Timeout):
         return f"no answer in {ANSWER_TIMEOUT_S} s"
     bottom: BaseException = error
@@ -151,7 +154,7 @@ def _no_server(address: str, why: str) -> UserError:
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """The environment without these variables, for as long as it takes."""
+    """Remove these variables from the environment during the block."""
     held = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield

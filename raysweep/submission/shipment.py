@@ -1,7 +1,7 @@
-"""What a submitted sweep takes along: its config, raysweep and the user's modules; nothing else.
+"""Pack what a submitted sweep needs: its config, raysweep and the user's modules.
 
-They lie in one folder, which Ray sends as the job's working folder; that comes first on the path of
-every process of the job, so that what is shipped wins over what is installed there.
+They are in one folder, which Ray sends as the job's working folder. It comes first on the path of
+every process of the job, so that shipped code overrides installed code.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from raysweep.version import __version__
 CONFIG = "config.yaml"
 
 MAX_BYTES = 500_000_000
-"""Ray takes no more (512 MiB, packed)."""
+"""Ray's limit (512 MiB, packed)."""
 
 USUAL_STORAGE = "~/raysweep/runs"
-"""On the head machine, in the home folder of who started Ray: what a job's own folder has is thrown
-away, and an own folder a sweep would share neither stages nor lineage."""
+"""On the head machine, in the home folder of the user who started Ray. A job's working folder is
+deleted, and sweeps in separate folders would share neither stages nor lineage."""
 
 USUAL_DATA = "raysweep/data"
-"""Below the same home folder: where data sets are looked for, unless the cluster's RAYSWEEP_DATA or
-the config's `data.root` says."""
+"""Below the same home folder: the default folder of data sets. The cluster's RAYSWEEP_DATA and the
+config's `data.root` override it."""
 
 SENT = (
     *("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_MODE", "WANDB_PROJECT"),
     *("WANDB_RUN_GROUP", "WANDB_TAGS"),
 )
-"""The submitter's variables that the job is given. WANDB_DIR and RAYSWEEP_DATA are paths of this
-machine; the cluster has its own."""
+"""The submitter's variables that are passed to the job. WANDB_DIR and RAYSWEEP_DATA are not: they
+are paths of this machine."""
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://.")
 
 
 def storage_there(config: Config) -> str:
-    """Where on the cluster the sweep is kept. Raises UserError for a path that means nothing there.
+    """Return the sweep's storage on the cluster. Raises UserError for a path that is invalid there.
 
-    The default, `./runs`, is this machine's; there it is `USUAL_STORAGE`.
+    The default, `./runs`, is for this machine; on the cluster it is `USUAL_STORAGE`.
     """
     wanted = config.storage
     if wanted == Config().storage:
@@ -53,23 +53,23 @@ def storage_there(config: Config) -> str:
     if _URI.match(wanted) or wanted.startswith(("/", "~/")):
         return wanted
     raise UserError(
-        f"--storage {wanted}: relative, and a job's own folder is thrown away; name a folder of "
+        f"--storage {wanted}: is relative, but a job's working folder is deleted; name a folder of "
         f"the cluster's head machine (/…, ~/…) or a URI, or leave it out for {USUAL_STORAGE}"
     )
 
 
 def check_data(config: Config) -> None:
-    """Raise UserError for a data folder that means nothing on the cluster."""
+    """Raise UserError for a data folder that is invalid on the cluster."""
     root = config.data.root if isinstance(config.data, DataConfig) else None
     if root is not None and not root.startswith(("/", "~")):
         raise UserError(
-            f"data.root: {root} is relative, and a job's own folder is empty; name a folder of the "
+            f"data.root: {root} is relative, but a job's folder is empty; name a folder of the "
             f"cluster's machines (/…, ~/…), or leave it out for ~/{USUAL_DATA}"
         )
 
 
 def pack(config: Config, storage: str, folder: Path) -> None:
-    """Fill the empty `folder`. Raises UserError where it would be more than Ray takes."""
+    """Fill the empty `folder`. Raises UserError if it exceeds Ray's limit."""
     document = config.model_copy(update={"storage": storage}).to_dict()
     (folder / CONFIG).write_text(dump_yaml(document), encoding="utf-8")
     _tell_version(folder)
@@ -85,15 +85,16 @@ def pack(config: Config, storage: str, folder: Path) -> None:
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The job's variables. Whoever may look at the cluster's jobs can read them."""
+    """Collect the job's variables. All users of the cluster's job server can read them."""
     refuse_keys("WANDB_BASE_URL", environ.get("WANDB_BASE_URL"), "set WANDB_API_KEY")
     sent = {name: environ[name] for name in SENT if environ.get(name)}
-    # By default Ray kills a stopped job after 3 s; to close its runs, a sweep may need longer.
+    # By default Ray kills a stopped job after 3 s; a sweep may need longer to close its runs.
     return {**sent, "RAY_JOB_STOP_WAIT_TIME_S": "60"}
 
 
 def _tell_version(folder: Path) -> None:
-    """What `importlib.metadata` reads of an installed raysweep; the cluster may have none."""
+    """Write the package metadata that `importlib.metadata` reads: raysweep may not be installed on
+    the cluster."""
     info = folder / f"raysweep-{__version__}.dist-info"
     info.mkdir()
     text = f"Metadata-Version: 2.1\nName: raysweep\nVersion: {__version__}\n"
@@ -101,8 +102,8 @@ def _tell_version(folder: Path) -> None:
 
 
 def _left_out(config: Config) -> Callable[[str, list[str]], set[str]]:
-    """For `copytree`: hidden folders and files, bytecode, environments, and the user's data and
-    sweeps, wherever they lie in a package of theirs."""
+    """Make the `ignore` of `copytree`: hidden files and folders, bytecode, environments, and the
+    user's data and sweeps, if they are inside a package."""
     data = config.data if isinstance(config.data, DataConfig) else DataConfig()
     known = {
         *(data.resolved_root().absolute(), DataConfig().resolved_root().absolute()),
@@ -128,6 +129,6 @@ def _refuse_too_much(folder: Path, source: Path) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > MAX_BYTES:
         raise UserError(
-            f"{source}: {size / 1e6:.0f} MB, and Ray takes {MAX_BYTES / 1e6:.0f} MB at most; keep "
+            f"{source}: {size / 1e6:.0f} MB, but Ray takes at most {MAX_BYTES / 1e6:.0f} MB; keep "
             "the module in a folder without its data"
         )

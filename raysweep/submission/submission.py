@@ -1,4 +1,4 @@
-"""A sweep as a job of Ray's job server: sent from here, run there, followed from here."""
+"""Submit a sweep as a job to Ray's job server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raysweep.config import Config
 from raysweep.errors import JobFailed
 from raysweep.storage.storage import check_name, new_sweep_name
 from raysweep.submission import job_server, shipment
-from raysweep.submission.job_log import RESULT
+from raysweep.submission.job_log import RESULT, STARTED
 from raysweep.sweep import preflight
 from raysweep.sweep.habits import with_project
 from raysweep.tracking import choose
@@ -23,9 +23,9 @@ from raysweep.tracking import choose
 
 @dataclass(frozen=True)
 class Submission:
-    """A sweep that was sent: the job's id, the sweep's name, and where there it is kept.
+    """A submitted sweep: the job's id, the sweep's name, and its storage on the cluster.
 
-    `notices` is what the submitter should know, one line each.
+    `notices` are lines for the submitter.
     """
 
     address: str
@@ -35,7 +35,7 @@ class Submission:
     notices: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, str]:
-        """The contract of `submit --no-wait --json`."""
+        """Convert to the output of `submit --no-wait --json`."""
         return {
             "job": self.job,
             "sweep": self.sweep,
@@ -52,10 +52,10 @@ def submit(
     verbose: bool = False,
     warm_start: Sequence[str] = (),
 ) -> Submission:
-    """Check all that can be checked here, then send the sweep to the job server at `address`.
+    """Check all that can be checked here, then submit the sweep to the job server at `address`.
 
-    Raises UserError for wrong input, a server that is not there or of other versions (nothing has
-    been sent then); JobFailed where the server does not take it.
+    Raises UserError for wrong input, or if the server is unreachable or has other versions (nothing
+    has been sent then); JobFailed if the server rejects the sweep.
     """
     address = job_server.check_address(address)
     config = with_project(config)
@@ -80,15 +80,15 @@ def submit(
             )
         except (RuntimeError, ValueError, OSError) as error:  # requests' errors are OSErrors
             why = " ".join(str(error).split())
-            raise JobFailed(f"--address {address}: it did not take the sweep ({why})") from error
+            raise JobFailed(f"--address {address}: rejected the sweep: {why}") from error
     return Submission(address, job, name, storage, (*config.notices, *key_stays(config)))
 
 
 def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
-    """The shell command that is the job.
+    """Build the job's shell command.
 
-    A job's log is its stdout and stderr in one: so stdout, which is the result, is taken out of it
-    and printed at the end, in a line with a mark.
+    A job's log merges stdout and stderr. So stdout, which is the result, is captured and printed at
+    the end, in a line with a prefix.
     """
     command = ["python", "-m", "raysweep", "run", shipment.CONFIG, "--address", "auto", "--json"]
     command += ["--name", name]
@@ -97,6 +97,7 @@ def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
     if warm_start:
         command += ["--warm-start", *warm_start]
     return (
+        f"echo {STARTED}; "
         f'export RAYSWEEP_DATA="${{RAYSWEEP_DATA:-$HOME/{shipment.USUAL_DATA}}}"; '
         f"result=$({shlex.join(command)}); code=$?; "
         f"[ -z \"$result\" ] || printf '\\n%s%s\\n' '{RESULT}' \"$result\"; exit $code"
@@ -104,7 +105,7 @@ def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
 
 
 def key_stays(config: Config, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """A key of `wandb login` is in a file of this machine, which does not travel: that is told."""
+    """Return a notice if the W&B key is in a file of this machine, which is not sent."""
     if config.tracking.backend == "trackio" or environ.get("WANDB_API_KEY"):
         return []
     if choose("auto", environ).backend != "wandb":

@@ -19,7 +19,8 @@ from raysweep.search import space
 from raysweep.search.failures import Hopeless
 from raysweep.storage.power import boot
 from raysweep.storage.stop import StorageLost
-from raysweep.storage.storage import Storage, SweepFolder
+from raysweep.storage.storage import Storage
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.sweep.job import Job
 from raysweep.tracking import Choice
 from raysweep.trials.workloads import workload_of
@@ -109,7 +110,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
                 f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
             ) from None
         raise Interrupted(
-            f"interrupted: {name} has no best yet; what it did is kept, and this goes on: "
+            f"interrupted: {name} has no best yet; progress is saved, resume it with: "
             f"{resume_command(storage, name, address)}"
         ) from None
 

@@ -1,4 +1,4 @@
-"""A sweep under way: its name, its folder and its tracker, and what is left when it ends."""
+"""The context of a running sweep: its name, folder, tracker and journal, and their clean-up."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from raysweep.cluster.remote import open_tracker
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.left_behind import put_away
 from raysweep.storage.past import Past
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.storage.waiting import told
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder
@@ -30,7 +31,7 @@ from raysweep.trials.inputs import Inputs
 
 @dataclass(frozen=True)
 class Job:
-    """What a sweep under way is made of. `past` is what its journal said when it was opened."""
+    """The parts of a running sweep. `past` holds the events of its earlier drivers."""
 
     identity: SweepIdentity
     folder: SweepFolder
@@ -40,7 +41,7 @@ class Job:
     journal: Journal
     past: Past
     settle: Callable[[], None]
-    """Return once all that its runs logged is on the disk, where no power cut takes it."""
+    """Fsync all that its runs logged, so that it survives a power cut."""
 
 
 @contextmanager
@@ -52,11 +53,12 @@ def job(
     started: float,
     first: Mapping[str, Any],
 ) -> Iterator[Job]:
-    """A new sweep's, made when the input has been checked and Ray is up. `started`: when, by
-    time.monotonic(). `first`: the journal's first event.
+    """Open the context of a new sweep: create its folder, claim it, open its tracker and journal.
 
-    Where the input turned out to be wrong after all (UserError), or nothing was begun, the folder
-    goes again.
+    Call it when the input has been checked and Ray is running. `started`: `time.monotonic()` at the
+    start of the command. `first`: the journal's first event. At the end it closes open runs and
+    removes scratch files; it also removes the folder if the input was wrong after all (UserError)
+    or nothing was started.
     """
     tracking = config.tracking
     record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
@@ -75,9 +77,9 @@ def job(
 def job_again(
     folder: SweepFolder, storage: Storage, config: Config, past: Past, started: float
 ) -> Iterator[Job]:
-    """That of a sweep whose driver is gone, and which the caller has claimed."""
-    with _driven(folder, folder.record(), storage, config, past, started) as this:
-        yield this
+    """Reopen the context of a sweep whose driver is gone and which the caller has claimed."""
+    with _driven(folder, folder.record(), storage, config, past, started) as reopened:
+        yield reopened
 
 
 @contextmanager
@@ -89,8 +91,11 @@ def _driven(
     past: Past,
     started: float,
 ) -> Iterator[Job]:
-    """However it is left, everything is closed: runs that nobody finished are marked as crashed or
-    interrupted, those of sweeps whose driver was killed before it included."""
+    """Open the tracker, the checkpoints and the journal, and close everything at the end.
+
+    Unfinished runs are marked as crashed or interrupted, also those of orphaned sweeps, whose
+    drivers were killed earlier.
+    """
     tracking = config.tracking
     with ExitStack() as stack:
         stack.callback(folder.remove_scratch)

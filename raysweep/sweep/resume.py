@@ -21,7 +21,8 @@ from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.sweep.announce import announcement, interruptible, versions
 from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.job import Job, job_again

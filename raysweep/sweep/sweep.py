@@ -75,7 +75,7 @@ def _run_in(
     started = time.monotonic()
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name)
-    earlier = Earlier(place, tuple(warm_start))
+    earlier = Earlier.of(place, warm_start)
     earlier.check(config)
     tracking = config.tracking
     there = (tracking.project, tracking.entity, ", or use --tracker trackio")
@@ -94,7 +94,7 @@ def _run_in(
             resources = cluster.resources(config, trials, observer, joined=joined)
             config, warning = workload_of(config).at_hand(config)
             found = precision.of_machines(config, resources)
-            first = first_event(config, resources, warm_start, found.format)
+            first = first_event(config, resources, earlier.names, found.format)
             new = job(config, place, choice.backend, name, started, first)
             with kept_where_input_is_wrong(place, name, address), new as this:
                 notices = (*of_ray, *found.notices)

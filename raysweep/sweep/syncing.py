@@ -132,7 +132,7 @@ def _refs_here(stored: StoredSweep) -> dict[str, str]:
     tracker = stored.tracker()
     assert isinstance(tracker, MirroredTracker)
     try:
-        kept = {ref: tracker.kept(ref) for ref in named}
+        kept = {ref: tracker.numbering.kept(ref) for ref in named}
     finally:
         tracker.close()
     return {ref: version.ref for ref, version in kept.items() if version is not None}

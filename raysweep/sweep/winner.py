@@ -20,7 +20,7 @@ def choose_winner(
     Raises SweepFailed, with a cause, where there is none.
     """
     if not progress.trials:
-        raise SweepFailed(f"{sweep.name}: max_time was over before the first trial started")
+        raise SweepFailed(f"{sweep.name}: max_time expired before the first trial started")
     metric = config.sweep.metric
     rows = {row.index: row for row in progress.trials}
     candidates = [row.candidate() for row in rows.values()]

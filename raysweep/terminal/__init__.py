@@ -1,1 +1,1 @@
-"""What a person sees: the live table, plain lines where there is no terminal, the summary."""
+"""Output for people: the live table, plain lines without a terminal, the summary."""

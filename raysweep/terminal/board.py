@@ -1,4 +1,4 @@
-"""The state of a sweep as its events tell it, and what follows from it: best, left, time."""
+"""Derive a sweep's state from its events: the best trial, trials left, remaining time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from raysweep.search.repeats import rank_configurations
 
 
 class Board:
-    """Collects events. `clock` gives seconds that never go back."""
+    """Collects events. `clock` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class Board:
 
     @property
     def trials(self) -> list[TrialUpdated]:
-        """In the order of the sweep."""
+        """The trials, in the order of the sweep."""
         return [self._trials[index] for index in sorted(self._trials)]
 
     @property
@@ -40,11 +40,11 @@ class Board:
 
     @property
     def left(self) -> int:
-        """Trials that have not ended."""
+        """The number of trials that have not ended."""
         return self.start.trials - len(self.ended) if self.start else 0
 
     def best(self) -> TrialUpdated | None:
-        """The best trial so far, of the best configuration, running ones included."""
+        """The best trial so far of the best configuration, including running ones."""
         if self.start is None:
             return None
         metric = self.start.metric

@@ -1,4 +1,4 @@
-"""Where human text goes, and how wide it may be."""
+"""Consoles for human text, and their width."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, TextIO
 from rich.console import Console
 
 UNFOLDED = 10_000
-"""Columns of a stream that is no terminal: no line is folded there, and none is cut."""
+"""Columns of a stream that is not a terminal: lines are neither folded nor cut there."""
 
 _BLANKS = re.compile(r"[ \t]+((?:\x1b\[[0-9;]*m)*)(?=\n)")
-"""Blanks before a line's end, with the colour codes that may stand between the two."""
+"""Blanks at the end of a line, with the colour codes that may follow them."""
 
 
 def open_console(stream: TextIO) -> Console:
-    """Return a console that prints what it is given, to the letter, and no blanks at a line's end.
+    """Return a console that prints text verbatim, but without trailing blanks.
 
-    Rich would take the `[/tmp/x]` of an error for markup, and raise on it.
+    Rich would parse the `[/tmp/x]` of an error as markup, and raise.
     """
     file: Any = _Trimmed(stream)
     console = _Console(file=file, markup=False, emoji=False, highlight=False)
@@ -27,7 +27,7 @@ def open_console(stream: TextIO) -> Console:
 
 
 class _Console(Console):
-    """A console whose reader may go away: `raysweep list | head -1` is no failure."""
+    """A console whose reader may close the pipe: `raysweep list | head -1` is not a failure."""
 
     def on_broken_pipe(self) -> None:
         """Called while a BrokenPipeError is handled, which Rich would turn into exit code 1."""

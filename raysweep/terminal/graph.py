@@ -1,4 +1,4 @@
-"""A lineage graph as lines of text: each node once, in the order of the data's flow."""
+"""Print a lineage graph as lines of text: each node once, in the order of the data flow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from raysweep.tracking import Lineage, LineageNode
 
 
 def lineage_lines(lineage: Lineage) -> list[str]:
-    """A run a paragraph: what it used, what it is, what it logged."""
+    """Format one paragraph per run: its inputs, the run, its outputs."""
     nodes = {node.id: node for node in lineage.nodes}
     lines = []
     for run in _in_order(lineage):
@@ -21,19 +21,20 @@ def lineage_lines(lineage: Lineage) -> list[str]:
 
 
 def label(node: LineageNode) -> str:
-    """`trained-model:v5 (best, latest)`, `[report-mnist]` or `[train trial-0003-mnist]`."""
-    if node.kind == "run":  # one that raysweep did not log has no job type
-        said = not node.job_type or node.name.startswith(node.job_type)
-        return f"[{node.name}]" if said else f"[{node.job_type} {node.name}]"
+    """Label a node: `trained-model:v5 (best, latest)`, `[report-mnist]` or
+    `[train trial-0003-mnist]`."""
+    if node.kind == "run":  # a run of another program has no job type
+        redundant = not node.job_type or node.name.startswith(node.job_type)
+        return f"[{node.name}]" if redundant else f"[{node.job_type} {node.name}]"
     aliases = f" ({', '.join(node.aliases)})" if node.aliases else ""
     return f"{node.name}:{node.version}{aliases}"
 
 
 def _in_order(lineage: Lineage) -> list[LineageNode]:
-    """The runs, each after those whose artifacts it used.
+    """Sort the runs topologically: each after those whose artifacts it used.
 
-    Runs that used each other's artifacts, as the trials of a population may, stand together, in the
-    order of the nodes, after what they came from and before what came of them.
+    Runs that used each other's artifacts, such as trials of a population, stay together, in the
+    order of the nodes, after their ancestors and before their descendants.
     """
     above: dict[str, set[str]] = {node.id: set() for node in lineage.nodes}
     for source, target in lineage.edges:
@@ -43,7 +44,7 @@ def _in_order(lineage: Lineage) -> list[LineageNode]:
     waiting = list(lineage.nodes)
     while waiting:
         ready = [node for node in waiting if above[node.id] <= placed]
-        if not ready:  # the circle that comes first: all else has more before it
+        if not ready:  # the first cycle: all others have more unplaced nodes before them
             circle = min((_before(node.id, above, placed) for node in waiting), key=len)
             ready = [node for node in waiting if node.id in circle]
         placed |= {node.id for node in ready}
@@ -53,7 +54,7 @@ def _in_order(lineage: Lineage) -> list[LineageNode]:
 
 
 def _before(node_id: str, above: Mapping[str, set[str]], placed: set[str]) -> set[str]:
-    """The node and all that lies before it and is not placed yet."""
+    """Return the node and all its unplaced ancestors."""
     found, todo = {node_id}, [node_id]
     while todo:
         new = above[todo.pop()] - placed - found

@@ -1,4 +1,4 @@
-"""The live table: each trial's state, epoch and metric, the best so far, what is left."""
+"""The live table: each trial's state, epoch and metric, the best so far, the remaining time."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from raysweep.terminal.table import Column, Row, fitted
 
 STYLES = {"running": "cyan", "completed": "green", "stopped": "yellow", "failed": "red"}
 ROOM = 9
-"""Lines of the terminal that the table leaves to the headline, the stages and the footer."""
+"""Lines of the terminal for the headline, the stages and the footer."""
 
 
 class LiveTable:
-    """Redraws in place; what scrolls away stays readable."""
+    """Redraws the table in place; lines above it scroll and stay readable."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -96,7 +96,7 @@ class LiveTable:
         return fitted(columns, rows, self._console.width)
 
     def _visible(self) -> list[TrialUpdated]:
-        """Running trials first, then the latest of the others, as many as the terminal has room."""
+        """Select running trials, then the latest of the others, as the terminal has room."""
         room = max(3, self._console.height - ROOM)
         trials = sorted(self._board.trials, key=lambda t: (t.state != "running", -t.index))[:room]
         return sorted(trials, key=lambda trial: trial.index)
@@ -116,7 +116,7 @@ class LiveTable:
             text.epoch(trial),
             last,
             self._number(trial.best),
-            # A line a trial, or the table outgrows the terminal; the summary has errors whole.
+            # One line per trial, or the table outgrows the terminal; the summary has full errors.
             trial.error or _values(trial),
         ]
 

@@ -1,4 +1,4 @@
-"""A line an event, for a log file or a pipe."""
+"""Print one line per event, for a log file or a pipe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from raysweep.terminal.board import Board
 
 
 class PlainLines:
-    """Writes a line for each thing worth one: no colours, no cursor movement."""
+    """Writes a line for each notable event, without colours or cursor movement."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

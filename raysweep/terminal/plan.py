@@ -1,4 +1,4 @@
-"""What `plan` shows."""
+"""Print the output of `plan`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from raysweep.terminal import text
 from raysweep.terminal.table import Column, Row, fitted
 
 if TYPE_CHECKING:
-    from raysweep.sweep.plan import Plan  # it reads trackers, which a sweep file has none of
+    from raysweep.sweep.plan import Plan  # imports trackers, which `plan --space-only` avoids
 
 
 def show_plan(console: Console, plan: Plan) -> None:
-    """Print stages, search space, trials, tracker and storage, in a screenful."""
+    """Print stages, search space, trials, tracker and storage, on one screen."""
     console.print(f"tracker  {plan.tracker} ({plan.reason})", soft_wrap=True)
     console.print(f"storage  {plan.storage}", soft_wrap=True)
     if plan.warning:
@@ -44,9 +44,9 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 
 def show_space(console: Console, plan: SpacePlan) -> None:
-    """Print the space of a sweep file by itself."""
+    """Print the space of a sweep file alone."""
     _show_parameters(console, plan.space)
-    end = f"run_cap {plan.run_cap}" if plan.run_cap else "no run_cap, so it would not end by itself"
+    end = f"run_cap {plan.run_cap}" if plan.run_cap else "no run_cap, so it would never end"
     if plan.method == "grid" and plan.combinations is not None:
         total = min(plan.combinations, plan.run_cap or plan.combinations)
         end = text.plural(total, "trial")
@@ -76,11 +76,11 @@ def _show_parameters(console: Console, parameters: Sequence[PlannedParameter]) -
 
 
 def _show_first(console: Console, plan: Plan | SpacePlan) -> None:
-    """The size of the space, and what would run first."""
+    """Print the size of the space, and the first configurations."""
     if plan.combinations is not None:
         console.print(f"the space has {text.plural(plan.combinations, 'combination')}")
     if plan.method == "bayes":
-        console.print("bayes chooses each configuration as it goes, from the results so far")
+        console.print("bayes chooses each configuration during the sweep, from the results so far")
     elif plan.first:
         console.print("\nfirst to run:")
     width = len(str(len(plan.first)))

@@ -1,4 +1,4 @@
-"""A command as a process: whose its stdout is, and what signals do to it."""
+"""A command's process: its stdout and its signals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raysweep.terminal.streams import lossy, to_nowhere
 
 @contextmanager
 def stdout_for_json(wanted: bool) -> Iterator[Any]:
-    """Give stdout to the one JSON object: whatever else prints to it, here or in C, is human."""
+    """Reserve stdout for one JSON object: redirect other output, from Python or C, to stderr."""
     if not wanted:
         yield sys.stdout
         return
@@ -28,7 +28,7 @@ def stdout_for_json(wanted: bool) -> Iterator[Any]:
         finally:
             try:
                 stdout.flush()
-            except OSError:  # what stderr does not take must not come out in the JSON's place
+            except OSError:  # never let output that stderr refuses go to stdout
                 to_nowhere(stdout)
             os.dup2(out.fileno(), 1)
             sys.stdout = stdout
@@ -36,12 +36,12 @@ def stdout_for_json(wanted: bool) -> Iterator[Any]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM, or a terminal that closes, ends a command as Ctrl-C does, however it was started.
+    """Make SIGTERM and SIGHUP interrupt the command as Ctrl-C does, however it was started.
 
-    A shell without job control starts `command &` with Ctrl-C ignored, which says nothing of
-    SIGTERM. `nohup` means to go on when the terminal closes.
+    A shell without job control starts `command &` with SIGINT ignored, which does not apply to
+    SIGTERM. `nohup` ignores SIGHUP, and that stays.
     """
-    # Ray blocks Ctrl-C in all that its job server starts: a job would not hear that it is stopped.
+    # Ray blocks SIGINT in processes of its job server: a job could not be stopped by it.
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
         with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, heeded(numbers):
@@ -51,7 +51,7 @@ def terminable() -> Iterator[None]:
 
 
 def _interrupt(*_: object) -> None:
-    """Do as on Ctrl-C: by its handler, which may be asyncio's; where it is ignored, by Python's."""
+    """Call the SIGINT handler, which may be asyncio's; if SIGINT is ignored, call Python's."""
     if not callable(signal.getsignal(signal.SIGINT)):
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
@@ -59,16 +59,16 @@ def _interrupt(*_: object) -> None:
 
 @contextmanager
 def ended_by_the_second_interrupt() -> Iterator[None]:
-    """For a command that tidies up for seconds: the first Ctrl-C is answered at once, and a second
-    one ends it, to the very end of the process; so do a SIGTERM and a closed terminal. Others keep
-    Python's own handler, which asyncio looks for."""
-    asked = False
+    """For a command whose clean-up takes seconds: report the first Ctrl-C at once, and exit on a
+    second one, until the process ends. SIGTERM and SIGHUP act the same. Other commands keep
+    Python's handler, which asyncio expects."""
+    interrupted = False
 
     def interrupt(*_: object) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal interrupted
+        if interrupted:
             end_at_once()
-        asked = True
+        interrupted = True
         with suppress(OSError):
             os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
@@ -76,17 +76,17 @@ def ended_by_the_second_interrupt() -> Iterator[None]:
     heard = [number for number in STOPS if callable(signal.getsignal(number))]
 
     def ignore() -> None:
-        """Python is about to give the signals back to the kernel, which would end the process
-        without an exit code; and nothing is left to interrupt."""
+        """Ignore the signals: at exit Python restores the kernel's defaults, which would kill the
+        process without an exit code; and nothing is left to interrupt."""
         for number in heard:
             signal.signal(number, signal.SIG_IGN)
 
-    atexit.register(ignore)  # before Ray's and W&B's own, and so called after them
+    atexit.register(ignore)  # registered before Ray's and W&B's own, so called after them
     try:
-        with _handled(interrupt, heard, for_good=lambda: asked):
+        with _handled(interrupt, heard, for_good=lambda: interrupted):
             yield
     finally:
-        if not asked:
+        if not interrupted:
             atexit.unregister(ignore)
 
 
@@ -96,9 +96,9 @@ def _handled(
     numbers: Iterable[signal.Signals],
     for_good: Callable[[], bool] = lambda: False,
 ) -> Iterator[frozenset[int]]:
-    """With that handler for the signals, but for what is ignored; which ones it has.
+    """Install the handler for those signals that are not ignored; yield their numbers.
 
-    Gives back those that have it still at the end, but where it is to stay `for_good`.
+    At the end restore those that still have it, unless it should stay (`for_good`).
     """
     before = {
         number: signal.signal(number, handler)

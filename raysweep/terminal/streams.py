@@ -1,4 +1,4 @@
-"""A command's stdin, stdout and stderr, which may be closed, full, or read by nobody any more."""
+"""Handle closed, full or broken stdin, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MODES = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
 
 @contextmanager
 def usable_streams() -> Iterator[None]:
-    """Within it the three are there, and what stderr does not take is dropped.
+    """Open closed streams, and drop what stderr cannot take, within the block.
 
-    Where one is closed (`2>&-`) it is /dev/null: the next file that anybody opened would get its
-    number, and a database there would get what a library writes to stderr. A sweep does not end
-    because nobody reads how it goes (`2>/dev/full`, `2>&1 | head`).
+    A closed stream (`2>&-`) becomes /dev/null: otherwise the next opened file would get its number,
+    and a database could receive what a library writes to stderr. A sweep must not end because its
+    progress cannot be written (`2>/dev/full`, `2>&1 | head`).
     """
     opened = _open_closed_ones()
     before = sys.stdin, sys.stdout, sys.stderr
@@ -40,35 +40,35 @@ def usable_streams() -> Iterator[None]:
 
 
 def lossy(stream: TextIO) -> TextIO:
-    """`stream`, which drops what cannot be written."""
+    """Wrap `stream` to drop what cannot be written."""
     wrapped: Any = _Lossy(stream)
     return cast("TextIO", wrapped)
 
 
 def to_nowhere(stream: TextIO) -> None:
-    """Let what is left in `stream` go to /dev/null: Python's own last flush of it, whose failure
-    is an exit code of its own, then succeeds."""
-    with suppress(OSError, ValueError):  # not a file, but a notebook's
+    """Redirect the rest of `stream` to /dev/null, so that Python's flush at exit succeeds; its
+    failure would change the exit code."""
+    with suppress(OSError, ValueError):  # a notebook's stream has no file descriptor
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), stream.fileno())
         stream.flush()
 
 
 def _open_closed_ones() -> list[int]:
-    """The numbers of the closed ones, which are open now."""
+    """Open closed streams as /dev/null; return their numbers."""
     opened = []
     for number, mode in enumerate(_MODES):
         try:
             os.fstat(number)
         except OSError:
-            found = os.open(os.devnull, mode)  # the lowest free number: this one
+            found = os.open(os.devnull, mode)  # gets the lowest free number: this one
             os.set_inheritable(found, True)
             opened.append(found)
     return opened
 
 
 class _Lossy:
-    """A text stream that drops what cannot be written, and is the stream it wraps in all else."""
+    """A text stream that drops what cannot be written, and otherwise delegates to its stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

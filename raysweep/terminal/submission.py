@@ -1,4 +1,4 @@
-"""A sweep that was handed to a cluster: what was sent where, and what can be done about it."""
+"""Print a submitted sweep: where it was sent, and how to follow, stop and fetch it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from raysweep.submission.submission import Submission
 
 
 def show_submitted(stream: TextIO, submission: Submission) -> None:
-    """That it was taken, under which names, and what to know of it."""
+    """Print where the sweep was sent, its names, and its notices."""
     for notice in submission.notices:
         print(f"WARNING: {notice}", file=stream)
     print(
@@ -21,7 +21,7 @@ def show_submitted(stream: TextIO, submission: Submission) -> None:
 
 
 def show_detached(stream: TextIO, submission: Submission) -> None:
-    """How to follow, stop and fetch a job that goes on without us."""
+    """Print how to follow, stop and fetch a job that continues after this command."""
     at = f"--address {shlex.quote(submission.address)}"
     print(
         f"follow it: ray job logs --follow {at} {submission.job}\n"
@@ -33,7 +33,7 @@ def show_detached(stream: TextIO, submission: Submission) -> None:
 
 
 def show_kept(stream: TextIO, submission: Submission) -> None:
-    """Where the results of a sweep that ended are."""
+    """Print where the results of an ended sweep are."""
     print(f"kept in {_where(submission)}", file=stream, flush=True)
 
 
@@ -51,11 +51,11 @@ def _where(submission: Submission) -> str:
 
 
 def _fetch(submission: Submission, at: str) -> str:
-    """The storage is a folder of another machine: only a job reaches it."""
+    """Build the command that fetches the result; a folder of another machine needs a job."""
     if _is_uri(submission):
         storage = shlex.quote(submission.storage)
         return f"python -m raysweep best {submission.sweep} --storage {storage}"
-    # Quoted twice: for the shell here, and for the one there, which alone knows what ~ is.
+    # Quoted twice: for the local shell, and for the remote one, which must expand ~.
     home = "~/" if submission.storage.startswith("~/") else ""
     file = home + shlex.quote(f"{_folder(submission).removeprefix(home)}/result.json")
     return f"ray job submit {at} -- sh -c {shlex.quote(f'cat {file}')}"

@@ -1,4 +1,4 @@
-"""The end of a sweep, the list of sweeps, the winner: what a person reads when it is over."""
+"""Print the result of a sweep, the list of sweeps, and the winner."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _ENDED_BY: dict[EndedBy, str] = {
 
 
 def show_result(console: Console, result: SweepResult, storage: Path | str | None) -> None:
-    """Leaderboard, test score, where the model is, and the next command to type.
+    """Print the leaderboard, the test score, the model's path, and the next command.
 
-    `storage` is what that command must name; None where it is the default.
+    `storage` is the command's `--storage`; None if it is the default.
     """
     table = _leaderboard if result.repeats == 1 else _of_configurations
     console.print(table(result, console.width), soft_wrap=True)
@@ -54,7 +54,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         soft_wrap=True,
     )
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
-    if isinstance(result.model_path, str):  # a URI, which no program opens as a file
+    if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
         console.print(
             f"copy it: python -m raysweep best {result.sweep} --download ./my-model{where}",
             soft_wrap=True,
@@ -113,7 +113,8 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
 
 
 def _of_configurations(result: SweepResult, width: int) -> Table:
-    """With repeats: a row a configuration, its mean ± standard deviation, and its best trial."""
+    """Make the leaderboard with repeats: per configuration, mean ± standard deviation, and its best
+    trial."""
     configurations = result.configurations()
     title = f"leaderboard by the mean {result.metric} ({result.goal})"
     name = result.metric.replace("validation/", "val. ").replace("/", " ")
@@ -149,12 +150,12 @@ def _of_configurations(result: SweepResult, width: int) -> Table:
 
 
 def _and_more(count: int, columns: int) -> list[Row]:
-    """The row that says how many are not shown; none where all are."""
+    """Make the row that says how many rows are hidden, if any."""
     return [Row(["", f"… {count} more", *[""] * (columns - 2)], "dim")] if count > 0 else []
 
 
 def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
-    """The winner of a stored sweep."""
+    """Print the winner of a stored sweep."""
     best, test = result["best"], result["test"]
     values = text.values(best["config"])
     winner = _winner(best["artifact"], best["trial"])
@@ -162,7 +163,7 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
     for name, value in best["metrics"].items():
         if name not in ("epoch", "train/loss"):
             console.print(f"  {name:<20} {text.metric(name, value)}")
-    if best.get("repeats", 1) > 1:  # a sweep of an earlier raysweep does not say
+    if best.get("repeats", 1) > 1:  # results of an earlier raysweep do not have the key
         mean, std = text.number(best["mean"]), text.number(best["std"])
         console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
     for name, value in test.items():
@@ -172,9 +173,9 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
 
 
 def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    """A row a sweep, oldest first."""
+    """Print one row per sweep, oldest first."""
     columns = [
-        Column("sweep"),  # a name is for copying: it is never cut
+        Column("sweep"),  # names are for copying: never cut
         Column("started (UTC)", dropped=2),
         Column("tracker", dropped=1),
         Column("state"),
@@ -205,13 +206,13 @@ def _winner(artifact: str | None, trial: str) -> str:
 
 
 def _test_scores(scores: Mapping[str, float], *, percent: bool) -> str:
-    """`test accuracy 99.17 %, test loss 0.1413`: the loss last, as the least telling."""
+    """Format scores: `test accuracy 99.17 %, test loss 0.1413`; the loss is last."""
     ordered = sorted(scores, key=lambda name: name == "loss")
     shown = {name: text.metric(name, scores[name], percent=percent) for name in ordered}
     return ", ".join(f"test {name} {score}" for name, score in shown.items())
 
 
 def _first_score(scores: Mapping[str, float | None]) -> str:
-    """`accuracy 99.17 %`, for a column."""
+    """Format one score for a column: `accuracy 99.17 %`."""
     name = min(scores, key=lambda each: each == "loss", default=None)
     return "–" if name is None else f"{name} {text.metric(name, scores[name])}"

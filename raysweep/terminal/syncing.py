@@ -1,4 +1,4 @@
-"""`sync` as a person sees it: a bar while it goes, and what came of it."""
+"""Print the progress and the result of `sync`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from raysweep.tracking.publish.publish import RunPublished
 
 
 class SyncProgress:
-    """A bar of runs in a terminal; elsewhere a line a run."""
+    """A progress bar of runs in a terminal; otherwise one line per run."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -48,7 +48,7 @@ class SyncProgress:
 
 
 def show_synced(console: Console, synced: Synced) -> None:
-    """How much was sent, and where it is."""
+    """Print how much was sent, and the URL."""
     found = synced.published
     sent, there = len(found.sent), len(found.there)
     console.print(
@@ -58,7 +58,7 @@ def show_synced(console: Console, synced: Synced) -> None:
     for run_id, steps in found.lacking.items():
         shown = ", ".join(map(str, steps[:5])) + (" …" if len(steps) > 5 else "")
         console.print(
-            f"run {run_id}: W&B has rows of steps {shown} in part, and takes no more of them",
+            f"run {run_id}: W&B has rows of steps {shown} in part, and accepts no more of them",
             style="yellow",
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""Tables that fit their terminal: a narrow one has fewer or shorter columns, and no broken word."""
+"""Fit tables to the terminal: a narrow one gets fewer or shorter columns, without broken words."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ GAP = 2
 """Blanks between two columns."""
 
 SHORTEST = 12
-"""Characters that a column keeps where it is shortened."""
+"""Minimal width of a shortened column, in characters."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's title, and what happens to it where there is no room for all.
+    """A column's title, and how it gives way if the terminal is narrow.
 
-    `dropped`: columns with a number go, the lowest first; 0 stays. A column that is `shortened`
-    loses the ends of its cells before that, one that is `folded` goes on in the next line.
+    `dropped`: columns with a number are dropped, the lowest first; 0 stays. Before that, cells of a
+    `shortened` column are cut; cells of a `folded` column continue in the next line.
     """
 
     title: str
@@ -40,9 +40,9 @@ class Row:
 
 
 def fitted(columns: Sequence[Column], rows: Sequence[Row], width: int, title: str = "") -> Table:
-    """Return the table, at most `width` characters wide where its columns allow that.
+    """Return the table, at most `width` characters wide if its columns allow that.
 
-    To be printed with `soft_wrap=True`: one that cannot be as narrow is left whole.
+    Print it with `soft_wrap=True`: a table that cannot be made narrow enough is left whole.
     """
     natural = [
         max([cell_len(column.title), *(_length(row.cells[i]) for row in rows)])
@@ -62,7 +62,7 @@ def fitted(columns: Sequence[Column], rows: Sequence[Row], width: int, title: st
 
 
 def _kept(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int]:
-    """Which columns stay, by their numbers."""
+    """Return the indices of the columns that stay."""
     least = [
         min(length, SHORTEST) if column.shortened or column.folded else length
         for column, length in zip(columns, natural, strict=True)
@@ -79,7 +79,7 @@ def _kept(columns: Sequence[Column], natural: Sequence[int], width: int) -> list
 def _shortened(
     columns: Sequence[Column], natural: Sequence[int], kept: Sequence[int], width: int
 ) -> dict[int, int]:
-    """How wide each column is: the longest that may be shortened gives way first."""
+    """Compute each column's width: the widest that may be shortened is shortened first."""
     widths = {i: natural[i] for i in kept}
     while (excess := _total(list(widths.values())) - width) > 0:
         able = [i for i in kept if columns[i].shortened or columns[i].folded]

@@ -1,4 +1,4 @@
-"""Small pieces of text that the live table, the plain lines and the summary share."""
+"""Format the texts that the live table, the plain lines and the summary share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStart
 
 
 def number(value: Any) -> str:
-    """A metric or a swept value, short: 4 significant digits for a float."""
+    """Format a metric or a swept value: 4 significant digits for a float."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value:.4g}"
 
 
 def metric(name: str, value: float | None, *, percent: bool = True) -> str:
-    """A metric with its unit: accuracies are percent, losses nats; NaN once diverged. `percent`:
-    whether those called accuracy are; else every number is shown as it is."""
+    """Format a metric with its unit: accuracies in percent, losses in nats; NaN if diverged.
+    `percent`: whether those called accuracy are; else every number is shown as it is."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -29,7 +29,7 @@ def metric(name: str, value: float | None, *, percent: bool = True) -> str:
 
 
 def spread(name: str, mean: float | None, std: float | None, *, percent: bool = True) -> str:
-    """`98.12 ± 0.31 %`: a mean and its standard deviation, where there is one."""
+    """Format a mean and its standard deviation, if there is one: `98.12 ± 0.31 %`."""
     if mean is None or std is None:
         return metric(name, mean, percent=percent)
     if not percent:
@@ -40,7 +40,7 @@ def spread(name: str, mean: float | None, std: float | None, *, percent: bool = 
 
 
 def values(overrides: Mapping[str, Any]) -> str:
-    """`learning_rate=0.01 model.dropout=0.3`."""
+    """Format values: `learning_rate=0.01 model.dropout=0.3`."""
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
 
 
@@ -50,19 +50,19 @@ def epoch(trial: TrialUpdated) -> str:
 
 
 def restarted(trial: TrialUpdated) -> str:
-    """`  its process died, and it goes on in another`, or nothing once it has ended."""
+    """Return `  its process died; it continues in another`, or nothing once it has ended."""
     going_on = trial.restarts and trial.state == "running"
-    return "  its process died, and it goes on in another" if going_on else ""
+    return "  its process died; it continues in another" if going_on else ""
 
 
 def cloned(trial: TrialUpdated) -> str:
-    """`  goes on from trial-0003 with learning_rate=0.01`, or nothing."""
+    """Return `  continues from trial-0003 with learning_rate=0.01`, or nothing."""
     clone = trial.cloned
-    return f"  goes on from {clone['parent']} with {values(clone['values'])}" if clone else ""
+    return f"  continues from {clone['parent']} with {values(clone['values'])}" if clone else ""
 
 
 def duration(seconds: float) -> str:
-    """`48 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Format a duration: `48 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -72,13 +72,13 @@ def duration(seconds: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
+    """Format a count: `1 trial`, `2 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def headline(start: SweepStarted) -> str:
-    """What is about to run."""
-    each = f" ({start.repeats} a configuration)" if start.repeats > 1 else ""
+    """Describe what is about to run."""
+    each = f" ({start.repeats} per configuration)" if start.repeats > 1 else ""
     most = "at most " if start.may_end_early else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
     length = "" if start.epochs is None else f" of up to {plural(start.epochs, 'epoch')}"
@@ -89,38 +89,38 @@ def headline(start: SweepStarted) -> str:
 
 
 def _resumed(start: SweepStarted) -> str:
-    """`; resumed: 3 trials had ended, 2 go on, 1 that failed runs again`."""
+    """Format `; resumed: 3 trials had ended, 2 continue, 1 that failed runs again`."""
     past = start.resumed
     if past is None:
         return ""
     ended, under_way = plural(past.ended, "trial"), past.under_way
     retried = f", {past.retried} that failed run{'s' * (past.retried == 1)} again"
-    on = f"{under_way} {'goes' if under_way == 1 else 'go'} on"
+    on = f"{under_way} {'continues' if under_way == 1 else 'continue'}"
     return f"; resumed: {ended} had ended, {on}{retried if past.retried else ''}"
 
 
 def recorder(start: SweepStarted) -> str:
-    """Who records the sweep, and why."""
+    """Describe the tracker that records the sweep, and why."""
     where = f"; see it at {start.url}" if start.url else ""
     return f"tracker: {start.tracker} ({start.reason}){where}"
 
 
 def warm_start_line(event: WarmStarted) -> str:
-    """`warm start  8 trials of a, b taken; 3 passed over: not completed (2), other data (1)`."""
+    """Format `warm start  8 trials of a, b taken; 3 skipped: not completed (2), other data (1)`."""
     line = f"warm start  {plural(event.taken, 'trial')} of {', '.join(event.sweeps)} taken"
     if not event.passed_over:
         return line
     reasons = ", ".join(f"{why} ({count})" for why, count in event.passed_over.items())
-    return f"{line}; {sum(event.passed_over.values())} passed over: {reasons}"
+    return f"{line}; {sum(event.passed_over.values())} skipped: {reasons}"
 
 
 def warnings(start: SweepStarted) -> list[str]:
-    """What the user should know before the trials: of the config, and of the data."""
+    """Collect the warnings before the trials: about the config and the data."""
     changed = start.resumed.changed if start.resumed else ()
-    since = [f"{each}: weights may differ from those of before" for each in changed]
+    since = [f"{each}: weights may differ from earlier ones" for each in changed]
     return [*start.notices, *since, *([start.warning] if start.warning else [])]
 
 
 def stage_line(stage: StageFinished) -> str:
-    """`load        mnist-raw:v0   reused`."""
+    """Format a stage: `load        mnist-raw:v0   reused`."""
     return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"

@@ -1,4 +1,4 @@
-"""Bytes on disk by content: a blob is named by its SHA-256, appears whole and never changes.
+"""Content-addressed files: a blob is named by its SHA-256, appears atomically and never changes.
 
 The layout is Trackio's (`blobs/sha256/ab/abcd…`), so that its dashboard serves the same files.
 """
@@ -21,28 +21,28 @@ from raysweep.tracking.wanted import bring
 from raysweep.tracking.write_behind import WriteBehind, sync, sync_folder
 
 CHUNK_BYTES = 8 * 2**20
-"""Bytes a read or a message: large enough that a call's overhead (0.3 ms) is lost in it."""
+"""Bytes per read or message: large enough that the overhead of a call (0.3 ms) is negligible."""
 
 CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EMPTY = hashlib.sha256(b"").hexdigest()
-_PARTIAL = ".partial."  # Trackio passes over files so marked
+_PARTIAL = ".partial."  # Trackio skips files with this mark
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
 _ABANDONED_S = 24 * 3600
-"""What nothing was written to for a day is taken for a dead process's: a copy takes minutes, and a
-machine may sleep for a night meanwhile."""
+"""Age after which a partial file counts as orphaned: a copy takes minutes, and a machine may sleep
+for a night meanwhile."""
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """The file's bytes, CHUNK_BYTES at a time."""
+    """Yield the file's bytes, CHUNK_BYTES at a time."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 
 
 def sha256_of(path: Path) -> tuple[str, int]:
-    """The file's digest in hex and its size in bytes."""
+    """Compute the file's digest in hex and its size in bytes."""
     digest, size = hashlib.sha256(), 0
     for chunk in read_chunks(path):
         digest.update(chunk)
@@ -51,14 +51,17 @@ def sha256_of(path: Path) -> tuple[str, int]:
 
 
 def blobs_folder(root: Path, project: str) -> Path:
-    """Where a project's blobs are in the store at `root`. Raises UnsafeName for a link from it."""
+    """Return the folder of a project's blobs in the store at `root`.
+
+    Raises UnsafeName for a link that leads out of it.
+    """
     return safe_join(root, f"artifacts/{project}/blobs/sha256")
 
 
 class Blobs:
-    """The blobs of one project, in `folder`, of which several processes may each have their own.
+    """The blobs of one project, in `folder`, which several processes may use at the same time.
 
-    Methods raise OSError as the file system does.
+    Methods raise the file system's OSError.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,13 +72,13 @@ class Blobs:
         return Blobs, (self._folder,)
 
     def path(self, digest: str) -> Path:
-        """Where the blob lies, or would. Raises TrackingError for what is no digest."""
+        """Return the path of a blob, existing or not. Raises TrackingError for a non-digest."""
         if not _DIGEST.fullmatch(digest):
             raise TrackingError(f"blob {digest!r}: not a SHA-256 digest in lower-case hex")
         return safe_join(self._folder, f"{digest[:2]}/{digest}")
 
     def stage_file(self, path: Path) -> tuple[str, int]:
-        """Copy a file in, hashing as it is copied; its digest and size in bytes."""
+        """Copy a file in and hash it on the way; return its digest and size in bytes."""
         partial = self._partial(uuid.uuid4().hex)
         digest, size = hashlib.sha256(), 0
         try:
@@ -90,14 +93,14 @@ class Blobs:
         return digest.hexdigest(), size
 
     def stage_bytes(self, data: bytes) -> tuple[str, int]:
-        """Keep a few bytes that are in memory; their digest and size."""
+        """Store a few bytes from memory; return their digest and size."""
         digest = hashlib.sha256(data).hexdigest()
         self.stage_chunk(digest, 0, data)
         self.stage_commit(digest)
         return digest, len(data)
 
     def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
-        """Write bytes at `offset` of a blob to be. The same chunk again writes the same bytes."""
+        """Write bytes at `offset` of a future blob. Idempotent."""
         if self._is_there(digest):
             return
         partial = self._partial(digest)
@@ -106,7 +109,7 @@ class Blobs:
             file.write(chunk)
 
     def stage_commit(self, digest: str) -> None:
-        """Keep the blob whose chunks were written. Raises TrackingError for other bytes."""
+        """Publish the blob whose chunks were written. Raises TrackingError if its hash differs."""
         partial = self._partial(digest)
         if not self._is_there(digest):
             got, size = sha256_of(partial) if partial.exists() else ("nothing", 0)
@@ -119,14 +122,14 @@ class Blobs:
         partial.unlink(missing_ok=True)
 
     def has(self, digest: str, size: int) -> bool:
-        """Whether the blob is there, and of that size in bytes; its content is not read."""
+        """Whether the blob exists with that size in bytes; its content is not read."""
         try:
             return self.path(digest).stat().st_size == size
         except OSError:
             return False
 
     def check(self, digest: str) -> bool:
-        """Whether the blob is there and whole. A damaged one is removed: it can be staged again."""
+        """Whether the blob exists and is intact. A damaged one is removed, to be staged again."""
         path = self.path(digest)
         try:
             whole = sha256_of(path)[0] == digest
@@ -137,7 +140,7 @@ class Blobs:
         return whole
 
     def settle(self, digests: Iterable[str]) -> None:
-        """Return once these blobs are on the disk."""
+        """Fsync these blobs."""
         paths = [self.path(digest) for digest in digests]
         for path in paths:
             sync(path)
@@ -145,7 +148,7 @@ class Blobs:
             sync_folder(folder)
 
     def read(self, digest: str, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset`."""
+        """Read up to `size` bytes from `offset`."""
         path = self.path(digest)
         bring(path)
         with path.open("rb") as file:
@@ -153,15 +156,16 @@ class Blobs:
             return file.read(size)
 
     def drop_abandoned(self) -> None:
-        """Remove what processes that were killed had begun to stage, a day ago or more."""
+        """Remove orphaned partial files: those that killed processes left a day ago or more."""
         before = time.time() - _ABANDONED_S
         for partial in self._folder.glob(f"{_PARTIAL}*"):
-            with suppress(FileNotFoundError):  # another process is as tidy, or it is whole now
+            with suppress(FileNotFoundError):  # removed by another process, or complete now
                 if partial.stat().st_mtime < before:
                     partial.unlink()
 
     def _is_there(self, digest: str) -> bool:
-        """A file that is empty is one whose bytes a power cut took, but for the empty blob."""
+        """Whether the blob exists; an empty file (except the empty blob) lost its bytes in a power
+        cut."""
         return self.path(digest).exists() and not (digest != _EMPTY and self.has(digest, 0))
 
     def _partial(self, mark: str) -> Path:
@@ -169,7 +173,7 @@ class Blobs:
         return self._folder / f"{_PARTIAL}{mark}"
 
     def _keep(self, partial: Path, digest: str) -> None:
-        """Make a whole file the blob: read-only, then visible; on the disk itself soon after."""
+        """Publish a complete file as the blob: read-only, then visible; fsynced soon after."""
         target = self.path(digest)
         if self.has(digest, partial.stat().st_size):
             return

@@ -1,4 +1,4 @@
-"""A bound for calls into a library that has no setting for one."""
+"""A timeout for calls into a library that has no setting for one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 def within(
     timeout_s: float, what: str, call: Callable[[], T], abandoned: Callable[[], None] | None = None
 ) -> T:
-    """What `call` returns or raises, made in a thread of its own. `what` names it in the error.
+    """Run `call` in a separate thread and return or raise its result; `what` names it in errors.
 
-    Raises TrackingError when it has not ended in `timeout_s`. Nothing can stop the thread then: it
-    goes on in the background, and calls `abandoned` when it ends. It does not keep the process up.
+    Raises TrackingError after `timeout_s`. The thread cannot be stopped: it continues in the
+    background as a daemon, and calls `abandoned` when it ends.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -26,7 +26,7 @@ def within(
     def work() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised again, in the thread that asked
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             errors.append(error)
         if given_up.is_set() and abandoned is not None:
             abandoned()

@@ -1,7 +1,7 @@
-"""Locks that another process holds: waited for, and said who it is, since a lock is no full disk.
+"""Wait for locks that another process holds, and name the holder.
 
-Trackio gives up after 10 s, and so does SQLite here. A process that is stopped (Ctrl-Z, a debugger)
-in the middle of a transaction holds a lock for as long as its user likes.
+Trackio times out after 10 s, and so does SQLite here. A process that is stopped (Ctrl-Z, a
+debugger) in the middle of a transaction may hold a lock for any time.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 SQLITE_TIMEOUT_S = 10
-"""For how long SQLite itself tries; Trackio's lock takes as long."""
+"""Timeout of SQLite itself; Trackio's lock has the same."""
 
 INTERRUPTED_S = 4
-"""For how long a lock is waited for where the user waits for the end."""
+"""How long to wait for a lock after the user has interrupted the command."""
 
 _AGAIN_S = 0.1
 _SHOWN = 80
 
 
 def to_stderr(line: str) -> None:
-    """Tell whoever runs the command."""
+    """Print a line to stderr."""
     print(f"raysweep: {line}", file=sys.stderr, flush=True)
 
 
 def patiently(
     attempt: Callable[[], T], files: Sequence[Path], tell: Tell, patience_s: float | None = None
 ) -> T:
-    """What `attempt` returns, tried again for as long as another process holds one of `files`.
+    """Retry `attempt` while another process holds a lock on one of `files`; return its result.
 
-    `tell` is told once who it is. With `patience_s`, StoreBusy is raised after that.
+    `tell` is called once with the holder. With `patience_s`, raises StoreBusy after that time.
     """
     end = None if patience_s is None else time.monotonic() + patience_s
-    told = False
+    reported = False
     while True:
         try:
             return attempt()
@@ -52,24 +52,26 @@ def patiently(
                 raise
             if end is not None and time.monotonic() > end:
                 raise StoreBusy(
-                    f"{files[0]}: held by {holder_of(files)}; end that, then try again"
+                    f"{files[0]}: locked by {holder_of(files)}; end that, then try again"
                 ) from error
-            if not told:
-                tell(f"{files[0]}: held by {holder_of(files)}; waiting until it lets go")
-            told = True
+            if not reported:
+                tell(f"{files[0]}: locked by {holder_of(files)}; waiting until it is released")
+            reported = True
             time.sleep(_AGAIN_S)
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether somebody else has the lock, by what Trackio (an OSError of its own, which therefore
-    has no number) and SQLite raise."""
+    """Whether the error means that another process has the lock.
+
+    SQLite and Trackio raise different errors; Trackio's is an OSError without a number.
+    """
     if isinstance(error, OSError):
         return error.errno is None and "lock" in str(error)
     return "is locked" in str(error)  # Python 3.10 has no code of it
 
 
 def holder_of(files: Sequence[Path]) -> str:
-    """The process that has a lock on one of these files, in words; Linux knows of those here."""
+    """Describe the process that has a lock on one of these files; known for this Linux machine."""
     others = [pid for pid in _holders(files) if pid != os.getpid()]
     return f"process {others[0]}{_command(others[0])}" if others else "another process"
 
@@ -87,7 +89,7 @@ def _holders(files: Sequence[Path]) -> Iterator[int]:
 
 
 def _command(pid: int) -> str:
-    """What the process runs, and whether it is stopped; empty where that is not to be seen."""
+    """Describe the process's command and whether it is stopped; empty if that is unknown."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]

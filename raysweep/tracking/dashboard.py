@@ -1,8 +1,8 @@
-"""Trackio's dashboard, served to this machine alone, in a process of its own.
+"""Serve Trackio's dashboard on loopback, in a separate process.
 
-A process of its own because Trackio's server reads one process-wide folder, prints to stdout, and
-starts threads that never end. It holds the reading end of a pipe from here, and ends when that
-closes, so it does not outlive us, however we end.
+It is a separate process because Trackio's server reads one process-wide folder, prints to stdout,
+and starts threads that never end. It exits when a pipe from this process closes, so it cannot
+become an orphan.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STOP_TIMEOUT_S = 5
 
 @dataclass(frozen=True)
 class Served:
-    """A dashboard that is up: `url` for a browser, and `stop()`, which may be called twice."""
+    """A running dashboard: `url` for a browser, and `stop()`, which is idempotent."""
 
     url: str
     _process: subprocess.Popen[str]
@@ -36,7 +36,7 @@ class Served:
         self._process.terminate()
         try:
             self._process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:  # a browser holds a connection open
+        except subprocess.TimeoutExpired:  # a browser keeps a connection open
             self._process.kill()
             self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -47,12 +47,12 @@ class Served:
 def serve(root: Path, project: str, ref: str | None = None, port: int | None = None) -> Served:
     """Serve the project's dashboard on `port` of 127.0.0.1 (None: a free one).
 
-    The url opens on the lineage of `ref`. Nobody can change anything through it: Trackio asks for
-    a token, which is told to no one. Raises ArtifactNotFound for an unknown `ref`, TrackingError
-    if the server does not start.
+    The url opens the lineage of `ref`. The dashboard is read-only: Trackio requires a token for
+    changes, which is never shown. Raises ArtifactNotFound for an unknown `ref`, TrackingError if
+    the server does not start.
     """
     page = _lineage_page(root, project, ref) if ref else _project_page(project)
-    # The server's words go to a file: a pipe that nobody reads would one day stop it.
+    # The server's output goes to a file: a pipe that nobody reads would fill up and block it.
     with tempfile.TemporaryFile("w+") as words:
         process = subprocess.Popen(
             [
@@ -73,8 +73,8 @@ def serve(root: Path, project: str, ref: str | None = None, port: int | None = N
         if not bound:
             served.stop()
             words.seek(0)
-            said = words.read().strip().splitlines() or ["nothing"]
-            raise TrackingError(f"the dashboard of {root} did not start; it said: {said[-1]}")
+            output = words.read().strip().splitlines() or ["nothing"]
+            raise TrackingError(f"the dashboard of {root} did not start; its output: {output[-1]}")
     return served
 
 
@@ -83,7 +83,7 @@ def _project_page(project: str) -> str:
 
 
 def _lineage_page(root: Path, project: str, ref: str) -> str:
-    """The address of the version's graph, in the words of Trackio's page (0.43, router.js)."""
+    """Return the URL of the version's graph, as Trackio's page routes it (0.43, router.js)."""
     version = TrackioStore(root, project).artifact(ref)
     return "/artifacts?" + urlencode(
         {
@@ -96,6 +96,6 @@ def _lineage_page(root: Path, project: str, ref: str) -> str:
 
 
 def _python_path() -> str:
-    """The path by which the server finds this very package, installed or not."""
+    """Return a PYTHONPATH by which the server imports this same package, installed or not."""
     here = str(Path(__file__).parents[2])
     return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])

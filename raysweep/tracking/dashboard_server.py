@@ -1,6 +1,6 @@
 """The process behind `dashboard.serve`: `python -m raysweep.tracking.dashboard_server ROOT PORT`.
 
-PORT 0 is any free one. Prints the port when it can be reached; ends when its standard input does.
+PORT 0 is any free one. Prints the port when it accepts connections; exits when stdin closes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import threading
 
 
 def main(root: str, port: int) -> None:
-    """Serve Trackio's dashboard of the folder `root` until told to stop."""
-    os.environ["TRACKIO_DIR"] = root  # read when Trackio is imported, so before
+    """Serve Trackio's dashboard of the folder `root` until stdin closes."""
+    os.environ["TRACKIO_DIR"] = root  # Trackio reads it at import
     port_line = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):  # Trackio prints
         import uvicorn
@@ -26,7 +26,7 @@ def main(root: str, port: int) -> None:
         app, _write_token = build_starlette_app_only()
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-        # The kernel takes connections from here on, and keeps them until the server asks.
+        # The kernel accepts connections from here on, and queues them until the server is ready.
         print(listener.getsockname()[1], file=port_line, flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 

@@ -1,4 +1,4 @@
-"""Downloads: a folder that appears whole or not at all, and files that are what was logged."""
+"""Download atomically into a folder, and verify that the files are what was logged."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from raysweep.tracking.store import Store
 from raysweep.tracking.wanted import bring
 
 _MARK = 12
-"""Hexadecimal digits in the name of a folder that is being filled."""
+"""Hexadecimal digits in the name of a temporary folder."""
 
 
 @contextmanager
 def fresh_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to `folder` when the block ends and removed when it raises.
+    """Make a temporary folder, renamed to `folder` when the block ends, removed when it raises.
 
-    Raises TrackingError unless `folder` is absent or empty, or when it cannot be written;
-    StoreFailed where that is for its disk.
+    Raises TrackingError if `folder` is neither absent nor empty, or cannot be written; StoreFailed
+    if its disk is the cause.
     """
     partial = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:_MARK]}"
     try:
@@ -44,14 +44,14 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
 
 
 def half_downloaded(folder: Path) -> Iterator[Path]:
-    """What is left of `folder` where a process was killed in `fresh_folder`."""
+    """Yield the temporary folders of `folder` that processes killed in `fresh_folder` left."""
     return folder.parent.glob(f".{folder.name}.{'[0-9a-f]' * _MARK}")
 
 
 def take_file(store: Store, ref: str, file: ArtifactFile, target: Path) -> None:
     """Write one file of the version `ref` to `target`, read-only, and check its digest.
 
-    Raises ArtifactCorrupt, and names the blob, if its bytes differ or are gone.
+    Raises ArtifactCorrupt, which names the blob, if its bytes differ or it is missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if store.shares_files:
@@ -66,9 +66,9 @@ def take_file(store: Store, ref: str, file: ArtifactFile, target: Path) -> None:
 
 
 def detach(folder: Path) -> None:
-    """Make the folder's files its own, and writable: no change to them reaches a blob.
+    """Replace the folder's hard links by writable copies: changes to them do not reach a blob.
 
-    Raises as `fresh_folder`.
+    Raises as `fresh_folder` does.
     """
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         copy = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
@@ -90,7 +90,7 @@ def _not_written(folder: Path, error: OSError) -> TrackingError:
 
 
 def _link_or_copy(blob: Path, target: Path) -> None:
-    """Share the blob's bytes where the file system can (a link: 30 µs; a copy of 200 MB: 54 ms)."""
+    """Hard-link the blob if possible (30 µs), else copy it (200 MB: 54 ms)."""
     try:
         os.link(blob, target)
     except OSError:  # another file system, or one without links
@@ -98,7 +98,7 @@ def _link_or_copy(blob: Path, target: Path) -> None:
 
 
 def _receive(store: Store, file: ArtifactFile, target: Path) -> str:
-    """Write the blob's bytes as they come from another node; their digest."""
+    """Receive the blob's bytes from another node; return their digest."""
     digest, offset = hashlib.sha256(), 0
     with target.open("xb") as out:
         while chunk := store.read_blob(file.digest, offset, CHUNK_BYTES):

@@ -1,6 +1,6 @@
-"""The walk from one artifact version to all that it came from and all that came of it.
+"""Walk the graph from one artifact version to all its ancestors and descendants.
 
-Ancestors and descendants only: a run's other outputs are neither, nor is what was trained beside.
+It includes only those: a run's other outputs are neither, nor are models trained beside it.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ class Graph(Protocol):
     """The bipartite graph of one project, one step at a time. References are `name:vK`."""
 
     def producers(self, ref: str) -> Iterable[str]:
-        """Ids of the runs that logged the version."""
+        """Return the ids of the runs that logged the version."""
         ...
 
     def consumers(self, ref: str) -> Iterable[str]:
-        """Ids of the runs that used the version."""
+        """Return the ids of the runs that used the version."""
         ...
 
     def inputs(self, run_id: str) -> Iterable[str]:
-        """References of the versions that the run used."""
+        """Return the references of the versions that the run used."""
         ...
 
     def outputs(self, run_id: str) -> Iterable[str]:
-        """References of the versions that the run logged."""
+        """Return the references of the versions that the run logged."""
         ...
 
     def artifact_node(self, ref: str) -> LineageNode: ...
@@ -36,20 +36,20 @@ class Graph(Protocol):
 
 
 def artifact_node_id(ref: str) -> str:
-    """The id of a version's node."""
+    """Return the id of a version's node."""
     return f"artifact:{ref}"
 
 
 def run_node_id(run_id: str) -> str:
-    """The id of a run's node."""
+    """Return the id of a run's node."""
     return f"run:{run_id}"
 
 
 def walk(graph: Graph, focus: str) -> Lineage:
-    """The lineage of `focus`, a reference `name:vK`: nodes from the oldest ancestor down.
+    """Compute the lineage of `focus`, a reference `name:vK`: nodes from the oldest ancestor down.
 
-    The edges are all that run between those nodes: the report used the data, too, that its model
-    was trained on.
+    All edges between those nodes are included: the report also used the data on which its model
+    was trained.
     """
     up_artifacts, up_runs = _reach(focus, graph.producers, graph.inputs)
     down_artifacts, down_runs = _reach(focus, graph.consumers, graph.outputs)
@@ -73,7 +73,7 @@ def _reach(
     runs_of: Callable[[str], Iterable[str]],
     artifacts_of: Callable[[str], Iterable[str]],
 ) -> tuple[list[str], list[str]]:
-    """Versions and runs met on the way out from `focus` in one direction, breadth first."""
+    """Collect the versions and runs reachable from `focus` in one direction, breadth first."""
     artifacts, runs = {focus: None}, dict[str, None]()
     queue = [focus]
     for ref in queue:  # grows as it is walked

@@ -1,4 +1,4 @@
-"""Where a server shows a sweep, and what of it the server does not have."""
+"""The server's pages of a sweep, and the runs that the server does not have completely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REPORT = "report"
 
 
 def links(tracker: Tracker, sweep: SweepIdentity, best_trial: str) -> dict[str, str]:
-    """The pages of the project, of the best trial's run and of the report; none in Trackio."""
+    """Return the URLs of the project, the best trial's run and the report; none in Trackio."""
     urls = {record.id: record.url for record in tracker.runs(sweep.name)}
     pages = {
         "project": tracker.url,
@@ -21,7 +21,7 @@ def links(tracker: Tracker, sweep: SweepIdentity, best_trial: str) -> dict[str, 
 
 
 def unsent(tracker: Tracker, sweep: SweepIdentity) -> tuple[str, ...]:
-    """The names of the runs that W&B does not have whole; none in Trackio: nothing is sent."""
+    """Return the names of the runs that W&B does not have completely; none in Trackio."""
     if tracker.backend != "wandb":
         return ()
     return tuple(sorted(run.name for run in tracker.runs(sweep.name) if run.url is None))

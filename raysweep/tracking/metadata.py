@@ -1,4 +1,4 @@
-"""JSON values, checked; and an artifact's metadata as JSON that is always the same bytes."""
+"""Check JSON values, and serialize an artifact's metadata to canonical JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from raysweep.tracking.port import Json
 
 
 def plain(value: Json, where: str = "metadata", *, strict: bool = True) -> Json:
-    """A copy of `value` with nothing in it but JSON's own types.
+    """Copy `value` to plain JSON types.
 
-    NumPy scalars become Python's, a str of a class of its own (torch.__version__ is one) a str, and
-    tuples lists. NaN and the infinities, which JSON has not, become the strings "NaN", "Infinity"
-    and "-Infinity", or with `strict=False` stay the floats that Python's `json` reads and writes.
-    Raises TrackingError for any other type.
+    NumPy scalars become Python's, subclasses of str (such as torch.__version__) become str, and
+    tuples become lists. NaN and the infinities, which JSON lacks, become the strings "NaN",
+    "Infinity" and "-Infinity", or with `strict=False` stay floats, which Python's `json` reads and
+    writes. Raises TrackingError for any other type.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -33,17 +33,17 @@ def plain(value: Json, where: str = "metadata", *, strict: bool = True) -> Json:
     if isinstance(value, (list, tuple)):
         return [plain(v, f"{where}[{i}]", strict=strict) for i, v in enumerate(value)]
     raise TrackingError(
-        f"{where}: {type(value).__name__} is no JSON value; "
+        f"{where}: {type(value).__name__} is not a JSON value; "
         "use str, int, float, bool, None, list or dict"
     )
 
 
 def number(value: Json) -> Json:
-    """The value itself; NaN and the infinities, which trackers keep as strings, as floats."""
+    """Return the value; convert the strings of NaN and the infinities back to floats."""
     return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
 
 
 def metadata_bytes(metadata: Mapping[str, Json]) -> bytes:
-    """What METADATA_FILE holds: UTF-8 JSON with sorted keys, so that equal means the same bytes."""
+    """Serialize METADATA_FILE: UTF-8 JSON with sorted keys, so equal metadata gives equal bytes."""
     text = json.dumps(plain(metadata), sort_keys=True, indent=2, ensure_ascii=False)
     return f"{text}\n".encode()

@@ -1,6 +1,6 @@
-"""The names that trackers take: references, artifacts, aliases, runs and projects.
+"""Check names of references, artifacts, aliases, runs and projects.
 
-The rules are the stricter of Trackio's and W&B's, so that a name which one takes the other takes.
+The rules are the stricter of Trackio's and W&B's, so that a valid name is valid in both.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _RESERVED_SUFFIXES = (
     "_run_artifact_links",
     "_external_run_artifact_links",
 )
-"""Trackio gives these endings to the side files of a project; a test compares them with its own."""
+"""Suffixes of Trackio's auxiliary files of a project; a test compares them with Trackio's list."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An artifact's name and what picks one of its versions: `v3`, or an alias such as `latest`."""
+    """An artifact's name and a version spec: `v3`, or an alias such as `latest`."""
 
     name: str
     spec: str
@@ -40,9 +40,9 @@ class Reference:
 
 
 def parse_reference(ref: str) -> Reference:
-    """`name`, `name:vK` or `name:alias`; a bare name means `name:latest`.
+    """Parse `name`, `name:vK` or `name:alias`; a bare name means `name:latest`.
 
-    Raises ArtifactNotFound: nothing can be named otherwise.
+    Raises ArtifactNotFound for anything else, which cannot name an artifact.
     """
     name, colon, spec = ref.partition(":")
     if not _WORD.fullmatch(name) or (colon and not _WORD.fullmatch(spec)):
@@ -54,7 +54,7 @@ def parse_reference(ref: str) -> Reference:
 
 
 def check_artifact_name(name: str) -> str:
-    """The name itself. Raises TrackingError for one that a tracker refuses."""
+    """Return the name. Raises TrackingError for one that a tracker refuses."""
     if not _WORD.fullmatch(name):
         raise TrackingError(
             f"artifact name {name!r}: use 1 to 128 letters, digits, dots, underscores and hyphens"
@@ -63,17 +63,17 @@ def check_artifact_name(name: str) -> str:
 
 
 def check_alias(alias: str) -> str:
-    """The alias itself. Raises TrackingError for one that a tracker refuses."""
+    """Return the alias. Raises TrackingError for one that a tracker refuses."""
     if not _WORD.fullmatch(alias) or _VERSION.fullmatch(alias):
         raise TrackingError(
             f"alias {alias!r}: use 1 to 128 letters, digits, dots, underscores and hyphens, "
-            "and not v and a number, which is a version"
+            "but not v and a number, which is a version"
         )
     return alias
 
 
 def check_run_id(run_id: str) -> str:
-    """The id itself. Raises TrackingError for one that a tracker, or a folder, cannot be named."""
+    """Return the id. Raises TrackingError for one that a tracker or a file system refuses."""
     if not _WORD.fullmatch(run_id) or run_id in (".", ".."):
         raise TrackingError(
             f"run id {run_id!r}: use 1 to 128 letters, digits, dots, underscores and hyphens"
@@ -82,16 +82,16 @@ def check_run_id(run_id: str) -> str:
 
 
 def validate_project(project: str, where: str = "tracking.project") -> str:
-    """The project's name itself. Raises ConfigError for one that a tracker refuses.
+    """Return the project's name. Raises ConfigError for one that a tracker refuses.
 
-    `where` is what named it.
+    `where` is the source of the name.
 
     Trackio drops other characters from its file names (`my.model` and `mymodel` would share one
-    store) and keeps one prefix and some endings for itself; W&B takes at most 128 characters.
+    store) and reserves one prefix and some suffixes; W&B accepts at most 128 characters.
     """
     if not _PROJECT.fullmatch(project):
         raise ConfigError(
-            f"{where}: {project!r} is no project name; "
+            f"{where}: {project!r} is not a valid project name; "
             "use 1 to 128 letters, digits, underscores and hyphens"
         )
     if project.startswith(_RESERVED_PREFIX):

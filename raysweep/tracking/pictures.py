@@ -1,4 +1,4 @@
-"""Pictures as PNG bytes, which is how they cross processes and lie on disk: lossless and small."""
+"""Encode pictures as PNG, for transfer between processes and for the disk: lossless and small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def to_pillow(image: Image) -> Pillow.Image:
-    """The picture as Pillow has it. Raises TrackingError unless (H, W[, 3]) uint8."""
+    """Convert the picture to Pillow. Raises TrackingError unless (H, W[, 3]) uint8."""
     from PIL import Image as Pillow  # 40 ms to import, and few runs log pictures
 
     pixels = image.pixels
@@ -29,14 +29,14 @@ def to_pillow(image: Image) -> Pillow.Image:
 
 
 def to_png(image: Image) -> bytes:
-    """The picture as a PNG file. Raises TrackingError unless (H, W[, 3]) uint8."""
+    """Encode the picture as PNG. Raises TrackingError unless (H, W[, 3]) uint8."""
     buffer = io.BytesIO()
     to_pillow(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def from_png(data: bytes) -> npt.NDArray[np.uint8]:
-    """The pixels of a PNG file: (H, W) for a grey one, else (H, W, 3)."""
+    """Decode a PNG file: (H, W) for a grey one, else (H, W, 3)."""
     from PIL import Image as Pillow
 
     with Pillow.open(io.BytesIO(data)) as picture:

@@ -1,23 +1,23 @@
-"""What raysweep asks of an experiment tracker: the port that every adapter implements.
+"""The tracker port: the interface to an experiment tracker that every adapter implements.
 
 Runs and artifact versions form a bipartite graph: a run uses versions and logs versions. The port
-is that graph, and no more than the pipeline needs of it. Everything that crosses it is plain data
-(JSON-like values, paths, uint8 arrays), so that an adapter may live in another process.
+exposes that graph, and only what a sweep needs of it. All arguments and results are plain data
+(JSON-like values, paths, uint8 arrays), so an adapter may live in another process.
 
-The contract, which `tests/contract` holds for every adapter:
+The contract, which `tests/contract` checks for every adapter:
 
-- What a call has returned is kept: a process killed afterwards loses none of it. The start of a
-  run, `Run.log` and `Run.summarize` may be in flight until `Run.flush` or another call of that run
-  has returned.
+- When a call returns, its effect is durable: killing the process afterwards loses nothing. The
+  start of a run, `Run.log` and `Run.summarize` may be in flight until `Run.flush` or another call
+  of that run has returned.
 - An artifact is its files *and* its metadata. Versions are numbered v0, v1, … without gaps. The
   same files with the same metadata, logged again under the same name, are the same version, which
-  stays as it was; a difference in either makes a new one. The metadata travels inside the version
-  as `METADATA_FILE`. NaN and the infinities in it become the strings "NaN", "Infinity" and
+  does not change; a difference in either makes a new one. The metadata is stored in the version as
+  `METADATA_FILE`. NaN and the infinities in it become the strings "NaN", "Infinity" and
   "-Infinity".
 - A new version takes the alias `latest`. Any alias, `latest` included, can be moved to any version.
-  Whether `latest` moves to a version that is logged again is the tracker's (W&B: yes; Trackio: no);
-  who cares says so with `set_alias`.
-- History has a row a step: what is logged twice for one step is one row, the later value winning.
+  Whether `latest` moves to a version that is logged again depends on the tracker (W&B: yes;
+  Trackio: no); use `set_alias` where it matters.
+- History has one row per step: values logged again for a step are merged, the later one wins.
 - Artifacts are named by a reference, `name:vK` or `name:alias`; a bare `name` means `name:latest`.
 - A run that is never finished becomes `crashed` when `Tracker.close_stale` names its group.
 """
@@ -33,30 +33,29 @@ import numpy as np
 import numpy.typing as npt
 
 Json = Any
-"""A value that `json.dumps` takes: str, int, float, bool, None, list, dict with string keys."""
+"""A value that `json.dumps` accepts: str, int, float, bool, None, list, dict with string keys."""
 
 RunState = Literal["running", "finished", "failed", "crashed", "interrupted"]
 
 StaleState = Literal["crashed", "interrupted"]
-"""How a run ends that its process did not end."""
+"""The state of a run whose process ended without finishing it."""
 
 METADATA_FILE = "metadata.json"
-"""The file, in every version, that holds its metadata (sorted keys: equal means same bytes)."""
+"""The file, in every version, that holds its metadata as canonical JSON."""
 
 STALE_ERRORS: Mapping[str, str] = {
     "crashed": "the process ended without finishing the run",
     "interrupted": "the sweep was interrupted; it can be resumed",
 }
-"""The error of a run that `Tracker.close_stale` marked."""
+"""The error of a run that `Tracker.close_stale` has closed."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
     """A run about to be started.
 
-    `id` is unique in the project and chosen by the caller, so that a process that is started again
-    continues the same run: 1 to 128 letters, digits, dots, underscores and hyphens. `group` is the
-    sweep.
+    `id` is unique in the project and chosen by the caller, so that a restarted process continues
+    the same run: 1 to 128 letters, digits, dots, underscores and hyphens. `group` is the sweep.
     """
 
     id: str
@@ -71,7 +70,7 @@ class RunSpec:
 class ArtifactDraft:
     """An artifact about to be logged: `files` maps the path inside it to a file on this machine.
 
-    METADATA_FILE is the tracker's own and must not be among them.
+    METADATA_FILE is reserved for the tracker and must not be among them.
     """
 
     name: str
@@ -106,7 +105,7 @@ class ArtifactVersion:
 
     @property
     def ref(self) -> str:
-        """`name:vK`, the reference that never moves."""
+        """`name:vK`, the immutable reference."""
         return f"{self.name}:{self.version}"
 
 
@@ -159,7 +158,7 @@ class Lineage:
     edges: tuple[tuple[str, str], ...]
 
     def to_json(self) -> dict[str, Json]:
-        """The design's `lineage --json`: {"nodes": […], "edges": [[from, to], …]}."""
+        """Convert to the output of `lineage --json`: {"nodes": […], "edges": [[from, to], …]}."""
         nodes = []
         for node in self.nodes:
             common = {"id": node.id, "kind": node.kind, "name": node.name}
@@ -180,11 +179,11 @@ class Run(Protocol):
 
     @property
     def url(self) -> str | None:
-        """Where a browser shows the run; None where no server does."""
+        """The URL of the run; None if no server shows it."""
         ...
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Add one row of history. `step` never falls; the row may be in flight until `flush`."""
+        """Add a row of history. `step` never decreases; the row may be in flight until `flush`."""
         ...
 
     def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
@@ -202,19 +201,19 @@ class Run(Protocol):
         ...
 
     def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
-        """Log an output of this run; it is complete and visible when the call returns."""
+        """Log an output of this run; it is durable and visible when the call returns."""
         ...
 
     def summarize(self, values: Mapping[str, Json]) -> None:
-        """Set keys of the run's summary; keys set before and not named stay."""
+        """Set keys of the run's summary; other keys stay."""
         ...
 
     def flush(self) -> None:
-        """Return when every row logged so far is kept. Raises TrackingError if one was not."""
+        """Wait until every row logged so far is durable. Raises TrackingError if one was lost."""
         ...
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """Close the run, once and for all; a second call does nothing."""
+        """Close the run for good; a second call does nothing."""
         ...
 
 
@@ -226,14 +225,14 @@ class Tracker(Protocol):
 
     @property
     def url(self) -> str | None:
-        """Where a browser shows the project; None where no server does."""
+        """Return the URL of the project; None if no server shows it."""
         ...
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
-        """Start the run, or continue the one of that id (its state becomes `running` again).
+        """Start the run, or continue the one with that id (its state becomes `running` again).
 
-        `after`: the step that it goes on from. Rows of later steps, which an earlier process
-        logged, are not kept twice when they come again. -1 begins the run again: what it used
+        `after`: the step from which it continues. Rows of later steps, which an earlier process
+        logged, are not duplicated when they are logged again. -1 begins the run again: what it used
         before is forgotten, too, where the tracker can forget a use (Trackio: yes; W&B: no).
         """
         ...
@@ -243,15 +242,15 @@ class Tracker(Protocol):
         ...
 
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
-        """The newest version of `name` whose metadata's `fingerprint` equals this one."""
+        """Find the newest version of `name` whose metadata has this `fingerprint`."""
         ...
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
         """Write the version's files into `folder`, which must be absent or empty.
 
-        Each file's digest is checked: ArtifactCorrupt names the one that differs, and leaves no
-        folder behind. On the tracker's own node a file may be a hard link of the tracker's blob,
-        set read-only; it is not to be written to.
+        Each file's digest is checked: ArtifactCorrupt names the file that differs, and no folder
+        is left behind. On the tracker's node a file may be a read-only hard link of the tracker's
+        blob; do not write to it.
         """
         ...
 
@@ -260,38 +259,38 @@ class Tracker(Protocol):
         ...
 
     def remove_alias(self, ref: str, alias: str) -> None:
-        """Take `alias` from the version `ref`; nothing happens where it is not there."""
+        """Remove `alias` from the version `ref`, if it has it."""
         ...
 
     def run(self, run_id: str) -> RunRecord:
-        """One run. Raises TrackingError for an unknown id."""
+        """Return one run. Raises TrackingError for an unknown id."""
         ...
 
     def runs(self, group: str | None = None) -> list[RunRecord]:
-        """The runs of a group (None: all of the project), oldest first."""
+        """List the runs of a group (None: all of the project), oldest first."""
         ...
 
     def history(self, run_id: str) -> list[dict[str, Json]]:
-        """The rows that were logged, each with its `step`, by rising step; media are left out."""
+        """Return the logged rows without media, each with its `step`, in ascending order."""
         ...
 
     def images(self, run_id: str, key: str) -> list[Image]:
-        """The pictures last logged under `key`."""
+        """Return the pictures last logged under `key`."""
         ...
 
     def table(self, run_id: str, key: str) -> tuple[list[str], list[list[Json]]]:
-        """Columns and rows of the table last logged under `key`."""
+        """Return columns and rows of the table last logged under `key`."""
         ...
 
     def lineage(self, ref: str) -> Lineage:
-        """What the version came from and what came of it."""
+        """Return the ancestors and descendants of the version."""
         ...
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
-        """Mark the group's runs that are still `running` as `crashed`, or as `interrupted`, where
-        the user stopped the sweep; their ids."""
+        """Mark the group's runs that are still `running` as `crashed`, or as `interrupted` if the
+        user stopped the sweep; return their ids."""
         ...
 
     def close(self) -> None:
-        """Let go of connections and processes; a second call does nothing."""
+        """Close connections and processes; a second call does nothing."""
         ...

@@ -1,6 +1,6 @@
-"""Which tracker a sweep uses: `tracking.backend` and what is configured on this machine.
+"""Choose a sweep's tracker, from `tracking.backend` and this machine's configuration.
 
-Imports nothing of W&B: it reads the same places as the client, which takes 0.5 s to import.
+It does not import W&B's client, which takes 0.5 s, but reads the same places.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from raysweep.tracking.wandb.key import where_the_key_is
 Backend = Literal["trackio", "wandb"]
 
 _SERVICE = "WANDB_SERVICE"
-"""By it the client's helper process is found by processes started later. A sweep's have their own:
-a helper of the driver would keep the run of a killed trial open, and the driver waiting for it."""
+"""The variable by which child processes find the client's helper process. A sweep's processes start
+their own: the driver's helper would keep the run of a killed trial open, and the driver waiting."""
 
 _OFFLINE = ("offline", "dryrun")
 _OFF_MODES = (*_OFFLINE, "disabled")
@@ -25,7 +25,7 @@ _OFF_MODES = (*_OFFLINE, "disabled")
 
 @dataclass(frozen=True)
 class Choice:
-    """The backend taken, and why, in one line for people."""
+    """The chosen backend, and the reason in one line for people."""
 
     backend: Backend
     reason: str
@@ -34,11 +34,11 @@ class Choice:
 def choose(
     backend: Literal["auto", "trackio", "wandb"], environ: Mapping[str, str] = os.environ
 ) -> Choice:
-    """Pick the tracker; `environ` is where the client would look.
+    """Choose the tracker; `environ` is where the client would look.
 
-    `auto` takes W&B where a key is configured (environment or netrc) and WANDB_MODE does not say
-    otherwise. `wandb` offline is Trackio, too: W&B's artifacts have no versions there, and `sync`
-    brings them later. Raises UserError where `wandb` is asked for and cannot be used.
+    `auto` takes W&B if a key is configured (environment or netrc) and WANDB_MODE does not prevent
+    it. `wandb` offline also takes Trackio: offline artifacts have no versions in W&B, and `sync`
+    publishes them later. Raises UserError if `wandb` is requested but cannot be used.
     """
     if backend == "trackio":
         return Choice("trackio", "tracking.backend is trackio")
@@ -47,7 +47,7 @@ def choose(
         return Choice(
             "trackio",
             f"WANDB_MODE is {mode}, so runs are kept in Trackio here; "
-            "`python -m raysweep sync` brings them to W&B",
+            "`python -m raysweep sync` publishes them to W&B",
         )
     key = where_the_key_is(environ)
     if backend == "auto":
@@ -69,10 +69,10 @@ def choose(
 
 
 def connect(project: str, entity: str | None, instead: str = "") -> str:
-    """Where W&B shows the project. Raises TrackerRefused, within 15 s, where W&B cannot be reached
-    or refuses the key; where nobody listens at its address, at once.
+    """Connect to W&B and return the project's URL.
 
-    `instead` ends the message: what else the caller's command can do.
+    Raises TrackerRefused within 15 s if W&B is unreachable or refuses the key, and at once if no
+    server listens at its address. `instead` ends the message with an alternative for the user.
     """
     from raysweep.tracking.wandb.tracker import WandbTracker
 

@@ -1,9 +1,8 @@
-"""The embedded store: what its one writer offers to every process of a sweep.
+"""The interface of the embedded store: what its single writer offers to all processes of a sweep.
 
-Flat and stateless: each call names the run or the artifact it is about and takes plain, picklable
-values, so that a remote stand-in is a matter of forwarding. Every call that changes something may
-be repeated with the same arguments, and then changes nothing more: whoever forwards a call may
-send it again after the writer was started anew.
+It is flat and stateless: each call names its run or artifact and takes plain, picklable values, so
+that a remote proxy only forwards calls. Every call that changes something is idempotent: a proxy
+may retry it after the writer was restarted.
 """
 
 from __future__ import annotations
@@ -50,16 +49,18 @@ class Row:
 
 
 class Store(Protocol):
-    """One project's runs, artifacts and bytes. Every method raises TrackingError when it cannot."""
+    """One project's runs, artifacts and bytes. Every method raises TrackingError if it fails.
+
+    `start_run`, `update_run` and `log_rows` may be buffered by a remote proxy. Calls from one
+    client are applied in order; errors surface on the next call that returns a value, or on
+    `flush`.
+    """
 
     project: str
-    """What gives no answer (`start_run`, `update_run`, `log_rows`) a remote stand-in may hold, and
-    send with the next call: those of one caller are carried out in their order, and the next that
-    answers, or `flush`, raises what was wrong with them."""
 
     @property
     def shares_files(self) -> bool:
-        """Whether a path means the same file to the caller as to the store: the same node."""
+        """Whether caller and store share a file system, as on the same node."""
         ...
 
     # Runs
@@ -76,19 +77,19 @@ class Store(Protocol):
         state: RunState | None = None,
         error: str | None = None,
     ) -> None:
-        """Set keys of the run's summary, and with `state` its state and error too."""
+        """Set keys of the run's summary; with `state`, also its state and error."""
         ...
 
     def set_url(self, run_id: str, url: str | None) -> None:
-        """Note where a browser shows the run, all of which is there; None: it is not, any more."""
+        """Set the URL of the run at a server that has it completely; None: it no longer has."""
         ...
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Keep rows of history."""
+        """Add rows of history."""
         ...
 
     def flush(self) -> None:
-        """Return when all that this caller sent is kept. Raises TrackingError if it is not."""
+        """Wait until all calls of this caller are applied. Raises TrackingError if one failed."""
         ...
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
@@ -96,7 +97,7 @@ class Store(Protocol):
         ...
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
-        """All runs, or those of a group, or the one of that id (none: an empty list)."""
+        """List all runs, those of a group, or the one with that id (unknown: an empty list)."""
         ...
 
     def history(self, run_id: str) -> list[dict[str, Json]]:
@@ -104,7 +105,7 @@ class Store(Protocol):
         ...
 
     def media(self, run_id: str, key: str) -> Pictures | Table | None:
-        """What was last logged under `key`; None where nothing was."""
+        """Return what was last logged under `key`; None if nothing was."""
         ...
 
     # Artifacts
@@ -122,10 +123,10 @@ class Store(Protocol):
         metadata: Mapping[str, Json],
         files: Sequence[ArtifactFile],
     ) -> ArtifactVersion:
-        """Make a version of bytes staged before, as an output of the run.
+        """Make a version from staged bytes, as an output of the run.
 
-        The store adds METADATA_FILE itself. The same files and metadata are the version that is
-        there already, and nothing of it is overwritten.
+        The store adds METADATA_FILE itself. If a version with the same files and metadata exists,
+        that version is returned, unchanged.
         """
         ...
 
@@ -142,7 +143,7 @@ class Store(Protocol):
         ...
 
     def remove_alias(self, ref: str, alias: str) -> None:
-        """Take `alias` from the version `ref`, if it is there. Raises ArtifactNotFound."""
+        """Remove `alias` from the version `ref`, if it has it. Raises ArtifactNotFound."""
         ...
 
     def lineage(self, ref: str) -> Lineage:
@@ -152,7 +153,7 @@ class Store(Protocol):
     # Bytes, by SHA-256 in hex
 
     def stage_file(self, path: str) -> tuple[str, int]:
-        """Copy a file of this node in; its digest and size in bytes."""
+        """Copy a file of this node in; return its digest and size in bytes."""
         ...
 
     def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
@@ -160,13 +161,13 @@ class Store(Protocol):
         ...
 
     def stage_commit(self, digest: str) -> None:
-        """Keep the blob whose chunks were sent. Raises TrackingError if they do not hash to it."""
+        """Publish the blob whose chunks were sent. Raises TrackingError if its hash differs."""
         ...
 
     def blob_path(self, digest: str) -> str:
-        """Where the blob lies, for a caller on the same node."""
+        """Return the blob's path, for a caller on the same node."""
         ...
 
     def read_blob(self, digest: str, offset: int, size: int) -> bytes:
-        """Up to `size` bytes of the blob from `offset`; empty past its end."""
+        """Read up to `size` bytes of the blob from `offset`; empty past its end."""
         ...

@@ -1,8 +1,8 @@
-"""A blob that is still at a storage's URI, asked for by the process that needs it.
+"""Request a blob that is still at the storage's URI.
 
-Only the sweep's driver reaches the URI, and which blobs a sweep uses is known when a stage or a
-trial opens one. So whoever finds one missing leaves a request beside the store, an empty file named
-`<project>.<digest>`, and waits until it is gone: then the blob is there, or cannot be had.
+Only the sweep's driver reaches the URI, and it becomes known only during the sweep which blobs are
+needed. A process that misses a blob leaves a request beside the store, an empty file named
+`<project>.<digest>`, and waits until the file is removed: then the blob is there, or unavailable.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _LOOK_S = 0.02
 
 
 def wanted_folder(root: Path) -> Path:
-    """Where requests lie in the store at `root`."""
+    """Return the folder of requests in the store at `root`."""
     return root / "wanted"
 
 
 def bring(blob: Path) -> None:
-    """Return when the blob is here, or where nobody brings it. Raises StoreFailed where it could
-    not be brought."""
+    """Wait until the driver has downloaded the blob; return at once if no driver serves requests.
+    Raises StoreFailed if the download failed."""
     if blob.is_file():
         return
     project, root = blob.parents[3].name, blob.parents[5]
@@ -38,7 +38,7 @@ def bring(blob: Path) -> None:
     failed.unlink(missing_ok=True)
     try:
         request.touch()
-    except FileNotFoundError:  # it has ended since
+    except FileNotFoundError:  # the driver has ended since
         return
     while request.exists() and _is_served(folder):
         time.sleep(_LOOK_S)
@@ -47,7 +47,7 @@ def bring(blob: Path) -> None:
 
 
 def _is_served(folder: Path) -> bool:
-    """Whether a driver answers: its lock ends with it."""
+    """Whether a driver serves requests: it holds a lock until it ends."""
     try:
         lock = os.open(folder / SERVED, os.O_RDONLY)
     except OSError:

@@ -95,12 +95,12 @@ class Progress(tune.Callback):
         return self._specs[row.index].continued(row.epoch)
 
     def keep(self, row: TrialUpdated) -> None:
-        """Make it the latest word, and tell it."""
+        """Record the row, and notify the observer."""
         self.recall(row)
         self._observer(row)
 
     def recall(self, row: TrialUpdated) -> None:
-        """Make it the latest word, which an earlier process has told."""
+        """Record the row without notifying the observer: an earlier driver already did."""
         self._trials[row.index] = row
         if row.state in ("completed", "stopped"):
             self.failures.see(None)

@@ -58,14 +58,34 @@ pip_install() {
 # .venv/cluster has all that .venv has, and ray[default] besides: what the tests of `submit` need. In
 # .venv itself it would cost every start of Ray 1.5 s of a core (3.9 before, 5.5 with it; n=5).
 install_beside() {
-  "$python" -m venv --clear --without-pip "$venv/cluster" || return
+  overlay "$venv/cluster" && pip_install "$venv/cluster/bin/python" '[cluster]'
+}
+
+# Makes a virtual environment that has all that .venv has.
+overlay() {
+  "$python" -m venv --clear --without-pip "$1" || return
   "$python" -c 'import pathlib, sys, sysconfig
 here = sysconfig.get_path("purelib")
 beside = sysconfig.get_path("purelib", vars={"base": sys.argv[1]})
-pathlib.Path(beside, "beside.pth").write_text(f"import site; site.addsitedir({here!r})\n")' \
-    "$venv/cluster" || return
-  pip_install "$venv/cluster/bin/python" '[cluster]'
+pathlib.Path(beside, "beside.pth").write_text(f"import site; site.addsitedir({here!r})\n")' "$1"
 }
+
+# .venv/newest-ray has all that .venv has, but the newest Ray that pyproject.toml allows: looked for
+# once a day. Fails where it cannot be installed. A subshell, whose end lets go of the lock.
+ensure_newest_ray() (
+  beside=$venv/newest-ray
+  exec 9<>"$root/constraints.txt"
+  lock "$python" || exit
+  if [ -n "$(find "$beside/installed" -mtime -1 2>/dev/null)" ] &&
+    [ "$(cat "$beside/installed")" = "$(wanted)" ]; then
+    exit 0
+  fi
+  say "installing the newest Ray into $beside: a minute or two, 0.3 GB"
+  { overlay "$beside" && "$beside/bin/python" -m pip install --disable-pip-version-check \
+    --no-input --progress-bar off --upgrade 'ray[tune]<3'; } \
+    >"$venv/newest-ray.log" 2>&1 </dev/null 9<&- || exit
+  wanted >"$beside/installed"
+)
 
 install() {
   local base=$1 profile=$2 log=$venv/install.log extra='' done_profile

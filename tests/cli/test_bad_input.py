@@ -73,8 +73,8 @@ def reason(done: subprocess.CompletedProcess[str]) -> str:
     [
         ("train.epoch=3", "train.epoch: unknown key; did you mean epochs?"),
         ("trian.epochs=3", "trian: unknown key; did you mean train?"),
-        ("train.epochs=three", 'expected a whole number, got the text "three"'),
-        ("train.epochs=1.5", "expected a whole number, got 1.5"),
+        ("train.epochs=three", 'expected an integer, got the text "three"'),
+        ("train.epochs=1.5", "expected an integer, got 1.5"),
         ("sweep.parameters.learning_rate={min: 1.0, max: 0.1}", "min 1.0 is above max 0.1"),
         ("train.optimizer=Adamm", "did you mean Adam?"),
         ("model.activation=Relu", "did you mean ReLU?"),

@@ -25,7 +25,7 @@ import os, sys
 from importlib import import_module
 
 config, storage, module, owner, method, count = sys.argv[1:]
-owner = getattr(import_module(module), owner)
+owner = getattr(import_module(module), owner) if owner else import_module(module)
 real, calls = getattr(owner, method), [0]
 
 def dying(*args, **options):
@@ -40,29 +40,26 @@ from raysweep import run_sweep
 run_sweep(config, name="mine", storage=storage, local_mode=True)
 """
 
-P = "raysweep.sweep"
+JOURNAL = "raysweep.storage.journal"
+REMOTE_STORE = "raysweep.cluster.remote_store"
+TRACKER = "raysweep.tracking.trackio.tracker"
 WRITTEN = "the result is written"
 HALF_WRITTEN = {
-    "the best is half downloaded": (f"{P}.cluster.remote", "RemoteStore", "blob_path", 14),
-    "the result is half written": (f"{P}.storage", "storage", "_sync", 3),
+    "the best is half downloaded": (REMOTE_STORE, "RemoteStore", "blob_path", 14),
+    "the result is half written": ("raysweep.storage.atomic", "", "_sync", 3),
 }
 MOMENTS = {
-    "a stage's version is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 2),
-    "a stage has ended": (f"{P}.storage.journal", "Journal", "write", 3),
-    "a trial is suggested": (f"{P}.storage.journal", "Journal", "write", 5),
-    "rows are logged": (f"{P}.cluster.remote", "RemoteStore", "log_rows", 3),
-    "a checkpoint is kept": (f"{P}.trials.checkpoints", "CheckpointFolder", "keep", 2),
-    "an epoch is journalled": (f"{P}.storage.journal", "Journal", "write", 6),
-    "a model is logged": (f"{P}.cluster.remote", "RemoteStore", "commit_artifact", 4),
-    "a trial's run has ended": (f"{P}.cluster.remote", "RemoteStore", "update_run", 8),
-    "the best is tagged": (f"{P}.cluster.remote", "RemoteStore", "set_alias", 1),
-    "the best is downloaded": (
-        "raysweep.tracking.trackio.tracker",
-        "TrackioTracker",
-        "download",
-        4,
-    ),
-    WRITTEN: (f"{P}.storage.storage", "SweepFolder", "write_result", 1),
+    "a stage's version is logged": (REMOTE_STORE, "RemoteStore", "commit_artifact", 2),
+    "a stage has ended": (JOURNAL, "Journal", "write", 3),
+    "a trial is suggested": (JOURNAL, "Journal", "write", 5),
+    "rows are logged": (REMOTE_STORE, "RemoteStore", "log_rows", 3),
+    "a checkpoint is kept": ("raysweep.storage.checkpoints", "CheckpointFolder", "keep", 2),
+    "an epoch is journalled": (JOURNAL, "Journal", "write", 6),
+    "a model is logged": (REMOTE_STORE, "RemoteStore", "commit_artifact", 4),
+    "a trial's run has ended": (REMOTE_STORE, "RemoteStore", "update_run", 8),
+    "the best is tagged": (REMOTE_STORE, "RemoteStore", "set_alias", 1),
+    "the best is downloaded": (TRACKER, "TrackioTracker", "download", 4),
+    WRITTEN: ("raysweep.storage.sweep_folder", "SweepFolder", "write_result", 1),
     **HALF_WRITTEN,
 }
 

@@ -35,7 +35,7 @@ def assert_ended_well(sweep: Sweep) -> None:
     """What an interrupted sweep leaves: a word to the user, its record, closed runs, no process."""
     assert sweep.end(10) == 130, sweep.lines
     assert sweep.lines[-1] == (
-        "raysweep: interrupted: mine has no best yet; what it did is kept, and this goes on: "
+        "raysweep: interrupted: mine has no best yet; progress is saved, resume it with: "
         "python -m raysweep resume mine"
     )
     assert not any("Traceback" in line or "SIGTERM" in line for line in sweep.lines)

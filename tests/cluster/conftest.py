@@ -10,7 +10,15 @@ import ray
 
 from raysweep.cluster import quiet
 from raysweep.cluster.faststart import fork_server, lean
-from raysweep.cluster.faststart.probe import usable
+from raysweep.cluster.faststart.probe import probe, usable
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """What is changed in Ray is seen: a process probes once."""
+    probe.cache_clear()
+    yield
+    probe.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,8 @@ def test_workers_start_side_by_side(found: dict[str, Any]) -> None:
 
 
 def test_the_driver_imports_nothing_that_only_trials_need(found: dict[str, Any]) -> None:
-    assert found["imported"] == []
+    """Tune itself imports W&B's client, where there is one, to count callbacks that log to it."""
+    assert set(found["imported"]) <= {"wandb"}
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")

@@ -94,7 +94,7 @@ def test_the_one_for_environments_is_where_its_node_is(tmp_path: Path) -> None:
 
 
 def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(
-    monkeypatch: pytest.MonkeyPatch,
+    anew: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would wait for it, and not start."""
     real = services._build_python_executable_command_memory_profileable

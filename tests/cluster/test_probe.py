@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,18 @@ import pytest
 import ray
 from ray._private import node, state
 
-from raysweep.cluster.faststart import probe
+from raysweep.cluster.faststart import checks, probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray starts its own")
 
-PATCHES = {"head-processes", "agents", "raylet-lookup", "worker-copies", "tune-workers"}
+PATCHES = {*checks.PATCHES}
 
 
-@pytest.fixture
-def anew() -> Iterator[None]:
-    """What is changed in Ray is seen: a process probes once."""
-    probe.probe.cache_clear()
-    yield
-    probe.probe.cache_clear()
-
-
-def test_this_ray_has_all_that_the_patches_need() -> None:
-    """The one that fails when Ray changes: mend the patch, or take it out."""
+def test_this_ray_has_all_that_we_lean_on() -> None:
+    """The one that fails when Ray changes: mend what leans on it, or take it out."""
     assert probe.probe().lacking == {}
-    assert probe.probe().applies == PATCHES
+    assert probe.probe().applies == PATCHES | {*checks.INTERNALS}
+    assert probe.usable() == PATCHES
 
 
 def test_a_name_that_is_gone_switches_one_patch_off(
@@ -53,10 +45,20 @@ def test_another_signature_switches_one_patch_off(
 
 
 def test_another_version_of_ray_starts_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(probe.SWITCH, raising=False)
     monkeypatch.setattr(ray, "__version__", "2.99.0")
     assert probe.usable() == frozenset()
     line = probe.untested()
     assert line is not None and "Ray 2.99.0" in line and "\n" not in line
+
+
+def test_the_environment_asks_for_what_applies_on_another_version_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "__version__", "2.99.0")
+    monkeypatch.setenv(probe.SWITCH, "1")
+    assert probe.usable() == PATCHES
+    assert probe.untested() is None
 
 
 @pytest.mark.parametrize("off", ["0", "false", "Off"])
@@ -124,3 +126,30 @@ def test_the_config_switches_them_off(tmp_path: Path) -> None:
     assert said == [] and "raylet" in parent
     said, parent = started("none", 60, tmp_path)
     assert said == [] and "ForkServer" in parent
+
+
+VERBOSE = """
+import os, time
+import ray
+from raysweep.cluster import cluster
+
+@ray.remote
+def speak():
+    print("a worker speaks")
+    return os.getppid()
+
+with cluster.connect(None, local_mode=False, verbose=True):
+    parent = ray.get(speak.remote())
+    with open(f"/proc/{parent}/cmdline") as command:
+        print("parent", command.read().replace(chr(0), " "), flush=True)
+    time.sleep(3)
+"""
+
+
+def test_verbose_shows_what_workers_print_and_patches_all_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", VERBOSE], capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert "parent raysweep::ForkServer" in done.stdout
+    assert "a worker speaks" in done.stdout + done.stderr

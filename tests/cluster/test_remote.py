@@ -13,8 +13,9 @@ import torch
 
 from raysweep.cluster import signals
 from raysweep.cluster.keeper import Keeper
-from raysweep.cluster.remote import RemoteStore, as_task, get, wait_for
+from raysweep.cluster.remote import as_task, get, wait_for
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.cluster.remote_store import RemoteStore
 from raysweep.errors import TrackingError
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.blobs import CHUNK_BYTES

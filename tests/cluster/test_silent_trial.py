@@ -18,14 +18,14 @@ import pytest
 from ray import cloudpickle
 
 from raysweep.cluster import cluster
-from raysweep.cluster.remote import open_tracker
+from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
 from raysweep.events import Event, TrialUpdated
 from raysweep.search.budget import Budget
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.past import Past
-from raysweep.storage.storage import SweepFolder
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import Run, Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext

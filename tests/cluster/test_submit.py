@@ -146,7 +146,7 @@ def test_what_only_the_cluster_knows_ends_with_the_jobs_exit_code(
     assert (answer.returncode, answer.stdout) == (2, "")
     said, ended = answer.stderr.splitlines()[-2:]
     taken = f"raysweep: --name first: {cluster.home}/sweeps/first exists; choose another name, or,"
-    assert said == f"{taken} if it is a sweep's, go on with that: python -m raysweep resume first"
+    assert said == f"{taken} if it is a sweep, resume it: python -m raysweep resume first"
     assert re.fullmatch(r"raysweep: job first-\w{4} ended with exit code 2; .+ above", ended)
 
 
@@ -161,7 +161,7 @@ def test_ctrl_c_detaches_and_the_hints_are_true(cluster: Cluster) -> None:
         rest = process.stderr.read()
         assert process.wait(30) == 130
     *_, follow, stop, fetch, last = rest.splitlines()
-    assert re.fullmatch(r"raysweep: detached; job long-\w{4} goes on", last)
+    assert re.fullmatch(r"raysweep: detached; job long-\w{4} continues", last)
     record = stored(cluster.home / "elsewhere", "long")
     assert record.folder.result() is None
     stopped = cluster.hinted(stop)

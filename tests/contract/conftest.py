@@ -124,7 +124,7 @@ def _ray_in_this_process() -> Any:
     from raysweep.cluster import quiet
     from raysweep.cluster.faststart import lean
     from raysweep.cluster.faststart.probe import usable
-    from raysweep.cluster.remote import RemoteStore
+    from raysweep.cluster.remote_store import RemoteStore
 
     quiet.apply_settings()
     with quiet.hushed(verbose=False), lean.patched(usable()):

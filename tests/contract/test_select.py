@@ -69,7 +69,7 @@ def test_wandb_that_is_switched_off_is_not_taken(environ, mode):
             choose("wandb", off)
     else:
         assert choose("wandb", off) == choice
-        assert "`python -m raysweep sync` brings them to W&B" in choice.reason
+        assert "`python -m raysweep sync` publishes them to W&B" in choice.reason
 
 
 def test_what_is_asked_for_is_taken(environ):

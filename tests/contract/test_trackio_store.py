@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import pickle
 import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,6 +225,18 @@ def test_a_lock_that_another_process_keeps_is_waited_for(root, store, monkeypatc
         fcntl.flock(lock, fcntl.LOCK_EX)
         patient.log_rows("t1", [Row("t1:0", 1, {"loss": 1.0})])
     assert store.history("t1") == [{"step": 1, "loss": 1.0}]
+
+
+def test_a_store_that_waits_for_its_lock_while_it_opens_leaves_no_file_open(
+    root, store, monkeypatch
+):
+    monkeypatch.setattr(sqlite_storage.time, "sleep", lambda _seconds: None)  # Trackio's 10 s
+    with (root / f"{PROJECT}.lock").open() as lock, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        TrackioStore(root, PROJECT, lambda _line: fcntl.flock(lock, fcntl.LOCK_UN))
+        gc.collect()
+    assert [each for each in told if f"{PROJECT}.lock" in str(each.message)] == []
 
 
 def test_a_refused_project_name_makes_no_folder(tmp_path):

@@ -43,7 +43,7 @@ def test_what_is_killed_goes_on_here_and_there(
         while not all(one.epochs_told(trial) for trial in ("trial-0000", "trial-0001")):
             one.wait_for("  running   epoch ")
         os.kill(one.trials()[0].pid, SIGKILL)
-        one.wait_for("its process died, and it goes on in another")
+        one.wait_for("its process died; it continues in another")
         one.wait_for("  running   epoch ")
         one.process.kill()
         one.process.wait()

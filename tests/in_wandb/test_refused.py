@@ -46,7 +46,7 @@ def test_a_wrong_key(server: WandbServer, tmp_path: Path) -> None:
 
 def test_a_project_that_wandbs_variable_names_wrongly(server: WandbServer, tmp_path: Path) -> None:
     line = refused(tmp_path, "run", WANDB_PROJECT="my.model")
-    assert line.startswith("raysweep: WANDB_PROJECT: 'my.model' is no project name")
+    assert line.startswith("raysweep: WANDB_PROJECT: 'my.model' is not a valid project name")
 
 
 def test_disabled(server: WandbServer, tmp_path: Path) -> None:

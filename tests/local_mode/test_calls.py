@@ -15,7 +15,7 @@ import pytest
 from benchmarks.peers import nothing
 from raysweep import run_sweep
 from raysweep.cluster import remote
-from raysweep.cluster.remote import RemoteStore
+from raysweep.cluster.remote_store import RemoteStore
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking.trackio import tracker as embedded
 

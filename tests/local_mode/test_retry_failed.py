@@ -139,7 +139,7 @@ def test_the_failed_run_is_the_one_that_goes_on(broken: Path, tmp_path: Path) ->
     run_sweep(config_of(broken, [0.01, 0.03]), name="mine", storage=tmp_path / "runs")
     tracker = stored(tmp_path / "runs").tracker()
     (failed,) = [run for run in runs_by_job(tracker, "mine")["train"] if run.state == "failed"]
-    assert failed.error == "ValueError: no loss for 0.03"
+    assert failed.error == "ValueError: no loss for 0.03 (fragile.py:15 in epoch)"
     tracker.close()
     broken.unlink()
     resume_sweep("mine", storage=tmp_path / "runs", retry_failed=True)

@@ -103,7 +103,7 @@ def test_time_in_all(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_little_time_for_any_trial(sweep: Callable[..., SweepResult]) -> None:
-    with pytest.raises(SweepFailed, match="max_time was over before the first trial started"):
+    with pytest.raises(SweepFailed, match="max_time expired before the first trial started"):
         sweep("no-time", {**RATES, "max_time": 1e-6}, epochs=1)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "raysweep"
+UNIT = ROOT / "tests" / "unit"
 MOST_LINES = 320
 
 ADDRESS = re.compile(r"(extra-)?index-url|find-links|/simple[/\"'\s]")
@@ -39,6 +41,19 @@ def test_no_module_is_longer_than_one_idea() -> None:
 def test_every_folder_of_modules_is_a_package() -> None:
     folders = {path.parent for path in PACKAGE.rglob("*.py")}
     assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
+
+
+def test_every_package_says_what_it_holds() -> None:
+    inits = {path: ast.parse(path.read_text()) for path in PACKAGE.rglob("__init__.py")}
+    first = {
+        path: (ast.get_docstring(tree) or "").partition("\n")[0] for path, tree in inits.items()
+    }
+    assert [path for path, line in first.items() if not line.endswith(".")] == []
+
+
+def test_unit_tests_mirror_the_rooms() -> None:
+    tested = {path.parent.relative_to(UNIT) for path in UNIT.rglob("test_*.py")}
+    assert [folder for folder in tested if not (PACKAGE / folder / "__init__.py").is_file()] == []
 
 
 def test_types_are_shipped() -> None:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def make_checkout(folder: Path) -> Path:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    return os.environ | {"PYTHON": sys.executable} | changes
+    return os.environ | {"PYTHON": sys.executable, "PIP_NO_INDEX": "1"} | changes
 
 
 def call(script: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -210,6 +211,48 @@ def test_test_runs_every_check_then_pytest(checkout: Path) -> None:
     assert checks == ["ruff check", "ruff format --check", "lint_imports"]
     assert tests == "pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder"
     assert types == "mypy", "it ran beside the tests, and speaks last"
+
+
+@pytest.fixture(scope="module")
+def newest_ray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a Ray that is newer than any, for pip to find."""
+    folder = tmp_path_factory.mktemp("wheels")
+    info = "ray-2.99.0.dist-info"
+    with zipfile.ZipFile(folder / "ray-2.99.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("ray.py", "")
+        wheel.writestr(
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: ray\nVersion: 2.99.0\nProvides-Extra: tune\n",
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return folder
+
+
+def test_where_no_newer_ray_can_be_installed_a_line_says_so(checkout: Path) -> None:
+    answer = call(checkout / "scripts" / "test")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.splitlines()[-1].startswith("raysweep: no test with the newest Ray")
+    assert sum(line.startswith("pytest") for line in answer.stdout.splitlines()) == 1
+    answer = call(checkout / "scripts" / "test", "--newest-ray")
+    assert answer.returncode == 1 and answer.stdout == ""
+    assert answer.stderr.splitlines()[-1].startswith("raysweep: the newest Ray cannot be installed")
+
+
+def test_the_newest_ray_is_tested_in_a_place_of_its_own(checkout: Path, newest_ray: Path) -> None:
+    answer = call(checkout / "scripts" / "test", PIP_FIND_LINKS=str(newest_ray))
+    assert answer.returncode == 0, answer.stderr
+    *_, everything, few, types = answer.stdout.splitlines()
+    assert everything.startswith("pytest --numprocesses 2") and types == "mypy"
+    assert few.startswith("pytest tests/cluster/test_probe.py")
+    assert list((checkout / ".venv" / "newest-ray").glob("lib/python3*/site-packages/ray.py"))
+    assert not list((checkout / ".venv" / "lib").glob("python3*/site-packages/ray.py"))
+    answer = call(checkout / "scripts" / "test", "--newest-ray", "-k", "a or b")
+    assert (answer.stdout, answer.stderr) == ("pytest -k a or b\n", ""), "nothing is installed anew"
+    answer = call(checkout / "scripts" / "test", "--newest-ray")
+    assert answer.stdout.startswith("pytest tests/cluster tests/unit/cluster")
 
 
 def test_test_with_arguments_runs_pytest_alone(checkout: Path) -> None:

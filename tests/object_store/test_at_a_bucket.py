@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from commands import call, raysweep, start
+from commands import call, environment, raysweep, start
 from s3_server import S3Server
 from sweeps import HAS_LOCAL_MODE, digits, grid
 
@@ -100,6 +101,28 @@ def test_list_best_and_lineage_on_another_machine(other: dict[str, str], tmp_pat
     lineage = raysweep("lineage", "trained-model:best", *at, **other)
     names = {node["name"] for node in lineage["nodes"]}
     assert {"digits-raw", "trained-model", "trial-0000-mine", "report-mine"} <= names
+    assert left_on(other) == []
+
+
+PREDICT = f"""
+import raysweep, torch
+model = raysweep.load_model("mi", {URI!r})
+outputs = model.predict(torch.zeros(3, 28, 28, dtype=torch.uint8))
+print(model.sweep, model.source, tuple(outputs.shape))
+print(raysweep.load_model("trained-model:best", {URI!r}).source)
+"""
+
+
+def test_a_model_is_loaded_on_another_machine(other: dict[str, str], tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = environment(**other, TMPDIR=str(scratch))
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT], env=env, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "mine trained-model:v0 (3, 10)\ntrained-model:v0\n", done.stderr
+    assert done.stderr == "raysweep: mi: the sweep mine\n"
+    assert list(scratch.iterdir()) == []
     assert left_on(other) == []
 
 

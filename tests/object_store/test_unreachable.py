@@ -22,7 +22,7 @@ from s3_server import S3Server
         ("run", "s3:///prefix", "no bucket is named"),
         ("run", "s3:/bucket/prefix", "no bucket is named"),
         ("run", "s3://nowhere/prefix", "there is no bucket nowhere"),
-        ("run", "s3://bucket/prefix?endpoint=x", "endpoint is no option; there are region, "),
+        ("run", "s3://bucket/prefix?endpoint=x", "unknown option endpoint; known: region, "),
         ("run", "s3://bucket/a/../b", "it has . or .. in it"),
         ("run", "s3://key:secret@bucket/prefix", "set AWS_ACCESS_KEY_ID"),
         ("run", "s3://bucket/prefix?endpoint_override=http://127.0.0.1:9", "cannot be reached"),
@@ -44,7 +44,7 @@ def test_one_line_and_nothing_left(
     monkeypatch.chdir(tmp_path)
     started = time.monotonic()
     assert main([command, "--storage", uri]) == 2
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30, "it does not try again for minutes"
     out, told = capsys.readouterr()
     assert out == ""
     assert told.count("\n") == 1

@@ -58,7 +58,7 @@ def refusal(act: object) -> str:
     assert caught.value.exit_code == 2
     assert "\n" not in told
     assert "S3" not in told.replace("S3:", ""), told
-    assert "take it out, and " in told
+    assert "remove it, and " in told
     return told
 
 

@@ -5,9 +5,9 @@ five workers and more. Three processes share the work instead: the driver starts
 (`running`), which imports once; Ray's raylet starts `ray_worker.py` for each worker, which hands
 over what it was given, and is gone; the server forks, and the copy runs Ray's own worker script.
 
-A fork has the caller's thread alone, whatever a random generator below Python has drawn, and no use
-of CUDA if there was any. Where a copy could come to harm by that, the server says so and ends; and
-where nobody answers, `ray_worker.py` becomes Ray's worker by itself, as without any of this.
+After `fork()` only the calling thread exists, all children share the state of C-level random
+generators, and CUDA cannot be used if it was initialised. The server checks for these, and exits
+with a message if any applies. If no server answers, `ray_worker.py` becomes Ray's worker itself.
 """
 
 from __future__ import annotations
@@ -125,12 +125,10 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
         return server, listening.getsockname()[1:].decode()
 
 
-def running_for(
-    address: str | None, *, local_mode: bool, verbose: bool
-) -> AbstractContextManager[None]:
+def running_for(address: str | None, *, local_mode: bool) -> AbstractContextManager[None]:
     """`running` for a sweep with those options; nothing for one that starts no Ray, or no workers,
-    or is asked to show what Ray itself would do, or has the fast start switched off."""
-    unneeded = address or local_mode or verbose or switched_off()
+    or has the fast start switched off."""
+    unneeded = address or local_mode or switched_off()
     return nullcontext() if unneeded else running()
 
 

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster.faststart import fork_server
-from raysweep.cluster.faststart.probe import HEAD_PROCESSES, PatchName, worker_script
+from raysweep.cluster.faststart.checks import (
+    HEAD_PROCESSES,
+    LOG_MONITOR,
+    PatchName,
+    worker_script,
+)
 from raysweep.cluster.faststart.replaced import replaced, setting
 
 AGENT = Path(__file__).with_name("ray_agent.py")
@@ -28,11 +33,14 @@ this set to 0 it returns at once; `start` asks for the workers then, and waits w
 
 
 @contextmanager
-def patched(patches: Collection[PatchName]) -> Iterator[None]:
-    """Apply these patches to the `ray.init` that is called within. Each was probed before."""
+def patched(patches: Collection[PatchName], *, logs: bool = False) -> Iterator[None]:
+    """Apply these patches to the `ray.init` that is called within. Each was probed before.
+
+    `logs`: whether Ray's log monitor starts, which copies the workers' output to the driver's.
+    """
     with ExitStack() as stack:
         if "head-processes" in patches:
-            stack.enter_context(_without_head_processes())
+            stack.enter_context(_without_head_processes(logs))
         if "agents" in patches:
             stack.enter_context(_agents_on_demand())
         if "raylet-lookup" in patches:
@@ -44,14 +52,13 @@ def patched(patches: Collection[PatchName]) -> Iterator[None]:
 
 
 @contextmanager
-def _without_head_processes() -> Iterator[None]:
+def _without_head_processes(logs: bool) -> Iterator[None]:
     """Leave out the dashboard's server, which starts although none is asked for; the autoscaler of
-    a cluster of one machine; and the log monitor, which copies logs to a terminal that is not to
-    show them."""
+    a cluster of one machine; and the log monitor, unless the terminal is to show `logs`."""
     from ray._private.node import Node
 
     with ExitStack() as stack:
-        for name in HEAD_PROCESSES:
+        for name in HEAD_PROCESSES.keys() - ({LOG_MONITOR} if logs else set()):
             stack.enter_context(replaced(Node, name, lambda *_, **__: None))
         yield
 

@@ -10,7 +10,8 @@ import ray
 from ray.exceptions import RayError
 
 from raysweep.cluster.faststart import lean
-from raysweep.cluster.faststart.probe import SWITCH, PatchName
+from raysweep.cluster.faststart.checks import PatchName
+from raysweep.cluster.faststart.probe import SWITCH
 
 FIRST_WORKER_S = 60.0
 """How long the first worker may take to run its first task. It takes 1 to 5 s, a busy machine
@@ -24,6 +25,7 @@ def start(
     patches: Collection[PatchName],
     *,
     workers: bool,
+    logs: bool = False,
     look: Callable[[], None] = lambda: None,
     patience_s: float = FIRST_WORKER_S,
 ) -> str | None:
@@ -31,7 +33,8 @@ def start(
 
     Where Ray does not start so, or no worker comes within `patience_s`, shut it down and call
     `init` once more without them. `workers`: whether it is to have any; local mode has none.
-    `look` is called while it waits, and may raise.
+    `logs`: whether Ray is to copy its workers' output to this terminal. `look` is called while it
+    waits, and may raise.
 
     Returns None, or the line that says that Ray was started twice.
     """
@@ -39,7 +42,7 @@ def start(
         init()
         return None
     try:
-        with lean.patched(patches):
+        with lean.patched(patches, logs=logs):
             init()
         if not workers or _has_worker(look, patience_s):
             return None

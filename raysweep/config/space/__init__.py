@@ -1,1 +1,1 @@
-"""The language of a search space: W&B's distributions, and what a parameter may be written as."""
+"""The search-space language: W&B's distributions, and how a parameter is written."""

@@ -1,4 +1,4 @@
-"""Distributions over a continuum: a range, a bell curve, a beta; and their rounding to steps."""
+"""Continuous distributions (uniform, normal, beta), and their rounding to steps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from raysweep.config.space.quanta import exact, multiple, multiples_between
 
 _STANDARD = NormalDist()
 _TAIL = 2.0**-53
-"""Of a bell curve's two tails, what is left out of its quantiles: beyond 8.2 sigma."""
+"""Probability of each tail of a normal distribution that its quantiles leave out: 8.2 sigma."""
 
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Any number from `min` to `max`, evenly; with `log`, its logarithm evenly (then `min` > 0)."""
+    """Uniform from `min` to `max`; with `log`, the logarithm is uniform (then `min` > 0)."""
 
     min: float
     max: float
@@ -49,7 +49,7 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """A bell curve of mean `mu` and deviation `sigma`; with `log`, that of the logarithm."""
+    """Normal with mean `mu` and standard deviation `sigma`; with `log`, those of the logarithm."""
 
     mu: float
     sigma: float
@@ -72,7 +72,7 @@ class Normal(Distribution):
         return f"{'log-' if self.log else ''}normal, {self.span()}"
 
     def edges(self) -> Edges:
-        """The median alone: the curve has no bounds, so each sample is checked when it is drawn."""
+        """Return only the median: there are no bounds, so each sample is checked when drawn."""
         return ((("mu",), self._value(0)),)
 
     def _value(self, deviations: float) -> float:
@@ -82,7 +82,7 @@ class Normal(Distribution):
 
 @dataclass(frozen=True)
 class Beta(Distribution):
-    """From 0 to 1, with density x^(a-1) (1-x)^(b-1): even where both are 1, a bell above."""
+    """Beta: from 0 to 1, with density x^(a-1) (1-x)^(b-1); uniform if a = b = 1."""
 
     a: float
     b: float
@@ -95,7 +95,7 @@ class Beta(Distribution):
         return rng.betavariate(self.a, self.b)
 
     def quantile(self, p: float) -> float:
-        from scipy.special import betaincinv  # 0.3 s, which a sweep without a beta need not wait
+        from scipy.special import betaincinv  # takes 0.3 s: only for sweeps with a beta
 
         return float(betaincinv(self.a, self.b, p))
 
@@ -106,15 +106,15 @@ class Beta(Distribution):
         return f"beta, {self.span()}"
 
     def edges(self) -> Edges:
-        """The mean alone: the bounds themselves are not drawn, and each sample is checked."""
+        """Return only the mean: the bounds are never drawn, and each sample is checked."""
         return ((("a",), self.a / (self.a + self.b)),)
 
 
 @dataclass(frozen=True)
 class Rounded(Distribution):
-    """`inner`, rounded to the nearest multiple of `q` that lies within its bounds.
+    """`inner`, rounded to the nearest multiple of `q` within its bounds.
 
-    What rounds to the first and the last multiple may be half as much as to those between.
+    The first and the last multiple may be half as likely as the others.
     """
 
     inner: Uniform | Normal | Beta
@@ -131,7 +131,7 @@ class Rounded(Distribution):
 
     def at(self, index: int) -> int | float:
         counts = self.counts
-        assert counts is not None, "a bell curve has no list of values"
+        assert counts is not None, "a normal distribution has no list of values"
         return multiple(counts[0] + index, self.q)
 
     def sample(self, rng: Random) -> int | float:
@@ -161,6 +161,6 @@ class Rounded(Distribution):
 
     @property
     def counts(self) -> tuple[int, int] | None:
-        """The first and the last multiple within the bounds, as counts of `q`; None: no bounds."""
+        """The first and last multiple within the bounds, in units of `q`; None: no bounds."""
         bounds = self.inner.bounds
         return None if bounds is None else multiples_between(*bounds, self.q)

@@ -1,7 +1,7 @@
-"""What a swept parameter may be: a constant, a choice, whole numbers; the curves are in `curves`.
+"""Distributions of a swept parameter: constant, categorical, integers; `curves` has the others.
 
-Six shapes, and a rounding of three of them, cover W&B's eighteen names; `kinds` maps the names to
-them and holds their invariants (min <= max, q > 0, …). Randomness is an argument.
+Six shapes, and the rounding of three of them, cover W&B's eighteen names; `kinds` maps the names to
+them and checks their invariants (min <= max, q > 0, …). Randomness is an argument.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from random import Random
 from typing import Any, ClassVar
 
 Json = Any
-"""A value that `json.dumps` takes."""
+"""A value that `json.dumps` accepts."""
 
 Edges = tuple[tuple[tuple[str | int, ...], Json], ...]
-"""(place in the parameter, value): a field that takes these takes what lies between them."""
+"""(location in the parameter, value): a field that accepts these accepts all between them."""
 
 
 class Distribution(ABC):
@@ -28,7 +28,7 @@ class Distribution(ABC):
 
     @property
     def size(self) -> int | None:
-        """How many values there are to list; None for a continuum or a bell curve."""
+        """Number of values; None if they cannot be listed (continuous, or without bounds)."""
         return None
 
     @property
@@ -38,33 +38,36 @@ class Distribution(ABC):
 
     @property
     def values(self) -> tuple[Json, ...] | None:
-        """All values in order, as a grid goes through them; None where they cannot be listed."""
+        """Return all values in the order of a grid; None if they cannot be listed."""
         return None if self.size is None else tuple(self.at(i) for i in range(self.size))
 
     def at(self, index: int) -> Json:
-        """Value number `index` of `size`."""
+        """Return value number `index` of `size`."""
         raise AssertionError(f"{type(self).__name__} has no list of values")
 
     @abstractmethod
     def sample(self, rng: Random) -> Json:
-        """One value, drawn with `rng`."""
+        """Draw one value with `rng`."""
 
     @abstractmethod
     def quantile(self, p: float) -> Json:
-        """The inverse of the cumulative distribution: at 0 <= `p` <= 1, evenly drawn, it gives
-        values as `sample` does. It never falls as `p` grows, in the order of the values."""
+        """Evaluate the inverse cumulative distribution at 0 <= `p` <= 1.
+
+        With uniform `p` it is distributed as `sample`. It never decreases as `p` grows, in the
+        order of the values.
+        """
 
     @abstractmethod
     def span(self) -> str:
-        """The values, for people, without the name of the shape."""
+        """Describe the values, for people, without the name of the shape."""
 
     def describe(self) -> str:
-        """Shape and values, for people, in as few words as it goes."""
+        """Describe shape and values, for people, in few words."""
         return self.span()
 
     @abstractmethod
     def edges(self) -> Edges:
-        """The values to try on the swept field before any trial starts."""
+        """Return the values to check against the swept field before any trial starts."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,10 @@ class Categorical(Distribution):
         return self.choices[index]
 
     def index(self, value: Json) -> int:
-        """Which choice `value` is. Choices that Python takes for equal (1, 1.0 and true) are told
-        apart by their types; where a record has lost the type (W&B writes 1.0 as 1), the first of
-        the equal numbers is meant. Raises ValueError where it is none.
+        """Return the index of the choice `value`; raise ValueError if it is not one.
+
+        Choices that are equal in Python (1, 1.0 and true) are distinguished by type. If a record
+        has lost the type (W&B writes 1.0 as 1), the first of the equal numbers is returned.
         """
         for alike in (_same, _equal):
             for index, choice in enumerate(self.choices):
@@ -130,7 +134,7 @@ class Categorical(Distribution):
             return self.choices[min(int(p * len(self.choices)), len(self.choices) - 1)]
         possible = [i for i, share in enumerate(self.probabilities) if share > 0]
         reached = list(accumulate(self.probabilities[i] for i in possible))
-        place = bisect_right(reached, p * reached[-1])  # a sum of decimals may miss 1
+        place = bisect_right(reached, p * reached[-1])  # a sum of decimals may differ from 1
         return self.choices[possible[min(place, len(possible) - 1)]]
 
     def span(self) -> str:
@@ -146,7 +150,7 @@ class Categorical(Distribution):
 
 @dataclass(frozen=True)
 class Steps(Distribution):
-    """The whole numbers from `first` to `last`, equally likely."""
+    """The integers from `first` to `last`, equally likely."""
 
     first: int
     last: int
@@ -155,7 +159,7 @@ class Steps(Distribution):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """The first and the last value, as counts of `q`."""
+        """Return the first and the last value, in units of `q`."""
         return self.first, self.last
 
     @property
@@ -179,17 +183,17 @@ class Steps(Distribution):
 
 
 def show(value: Json) -> str:
-    """As YAML would have it; a float with six digits."""
+    """Show `value` as YAML would write it; a float has six digits."""
     return f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 def _same(one: Json, other: Json) -> bool:
-    """Whether JSON would have both the same way: 1, 1.0 and true are three values there."""
+    """Whether both are the same JSON: 1, 1.0 and true are three values there."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _equal(one: Json, other: Json) -> bool:
-    """Whether they are equal numbers, texts or lists; true is no number."""
+    """Whether they are equal numbers, texts or lists; true is not a number."""
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

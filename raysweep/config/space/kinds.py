@@ -1,4 +1,4 @@
-"""W&B's names of distributions: the keys that each takes, and the distribution that they make.
+"""W&B's names of distributions: the keys of each, and the distribution that it stands for.
 
 Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys#distribution-options-for-random-and-bayesian-search.
 The q_ kinds are round(X / q) * q, but never past a bound.
@@ -72,8 +72,8 @@ def _categorical(given: Keys) -> Distribution:
 def _int_uniform(given: Keys) -> Distribution:
     low, high = _bounds(given)
     for key, bound in (("min", low), ("max", high)):
-        if bound % 1 != 0:  # 1e4 is a float in YAML, and a whole number to its writer
-            raise mistake((key,), f"expected a whole number for int_uniform, got {found(bound)}")
+        if bound % 1 != 0:  # 1e4 is a float in YAML, but means an integer
+            raise mistake((key,), f"expected an integer for int_uniform, got {found(bound)}")
     return Steps(int(low), int(high))
 
 
@@ -94,7 +94,7 @@ def _log_uniform(given: Keys) -> Uniform:
 
 
 def _q_log_uniform(given: Keys) -> Distribution:
-    """Exponents are not exact: e^(ln 128) may fall short of the 128 that was meant."""
+    """Make the distribution; exponents are inexact: e^(ln 128) may be less than the 128 meant."""
     inner, q = _log_uniform(given), _quantum(given)
     slack = 1e-9
     inner = Uniform(inner.min * (1 - slack), inner.max * (1 + slack), log=True)
@@ -103,7 +103,7 @@ def _q_log_uniform(given: Keys) -> Distribution:
 
 
 def _inv_log_uniform(given: Keys) -> Distribution:
-    """log(1/X) is even between min and max, so X lies between e^-max and e^-min."""
+    """Make the distribution: log(1/X) is uniform from min to max, so X is in [e^-max, e^-min]."""
     low, high = _bounds(given)
     return Uniform(_power_of_e(-high, "max"), _power_of_e(-low, "min"), log=True)
 
@@ -186,7 +186,7 @@ def _curve(given: Keys) -> tuple[float, float]:
 
 def _power_of_e(exponent: float, key: str) -> float:
     if abs(exponent) > 700:  # the largest double is e to the power of 709.8
-        raise mistake((key,), f"e to the power of {exponent:g} is no number that a computer holds")
+        raise mistake((key,), f"e to the power of {exponent:g} is too large or small for a float")
     return math.exp(exponent)
 
 
@@ -210,7 +210,7 @@ KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Keys], Distr
     "q_log_uniform": (_STEPS, _RANGE, _q_log_uniform),
     "q_log_uniform_values": (_STEPS, _RANGE, _q_log_uniform_values),
     "inv_log_uniform": (_RANGE, _RANGE, _inv_log_uniform),
-    # log(1/X) even between log(1/max) and log(1/min) is log(X) even between log(min) and log(max).
+    # log(1/X) uniform from log(1/max) to log(1/min) is log(X) uniform from log(min) to log(max).
     "inv_log_uniform_values": (_RANGE, _RANGE, _log_uniform_values),
     "normal": (_CURVE, (), _normal),
     "q_normal": (_CURVE_STEPS, (), _q_normal),
@@ -219,4 +219,4 @@ KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Keys], Distr
     "beta": (_SHAPE, (), _beta),
     "q_beta": (_SHAPE_STEPS, (), _q_beta),
 }
-"""Name → the keys it takes, those of them it needs, and what makes the distribution of them."""
+"""Name → allowed keys, required keys, and the function that makes the distribution."""

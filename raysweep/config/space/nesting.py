@@ -1,6 +1,6 @@
 """Nested parameters: `optimizer: {parameters: {lr: …}}` is the dotted name `optimizer.lr`.
 
-W&B nests to any depth, and so may a file here; what follows knows dotted names alone.
+W&B nests to any depth, and so may a file here; all later code knows only dotted names.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ GROUP = "parameters"
 """The key that makes a parameter a group of them."""
 
 OWN_KEYS = frozenset({"distribution", "value", "values", "probabilities", "min", "max"})
-"""Keys of a parameter that are hardly a group's parameters."""
+"""Keys of a parameter that are unlikely names of a group's parameters."""
 
 DEEPEST = 50
-"""Levels of groups: a file that holds itself would have no end."""
+"""Maximal levels of groups: a file may contain itself through an alias."""
 
 
 def flatten(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted name → what the file says of it, in the file's order.
+    """Map each dotted name to its content, in the file's order.
 
-    Raises pydantic's ValidationError, with the place below `parameters`, for a group that has other
+    Raises pydantic's ValidationError, with the location below `parameters`, for a group with other
     keys or no parameters, and for a name given twice.
     """
     flat: dict[str, Any] = {}
@@ -35,9 +35,9 @@ def flatten(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def written_places(parameters: Any) -> dict[int | str | None, Loc]:
-    """Dotted name → the keys below `parameters` that lead to it, as the file is written.
+    """Map each dotted name to the keys below `parameters` that lead to it in the file.
 
-    What cannot be read is left out: `flatten` says what is wrong with it.
+    Skips what cannot be read: `flatten` reports the error.
     """
     places: dict[int | str | None, Loc] = {}
     try:
@@ -49,7 +49,7 @@ def written_places(parameters: Any) -> dict[int | str | None, Loc]:
 
 
 def as_written(parameters: Any, at: Loc) -> Callable[[Loc], Loc]:
-    """Turns a place that begins with `at` and a dotted name into the place in the file."""
+    """Return a function from a location (`at`, a dotted name, …) to the location in the file."""
     places = written_places(parameters)
 
     def written(loc: Loc) -> Loc:
@@ -60,11 +60,11 @@ def as_written(parameters: Any, at: Loc) -> Callable[[Loc], Loc]:
 
 
 def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Loc, Any]]:
-    """(dotted name, its place, what is said of it) of every parameter, depth first."""
+    """Yield (dotted name, location, content) of every parameter, depth first."""
     if not isinstance(given, Mapping):
         raise mistake(at, "expected a mapping of parameters")
     if len(names) > DEEPEST:
-        raise mistake((), f"groups more than {DEEPEST} deep: does the file hold itself?")
+        raise mistake((), f"groups more than {DEEPEST} deep: does the file contain itself?")
     for key, below in given.items():
         if names and not isinstance(key, str):
             raise mistake((*at, str(key)), f"expected text for a key, got {found(key)}")
@@ -82,9 +82,9 @@ def _walk(given: Any, at: Loc, names: tuple[str, ...]) -> Iterator[tuple[str, Lo
 
 
 def _refuse_bare_group(at: Loc, given: Any) -> None:
-    """`optimizer: {lr: {…}}`: none of a parameter's keys but `value` holds a mapping, if it is
-    right."""
+    """Raise a mistake for `optimizer: {lr: {…}}`: in a valid parameter only `value` may be a
+    mapping."""
     bare = isinstance(given, Mapping) and given and OWN_KEYS.isdisjoint(given)
     if bare and all(isinstance(each, Mapping) for each in given.values()):
-        text = f"holds no {GROUP}; parameters of a group go below its key `{GROUP}`"
+        text = f"has no {GROUP}; parameters of a group go below its key `{GROUP}`"
         raise mistake(at, text)

@@ -1,4 +1,4 @@
-"""Numbers that were written as text (`["0.1", 0.2]`), and those that are too large to be kept."""
+"""Numbers written as text (`["0.1", 0.2]`), and numbers that are too large to store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 _WHOLE = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?\Z")
 _MOST_DIGITS = 300
-"""No double has more before its point."""
+"""A double has no more before its point."""
 
 
 def coerced(values: Sequence[Any]) -> list[Any]:
-    """`values`, in which texts that are numerals are numbers if any other value is a number.
+    """Convert numerals in `values` to numbers if any other value is a number.
 
-    Where all are texts they stay: their writer may mean names ("3x3", "5").
+    If all are texts they stay: their author may mean names ("3x3", "5").
     """
     if not any(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values):
         return list(values)
@@ -23,13 +23,13 @@ def coerced(values: Sequence[Any]) -> list[Any]:
 
 
 TOO_LARGE = (
-    "a whole number beyond 64 bits, which no tracker keeps exactly; give it as text, in quotes, or "
+    "an integer beyond 64 bits, which no tracker keeps exactly; give it as text, in quotes, or "
     "as a number with a point"
 )
 
 
 def too_large(value: Any) -> tuple[int | str, ...] | None:
-    """The keys inside `value` that lead to an integer beyond 64 bits; None where there is none."""
+    """Find an integer beyond 64 bits in `value`: the keys that lead to it, or None."""
     if isinstance(value, int):
         return None if -(2**63) <= value < 2**63 else ()
     inside: Any = ()

@@ -3,7 +3,7 @@
 Source of the names and of the defaults (q = 1, mu = 0, sigma = 1, a = 1, b = 1):
 https://docs.wandb.ai/models/sweeps/sweep-config-keys. Without `distribution`, `value` is a
 constant, `values` a choice, `values` with `probabilities` a weighted one, `min` and `max` a range:
-of whole numbers where both are, of steps where `q` is given.
+of integers if both are integers, of steps if `q` is given.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pydantic import (
 )
 
 from raysweep.config.explain import found, mistake
-from raysweep.config.sections import Section
+from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution, Json
 from raysweep.config.space.kinds import KINDS, Kind
 from raysweep.config.space.numerals import coerced
 
 
 def _number(value: Any) -> Any:
-    """A finite number, of the type it was written in: the type tells a range from steps."""
+    """Check for a finite number; its type stays, which distinguishes a range from steps."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and abs(value) <= sys.float_info.max:
         return value if isinstance(value, int) else float(value)
@@ -38,7 +38,7 @@ def _number(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold: trials' values are recorded, and YAML has dates, sets, infinities."""
+    """Check for plain JSON: values are recorded, and YAML has dates, sets, infinities."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -54,10 +54,10 @@ Number = Annotated[int | float, PlainValidator(_number)]
 
 
 class Parameter(Section):
-    """What one swept field may be."""
+    """The values of one swept field."""
 
     distribution: Kind | None = None
-    """How the values are spread; null means: as the other keys say."""
+    """Name of the distribution; null means that it follows from the other keys."""
 
     value: Plain = None
     """The one value (constant)."""
@@ -105,11 +105,11 @@ class Parameter(Section):
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Json]:
-        """Only the keys that were given: `value: null` differs from no `value`."""
+        """Serialize only the keys that were given: `value: null` differs from no `value`."""
         return {key: item for key, item in handler(self).items() if key in self.model_fields_set}
 
     def build(self) -> Distribution:
-        """The distribution. Raises pydantic's ValidationError where the keys do not fit."""
+        """Make the distribution. Raises pydantic's ValidationError if the keys do not fit."""
         given, kind = self._given(), self.kind
         allowed, needed, make = KINDS[kind]
         if extra := sorted(given - set(allowed)):
@@ -121,7 +121,7 @@ class Parameter(Section):
 
     @property
     def kind(self) -> Kind:
-        """W&B's name of the distribution, whether it was written or follows from the keys."""
+        """W&B's name of the distribution, as written or as it follows from the keys."""
         if self.distribution is not None:
             return self.distribution
         given = self._given()
@@ -137,6 +137,6 @@ class Parameter(Section):
         return "int_uniform" if whole else "uniform"
 
     def _given(self) -> set[str]:
-        """The keys that say something: `value` may be null, of the others null is nothing."""
+        """Return the keys that are set: only for `value` is null a value."""
         keys = self.model_fields_set - {"distribution"}
         return {key for key in keys if key == "value" or getattr(self, key) is not None}

@@ -1,1 +1,1 @@
-"""The same storage at a URI: a working copy here, one writer there, and what has changed sent."""
+"""A storage at a URI: a local working copy, a lease for the one writer, and pushes of changes."""

@@ -1,7 +1,7 @@
-"""Several transfers at once, which the end of the process does not wait for.
+"""Run several transfers concurrently, in threads that do not block the exit of the process.
 
-A ThreadPoolExecutor's threads are joined when Python ends, and one that hangs in a request held up
-an interrupted command for as long as that took to give up.
+Python joins a ThreadPoolExecutor's threads at exit, so a hung request would delay an interrupted
+command until the request times out.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 def at_once(work: Callable[[T], None], items: Iterable[T]) -> None:
-    """Call `work` with each item, AT_ONCE at a time. Raises the first error when all have ended;
-    after one no other is begun."""
+    """Call `work` with each item, AT_ONCE at a time. After an error no further call starts, and the
+    first error is raised when all have ended."""
     todo: queue.SimpleQueue[T] = queue.SimpleQueue()
     for item in items:
         todo.put(item)

@@ -1,8 +1,7 @@
-"""obstore's client for a URI that pyarrow opened, with the same options and the same keys.
+"""Make obstore's client for a URI that pyarrow opened, with the same options and credentials.
 
-Only conditional writes go through it. Files go through pyarrow, whose clients find credentials in
-more places: the AWS SDK's knows SSO and processes that hand out keys, which obstore asks boto3 for,
-where that is installed.
+It is used only for conditional writes. Files go through pyarrow, whose clients find credentials in
+more places: the AWS SDK knows SSO and credential processes, for which obstore needs boto3.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _TIMEOUT_S = 20
 
 
 def client(store: ObjectStore) -> S3Store | GCSStore | AzureStore:
-    """Raises ValueError for a URI that has no such client."""
+    """Make the client. Raises ValueError for a URI that has none."""
     if store.kind == "s3":
         return _s3(store)
     if store.kind == "gcs":
@@ -66,7 +65,7 @@ def _s3(store: ObjectStore) -> S3Store:
 
 
 def _s3_keys() -> dict[str, Any]:
-    """Where obstore does not look by itself: the files of AWS's tools."""
+    """Read credentials from the files of AWS's tools, which obstore does not read."""
     if "AWS_ACCESS_KEY_ID" in os.environ:
         return {}
     found = _keys_in_file()
@@ -76,12 +75,12 @@ def _s3_keys() -> dict[str, Any]:
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         return {"credential_provider": Boto3CredentialProvider()}
-    except (ImportError, ValueError):  # no boto3, or it knows no keys: those of the machine's role
+    except (ImportError, ValueError):  # no boto3, or it finds no keys: use the machine's role
         return {}
 
 
 def _keys_in_file() -> dict[str, str]:
-    """The profile's static keys."""
+    """Read the profile's static keys."""
     path = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
     known = configparser.RawConfigParser()
     try:

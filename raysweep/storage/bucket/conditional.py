@@ -1,9 +1,9 @@
-"""Writes that fail where somebody else has written since: what one writer a URI rests on.
+"""Conditional writes (compare-and-swap), on which the lease of a URI's single writer is built.
 
-S3, Google Cloud Storage and Azure compare and write in one request (If-None-Match, If-Match on the
-ETag or the generation); obstore sends it, since pyarrow cannot. A folder (`file://`) is locked for
-the moment of it. Elsewhere, or where the server refuses, comparing and writing are two steps, and
-the lease waits a moment and looks again.
+S3, Google Cloud Storage and Azure compare and write atomically in one request (If-None-Match,
+If-Match on the ETag or the generation); obstore sends it, since pyarrow cannot. A folder
+(`file://`) is locked meanwhile. Otherwise, or if the server refuses conditions, comparing and
+writing are two steps, and the lease waits a moment and checks again.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
 
 Tag = Mapping[str, str]
-"""What a store calls one version of a file: its ETag, its generation."""
+"""A store's identifier of one version of a file: its ETag or its generation."""
 
 
 class Changed(OSError):
-    """Somebody else has written the file since its tag was read."""
+    """Another process has written the file since its tag was read."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file's bytes, and the tag of this version of it."""
+    """A file's bytes, and the tag of this version."""
 
     data: bytes
     tag: Tag
 
 
 class Writes(Protocol):
-    """Reading and writing small files below a URI. Methods raise OSError where it fails."""
+    """Reads and writes small files below a URI. Methods raise OSError on failure."""
 
     atomic: bool
-    """Whether comparing and writing are one step."""
+    """Whether compare-and-write is atomic."""
 
     def read(self, path: str) -> Found | None:
-        """The file as it is now; None where there is none."""
+        """Read the current file; None if there is none."""
 
     def put(self, path: str, data: bytes, tag: Tag | None) -> Tag:
-        """Write the file if it still has that tag, or, of None, if it is not there; its new tag.
+        """Write the file if it still has that tag (None: if it does not exist); return the new tag.
 
-        Raises Changed where it is another one.
+        Raises Changed otherwise.
         """
 
 
 def conditional_writes(store: ObjectStore) -> tuple[Writes, str | None]:
-    """The surest that the URI offers; and, where that is two steps, why.
+    """Choose the safest implementation for the URI; if it is not atomic, also return why.
 
-    Raises OSError where the URI cannot be reached.
+    Raises OSError if the URI is unreachable.
     """
     if store.kind == "local":
         return _FolderWrites(Path(store.root)), None
@@ -78,7 +78,7 @@ class _UnsupportedError(Exception):
 
 
 class _CloudWrites:
-    """By requests of the store's own."""
+    """Writes with conditional requests."""
 
     atomic = True
 
@@ -105,14 +105,14 @@ class _CloudWrites:
                 return _tag(obstore.put(self._client, path, data, mode=mode))
         except (AlreadyExistsError, PreconditionError, FileNotFoundError) as error:
             now = self.read(path)
-            if now is not None and now.data == data:  # ours, whose answer was lost: it was repeated
+            if now is not None and now.data == data:  # our own write, retried after a lost answer
                 return now.tag
             raise Changed(f"{path}: was written by another process") from error
 
 
 @contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """obstore's own errors as pyarrow's are: an OSError in one line."""
+    """Convert obstore's errors to an OSError in one line, as pyarrow raises."""
     from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
     try:
@@ -128,7 +128,7 @@ def _tag(meta: Mapping[str, Any]) -> Tag:
 
 
 class _FolderWrites:
-    """In a folder, which is locked for the moment in which a file is compared and replaced."""
+    """Writes in a folder, which is locked while a file is compared and replaced."""
 
     atomic = True
 
@@ -160,7 +160,7 @@ class _FolderWrites:
 def _locked(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # an NFS that locks no folders: the moment stays short
+        with contextlib.suppress(OSError):  # NFS without folder locks: not atomic, but short
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -168,7 +168,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 class _PlainWrites:
-    """In two steps: another process may write between them."""
+    """Writes in two steps: another process may write between them."""
 
     atomic = False
 
@@ -192,7 +192,7 @@ def _digest(data: bytes) -> Tag:
 
 
 def _try_out(writes: _CloudWrites, store: ObjectStore) -> None:
-    """Whether the server keeps to conditions: some ignore them, some refuse them."""
+    """Check that the server honours conditions: some ignore them, some refuse them."""
     path = f".probe-{secrets.token_hex(8)}"
     try:
         tag = writes.put(path, b"1", None)

@@ -1,4 +1,4 @@
-"""`replica.json` at a URI: the one object there that is written over, and never unconditionally."""
+"""`replica.json` at a URI: the only object that is overwritten, always by a conditional write."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ OLD_LEASE = "driver.json"
 
 @dataclass(frozen=True)
 class Holder:
-    """Who writes to the URI. `copy` marks its working copy: no other process has one of that mark,
-    on any machine. `boot` is the start of its machine's kernel, whose locks end with it."""
+    """The process that writes to the URI. `copy` is the unique mark of its working copy. `boot`
+    identifies the boot of its machine: locks do not survive a reboot."""
 
     id: str
     host: str
@@ -35,7 +35,7 @@ class Holder:
 
     @staticmethod
     def me(what: str, copy: str) -> Holder:
-        """This process, with the working copy of that mark."""
+        """Describe this process, with the mark of its working copy."""
         now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         return Holder(secrets.token_hex(8), _machine(), os.getpid(), what, now, copy, _boot())
 
@@ -51,9 +51,8 @@ class Holder:
 
 @dataclass(frozen=True)
 class Head:
-    """`epoch` counts the holders, `beat` one holder's signs of life. `push` is the mark of the last
-    push that is there whole, `snapshot` the key of what it left. `driver`: None as long as nobody
-    writes."""
+    """`epoch` counts holders, `beat` the heartbeats of one holder. `push` is the mark of the last
+    complete push, `snapshot` the key of its snapshot. `driver`: None while nobody writes."""
 
     epoch: int = 0
     push: str | None = None
@@ -63,12 +62,12 @@ class Head:
 
     @staticmethod
     def read(store: ObjectStore) -> Head:
-        """What is at the URI. Raises UserError where that is damaged."""
+        """Read the head at the URI. Raises UserError if it is damaged."""
         return Head.from_json(store.uri, store.read(HEAD) or b"{}")
 
     @staticmethod
     def from_json(uri: str, data: bytes) -> Head:
-        """Also of raysweep 0.1, which wrote `push` alone. Keys of a later one are passed over."""
+        """Parse a head, also of raysweep 0.1, which wrote only `push`. Ignores newer keys."""
         try:
             found: dict[str, Any] = json.loads(data)
             driver = found.get("driver")
@@ -90,7 +89,7 @@ class Head:
 
 
 def old_lease(store: ObjectStore) -> tuple[Holder | None, bytes | None]:
-    """The lease that raysweep 0.1 wrote, and its bytes; None where there is none."""
+    """Read the lease of raysweep 0.1 and its bytes; None if there is none."""
     data = store.read(OLD_LEASE)
     with suppress(ValueError, TypeError, AttributeError, KeyError):
         return Holder.from_json(json.loads(data or b"")), data
@@ -98,12 +97,12 @@ def old_lease(store: ObjectStore) -> tuple[Holder | None, bytes | None]:
 
 
 def remove_old_lease(store: ObjectStore) -> None:
-    """Its holder is dead."""
+    """Remove the lease of raysweep 0.1, whose holder is dead."""
     store.delete(OLD_LEASE)
 
 
 def _machine() -> str:
-    """This machine's name, and what tells it from others of the same name."""
+    """Return this machine's name with a suffix that distinguishes machines of the same name."""
     try:
         mark = Path("/etc/machine-id").read_text(encoding="ascii").strip()[:8]
     except OSError:

@@ -1,11 +1,11 @@
-"""A file that changes in places, kept at a URI as a base and what has changed since.
+"""Store a changing file at a URI as layers: a base and the changes since.
 
-A push of one new row of a database of 100 MB sends the row's pages, and not the database. No object
-is ever written over: a snapshot names those that make a file, so whoever reads sees the file as one
-push left it, whatever a later one has sent by half.
+A push of one new row in a database of 100 MB uploads only the row's pages. No object is ever
+overwritten: a snapshot names the layers of a file, so a reader sees the file of one complete push,
+even while a later push is under way.
 
-A change is one object: a line of JSON (the file's size, the numbers of the blocks that differ),
-then those blocks.
+A change is one object: a line of JSON (the file's size, the numbers of the changed blocks), then
+those blocks.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ BLOCK_BYTES = 4096
 """SQLite's page."""
 
 MOST_CHANGES = 32
-"""From so many on, those since the base are sent as one: each is a request to whoever reads."""
+"""From this number on, the changes are merged into one: each costs a reader one request."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """What a file is made of: keys of objects, the base first, and the file's size in bytes."""
+    """The layers of a file: keys of objects, the base first, and the file's size in bytes."""
 
     size: int
     keys: tuple[str, ...]
@@ -45,8 +45,8 @@ class Layers:
 
 @dataclass(frozen=True)
 class Known:
-    """A file as it is at the URI: its layers, each block's digest, the blocks that are not the
-    base's any more, and the bytes of all changes."""
+    """The state of a file at the URI: its layers, each block's digest, the blocks that differ from
+    the base, and the bytes of all changes."""
 
     layers: Layers
     digests: Sequence[bytes]
@@ -55,7 +55,7 @@ class Known:
 
 
 def fetch(store: ObjectStore, layers: Layers, target: Path) -> Known:
-    """Put the file together in `target`. Raises FileNotFoundError where a layer is gone: a later
+    """Assemble the file in `target`. Raises FileNotFoundError if a layer is missing because a later
     push has replaced it."""
     store.get(layers.keys[0], target)
     changed, sent = set[int](), 0
@@ -77,9 +77,10 @@ def fetch(store: ObjectStore, layers: Layers, target: Path) -> Known:
 
 
 def send(store: ObjectStore, name: str, path: Path, known: Known | None) -> Known:
-    """Bring the file's changes to the URI, as new objects below `.layers/<name>/`.
+    """Upload the file's changes as new objects below `.layers/<name>/`.
 
-    Of one that is not known there, or mostly another, all of it. `path` must not change meanwhile.
+    If the file is new there, or has mostly changed, upload all of it. `path` must not change
+    meanwhile.
     """
     digests, size = _digests(path), path.stat().st_size
     if known is None:
@@ -92,7 +93,7 @@ def send(store: ObjectStore, name: str, path: Path, known: Known | None) -> Know
     keys, sent = known.layers.keys, known.changed_bytes
     if len(keys) > MOST_CHANGES:
         keys, sent, new = keys[:1], 0, changed
-    if len(new) * BLOCK_BYTES > size // 2 or sent > size:  # as much as the file, or more to fetch
+    if len(new) * BLOCK_BYTES > size // 2 or sent > size:  # the changes would outweigh the file
         return _send_base(store, name, path, digests)
     change = _change(path, sorted(new), size)
     key = _key(name)

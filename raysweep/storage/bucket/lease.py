@@ -1,12 +1,12 @@
-"""One writer a URI: `replica.json` there says who it is, that it lives, and what it pushed last.
+"""The lease of a URI's single writer: `replica.json` holds its holder, heartbeat and last push.
 
-Each change of that file is a conditional write (`conditional`), so of two that begin at once one
-gets it. It grants the right to write and names the last push in one: a driver that was asleep and
-has been replaced meanwhile finds it changed, and whatever it was sending is in nobody's way.
+Each change of that file is a conditional write (`conditional`), so if two drivers start at once
+only one gets the lease. The same file grants the right to write and names the last push: a driver
+that slept and was replaced finds it changed, and its unfinished push has no effect.
 
-No object store has a lock that death lets go of, so the holder writes the file anew every few
-seconds, and one that stays as it is for a minute is a dead one's. That minute is measured on the
-clock of who waits: two machines' clocks differ.
+Object stores have no lock that ends with its process, so the holder writes a heartbeat every few
+seconds; a lease without a heartbeat for a minute is expired. The waiting process measures that
+minute on its own clock, since clocks of two machines differ.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from raysweep.storage.bucket.object_store import ObjectStore
 
 @dataclass(frozen=True)
 class LeasePace:
-    """Seconds: between two signs of life, until none means death, and, where comparing and writing
-    are two steps, for two drivers to see each other."""
+    """Seconds: between two heartbeats; until a lease without one is expired; and, without atomic
+    writes, until two drivers have seen each other."""
 
     beat_s: float = 10
     stale_s: float = 60
@@ -35,53 +35,53 @@ class LeasePace:
 
 
 class Lease:
-    """The right to write to the URI, kept alive by a thread until `release`."""
+    """The right to write to the URI, renewed by a thread until `release`."""
 
     def __init__(self, store: ObjectStore, holder: Holder, pace: LeasePace) -> None:
         self._store, self._holder, self._pace = store, holder, pace
         self._ended = threading.Event()
-        self._turn = threading.RLock()  # the beat's thread and who pushes write the same file
+        self._turn = threading.RLock()  # the heartbeat's thread and pushes write the same file
         self._head = Head()
         self._tag: Tag | None = None
         self._writes: Writes | None = None
         self._confirmed = 0.0
         self._lost: Holder | None = None
         self.what = holder.what
-        """What is being done, for whoever is refused meanwhile; may change."""
+        """The holder, with what it does, shown to commands that are refused; may change."""
         self.on_lost: Callable[[], None] = lambda: None
-        """Called once, by any thread, when another process has taken it over."""
+        """Called once, by any thread, when another process has taken the lease over."""
         self._thread = threading.Thread(target=self._live, name="raysweep-lease", daemon=True)
 
     @property
     def lost_to(self) -> Holder | None:
-        """Who took it over, this process having been silent for too long; None as it should be."""
+        """The process that took the lease over after it expired; None normally."""
         return self._lost
 
     @property
     def head(self) -> Head:
-        """What is at the URI."""
+        """The head at the URI."""
         return self._head
 
     @property
     def writes(self) -> Writes:
-        """How the file is written: for others that are written over."""
+        """The conditional writes, also for other files that are overwritten."""
         assert self._writes is not None, "taken"
         return self._writes
 
     def take(self, tell: Callable[[str], None] = lambda line: None) -> None:
-        """Become the holder. Raises UserError where another one lives."""
+        """Acquire the lease. Raises UserError if another holder is alive."""
         self._writes, lacking = conditional_writes(self._store)
         if lacking is not None:
             tell(
                 f"{self._store.uri}: has no conditional writes ({lacking}); "
-                "of two drivers that begin within a second, the later will win"
+                "if two drivers start within a second, the later one wins"
             )
         self._wait_for_old(tell)
         head, tag = self._read()
         if head.driver is not None and not self._is_dead_here(head.driver):
             tell(
                 f"{self._store.uri}: was last written by {head.driver.told}; "
-                f"seeing whether that still runs ({self._pace.stale_s:g} s at most)"
+                f"checking whether it is still running (at most {self._pace.stale_s:g} s)"
             )
             head, tag = self._wait_for_death(tag)
         mine = replace(head, epoch=head.epoch + 1, driver=self._holder, beat=0)
@@ -96,23 +96,23 @@ class Lease:
         self._thread.start()
 
     def confirm(self) -> None:
-        """Before each write: a process that was asleep for half the time that means death looks
-        whether it has been replaced. Raises OSError if so."""
+        """Check before each write: if this process slept for half the lease's lifetime, verify that
+        it was not replaced. Raises OSError if it was."""
         if self._lost is None and _clock() - self._confirmed > self._pace.stale_s / 2:
             self.beat()
         self._raise_if_lost()
 
     def beat(self) -> None:
-        """Write a sign of life. Raises OSError where another process has taken over, or the URI
-        cannot be written."""
+        """Write a heartbeat. Raises OSError if another process has taken over, or the URI cannot
+        be written."""
         self._write()
 
     def commit(self, push: str, snapshot: str) -> None:
-        """Make a push what is at the URI. Raises as `beat`."""
+        """Publish a push as the latest at the URI. Raises as `beat` does."""
         self._write(push=push, snapshot=snapshot)
 
     def release(self, within_s: float | None = None) -> None:
-        """Let others write. Its thread does it, for a beat at most: a server may hang."""
+        """Release the lease, in its thread, for at most one heartbeat: a server may hang."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join(timeout=self._pace.beat_s if within_s is None else within_s)
@@ -120,12 +120,12 @@ class Lease:
     def _write(self, **changes: str) -> None:
         with self._turn:
             self._raise_if_lost()
-            if self._store.given_up or self._ended.is_set():  # a push that hung, and came back
-                raise OSError(f"{self._store.uri}: was given up")
+            if self._store.given_up or self._ended.is_set():  # a hung push has come back
+                raise OSError(f"{self._store.uri}: the push was abandoned")
             self._swap(driver=replace(self._holder, what=self.what), **changes)
 
     def _swap(self, **changes: Any) -> None:
-        """Change the file from what this process wrote last, or raise OSError."""
+        """Change the file if it is as this process wrote it last; else raise OSError."""
         for _ in range(2):
             mine = replace(self._head, beat=self._head.beat + 1, **changes)
             started = _clock()
@@ -136,12 +136,12 @@ class Lease:
                 if now.driver is None or now.driver.id != self._holder.id:
                     self._lose(now.driver)
                     break
-                self._head, self._tag = now, tag  # ours, and its answer was lost
+                self._head, self._tag = now, tag  # our own write, whose answer was lost
             else:
                 self._head, self._confirmed = mine, started
                 return
         self._raise_if_lost()
-        raise OSError(f"{self._store.uri}: {HEAD} changes all the time")
+        raise OSError(f"{self._store.uri}: {HEAD} keeps changing")
 
     def _lose(self, to: Holder | None) -> None:
         self._lost = to or NOBODY
@@ -153,11 +153,11 @@ class Lease:
             raise OSError(taken_over(self._lost))
 
     def _settle(self) -> None:
-        """Two that wrote within a moment: the later one has it."""
+        """Wait until a concurrent writer would be visible: of two, the later one wins."""
         try:
             time.sleep(self._pace.settle_s)
             head, _ = self._read()
-        except BaseException:  # Ctrl-C in that moment
+        except BaseException:  # Ctrl-C meanwhile
             self._give_back()
             raise
         if head.driver is None or head.driver.id != self._holder.id:
@@ -170,13 +170,13 @@ class Lease:
         return Head.from_json(self._store.uri, found.data), found.tag
 
     def _is_dead_here(self, other: Holder) -> bool:
-        """Whether it had this very working copy, which is ours now: its lock was let go of. Of
-        another container, or before a restart, nothing is known."""
+        """Whether `other` is known to be dead: it held the working copy whose lock is now ours.
+        Nothing is known of another container, or from before a reboot."""
         mine = self._holder
         return (other.host, other.boot, other.copy) == (mine.host, mine.boot, mine.copy)
 
     def _wait_for_death(self, last: Tag | None) -> tuple[Head, Tag | None]:
-        """Raises UserError at the first sign of life."""
+        """Wait until the lease expires. Raises UserError at the first heartbeat."""
         start = time.monotonic()
         while True:
             time.sleep(self._pace.beat_s / 5)
@@ -189,14 +189,14 @@ class Lease:
                 return head, tag
 
     def _wait_for_old(self, tell: Callable[[str], None]) -> None:
-        """The lease of an earlier raysweep, which had a file of its own."""
+        """Wait for the lease of raysweep 0.1, which is in a separate file, to expire."""
         holder, last = old_lease(self._store)
         if last is None:
             return
-        told = "an earlier raysweep" if holder is None else holder.told
+        writer = "an earlier raysweep" if holder is None else holder.told
         tell(
-            f"{self._store.uri}: was last written by {told}; "
-            f"seeing whether that still runs ({self._pace.stale_s:g} s at most)"
+            f"{self._store.uri}: was last written by {writer}; "
+            f"checking whether it is still running (at most {self._pace.stale_s:g} s)"
         )
         start = time.monotonic()
         while time.monotonic() - start < self._pace.stale_s:
@@ -210,15 +210,16 @@ class Lease:
 
     def _live(self) -> None:
         while not self._ended.wait(self._pace.beat_s):
-            with suppress(OSError):  # the network: the next beat may come through
+            with suppress(OSError):  # a network error: the next heartbeat may succeed
                 self.beat()
             if self._lost is not None:
                 return
-        with suppress(OSError):  # then it looks alive for a minute
+        with suppress(OSError):  # on failure the lease expires after a minute
             self._give_back()
 
     def _give_back(self) -> None:
-        """What another has taken over stays. Where nothing was pushed, nothing stays."""
+        """Remove this holder from the file, unless another process has taken over; remove the file
+        if nothing was ever pushed."""
         with self._turn:
             if self._lost is not None:
                 return
@@ -229,18 +230,18 @@ class Lease:
 
 
 NOBODY = Holder(id="", host="?", pid=0, what="another command", since="?", copy="", boot="")
-"""Whoever took the lease over and has given it back since."""
+"""A process that took the lease over and has released it since."""
 
 
 def taken_over(by: Holder) -> str:
-    """In words for whoever lost it."""
+    """Describe the process that took the lease over."""
     if not by.id:
-        return "another command has taken it over meanwhile, this process having been silent"
+        return "another command has taken it over, since this process sent no heartbeat"
     return f"process {by.pid} on {by.host} has taken it over"
 
 
 def _clock() -> float:
-    """Seconds that go on while the machine sleeps."""
+    """Return seconds of a clock that also runs while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -248,5 +249,5 @@ def _refused(store: ObjectStore, holder: Holder | None) -> UserError:
     who = "another one" if holder is None else holder.told
     return UserError(
         f"--storage {store.uri}: is being written by {who}; "
-        "wait for its end, interrupt it, or name another URI"
+        "wait until it ends, interrupt it, or name another URI"
     )

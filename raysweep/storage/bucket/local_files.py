@@ -1,4 +1,4 @@
-"""The files of a working copy that a push looks at."""
+"""Find the files of a working copy that a push uploads."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Signature = Mapping[str, tuple[int, int]]
 """A path, relative to the working copy → size in bytes and time of the last change in ns."""
 
 Stats = tuple[tuple[int, int], ...]
-"""The same of a database and its log."""
+"""Size and modification time of a database and of its log."""
 
 
 def signature(root: Path) -> Signature:
-    """What a push would look at. Two that are equal: nothing to push."""
+    """Compute the state of all files that a push uploads; if it is unchanged, so are they."""
     paths = [*small_files(root), *kept_files(root), *root.glob("*/checkpoints/*")]
     paths += (root / TRACKER_FOLDER).glob("*.db")
     paths += (root / TRACKER_FOLDER).glob("*.db-wal")
@@ -31,7 +31,7 @@ def signature(root: Path) -> Signature:
 
 
 def small_files(root: Path) -> Iterator[Path]:
-    """What lies in a sweep's folder itself: its record, config, journal and result."""
+    """Yield the files directly in sweeps' folders: record, config, journal and result."""
     for record in sorted(root.glob("*/sweep.json")):
         for path in sorted(record.parent.iterdir()):
             if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
@@ -39,8 +39,8 @@ def small_files(root: Path) -> Iterator[Path]:
 
 
 def kept_files(root: Path) -> Iterator[Path]:
-    """The tracker's blobs and pictures. A name with a dot before it is half written, and so is an
-    earlier version's `.partial`."""
+    """Yield the tracker's blobs and pictures, without temporary files: names with a leading dot,
+    and `.partial` of earlier versions."""
     for pattern in ("artifacts/*/blobs/sha256/*/*", "media/**/*"):
         for path in (root / TRACKER_FOLDER).glob(pattern):
             half = path.name.startswith(".") or path.suffix == ".partial"
@@ -49,7 +49,7 @@ def kept_files(root: Path) -> Iterator[Path]:
 
 
 def read_whole_lines(path: Path) -> bytes | None:
-    """A file's bytes; of a journal, its whole lines. None if it is gone."""
+    """Read a file's bytes; of a journal, its complete lines. None if it does not exist."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def read_whole_lines(path: Path) -> bytes | None:
 
 
 def stats_of(database: Path) -> Stats:
-    """Of a database and its log: what is different once something was written."""
+    """Stat a database and its log: the result changes with every write."""
     found = []
     for path in (database, database.with_name(f"{database.name}-wal")):
         with suppress(FileNotFoundError):
@@ -68,9 +68,9 @@ def stats_of(database: Path) -> Stats:
 
 
 def back_up(database: Path, copy: Path) -> None:
-    """One snapshot of a database that others write to, in one file.
+    """Copy one consistent snapshot of a live database into one file.
 
-    Raises OSError, as an upload would: the next push tries again.
+    Raises OSError, as an upload does: the next push retries.
     """
     try:
         with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:

@@ -1,4 +1,4 @@
-"""Stopping a driver whose right to write has gone to another."""
+"""Stop a driver that has lost its lease."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from raysweep.storage.bucket.lease import Lease
 
 @contextmanager
 def stopped_when_lost(lease: Lease) -> Iterator[None]:
-    """Within it, interrupt the caller as Ctrl-C would when another process has taken the lease: all
-    that it would do from then on is another's to do.
+    """Interrupt the block, as Ctrl-C would, when another process takes the lease over.
 
-    Only the main thread can be interrupted; what another one drives ends by itself, and fails then.
+    Only the main thread can be interrupted; a driver in another thread fails when it ends.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -30,7 +29,7 @@ def stopped_when_lost(lease: Lease) -> Iterator[None]:
 
 
 def _interrupt_main() -> None:
-    """By the signal itself, which also ends what the thread waits for."""
+    """Send SIGINT, which also interrupts a blocking call of the main thread."""
     main = threading.main_thread().ident
     if main is not None and callable(signal.getsignal(signal.SIGINT)):
         signal.pthread_kill(main, signal.SIGINT)

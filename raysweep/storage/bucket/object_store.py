@@ -1,6 +1,6 @@
 """A folder at a URI (`s3://bucket/prefix`), through pyarrow's filesystems: whole files, in and out.
 
-pyarrow is imported when a URI is opened, and not before: it takes 0.2 s.
+pyarrow is imported lazily, when a URI is opened: it takes 0.2 s.
 """
 
 from __future__ import annotations
@@ -19,42 +19,41 @@ from raysweep.paths import safe_join
 
 CHUNK_BYTES = 8 * 2**20
 AT_ONCE = 8
-"""Files on their way: a small one takes as long as the way there and back, whatever else goes."""
+"""Concurrent transfers: a small file takes one round trip, whatever else is transferred."""
 
 CONNECT_TIMEOUT_S = 5
 ATTEMPTS = 3
-"""What pyarrow's S3 asks before it gives up: with the timeout above, about 20 s where nothing
-answers."""
+"""Attempts of pyarrow's S3 client: with the timeout above, about 20 s if nothing answers."""
 
 GCS_RETRY_S = 10
 
-_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # a Path has made one slash of two
-_PUTS_WHOLE = ("s3", "gcs", "abfs")  # what is written there appears when it is all there
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # one slash: Path merges two
+_PUTS_WHOLE = ("s3", "gcs", "abfs")  # a write there is atomic
 _S3_OPTIONS = ("region", "scheme", "endpoint_override", "force_virtual_addressing")
 
 
 def is_uri(place: str | Path) -> bool:
-    """Whether a `--storage` is a URI, and not a folder's path."""
+    """Whether a `--storage` is a URI, not a folder's path."""
     return _URI.match(str(place)) is not None
 
 
 class ObjectStore:
     """The files below a URI, by their paths relative to it.
 
-    Methods raise OSError as pyarrow does: a network that is down, a key that is refused.
+    Methods raise pyarrow's OSError, for example if the network is down or the key is refused.
     """
 
     def __init__(self, uri: str, filesystem: Any, root: str) -> None:
         self.uri = uri
         self.moved_at = time.monotonic()
-        """When bytes last went either way: a slow transfer goes on, and one that hangs does not."""
+        """When bytes were last transferred: distinguishes a slow transfer from a hung one."""
         self.given_up = False
-        """Set, nothing is written any more: a push that hung must not end after all, when others
-        have written since."""
+        """If set, all writes are refused: a push that hung must not complete after other processes
+        have written."""
         self.guard: Callable[[], None] = lambda: None
-        """Called before each write. Raises OSError where this process may write no more."""
+        """Called before each write. Raises OSError if this process may no longer write."""
         self.kind = str(filesystem.type_name)
-        """pyarrow's name of what it is: `s3`, `gcs`, `abfs`, `local`, `hdfs`."""
+        """pyarrow's name of the file system: `s3`, `gcs`, `abfs`, `local`, `hdfs`."""
         self._filesystem = filesystem
         self._root = root.rstrip("/")
         self._beside = filesystem.type_name not in _PUTS_WHOLE
@@ -62,13 +61,13 @@ class ObjectStore:
 
     @property
     def root(self) -> str:
-        """Of a bucket, its name and the prefix; of a folder, its path."""
+        """The bucket's name and the prefix, or the folder's path."""
         return self._root
 
     @staticmethod
     def open(uri: str) -> ObjectStore:
-        """Raises UserError for a URI that names nothing or has a key in it, a bucket that is not
-        there, or no way to it."""
+        """Open a URI. Raises UserError if it is invalid, contains a key, names a bucket that does
+        not exist, or is unreachable."""
         refuse_keys("--storage", uri)
         try:
             filesystem, root = _filesystem(uri)
@@ -84,7 +83,7 @@ class ObjectStore:
         return store
 
     def list(self, below: str = "") -> dict[str, int]:
-        """Every file below the URI, or below that folder of it → its size in bytes."""
+        """Map every file below the URI, or below that folder of it, to its size in bytes."""
         from pyarrow.fs import FileSelector, FileType
 
         folder = self._path(below) if below else self._root
@@ -94,7 +93,7 @@ class ObjectStore:
         return {each.path[start:]: each.size for each in found if each.type == FileType.File}
 
     def read(self, path: str) -> bytes | None:
-        """A small file's bytes; None where there is no such file."""
+        """Read a small file; None if it does not exist."""
         try:
             with self._filesystem.open_input_stream(self._path(path)) as stream:
                 data: bytes = stream.read()
@@ -104,7 +103,7 @@ class ObjectStore:
         return data
 
     def get(self, path: str, target: Path) -> None:
-        """Copy a file to this machine: beside `target` first, then there."""
+        """Download a file atomically to `target`."""
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".partial.{target.name}")
         try:
@@ -118,26 +117,26 @@ class ObjectStore:
             partial.unlink(missing_ok=True)
 
     def put(self, path: str, source: Path) -> None:
-        """Copy a file there. Whoever reads sees all of it, or what was there before."""
+        """Upload a file atomically: a reader sees the old or the new file."""
         self.guard()
         with source.open("rb") as file:
             self._write(path, file.read)
 
     def put_bytes(self, path: str, data: bytes) -> None:
-        """The same of bytes in memory."""
+        """Upload bytes as `put` does."""
         self.guard()
         self.overwrite(path, data)
 
     def overwrite(self, path: str, data: bytes) -> None:
-        """The same, whoever may write now: the lease's own way."""
+        """Upload bytes as `put` does, without the check of the lease, which itself uses this."""
         parts = iter([data])
         self._write(path, lambda _: next(parts, b""))
 
     def delete(self, path: str) -> None:
-        """Remove a file, if it is there.
+        """Remove a file, if it exists.
 
-        Of the last one in a folder pyarrow's S3 then writes an empty object in the folder's place,
-        which a server may refuse: what counts is that the file is gone.
+        After the last file of a folder pyarrow's S3 client writes an empty object in place of the
+        folder, which a server may refuse; that does not matter if the file is removed.
         """
         self.guard()
         try:
@@ -152,7 +151,7 @@ class ObjectStore:
 
     def _write(self, path: str, read: Callable[[int], bytes]) -> None:
         if self.given_up:
-            raise OSError(f"{self.uri}: was given up")
+            raise OSError(f"{self.uri}: the push was abandoned")
         target = self._path(path)
         place = target
         if self._beside:
@@ -170,13 +169,14 @@ class ObjectStore:
             self.moved_at = time.monotonic()
 
     def _path(self, path: str) -> str:
-        """Where it lies. Of a folder (`file://…`) that others write to: not behind their links."""
+        """Resolve a path; in a folder (`file://…`), which others may write to, refuse links that
+        lead out of it."""
         if self._is_folder:
             return str(safe_join(Path(self._root), path, self.uri))
         return f"{self._root}/{path}" if self._root else path
 
     def _must_be_there(self) -> None:
-        """Ask once: the bucket must be there. Elsewhere a folder is made when needed."""
+        """Check that the bucket exists. In other file systems folders are made when needed."""
         from pyarrow.fs import FileType
 
         if self._beside:
@@ -185,12 +185,12 @@ class ObjectStore:
         bucket = self._root.partition("/")[0]
         if self._filesystem.get_file_info(bucket).type == FileType.NotFound:
             raise UserError(
-                f"--storage {self.uri}: there is no bucket {bucket}; make it, or name another"
+                f"--storage {self.uri}: there is no bucket {bucket}; create it, or name another"
             )
 
 
 def unreachable(uri: str, error: Exception) -> UserError:
-    """One line of what pyarrow says in several."""
+    """Make a UserError of one line from pyarrow's error of several."""
     return UserError(
         f"--storage {without_keys(uri)}: cannot be reached ({why(error)}); check the URI, the "
         "network and the credentials (docs/cluster.md)"
@@ -198,7 +198,7 @@ def unreachable(uri: str, error: Exception) -> UserError:
 
 
 def why(error: BaseException) -> str:
-    """An error's first words."""
+    """Return the first line of an error, shortened."""
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return text if len(text) <= 300 else text[:300] + "…"
 
@@ -217,9 +217,9 @@ def _filesystem(uri: str) -> tuple[Any, str]:
 
 
 def _s3(uri: str) -> tuple[Any, str]:
-    """S3, or a server that speaks it, with bounds on how long it is asked in vain.
+    """Open S3, or a compatible server, with timeouts.
 
-    `FileSystem.from_uri` takes no such bounds. Options come from the URI's query, the endpoint also
+    `FileSystem.from_uri` takes no timeouts. Options come from the URI's query, the endpoint also
     from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, credentials from where AWS's own tools look.
     """
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
@@ -229,13 +229,13 @@ def _s3(uri: str) -> tuple[Any, str]:
         **s3_options(uri),
         connect_timeout=CONNECT_TIMEOUT_S,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
-        allow_delayed_open=True,  # a small file is one request, and not three
+        allow_delayed_open=True,  # a small file takes one request instead of three
     )
     return filesystem, parts.netloc + parts.path
 
 
 def s3_options(uri: str) -> dict[str, Any]:
-    """Region, endpoint and the like of an S3 URI. Raises ValueError for one that names nothing."""
+    """Parse region, endpoint and other options of an S3 URI. Raises ValueError without a bucket."""
     parts = urlsplit(uri)
     if not parts.netloc or not uri.startswith("s3://"):
         raise ValueError("no bucket is named: write s3://bucket/prefix")
@@ -253,7 +253,7 @@ def s3_options(uri: str) -> dict[str, Any]:
 def _s3_options(query: Iterable[tuple[str, str]]) -> Iterable[tuple[str, Any]]:
     for name, value in query:
         if name not in _S3_OPTIONS:
-            raise ValueError(f"{name} is no option; there are {', '.join(_S3_OPTIONS)}")
+            raise ValueError(f"unknown option {name}; known: {', '.join(_S3_OPTIONS)}")
         yield name, value == "true" if name == "force_virtual_addressing" else value
 
 
@@ -262,7 +262,7 @@ def _endpoint() -> str | None:
 
 
 def _region(bucket: str, elsewhere: bool) -> str:
-    """Where the bucket is. Another server than AWS's takes any region."""
+    """Return the bucket's region. Servers other than AWS accept any region."""
     named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if named or elsewhere:
         return named or "us-east-1"

@@ -1,7 +1,7 @@
-"""From a URI to a folder of this machine, each thing when it is asked for.
+"""Download from a URI to a local folder, lazily.
 
-A bucket holds every sweep that was ever made there, and a command is about one. Of the others it
-brings their records, which one object at the URI holds.
+A bucket holds all sweeps, and a command is about one. Of the others only the records are
+downloaded, which are in one object at the URI.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from raysweep.storage.bucket.at_once import at_once
 from raysweep.storage.bucket.head import Head
 from raysweep.storage.bucket.object_store import ObjectStore, unreachable
 from raysweep.storage.bucket.snapshot import Snapshot
-from raysweep.storage.storage import REOPENED, TRACKER_FOLDER
+from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.sweep_folder import REOPENED
 
 _AGAIN = 3
-"""How often a snapshot is read anew where a push has replaced it meanwhile."""
+"""How often reading is retried when a push replaces the snapshot meanwhile."""
 
 _LEADS_OUT = re.compile(r"(^|[/\\])\.{0,2}([/\\]|$)")
 
@@ -32,22 +33,22 @@ RESULT = "result.json"
 
 
 class Remote:
-    """What is at a URI, brought below `root` as it is asked for; what is here already stays.
+    """The files at a URI, downloaded below `root` on demand; existing local files stay.
 
-    Methods raise UserError where the URI cannot be reached, and UnsafeName for a key that would
-    lie outside `root`: whoever may write to the bucket chooses it.
+    Methods raise UserError if the URI is unreachable, and UnsafeName for a key that would lie
+    outside `root`: keys are untrusted.
     """
 
     def __init__(self, store: ObjectStore, root: Path, head: Head | None = None) -> None:
-        """`head`: what is there now, where the caller writes; None to read it."""
+        """`head`: the current head, if the caller holds the lease; None to read it."""
         self._store, self.root = store, root
         self.known: dict[str, layers.Known] = {}
-        """Databases and journals as they are at the URI."""
+        """The state of databases and journals at the URI."""
         self.sent: dict[str, bytes] = {}
-        """The small files that are the same here as there."""
+        """The small files that are the same here as at the URI."""
         with self._explained():
             self.listing = store.list()
-            """Path → size in bytes, of all that is there."""
+            """Path → size in bytes, of all files at the URI."""
             for path in filter(_LEADS_OUT.search, self.listing):
                 self._here(path)
             self.snapshot_key: str | None = None
@@ -55,21 +56,22 @@ class Remote:
             self._read_snapshot(head)
 
     def sweeps(self) -> list[str]:
-        """The names of the sweeps there."""
+        """List the names of the sweeps at the URI."""
         found = (path.partition("/") for path in list(self.listing))
         return [name for name, _, rest in found if rest == RECORD]
 
     def has_ended(self, name: str) -> bool:
-        """Whether the sweep has its result; that of one which goes on again is void."""
+        """Whether the sweep has a result; a resumed sweep's result is void."""
         return self.listing.get(f"{name}/{RESULT}", 0) > len(REOPENED)
 
     def has_tracker(self) -> bool:
-        """Whether a tracker's store is there."""
+        """Whether a tracker's store is at the URI."""
         there = (*self.snapshot.files, *self.listing)
         return any(path.startswith(f"{TRACKER_FOLDER}/") for path in there)
 
     def records(self) -> None:
-        """Bring every sweep's record: with nothing else, a sweep is known and not here."""
+        """Download every sweep's record: a folder with only a record stands for a sweep that is
+        not downloaded."""
         with self._explained():
             asked = []
             for name in self.sweeps():
@@ -85,13 +87,13 @@ class Remote:
             at_once(self._bring_small, asked)
 
     def results(self) -> None:
-        """Bring every sweep's result."""
+        """Download every sweep's result."""
         with self._explained():
             at_once(self._bring_small, [f"{n}/{RESULT}" for n in self.sweeps()])
 
     def sweep(self, name: str) -> None:
-        """Bring a sweep's files, and, where it has not ended, its checkpoints. Its config comes
-        last: where that is, the sweep is here whole."""
+        """Download a sweep's files, and its checkpoints if it has not ended. The config comes last:
+        its presence means that the sweep is complete here."""
         if f"{name}/{RECORD}" not in self.listing or self._here(f"{name}/{CONFIG}").exists():
             return
         with self._explained():
@@ -105,7 +107,7 @@ class Remote:
             self._bring_small(config)
 
     def project(self, project: str) -> None:
-        """Bring a project's database."""
+        """Download a project's database."""
         from trackio.sqlite_storage import SQLiteStorage
 
         with self._explained():
@@ -113,7 +115,7 @@ class Remote:
             self._bring_changing(f"{TRACKER_FOLDER}/{name}")
 
     def projects(self) -> None:
-        """Bring all databases, with the pictures of all runs."""
+        """Download all databases, with the pictures of all runs."""
         with self._explained():
             for name in {*self.snapshot.files, *self.listing}:
                 if _is_database(name):
@@ -121,14 +123,13 @@ class Remote:
             self._bring(p for p in list(self.listing) if p.startswith(f"{TRACKER_FOLDER}/media/"))
 
     def media(self, project: str, runs: Iterable[str]) -> None:
-        """Bring the pictures that these runs logged."""
+        """Download the pictures that these runs logged."""
         folders = tuple(f"{TRACKER_FOLDER}/media/{project}/{run}/" for run in runs)
         with self._explained():
             self._bring(path for path in list(self.listing) if path.startswith(folders))
 
     def blobs(self, project: str, digests: Iterable[str]) -> None:
-        """Bring blobs of a project. One that is not there either is passed over: who reads it says
-        so."""
+        """Download blobs of a project. Skips those that are missing, which their reader reports."""
         paths = [blob_path(project, digest) for digest in dict.fromkeys(digests)]
         missing = [path for path in paths if not self._here(path).exists()]
         with self._explained():
@@ -137,7 +138,7 @@ class Remote:
             self._bring(path for path in missing if path in self.listing)
 
     def read_changing(self, name: str) -> bytes:
-        """A journal's bytes there; none where it is not there."""
+        """Return a journal's bytes at the URI; empty if it is not there."""
         target = self.root.parent / f".{self.root.name}.read"
         try:
             self._fetch_changing(name, target)
@@ -148,7 +149,8 @@ class Remote:
             target.unlink(missing_ok=True)
 
     def _bring_changing(self, name: str) -> None:
-        """A database or a journal: whoever pushes learns how it is there before it is here."""
+        """Download a database or a journal. Its state at the URI is recorded before the file
+        appears here, so that a push knows it."""
         target = self._here(name)
         if target.exists() or (name not in self.snapshot.files and name not in self.listing):
             return
@@ -165,7 +167,7 @@ class Remote:
             partial.unlink(missing_ok=True)
 
     def _fetch_changing(self, name: str, target: Path) -> layers.Known | None:
-        """None for one that an earlier raysweep left there as one file."""
+        """Download to `target`; return None for a single file that an earlier raysweep wrote."""
         for again in range(_AGAIN):
             if name not in self.snapshot.files:
                 self._store.get(name, target)
@@ -224,7 +226,7 @@ class Remote:
 
 
 def blob_path(project: str, digest: str) -> str:
-    """Where a blob lies in a storage (`tracking.blobs`, `tracking.trackio_database`)."""
+    """Return a blob's path in a storage (see `tracking.blobs`, `tracking.trackio.database`)."""
     return f"{TRACKER_FOLDER}/artifacts/{project}/blobs/sha256/{digest[:2]}/{digest}"
 
 

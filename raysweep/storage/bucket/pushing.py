@@ -1,4 +1,4 @@
-"""Pushing while a driver works: a thread that brings what has changed, and once more at the end."""
+"""Push changes in a background thread while a driver works, and once more at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PushPace:
-    """Seconds: between pushes; at the end, without a byte on its way, or in all if interrupted."""
+    """Seconds between pushes (`turn_s`); timeouts of the last push: without progress (`stalled_s`),
+    or in total if interrupted; and its retries."""
 
     turn_s: float = 5
     stalled_s: float = 60
@@ -30,7 +31,7 @@ class PushPace:
 
 
 class Pusher:
-    """Pushes in the background from `start` until `finish`. It never holds up who works."""
+    """Pushes in the background from `start` until `finish`, without blocking the driver."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Pusher:
         self._thread.start()
 
     def finish(self, interrupted: bool) -> bool:
-        """Push what is left; whether all of it is there. A line tells where it is if not."""
+        """Push the rest; return whether everything is at the URI. If not, report where it is."""
         self._ended.set()
         end = time.monotonic() + self._pace.interrupted_s
         self._store.moved_at = time.monotonic()
@@ -74,9 +75,8 @@ class Pusher:
 
     def _tell_kept(self, reason: str) -> None:
         self._tell(
-            f"{self._store.uri}: does not have all of it ({reason}); nothing is lost: the whole is "
-            f"in {self._root}, and the next command of this machine that writes to that URI sends "
-            "it"
+            f"{self._store.uri}: is incomplete ({reason}); nothing is lost: everything is in "
+            f"{self._root}, and the next command of this machine that writes to that URI uploads it"
         )
 
     def _work(self) -> None:
@@ -84,7 +84,7 @@ class Pusher:
         while not self._ended.wait(pause):
             started = time.monotonic()
             self._turn()
-            # At most a quarter of the time: a slow line is the user's, too.
+            # Push at most a quarter of the time: the user needs a slow line, too.
             pause = max(self._pace.turn_s, 3 * (time.monotonic() - started))
         self._last_turn()
 
@@ -94,7 +94,7 @@ class Pusher:
             self._failing = False
         elif not self._failing and self._lease.lost_to is None:
             self._failing = True
-            self._tell(f"{self._store.uri}: cannot be written now ({error}); tried again meanwhile")
+            self._tell(f"{self._store.uri}: cannot be written now ({error}); retrying")
 
     def _last_turn(self) -> None:
         for attempt in range(self._pace.attempts):
@@ -105,7 +105,7 @@ class Pusher:
                 time.sleep(self._pace.again_s)
 
     def _push(self) -> str | None:
-        """Why it failed, or None."""
+        """Push; return the reason of a failure, or None."""
         try:
             if self._lease.lost_to is not None:
                 return taken_over(self._lease.lost_to)
@@ -118,11 +118,11 @@ class Pusher:
 
 
 def to_stderr(line: str) -> None:
-    """Tell whoever runs the command."""
+    """Print a line to stderr."""
     print(f"raysweep: {line}", file=sys.stderr, flush=True)
 
 
 def _newest(root: Path) -> str | None:
-    """The sweep that is being written: whose record is the youngest."""
+    """Return the sweep with the newest record: the one that is being written."""
     records = [(path.stat().st_mtime_ns, path.parent.name) for path in root.glob("*/sweep.json")]
     return f"sweep {max(records)[1]}" if records else None

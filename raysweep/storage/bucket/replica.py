@@ -1,11 +1,11 @@
-"""What a driver's working copy holds, brought to a URI: whatever is there can be resumed.
+"""Push a driver's working copy to a URI; the state there can be resumed at any time.
 
-The journal is what `resume` goes by, so the tracker's store and the checkpoints at the URI may be
-ahead of it, and never behind. A push reads the journal first, then copies the database, then lists
-the files that these two speak of. It uploads the files, then what has changed in the journals and
-the databases, then the snapshot that names all of it, and commits: one conditional write, which
-fails where another driver has taken over. A push cut short before that leaves the older snapshot,
-and after it no sweep's result that the journal does not lead to.
+`resume` starts from the journal, so the tracker's store and the checkpoints at the URI may be ahead
+of it, but never behind. A push reads the journal first, then copies the database, then lists the
+files that these two refer to. It uploads the files, then the changes of the journals and the
+databases, then the snapshot that names all of it, and commits: one conditional write, which fails
+if another driver has taken over. A push that is interrupted before the commit leaves the older
+snapshot; after the commit, at most a sweep's result is missing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from raysweep.storage.bucket.pulling import CONFIG, JOURNAL, RECORD, RESULT, Rem
 from raysweep.storage.bucket.snapshot import Snapshot
 from raysweep.storage.bucket.working_copy import WorkingCopy
 from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.sweep_folder import REOPENED
 
 _SCRATCH = ".push"
 _LOOKS = 100
@@ -43,8 +44,8 @@ _LOOKS = 100
 
 @dataclass
 class _Taken:
-    """What one push brings. Keys are paths relative to the storage. `whole`: the sweeps of which
-    all is here, and not the record alone."""
+    """The content of one push. Keys are paths relative to the storage. `whole`: the sweeps that are
+    completely here, not only their record."""
 
     whole: set[str] = field(default_factory=set)
     small: dict[str, bytes] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class _Taken:
 
 
 class Replica:
-    """Pushes `copy` to the URI of `remote`. One thread at a time may call it."""
+    """Pushes `copy` to the URI of `remote`. Not thread-safe."""
 
     def __init__(self, store: ObjectStore, copy: WorkingCopy, lease: Lease, remote: Remote) -> None:
         self._store, self._copy, self._root = store, copy, copy.root
@@ -67,16 +68,16 @@ class Replica:
         self._pushed: Signature | None = None
 
     def is_behind(self) -> bool:
-        """Whether something has changed here since the last push."""
+        """Whether anything has changed here since the last push."""
         return signature(self._root) != self._pushed
 
     def settled(self) -> None:
-        """What is here was pulled a moment ago: there is nothing to push yet."""
+        """Mark the current state as pushed: it was just pulled."""
         self._pushed = signature(self._root)
 
     def push(self) -> None:
-        """Bring what has changed. Raises OSError where the URI cannot be written, or another driver
-        has taken over; what is there can be resumed all the same, and the next push goes on."""
+        """Upload the changes. Raises OSError if the URI cannot be written, or another driver has
+        taken over; the state there can still be resumed, and the next push continues."""
         now = signature(self._root)
         mark = self._copy.new_mark()
         with self._scratch() as scratch:
@@ -101,8 +102,11 @@ class Replica:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self, scratch: Path) -> _Taken:
-        """The order matters: see the module. Checkpoints are linked, lest one go away meanwhile:
-        before the journal is read, those that it may speak of, and after it, newer ones."""
+        """Collect the content of a push, in the order that the module explains.
+
+        Checkpoints are hard-linked, so that none disappears meanwhile: once before the journal is
+        read, for those that it may refer to, and once after it, for newer ones.
+        """
         taken = _Taken(whole={path.parent.name for path in self._root.glob(f"*/{CONFIG}")})
         self._take_checkpoints(taken, scratch)
         kinds = {RESULT: taken.results, JOURNAL: taken.journals}
@@ -118,12 +122,12 @@ class Replica:
         return taken
 
     def _take_checkpoints(self, taken: _Taken, scratch: Path) -> None:
-        """Look until none goes away between the look and the link: the one in its place was then
-        not seen. A driver writes one a second at the most, and a look takes a millisecond."""
+        """Link all checkpoints; retry if one disappeared between listing and linking, since its
+        successor was not listed. A driver writes at most one a second; listing takes 1 ms."""
         for _ in range(_LOOKS):
             if self._link_checkpoints(taken, scratch):
                 return
-        raise OSError(f"{self._root}: checkpoints come and go too quickly to be copied")
+        raise OSError(f"{self._root}: checkpoints change too quickly to be copied")
 
     def _link_checkpoints(self, taken: _Taken, scratch: Path) -> bool:
         for path in sorted(self._root.glob("*/checkpoints/*")):
@@ -150,7 +154,7 @@ class Replica:
             taken.databases[name] = copy, before
 
     def _send_changing(self, taken: _Taken, scratch: Path, mark: str) -> None:
-        """Databases and journals, the snapshot of them all, and the commit that makes it so."""
+        """Upload databases and journals, then the snapshot of them, and commit."""
         known, sent = dict(self._remote.known), {}
         for name, (path, _) in taken.databases.items():
             known[name] = self._send_layers(name, path)
@@ -179,7 +183,7 @@ class Replica:
         return sent
 
     def _snapshot(self, known: Mapping[str, layers.Known], taken: _Taken) -> Snapshot:
-        """What there was, with what this push has changed; not of a sweep that was taken back."""
+        """Merge this push into the previous snapshot, and drop sweeps that were withdrawn."""
         files, sweeps = dict(self._remote.snapshot.files), dict(self._remote.snapshot.sweeps)
         files |= {name: each.layers for name, each in known.items()}
         records = {n: data for n, data in taken.small.items() if n.endswith(f"/{RECORD}")}
@@ -191,19 +195,23 @@ class Replica:
         )
 
     def _send_records(self, taken: _Taken) -> None:
-        """A sweep's small files: its record after the others, for that is what makes it a sweep,
-        and its result after the winner's files."""
+        """Upload sweeps' small files: the record last, since it makes a folder a sweep, and the
+        result after the winner's files."""
         for name in sorted(taken.small, key=lambda name: (name.endswith(f"/{RECORD}"), name)):
             self._put_changed(name, taken.small[name])
         for name, data in taken.results.items():
             folder = name.partition("/")[0]
-            best = [path for path in (self._root / folder / "best").glob("*") if path.is_file()]
-            self._put_new({f"{folder}/best/{path.name}": path for path in best})
+            paths = [path for path in (self._root / folder / "best").glob("*") if path.is_file()]
+            best = {f"{folder}/best/{path.name}": path for path in paths}
+            if data != REOPENED.encode() and self._remote.sent.get(name) != data:
+                for file in best:  # may be another model, of the same size
+                    self._there.pop(file, None)
+            self._put_new(best)
             self._put_changed(name, data)
 
     def _put_new(self, files: Mapping[str, Path]) -> None:
-        """Files that never change under their names, several at once. One that is gone by now
-        nothing speaks of."""
+        """Upload immutable files concurrently. A file that has been removed meanwhile is no longer
+        referenced."""
         sizes = {}
         for name, path in files.items():
             with suppress(FileNotFoundError):
@@ -222,7 +230,7 @@ class Replica:
         at_once(put, new)
 
     def _put_changed(self, name: str, data: bytes) -> None:
-        """A file that may be written over, and not where somebody else has done so."""
+        """Upload a file that may be overwritten, unless another process has done so."""
         if self._remote.sent.get(name) == data:
             return
         writes = self._lease.writes
@@ -235,7 +243,7 @@ class Replica:
                 writes.put(name, data, None if found is None else found.tag)
                 break
             except Changed:
-                self._lease.beat()  # ours, or this raises: then it is of a driver that is dead
+                self._lease.beat()  # raises if the lease is lost; else the writer was a dead driver
                 self._there[name] = 0
                 if not again:
                     raise
@@ -249,9 +257,9 @@ class Replica:
         self._there[name] = size
 
     def _forget(self, taken: _Taken, key: str | None, before: Snapshot) -> None:
-        """Checkpoints that nothing speaks of any more, now that the newer journal is there; a sweep
-        that was taken back, its input being wrong after all; and layers of snapshots before the
-        last one (`key`, `before`), which somebody may be reading."""
+        """Delete at the URI: checkpoints that the new journal does not refer to; a sweep that was
+        withdrawn because its input was wrong; and layers of snapshots before the last one (`key`,
+        `before`), which may still have readers."""
         now = self._remote.snapshot
         kept = now.keys() | before.keys() | {self._remote.snapshot_key, key}
         for name in list(self._there):
@@ -261,7 +269,7 @@ class Replica:
             replaced = whole and rest.startswith("checkpoints/") and name not in taken.checkpoints
             taken_back = not here and sweep in self._new
             unused = sweep == layers.FOLDER and name not in kept
-            # A file whose layers are there was one file in earlier versions.
+            # Earlier versions stored a single file instead of layers.
             if replaced or taken_back or unused or name in now.files:
                 self._store.delete(name)
                 del self._there[name]

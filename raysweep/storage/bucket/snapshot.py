@@ -1,7 +1,7 @@
-"""What a push left at a URI, in one object: which layers make each database and each journal.
+"""The snapshot of a push, one object at a URI: the layers of each database and each journal.
 
-It also holds each sweep's record, so that whoever looks for one sweep of many does not ask for the
-others'. Files that are written once lie at the URI under their own names and are not in it.
+It also holds each sweep's record, so that finding a sweep takes one request. Immutable files are at
+the URI under their own names and are not listed in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from raysweep.storage.bucket.layers import FOLDER, Layers
 from raysweep.storage.bucket.object_store import ObjectStore
 
 FORMAT = 2
-"""Of the layout at a URI. The first had each database and journal as one file."""
+"""Version of the layout at a URI. Format 1 had each database and journal as one file."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Snapshot:
 
     @staticmethod
     def read(store: ObjectStore, key: str | None) -> Snapshot:
-        """Raises FileNotFoundError where it is gone, a later push having replaced it; UserError
-        where a later raysweep has written it."""
+        """Read a snapshot. Raises FileNotFoundError if a later push has replaced it; UserError if
+        a newer raysweep has written it."""
         if key is None:
             return Snapshot()
         data = store.read(key)
@@ -46,16 +46,16 @@ class Snapshot:
         return Snapshot(files, dict(found["sweeps"]))
 
     def write(self, store: ObjectStore) -> str:
-        """Put it there; its key."""
-        told: dict[str, Any] = {
+        """Upload the snapshot and return its key."""
+        document: dict[str, Any] = {
             "format": FORMAT,
             "files": {name: layers.to_json() for name, layers in self.files.items()},
             "sweeps": dict(self.sweeps),
         }
         key = f"{FOLDER}/{secrets.token_hex(8)}.snapshot"
-        store.put_bytes(key, gzip.compress(json.dumps(told).encode(), mtime=0))
+        store.put_bytes(key, gzip.compress(json.dumps(document).encode(), mtime=0))
         return key
 
     def keys(self) -> set[str]:
-        """The objects that it names."""
+        """Return the keys of all layers that it names."""
         return {key for layers in self.files.values() for key in layers.keys}

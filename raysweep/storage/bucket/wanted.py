@@ -1,4 +1,4 @@
-"""Brings blobs from the URI for whichever process of a sweep asks (`tracking.wanted`)."""
+"""Serve the requests of a sweep's processes for blobs at the URI (`tracking.wanted`)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LOOK_S = 0.05
 
 
 class BringsBlobs(Protocol):
-    """What has them."""
+    """The source of the blobs."""
 
     def blobs(self, project: str, digests: list[str]) -> None:
-        """Bring them here. Raises UserError where that cannot be done."""
+        """Download them. Raises UserError if that fails."""
 
 
 class BlobServer:
-    """Answers requests below the tracker's folder `root` from `start` to `stop`."""
+    """Serves requests below the tracker's folder `root` from `start` to `stop`."""
 
     def __init__(self, root: Path, origin: BringsBlobs) -> None:
         self._folder, self._origin = wanted_folder(root), origin
@@ -32,7 +32,8 @@ class BlobServer:
         self._thread = threading.Thread(target=self._work, name="raysweep-blobs", daemon=True)
 
     def start(self) -> None:
-        """Whoever holds the folder's lock answers: what a killed driver left is not waited for."""
+        """Start serving. A lock on the folder shows that a server is alive, so that nobody waits
+        for a killed driver."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self._lock = os.open(self._folder / SERVED, os.O_RDWR | os.O_CREAT, 0o600)
@@ -40,7 +41,7 @@ class BlobServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let go of the lock: whoever asks from now on is not kept waiting."""
+        """Stop serving and release the lock, so that later requests do not wait."""
         self._ended.set()
         self._thread.join(timeout=1)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""The folder of this machine in which a sweep at a URI works: found again, or set aside.
+"""The working copy: the local folder of a storage at a URI, reused or set aside.
 
-Each push leaves a random mark at the URI and here. If they agree, nobody else has written since,
-and what is here is as new or newer: a killed driver's last minutes are kept. If they differ,
-another machine has gone on, and its word counts; what only this copy holds is then kept beside.
+Each push leaves a random mark at the URI and here. If they agree, no other process has written
+since, and the local state is the same or newer: a killed driver's last minutes are kept. If they
+differ, another machine has written, and the URI wins; what only this copy has is kept elsewhere.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
 from raysweep.paths import is_own
+from raysweep.storage.atomic import write_atomically
 from raysweep.storage.bucket.pulling import JOURNAL, Remote
-from raysweep.storage.storage import REOPENED, write_atomically
+from raysweep.storage.sweep_folder import REOPENED
 
 _NOTE = ".replica.json"
 
 
 class WorkingCopy:
-    """The copy of one URI, this process's alone until `unlock`. Raises UserError where it is in
-    use."""
+    """The working copy of one URI, locked by this process until `unlock`. Raises UserError if
+    another process uses it."""
 
     def __init__(self, uri: str) -> None:
         self.root = _place(uri)
@@ -40,18 +41,18 @@ class WorkingCopy:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
-                f"--storage {uri}: another process of this machine is writing it; "
-                "one at a time: wait for its end, or name another URI"
+                f"--storage {uri}: another process of this machine is writing to it; "
+                "wait until it ends, or name another URI"
             ) from None
         self._id = Path(f"{self.root}.id")
         if not self._id.exists():
             write_atomically(self._id, secrets.token_hex(8))
         self.id = self._id.read_text(encoding="utf-8")
-        """Of this very folder, on this very disk: as long as a driver that was killed is not looked
-        after, the next one here reads it and knows whose lock it has."""
+        """The mark of this folder on this disk. The next driver here finds it in the lease of a
+        killed one, and so knows that the holder is dead."""
 
     def unlock(self) -> None:
-        """Let others of this machine have it. What is half pulled goes; the lock's file goes first,
+        """Release the lock, and remove a partially pulled copy. The lock's file is removed first,
         as in `claim.release`."""
         if self._note() is None:
             self.remove()
@@ -60,19 +61,20 @@ class WorkingCopy:
         self._lock.release()
 
     def remove(self) -> None:
-        """All of it is at the URI."""
+        """Remove the copy: all of it is at the URI."""
         shutil.rmtree(self.root, ignore_errors=True)
 
     def is_current(self, mark: str | None) -> bool:
-        """Whether it can go on from where it is: nobody else has written to the URI since. `mark`:
-        of the last push there, None where there was none."""
+        """Whether it can be used as it is: no other process has written to the URI since. `mark`:
+        that of the last push there; None if there was none."""
         note = self._note()
         return note is not None and mark in (note["last"], note["next"])
 
     def set_aside(self, uri: str, remote: Remote, tell: Callable[[str], None]) -> None:
-        """Make room for what is at the URI. What only this copy holds is kept, and told."""
+        """Set the copy aside for the state at the URI. Keep what only this copy has, and report
+        it."""
         if self._note() is None or _all_is_at(remote, self.root):
-            self.remove()  # half pulled, or overtaken
+            self.remove()  # partially pulled, or all of it is at the URI
             return
         kept = self.root.with_name(f"{self.root.name}-kept-{time.strftime('%Y%m%d-%H%M%S')}")
         self.root.rename(kept)
@@ -82,18 +84,18 @@ class WorkingCopy:
         )
 
     def is_pulled(self, mark: str | None) -> None:
-        """Note that it is as the push of that mark left it: from now on it can be gone on from."""
+        """Record that it is in the state of the push with that mark, and can be used."""
         self._write_note(mark, None)
 
     def new_mark(self) -> str:
-        """A mark for the push that begins. Noted before it is at the URI: either may be the last
-        thing that a killed process did."""
+        """Make a mark for a new push. It is recorded here before it is at the URI, since the
+        process may be killed between the two."""
         note, mark = self._note(), secrets.token_hex(8)
         self._write_note(note["last"] if note else None, mark)
         return mark
 
     def has_mark(self, mark: str) -> None:
-        """The push is at the URI whole."""
+        """Record that the push is complete at the URI."""
         self._write_note(mark, None)
 
     def _note(self) -> dict[str, str | None] | None:
@@ -109,7 +111,8 @@ class WorkingCopy:
 
 
 def _place(uri: str) -> Path:
-    """By URI, in the user's cache (it outlives a restart), else in the temporary folder."""
+    """Choose the folder of a URI: in the user's cache, which survives a reboot, else in the
+    temporary folder."""
     words = re.sub(r"[^A-Za-z0-9]+", "-", uri.partition("?")[0])[:40].strip("-")
     name = f"{words}-{hashlib.sha256(uri.encode()).hexdigest()[:12]}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "raysweep"
@@ -125,15 +128,15 @@ def _place(uri: str) -> Path:
 
 
 def _all_is_at(remote: Remote, root: Path) -> bool:
-    """Whether each sweep here is at the URI as far, or further: its journal there goes on from
-    this one's."""
+    """Whether each local sweep is at the URI in the same or a later state: its journal there starts
+    with the local one."""
     there = remote.sweeps()
     for record in root.glob("*/sweep.json"):
         sweep = record.parent
         result, journal = sweep / "result.json", sweep / JOURNAL
         reopened = result.exists() and result.read_text() == REOPENED
         if remote.has_ended(sweep.name) and not reopened:
-            continue  # whoever went on with it came to its end
+            continue  # another driver has finished it
         if (result.exists() and not reopened) or sweep.name not in there:
             return False
         if journal.exists():

@@ -1,40 +1,43 @@
-"""A version that W&B alone has, brought into the embedded store with all that it came from."""
+"""Copy a version that only W&B has, with its ancestors, into the embedded store."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from raysweep.paths import safe_join
+from raysweep.tracking.mirror.numbering import Numbering
 from raysweep.tracking.port import METADATA_FILE, ArtifactDraft, ArtifactVersion, RunRecord, RunSpec
-
-if TYPE_CHECKING:
-    from raysweep.tracking.mirror.tracker import MirroredTracker
+from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.tracking.wandb.tracker import WandbTracker
 
 
 class Bringing:
-    """Brings one version and its ancestors. Two runs may each have used a version of the other's:
-    what is under way already is declared as used when all is here."""
+    """Copies one version and its ancestors from W&B.
 
-    def __init__(self, tracker: MirroredTracker) -> None:
-        self._tracker = tracker
+    Two runs may each have used a version of the other. Such a cycle is cut where it closes: the use
+    is declared after all versions have been copied.
+    """
+
+    def __init__(self, numbering: Numbering, here: TrackioTracker, there: WandbTracker) -> None:
+        self._numbering = numbering
+        self._here = here
+        self._there = there
         self._under_way: set[str] = set()
         self._later: list[tuple[str, str]] = []
 
     def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
-        """The version's copy here."""
+        """Return the version's copy here."""
         mine = self._bring(theirs)
-        here = self._tracker.here
         for run_id, ref in self._later:
-            kept = self._tracker.kept(ref)
+            kept = self._numbering.kept(ref)
             if kept is not None:
-                here.store.use_artifact(run_id, kept.ref)
+                self._here.store.use_artifact(run_id, kept.ref)
         return mine
 
     def _bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
-        tracker, here, there = self._tracker, self._tracker.here, self._tracker.there
-        if mine := tracker.copy(theirs):
+        here, there = self._here, self._there
+        if mine := self._numbering.copy(theirs):
             return mine
         self._under_way.add(theirs.ref)
         record = there.run(theirs.producer) if theirs.producer else None
@@ -66,13 +69,13 @@ class Bringing:
         run.finish()
         if record is not None:
             here.store.set_url(run.id, record.url)
-        tracker.note(mine, theirs.version)
+        self._numbering.note(mine, theirs.version)
         self._under_way.discard(theirs.ref)
         return mine
 
 
 def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:
-    if record is None:  # its run was deleted there
+    if record is None:  # its run was deleted in W&B
         run_id = f"wandb-{theirs.name}-{theirs.version}"
         return RunSpec(run_id, run_id, "unknown", "wandb")
     return RunSpec(

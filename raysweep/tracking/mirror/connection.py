@@ -1,4 +1,4 @@
-"""One process's way to W&B, which may be lost, and found again."""
+"""One process's connection to W&B, which may be lost and restored."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from raysweep.errors import ArtifactNotFound, StoreFailed, TrackingError
 T = TypeVar("T")
 
 SLOW_S = 5.0
-"""A call that failed after more than this was not refused: the client tried again and again."""
+"""A call that failed after more than this was not refused: the client retried until it gave up."""
 
 REFUSALS = 3
-"""So many refused calls in a row, and the server counts as lost: it refuses everything."""
+"""After this many refused calls in a row the server counts as lost: it refuses everything."""
 
 
 class Unsent(TrackingError):
-    """W&B was not told: it cannot be reached, or it refused this one call."""
+    """The call did not reach W&B: it is unreachable, or it refused this call."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How a lost connection is looked for, in seconds: `first_s` after the first loss, twice as
-    long after each further one up to `longest_s`, and then every `again_s` until it is there."""
+    """When a lost connection is probed, in seconds: `first_s` after the first loss, twice as long
+    after each further loss up to `longest_s`, and then every `again_s` until the server answers."""
 
     first_s: float = 5
     longest_s: float = 600
@@ -34,16 +34,15 @@ class Pace:
 
 
 class Connection:
-    """This process's way to W&B.
+    """This process's connection to W&B.
 
-    A call that fails while the server is there was refused, and the next may go through. Otherwise,
-    and after REFUSALS in a row, the connection is lost: calls return at once, so that nobody waits,
-    while a thread in the background looks for the server by `probe`. When that finds it, calls are
-    sent again.
+    If a call fails while the server is reachable, it was refused; the next may succeed. Otherwise,
+    and after REFUSALS in a row, the connection is lost: calls fail at once, without waiting, while
+    a background thread probes the server. When it answers, calls are sent again.
     """
 
     def __init__(self, lost: str | None = None, pace: Pace | None = None) -> None:
-        """`lost`: why it is known to be lost from the beginning."""
+        """`lost`: the reason, if it is lost from the beginning."""
         self._lost = lost
         self._pace = pace or Pace()
         self._losses = self._refused = 0
@@ -53,7 +52,7 @@ class Connection:
 
     @property
     def lost(self) -> str | None:
-        """Why W&B cannot be reached; None where it can."""
+        """Why W&B is unreachable; None if it is reachable."""
         return self._lost
 
     def attempt(
@@ -64,10 +63,10 @@ class Connection:
         *,
         asks: bool = True,
     ) -> T:
-        """What the call gives. Raises Unsent where W&B cannot be reached or refuses the call.
+        """Return the call's result. Raises Unsent if W&B is unreachable or refuses the call.
 
-        ArtifactNotFound is an answer, and raised as it is. `knock` is a quick look whether the
-        server is there; `asks` says that the call would wait for a server that is not.
+        ArtifactNotFound is an answer and raised unchanged. `knock` quickly checks whether the
+        server is reachable; `asks` says that the call itself would wait for an unreachable server.
         """
         if self._lost is not None:
             self._look_for_it(probe)
@@ -89,7 +88,7 @@ class Connection:
         return answer
 
     def _lose(self, why: str, probe: Callable[[], object]) -> None:
-        """Take W&B for unreachable, and begin to look for it."""
+        """Mark W&B as unreachable and start probing it."""
         now = time.monotonic()
         quiet_s = 2 * self._pace.longest_s
         self._losses = self._losses + 1 if now - self._last_loss < quiet_s else 1
@@ -99,7 +98,7 @@ class Connection:
         self._look_for_it(probe)
 
     def close(self) -> None:
-        """Stop looking for the server."""
+        """Stop probing the server."""
         self._closed.set()
 
     def _look_for_it(self, probe: Callable[[], object]) -> None:
@@ -110,7 +109,7 @@ class Connection:
             self._search.start()
 
     def _look(self, probe: Callable[[], object]) -> None:
-        """Until it is found. A server that answers this and fails again is waited for longer."""
+        """Probe until the server answers; wait longer if it answered a probe but then failed."""
         pace = self._pace
         wait_s = min(pace.first_s * 2 ** max(self._losses - 1, 0), pace.longest_s)
         while not self._closed.wait(wait_s):
@@ -124,13 +123,13 @@ class Connection:
             return
 
     def __reduce__(self) -> tuple[type[Connection], tuple[str | None, Pace]]:
-        """Another process has a way of its own, and need not find out what this one knows."""
+        """Pickle the known state, not the thread: another process makes its own connection."""
         return Connection, (self._lost, self._pace)
 
 
 def is_lost(began: float, knock: Callable[[], None]) -> bool:
-    """Whether a call that failed, begun at `began` (time.monotonic()), says that the server is not
-    there: it took long, as the client tried again, or nobody opens now."""
+    """Whether a failed call, begun at `began` (time.monotonic()), means that the server is
+    unreachable: the call took long, because the client retried, or the server refuses now."""
     if time.monotonic() - began > SLOW_S:
         return True
     try:

@@ -1,31 +1,30 @@
-"""A run in both: kept in the embedded store, and sent to W&B. See `mirror`."""
+"""A run in both trackers: stored in the embedded store and sent to W&B. See `mirror.tracker`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from raysweep.errors import ArtifactNotFound, TrackingError
+from raysweep.tracking.mirror.backends import Backends
 from raysweep.tracking.mirror.connection import Unsent
 from raysweep.tracking.mirror.names import is_pending
 from raysweep.tracking.port import ArtifactDraft, ArtifactVersion, Image, Json, Run, RunState
 
-if TYPE_CHECKING:
-    from raysweep.tracking.mirror.tracker import MirroredTracker
-
 T = TypeVar("T")
 
 KEPT_ELSEWHERE = "kept elsewhere until synced"
-"""The error, in W&B, of a run that it could not be sent whole."""
+"""The error, in W&B, of a run that could not be sent completely."""
 
 
 class MirroredRun:
-    """A run in progress. Once a call could not be sent, the rest is only kept: no run has a gap."""
+    """A run in progress. After a call that could not be sent, the rest is stored only locally, so
+    that the run in W&B has no gap."""
 
-    def __init__(self, tracker: MirroredTracker, mine: Run, theirs: Run | None) -> None:
+    def __init__(self, backends: Backends, mine: Run, theirs: Run | None) -> None:
         self.id = mine.id
-        self._tracker = tracker
+        self._backends = backends
         self._mine = mine
         self._theirs = theirs
         self._finished = False
@@ -36,7 +35,7 @@ class MirroredRun:
         return self._theirs.url if self._theirs else None
 
     def send(self, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Send rows that are kept here, each with its `step`; what is there is passed over."""
+        """Send stored rows, each with its `step`; skip those that W&B has."""
         for row in rows:
             values = {key: row[key] for key in row if key != "step"}
             self._send(partial(_log, values, row["step"]))
@@ -62,11 +61,11 @@ class MirroredRun:
         """See Run."""
         if self._finished:
             raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
-        tracker = self._tracker
-        version = tracker.artifact(ref)
-        mine = tracker.kept(version.ref) or tracker.bring(version)
+        backends = self._backends
+        version = backends.artifact(ref)
+        mine = backends.numbering.kept(version.ref) or backends.bring(version)
         self._mine.use_artifact(mine.ref)
-        if is_pending(version):  # W&B's run cannot be told what it used
+        if is_pending(version):  # W&B does not have what the run used
             self._give_up()
         self._send(lambda run: run.use_artifact(version.ref), asks=True)
         return version
@@ -76,9 +75,9 @@ class MirroredRun:
         mine = self._mine.log_artifact(draft)
         theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
         if theirs is None:
-            return self._tracker.presented(mine)
-        self._tracker.note(mine, theirs.version)
-        return self._tracker.artifact(theirs.ref)
+            return self._backends.numbering.presented(mine)
+        self._backends.numbering.note(mine, theirs.version)
+        return self._backends.artifact(theirs.ref)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
         """See Run."""
@@ -88,33 +87,33 @@ class MirroredRun:
     def flush(self) -> None:
         """See Run."""
         self._mine.flush()
-        self._send(lambda run: run.flush(), asks=True)  # an epoch is a good time to look
+        self._send(lambda run: run.flush(), asks=True)  # once an epoch: check the connection
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. When all of it was sent, the run here knows where W&B shows it."""
+        """See Run. If all of it was sent, the run here gets W&B's URL."""
         self._finished = True
         self._mine.finish(state, error)
         self._send(lambda run: run.finish(state, error), asks=True)
         theirs, self._theirs = self._theirs, None
-        if theirs is not None and self._tracker.ask(lambda: self._tracker.is_there(self.id)):
-            self._tracker.here.store.set_url(self.id, theirs.url)
+        if theirs is not None and self._backends.ask(lambda: self._backends.is_there(self.id)):
+            self._backends.here.store.set_url(self.id, theirs.url)
 
     def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
-        """`asks`: the call waits for an answer; others hand over to the client's own process."""
+        """Send a call to W&B. `asks`: it waits for an answer; others go to the client's process."""
         theirs = self._theirs
         if theirs is None:
             return None
         try:
-            return self._tracker.send(lambda: call(theirs), asks=asks)
-        except (Unsent, ArtifactNotFound):  # what it is to use may have been deleted there
+            return self._backends.send(lambda: call(theirs), asks=asks)
+        except (Unsent, ArtifactNotFound):  # an input may have been deleted in W&B
             self._give_up()
             return None
 
     def _give_up(self) -> None:
-        """Send no more, and close the run there, so that W&B does not show it as running."""
+        """Stop sending, and close the run in W&B, so that it does not show it as running."""
         theirs, self._theirs = self._theirs, None
         if theirs is not None:
-            self._tracker.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
+            self._backends.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
 
 
 def _log(values: Mapping[str, float], step: int, run: Run) -> None:

@@ -1,1 +1,1 @@
-"""Bring a sweep that is kept here to W&B."""
+"""Publish a locally stored sweep to W&B."""

@@ -1,7 +1,7 @@
-"""In which order a group's runs and versions are published: that in which they were recorded.
+"""Order a group's runs and versions for publishing: the order in which they were recorded.
 
-Runs alone cannot be ordered. In a population two trials may each have used a checkpoint of the
-other's. What they did can be: a version was always logged before it was used.
+Whole runs cannot be ordered: in a population two trials may each have used a checkpoint of the
+other. Their events can: a version is always logged before it is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from raysweep.tracking.trackio.artifacts import GraphEvent
 
 @dataclass(frozen=True)
 class Step:
-    """A run logs the version `ref`, or ends (None). `uses`: what it used since its last step."""
+    """A run logs the version `ref`, or ends (None). `uses`: its inputs since its last step."""
 
     run_id: str
     ref: str | None
@@ -24,11 +24,11 @@ class Step:
 
 
 def steps(records: Sequence[RunRecord], group: str, events: Sequence[GraphEvent]) -> list[Step]:
-    """All steps of the group's runs, and of the runs that made what they used, transitively.
+    """List all steps of the group's runs, and of the runs that made their inputs, transitively.
 
-    `records` are all runs of the project, oldest first, and `events` all that they used and logged,
-    in order. Every run has one step that ends it, after its last event, so that a run which logs
-    one version is published from beginning to end before the next. Runs without events come last.
+    `records` are all runs of the project, oldest first, and `events` all their inputs and outputs,
+    in order. Every run ends with a step of its own, after its last event, so that a run which logs
+    one version is published completely before the next run. Runs without events come last.
     """
     wanted = _with_producers(records, group, events)
     last = {event.run_id: number for number, event in enumerate(events)}
@@ -51,7 +51,7 @@ def steps(records: Sequence[RunRecord], group: str, events: Sequence[GraphEvent]
 def _with_producers(
     records: Sequence[RunRecord], group: str, events: Sequence[GraphEvent]
 ) -> set[str]:
-    """Ids of the group's runs and of all runs that they depend on."""
+    """Return the ids of the group's runs and of all runs that they depend on."""
     by_id = {record.id: record for record in records}
     producers: dict[str, str] = {}
     for event in events:

@@ -1,9 +1,9 @@
-"""Runs that are kept here, brought to W&B: whole, once, and in the order of their lineage.
+"""Publish locally stored runs to W&B: completely, once, and in the order of their lineage.
 
-A run is started there under its own id, so a second attempt continues it; what W&B has of it is
-asked of W&B, and no record of the way is kept here. W&B identifies a version by its files, which
-hold its metadata: logged again, it is the version that is there already. So whoever was killed at
-any point goes on, and a second time changes nothing.
+Publishing is idempotent and can be retried after a kill at any point. A run is started in W&B under
+its own id, so a second attempt continues it. W&B itself is asked what it has; no progress is stored
+here. W&B identifies a version by its files, which include its metadata: logging it again returns
+the existing version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raysweep.errors import ArtifactNotFound, StoreFailed, TrackingError
 from raysweep.tracking.blobs import read_chunks
 from raysweep.tracking.mirror.connection import is_lost
 from raysweep.tracking.mirror.names import version_there
-from raysweep.tracking.mirror.tracker import MirroredTracker
+from raysweep.tracking.mirror.numbering import Numbering
 from raysweep.tracking.port import ArtifactVersion, RunRecord
 from raysweep.tracking.publish.order import Step, steps
 from raysweep.tracking.publish.run import RunSender, files_of
@@ -28,15 +28,15 @@ from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.tracking.wandb.tracker import WandbTracker
 
 _LAST = ("best", "latest")
-"""Aliases that move when all else is there: whoever follows them sees a whole graph."""
+"""Aliases that move last, so that a reader who follows them sees a complete graph."""
 
 MayTakeBest = Callable[[ArtifactVersion, ArtifactVersion], str | None]
-"""Called with a model and W&B's present `best`: why `best` stays there, or None."""
+"""Called with a model and W&B's present `best`; returns why `best` must stay there, or None."""
 
 
 @dataclass(frozen=True)
 class RunPublished:
-    """A run is in W&B, whole. `sent` says whether anything of it was lacking there."""
+    """A run is completely in W&B. `sent`: whether anything of it was missing there before."""
 
     run: RunRecord
     url: str | None
@@ -47,10 +47,10 @@ class RunPublished:
 
 @dataclass
 class Published:
-    """What came of a group: run ids, versions here → versions there, steps that W&B has in part.
+    """The result for a group: run ids, local version → W&B's version, steps that W&B has in part.
 
-    `refused` maps the names of runs that W&B does not have whole to why. `stays` says why `best`
-    was not moved, a line each.
+    `refused` maps the names of runs that W&B does not have completely to the reason. `stays` says
+    why `best` was not moved, one line each.
     """
 
     group: str
@@ -64,7 +64,7 @@ class Published:
 
 
 class Publisher:
-    """Brings runs of the embedded `store` to W&B, in the same process."""
+    """Publishes runs of the embedded `store` to W&B, in the same process."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class Publisher:
         self._store = store
         self._there = there
         self._keeps_best = keeps_best
-        self._mirror = MirroredTracker(TrackioTracker(store), there)
+        self._numbering = Numbering(TrackioTracker(store), there.scope)
         self._md5s: dict[str, Mapping[str, str]] = {}
 
     def publish(self, group: str, tell: Callable[[RunPublished], None]) -> Published:
-        """Send all runs of the group, with what they came from, in the order of their events.
+        """Send all runs of the group, with their ancestors, in the order of their events.
 
-        A run that W&B refuses, in part or whole, is noted under `refused`, with those that used
-        what it was to log; the others go on. Raises TrackingError where W&B cannot be reached.
+        A run that W&B refuses, in part or completely, is listed in `refused`, with the runs that
+        used its outputs; the others continue. Raises TrackingError if W&B is unreachable.
         """
         records = {record.id: record for record in self._store.runs()}
         todo = steps(list(records.values()), group, self._store.events())
@@ -121,7 +121,7 @@ class Publisher:
     def _take(
         self, step: Step, record: RunRecord, sender: RunSender, outcome: Published
     ) -> tuple[str | None, bool] | None:
-        """Take one step. At the run's end: where W&B shows it, and whether anything was sent."""
+        """Publish one step. At the run's end, return its URL and whether anything was sent."""
         sender.use(step.uses)
         if step.ref is not None:
             sender.log(step.ref)
@@ -135,7 +135,7 @@ class Publisher:
         return url, sent
 
     def md5s(self, mine: ArtifactVersion) -> Mapping[str, str]:
-        """Path → MD5 in base 64, as W&B's manifests have it."""
+        """Map each path to its MD5 in base 64, as in W&B's manifests."""
         if mine.ref not in self._md5s:
             self._md5s[mine.ref] = {
                 file.path: _md5(Path(self._store.blob_path(file.digest))) for file in mine.files
@@ -143,15 +143,15 @@ class Publisher:
         return self._md5s[mine.ref]
 
     def note(self, mine: ArtifactVersion, ref: str) -> None:
-        """Remember in the store which version of W&B's it is."""
-        if version_there(mine, self._mirror.scope) != ref.rpartition(":")[2]:
-            self._mirror.note(mine, ref.rpartition(":")[2])
+        """Record its version in W&B in the store."""
+        if version_there(mine, self._there.scope) != ref.rpartition(":")[2]:
+            self._numbering.note(mine, ref.rpartition(":")[2])
 
     def _publish_aliases(self, outcome: Published) -> None:
-        """Those of the versions published, `best` and `latest` last."""
+        """Publish the aliases of the published versions, `best` and `latest` last."""
         wanted: list[tuple[str, str, ArtifactVersion]] = []
         for mine, theirs in outcome.versions.items():
-            version = self._mirror.presented(self._store.artifact(mine))
+            version = self._numbering.presented(self._store.artifact(mine))
             wanted += [(alias, theirs, version) for alias in version.aliases]
         for alias, ref, version in sorted(wanted, key=lambda each: (each[0] in _LAST, each[:2])):
             if alias not in self._there.artifact(ref).aliases and self._may_take(
@@ -161,7 +161,8 @@ class Publisher:
                 outcome.aliases.append(f"{ref} {alias}")
 
     def _may_take(self, alias: str, ref: str, mine: ArtifactVersion, outcome: Published) -> bool:
-        """`best` and `latest` are not taken from a newer version: others use the project, too."""
+        """Whether the alias may move: `best` and `latest` stay on a newer version, which others may
+        have published."""
         name, _, version = ref.partition(":")
         if alias not in _LAST:
             return True
@@ -178,7 +179,7 @@ class Publisher:
         return reason is None
 
     def _verify(self, mine: ArtifactVersion, theirs: ArtifactVersion) -> None:
-        """Raise TrackingError unless W&B has the very files."""
+        """Raise TrackingError unless W&B has the same files."""
         expected, found = self.md5s(mine), files_of(theirs)
         for path in sorted(expected.keys() | found.keys()):
             if expected.get(path) != found.get(path):
@@ -190,20 +191,20 @@ class Publisher:
 
 
 class _Versions:
-    """See `publish_run.Versions`; of one `publish`."""
+    """Implements `run.Versions` for one call of `publish`."""
 
     def __init__(self, publisher: Publisher, outcome: Published) -> None:
         self._publisher = publisher
         self._outcome = outcome
 
     def there(self, ref: str) -> str:
-        """W&B's reference of a version here, which its producer has published before."""
+        """Return W&B's reference of a local version, which its producer has published before."""
         if ref not in self._outcome.versions:
             if self._outcome.refused:
                 raise TrackingError(f"artifact {ref}: could not be sent")
             raise TrackingError(
-                f"artifact {ref}: was logged by something else than raysweep, which cannot publish "
-                "it; log it to W&B with what made it"
+                f"artifact {ref}: was not logged by raysweep, so raysweep cannot publish it; "
+                "log it to W&B with the program that made it"
             )
         return self._outcome.versions[ref]
 
@@ -212,7 +213,7 @@ class _Versions:
         return self._publisher.md5s(mine)
 
     def remember(self, mine: ArtifactVersion, ref: str) -> None:
-        """Note that W&B has it as `ref`."""
+        """Record that W&B has it as `ref`."""
         self._outcome.versions[mine.ref] = ref
         self._publisher.note(mine, ref)
 

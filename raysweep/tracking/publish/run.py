@@ -1,4 +1,4 @@
-"""One run that is kept here, brought to W&B a step at a time."""
+"""Publish one locally stored run to W&B, a step at a time."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from raysweep.tracking.wandb.tracker import WandbTracker
 
 
 class Versions(Protocol):
-    """Which version of W&B's each version here is; see `publish.Publisher`."""
+    """Maps local versions to versions in W&B; see `publish.Publisher`."""
 
     def there(self, ref: str) -> str:
-        """W&B's reference. Raises TrackingError where W&B does not have it."""
+        """Return W&B's reference. Raises TrackingError if W&B does not have it."""
         ...
 
     def md5s(self, mine: ArtifactVersion) -> Mapping[str, str]:
-        """Path → MD5 in base 64, as W&B's manifests have it."""
+        """Map each path to its MD5 in base 64, as in W&B's manifests."""
         ...
 
     def remember(self, mine: ArtifactVersion, ref: str) -> None:
-        """Note that W&B has it as `ref`."""
+        """Record that W&B has it as `ref`."""
         ...
 
 
 class RunSender:
-    """Sends what W&B lacks of `record`: opens the run there when there is something to send."""
+    """Sends what W&B lacks of `record`; opens the run in W&B only if there is something to send."""
 
     def __init__(
         self, record: RunRecord, store: TrackioStore, there: WandbTracker, versions: Versions
     ) -> None:
-        """Asks W&B what it has of the run."""
+        """Ask W&B what it has of the run."""
         self._record = record
         self._store = store
         self._there = there
@@ -65,17 +65,17 @@ class RunSender:
             for row in self._rows
             if row.step <= self._last and row_keys(row) - found.get(row.step, set())
         ]
-        """Steps of which W&B has a part only: it takes no more rows of them."""
+        """Steps of which W&B has only a part: it accepts no more rows for them."""
 
     def use(self, refs: Iterable[str]) -> None:
-        """Declare inputs, versions here; sent at once where the run is open."""
+        """Declare inputs (local versions); send them at once if the run is open."""
         new = [self._versions.there(ref) for ref in refs]
         self._used += new
         if self._run is not None:
             self._send_uses(self._run, new)
 
     def log(self, ref: str) -> None:
-        """Send the version, unless the run has logged it there already."""
+        """Send the version, unless the run in W&B has logged it already."""
         version = self._store.artifact(ref)
         same = self._same_version(version, self._theirs.logged if self._theirs else ())
         if same is None:
@@ -83,10 +83,10 @@ class RunSender:
         self._versions.remember(version, same)
 
     def end(self, *, of_another_group: bool) -> tuple[str | None, bool]:
-        """Send the rest. Returns where W&B shows the run, and whether anything was sent.
+        """Send the rest. Returns the run's URL, and whether anything was sent.
 
-        Of another sweep's, what it made is enough: it may be a colleague's, brought here for that,
-        and how it ended is not ours to say.
+        Of a run of another sweep only its outputs are sent: it may be a colleague's run, copied
+        here for them, and it is not ours to end.
         """
         mine, theirs = self._record, self._theirs
         if self._run is None and theirs is not None:
@@ -99,13 +99,13 @@ class RunSender:
         return run.url, True
 
     def give_up(self) -> None:
-        """Close a run that cannot be sent whole, so that W&B does not show it as running."""
+        """Close a run that cannot be sent completely, so that W&B does not show it as running."""
         if self._run is not None:
             with suppress(TrackingError):
                 self._run.finish("failed", KEPT_ELSEWHERE)
 
     def _opened(self) -> WandbRun:
-        """The run, started there, with its rows and what it has used so far."""
+        """Return the run, started in W&B, with its rows and its inputs so far."""
         if self._run is None:
             self._run = self._there.start_run(spec_of(self._record))
             for row in self._rows:
@@ -121,7 +121,7 @@ class RunSender:
                 run.use_artifact(ref)
 
     def _send_version(self, run: WandbRun, version: ArtifactVersion) -> str:
-        """Send the files; each is checked against its digest here before."""
+        """Send the files; first check each against its local digest."""
         with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
             folder = Path(scratch) / "files"
             TrackioTracker(self._store).download(version.ref, folder)
@@ -136,7 +136,7 @@ class RunSender:
             return run.log_artifact(draft).ref
 
     def _same_version(self, mine: ArtifactVersion, refs: Sequence[str]) -> str | None:
-        """The one of W&B's versions with the same files."""
+        """Find the version in W&B with the same files."""
         for ref in refs:
             same_name = ref.startswith(f"{mine.name}:")
             if same_name and files_of(self._there.artifact(ref)) == self._versions.md5s(mine):
@@ -144,7 +144,7 @@ class RunSender:
         return None
 
     def _is_whole(self, theirs: RunRecord) -> bool:
-        """Whether W&B has the run's end, rows, summary and uses; what it logged is there."""
+        """Whether W&B has the run's end, rows, summary and inputs; its outputs are sent already."""
         mine = self._record
         return (
             (theirs.state, theirs.error) == (mine.state, mine.error)
@@ -155,7 +155,7 @@ class RunSender:
 
 
 def merged(rows: Sequence[Row]) -> list[Row]:
-    """One row a step, of all that was logged for it."""
+    """Merge rows to one per step."""
     found: dict[int, Row] = {}
     for row in rows:
         before = found.get(row.step, Row(row.id, row.step))
@@ -165,23 +165,23 @@ def merged(rows: Sequence[Row]) -> list[Row]:
 
 
 def row_keys(row: Row) -> set[str]:
-    """The names of what the row holds."""
+    """Return the keys of the row's metrics and media."""
     return {*row.metrics, *row.media}
 
 
 def spec_of(record: RunRecord) -> RunSpec:
-    """The spec that starts the run again."""
+    """Make the spec that starts the run again."""
     return RunSpec(
         record.id, record.name, record.job_type, record.group, record.config, record.tags
     )
 
 
 def holds(there: Mapping[str, Json], here: Mapping[str, Json]) -> bool:
-    """Whether the summary there has all of the one here; it has each metric's last value, too."""
-    theirs, mine = plain(there), plain(here)  # NaN equals itself only as a word
+    """Whether W&B's summary contains the local one; W&B adds each metric's last value."""
+    theirs, mine = plain(there), plain(here)  # NaN equals itself only as a string
     return all(theirs.get(key) == value for key, value in mine.items() if value is not None)
 
 
 def files_of(version: ArtifactVersion) -> dict[str, str]:
-    """Path → digest."""
+    """Map each path to its digest."""
     return {file.path: file.digest for file in version.files}

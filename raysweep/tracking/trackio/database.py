@@ -1,9 +1,8 @@
 """A Trackio project on disk: its database, its lock and its folders.
 
-Trackio finds all of these through one process-wide folder, frozen at import (FACTS), so that a
-process could hold only one store, and its own trackio runs would land in it. Here every call names
-its database; the process-wide folder is set for one call, the one that makes the tables.
-Nothing here contacts Hugging Face.
+Trackio itself uses one process-wide folder, fixed at import. So a process could open only one
+store, and a user's own Trackio runs would be written to it. Here every call names its database; the
+process-wide folder is set only for the call that makes the tables. Nothing contacts Hugging Face.
 """
 
 from __future__ import annotations
@@ -30,17 +29,16 @@ _process_wide = threading.Lock()
 
 
 class Database:
-    """The project's files under `root`, made if they are not there.
+    """The project's files under `root`, created if they do not exist.
 
-    Raises TrackingError, here and in every block, for a folder that cannot be written, and a
-    database that cannot be read. A lock that another process keeps is waited for; `tell` is told
-    of it.
+    Raises TrackingError, here and in every block, if the folder cannot be written or the database
+    cannot be read. Waits for a lock that another process holds, and reports that to `tell`.
     """
 
     def __init__(self, root: Path, project: str, tell: Tell = to_stderr) -> None:
         file = SQLiteStorage.get_project_db_filename(project)
         self.path, *_ = (safe_join(root, f"{file}{end}") for end in ("", "-wal", "-shm"))
-        self.media = safe_join(root, "media")  # holds a folder a project
+        self.media = safe_join(root, "media")  # contains one folder per project
         self.blobs = blobs_folder(root, project)
         self._lock: Any = ProcessLock(safe_join(root, f"{project}.lock"))  # which it would empty
         self._tell = tell
@@ -48,15 +46,17 @@ class Database:
         self._turn = threading.Lock()  # threads queue here: Trackio's lock is polled every 100 ms
         self._threads = threading.local()
         with self.explained("open the store"):
+            with self._alone(None):
+                pass  # who gives up in Trackio's own call leaves the lock's file open
             self._patiently(lambda: _make_tables(root, project))
             self._opened().execute("SELECT COUNT(*) FROM configs").fetchone()
 
     @contextmanager
     def writing(self, what: str, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone: committed when the block ends, undone when it raises.
+        """Run one exclusive transaction: commit when the block ends, roll back when it raises.
 
-        Under Trackio's own lock too, which its SDK takes when it writes to the same project. With
-        `patience_s`, raises StoreBusy where another process holds a lock for longer.
+        It also takes Trackio's lock, which its SDK uses when it writes to the same project. With
+        `patience_s`, raises StoreBusy if another process holds a lock for longer.
         """
         with self.explained(what), self._alone(patience_s), self._opened() as connection:
             self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience_s)
@@ -64,21 +64,21 @@ class Database:
 
     @contextmanager
     def reading(self, what: str) -> Iterator[sqlite3.Connection]:
-        """One snapshot, beside whoever writes."""
+        """Read from one snapshot, concurrently with a writer."""
         with self.explained(what), self._opened() as connection:
             connection.execute("BEGIN")
             self._patiently(lambda: connection.execute("SELECT 1 FROM sqlite_master LIMIT 1"))
             yield connection
 
     def settle(self) -> None:
-        """Return once every transaction so far is on the disk: of Trackio's settings, SQLite syncs
-        its log only when it writes it back."""
+        """Fsync every transaction so far: with Trackio's settings, SQLite fsyncs its write-ahead
+        log only at a checkpoint."""
         sync(self.path.with_name(f"{self.path.name}-wal"))
         sync_folder(self.path.parent)
 
     @contextmanager
     def explained(self, what: str) -> Iterator[None]:
-        """Turn what the file system, SQLite and Trackio raise into a TrackingError."""
+        """Convert errors of the file system, SQLite and Trackio to a TrackingError."""
         try:
             yield
         except ValueError as error:  # Trackio's own checks, such as a name with another type
@@ -98,7 +98,7 @@ class Database:
 
     @contextmanager
     def _alone(self, patience_s: float | None) -> Iterator[None]:
-        """Keep out this process's other threads, then other processes."""
+        """Exclude this process's other threads, then other processes."""
         with self._turn:
             self._patiently(self._take_lock, patience_s)
             try:
@@ -111,7 +111,7 @@ class Database:
         try:
             self._lock.__enter__()
         except BaseException:  # an interruption, too
-            if self._lock.lockfile is not None:  # Trackio leaves it open when it gives up
+            if self._lock.lockfile is not None:  # Trackio leaves it open after a timeout
                 self._lock.lockfile.close()
             raise
 
@@ -122,14 +122,14 @@ class Database:
         return self._patiently(self._connection)
 
     def _connection(self) -> sqlite3.Connection:
-        """This thread's, kept open; as a context it commits, or rolls back what raised.
+        """Return this thread's cached connection; as a context it commits or rolls back.
 
-        To open one, set up as Trackio does it, takes as long as to write a row. When the last one
-        closes, SQLite writes its log back, with fsyncs: 20 ms.
+        Opening one with Trackio's settings takes as long as writing a row. When the last one
+        closes, SQLite checkpoints its log, with fsyncs: 20 ms.
         """
         file = self._identity()
         kept: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if kept is None or self._threads.file != file:  # or it would write where nobody looks
+        if kept is None or self._threads.file != file:  # else it would write to a deleted file
             kept = sqlite3.connect(self.path, timeout=SQLITE_TIMEOUT_S, check_same_thread=False)
             _configure_sqlite_pragmas(kept)
             kept.row_factory = sqlite3.Row
@@ -138,7 +138,7 @@ class Database:
         return kept
 
     def _identity(self) -> tuple[int, int] | None:
-        """Of the file that is at the path now; None where there is none."""
+        """Return the identity of the file at the path now; None if there is none."""
         with suppress(FileNotFoundError):
             found = self.path.stat()
             return found.st_dev, found.st_ino
@@ -146,7 +146,7 @@ class Database:
 
 
 def _make_tables(root: Path, project: str) -> None:
-    """Let Trackio make, or bring up to date, the project's tables."""
+    """Let Trackio create or migrate the project's tables."""
     module = vars(sqlite_storage)
     with _process_wide:
         folder, imported = module["TRACKIO_DIR"], SQLiteStorage._dataset_import_attempted

@@ -1,8 +1,8 @@
-"""How a run and its media are written into Trackio's rows, and read back.
+"""Write a run and its media into Trackio's rows, and read them back.
 
-Trackio keeps a config a run and nothing else of it, so the whole run goes into the config: exactly,
-as one JSON text under a hidden key, and once more flat, for people, so that its dashboard shows
-job type and state and groups the runs by any hyperparameter.
+Trackio stores only a config per run, so the whole run goes into the config: exactly, as one JSON
+text under a hidden key, and again flat, for people, so that the dashboard shows job type and state
+and groups the runs by any hyperparameter.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class RunEntry:
 
     @classmethod
     def started(cls, spec: RunSpec, before: RunEntry | None, now: str) -> RunEntry:
-        """The run as it starts, or starts again: name, summary and birth stay as they were.
+        """Make the entry of a run that starts or restarts: name, summary and `created` stay.
 
-        Its `url` goes: what shows there is not all of it any more.
+        Its `url` is removed: the server no longer has the complete run.
         """
         return cls(
             name=before.name if before else spec.name,
@@ -58,12 +58,12 @@ class RunEntry:
         )
 
     def summarized(self, values: Mapping[str, Json]) -> RunEntry:
-        """The run with keys of its summary set."""
+        """Return the run with keys of its summary set."""
         summary = {**self.summary, **plain(values, "summary", strict=False)}
         return dataclasses.replace(self, summary=summary)
 
     def to_config(self) -> str:
-        """The text for Trackio's `config` column."""
+        """Serialize for Trackio's `config` column."""
         shown = {
             **_flat("", plain(self.config)),
             **_flat("summary.", plain(self.summary)),
@@ -80,7 +80,7 @@ class RunEntry:
 
     @classmethod
     def from_config(cls, config: str | bytes) -> RunEntry | None:
-        """Read `to_config` back; None for a run that something else logged into the project."""
+        """Read `to_config` back; None for a run that another program logged into the project."""
         exact = json.loads(config).get(_EXACT)
         if exact is None:
             return None
@@ -99,16 +99,16 @@ def _flat(prefix: str, values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def table_payload(table: Table) -> dict[str, Any]:
-    """A table for Trackio's `metrics` column: a list of dicts to show, and the exact one."""
+    """Encode a table for Trackio's `metrics` column: a list of dicts to show, and exact data."""
     shown = [dict(zip(table.columns, plain(list(row)), strict=True)) for row in table.rows]
     exact = json.dumps(plain([table.columns, table.rows], "table", strict=False))
     return {**_TABLE, "_value": shown, _EXACT: exact}
 
 
 def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, Any]:
-    """Pictures for the `metrics` column: a table of pictures, the list kind that Trackio can show.
+    """Encode pictures for the `metrics` column, as a table of pictures, which Trackio can show.
 
-    Writes each PNG into `media / folder`, under its digest, so that a repeated call writes no more.
+    Writes each PNG into `media / folder` under its digest, so that the call is idempotent.
     """
     safe_join(media, folder).mkdir(parents=True, exist_ok=True)
     shown = []
@@ -118,7 +118,7 @@ def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, 
             target = safe_join(media, path)
             partial = target.with_name(f".{target.name}.partial")
             partial.unlink(missing_ok=True)
-            with partial.open("xb") as file:  # through no link that waits there
+            with partial.open("xb") as file:  # x: never follow a link that is there already
                 file.write(png)
             partial.replace(media / path)
         cell = {"_type": "trackio.image", "file_path": path, "caption": caption}

@@ -1,4 +1,4 @@
-"""Runs in a Trackio database: the statements, each on a connection that the caller holds."""
+"""Runs in a Trackio database: SQL statements on a connection that the caller passes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from raysweep.tracking.trackio.rows import RunEntry, is_media
 
 
 def now() -> str:
-    """The time as Trackio writes it."""
+    """Return the time in Trackio's format."""
     return datetime.now(timezone.utc).isoformat()
 
 
 def find_entry(db: sqlite3.Connection, run_id: str) -> RunEntry | None:
-    """The run, if it is there."""
+    """Find the run; None if it does not exist."""
     return dict(entries(db, run_id=run_id)).get(run_id)
 
 
 def entry_of(db: sqlite3.Connection, run_id: str) -> RunEntry:
-    """The run. Raises TrackingError for an unknown id."""
+    """Return the run. Raises TrackingError for an unknown id."""
     entry = find_entry(db, run_id)
     if entry is None:
         raise TrackingError(f"run {run_id!r}: no such run in this project; see its list of runs")
@@ -35,7 +35,7 @@ def entry_of(db: sqlite3.Connection, run_id: str) -> RunEntry:
 def entries(
     db: sqlite3.Connection, group: str | None = None, run_id: str | None = None
 ) -> list[tuple[str, RunEntry]]:
-    """Ids and runs, oldest first; those that something else logged into the project left out."""
+    """List ids and runs, oldest first, without runs that other programs logged."""
     found = db.execute(
         """SELECT run_id, config FROM configs
         WHERE (:id IS NULL OR run_id = :id)
@@ -48,7 +48,7 @@ def entries(
 
 
 def put_entry(db: sqlite3.Connection, run_id: str, entry: RunEntry) -> None:
-    """Write the run, in the place it has."""
+    """Insert or update the run; its position in the order stays."""
     db.execute(
         """INSERT INTO configs (run_id, run_name, config, created_at) VALUES (?, ?, ?, ?)
         ON CONFLICT (run_id) DO UPDATE SET config = excluded.config""",
@@ -62,7 +62,7 @@ def put_rows(
     run_name: str,
     rows: Iterable[tuple[str, int, Mapping[str, Json]]],
 ) -> None:
-    """Add rows of (id, step, values); one whose id is there already is passed over."""
+    """Add rows of (id, step, values); skip those whose id exists."""
     at = now()
     db.executemany(
         """INSERT OR IGNORE INTO metrics (run_id, run_name, timestamp, log_id, step, metrics)
@@ -77,7 +77,7 @@ def drop_rows(db: sqlite3.Connection, run_id: str, after: int) -> None:
 
 
 def rows_of(db: sqlite3.Connection, run_id: str) -> Iterator[tuple[str, int, dict[str, Json]]]:
-    """All that was logged, (id, step, values) in order; media among the values as payloads."""
+    """Yield all logged rows, (id, step, values) in order, with media as payloads."""
     query = "SELECT log_id, step, metrics FROM metrics WHERE run_id = ? ORDER BY step, id"
     for row_id, step, text in db.execute(query, (run_id,)):
         values = {key: number(value) for key, value in json.loads(text).items()}
@@ -86,7 +86,7 @@ def rows_of(db: sqlite3.Connection, run_id: str) -> Iterator[tuple[str, int, dic
 
 
 def history_of(db: sqlite3.Connection, run_id: str) -> list[dict[str, Json]]:
-    """The numbers logged, a row a step: rows of one step become one, the later value winning."""
+    """Return the logged numbers, one row per step; for a step logged twice the later value wins."""
     rows: dict[int, dict[str, Json]] = {}
     for _, step, values in rows_of(db, run_id):
         numbers = {key: value for key, value in values.items() if not is_media(value)}
@@ -96,7 +96,7 @@ def history_of(db: sqlite3.Connection, run_id: str) -> list[dict[str, Json]]:
 
 
 def media_payload(db: sqlite3.Connection, run_id: str, key: str) -> dict[str, Json] | None:
-    """What was last logged under `key` that is no number."""
+    """Return the payload of the media last logged under `key`."""
     query = "SELECT metrics FROM metrics WHERE run_id = ? ORDER BY id DESC"
     for (text,) in db.execute(query, (run_id,)):
         value = json.loads(text).get(key)
@@ -106,7 +106,7 @@ def media_payload(db: sqlite3.Connection, run_id: str, key: str) -> dict[str, Js
 
 
 def record(run_id: str, entry: RunEntry, links: Links) -> RunRecord:
-    """The run as the port shows it."""
+    """Convert to the port's RunRecord."""
     return RunRecord(
         id=run_id,
         name=entry.name,

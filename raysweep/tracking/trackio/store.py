@@ -1,6 +1,6 @@
-"""The embedded store over Trackio: what a call has returned is in SQLite, and in its dashboard.
+"""The embedded store over Trackio: when a call returns, its effect is in SQLite and the dashboard.
 
-The `trackio_*` files and the dashboard's server are all that knows Trackio's private parts.
+Only this folder and the dashboard's server use Trackio's private parts.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ from raysweep.tracking.write_behind import settle_folder
 
 
 class TrackioStore:
-    """The Store of `project` in the folder `root`, made if it is not there.
+    """The Store of `project` in the folder `root`, created if it does not exist.
 
-    Several threads may use it, and several processes each their own; a pickled copy opens the same
-    store. Raises TrackingError where the folder cannot be written or the database not be read, and
+    It is thread-safe, and several processes may each open their own; a pickled copy opens the same
+    store. Raises TrackingError if the folder cannot be written or the database cannot be read, and
     ConfigError for a project name that Trackio refuses.
     """
 
     shares_files = True
 
     def __init__(self, root: Path, project: str, tell: Tell = to_stderr) -> None:
-        """`tell` is told, in a line, of another process that holds the store's lock."""
+        """`tell` is called with a line if another process holds the store's lock."""
         self.root = Path(root).absolute()
         self.project = validate_project(project)
         self._database = Database(self.root, project, tell)
@@ -69,7 +69,7 @@ class TrackioStore:
         return TrackioStore, (self.root, self.project)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
-        """See Store. The first row has no values: Trackio lists a run, and its config, by a row."""
+        """See Store. The first row has no values: Trackio lists only runs that have a row."""
         check_run_id(spec.id)
         with self._database.writing("start the run") as db:
             entry = RunEntry.started(spec, runs.find_entry(db, spec.id), runs.now())
@@ -133,14 +133,14 @@ class TrackioStore:
             return runs.history_of(db, run_id)
 
     def rows(self, run_id: str) -> list[Row]:
-        """All that was logged, media included, by rising step. For whoever publishes the run."""
+        """Return all logged rows with media, by ascending step, for publishing the run."""
         with self._database.reading("read rows") as db:
             runs.entry_of(db, run_id)
             return [self._row(*row) for row in runs.rows_of(db, run_id)]
 
     def events(self) -> list[artifacts.GraphEvent]:
-        """Every use and every output of the project, in the order in which they were recorded. A
-        version is always logged before it is used. For whoever publishes the runs."""
+        """Return every input and output of the project in recorded order, for publishing the runs.
+        A version is always logged before it is used."""
         with self._database.reading("read the graph") as db:
             return list(artifacts.events(db))
 
@@ -167,7 +167,7 @@ class TrackioStore:
         metadata: Mapping[str, Json],
         files: Sequence[ArtifactFile],
     ) -> ArtifactVersion:
-        """See Store. Trackio keeps one description a name: that of the newest version."""
+        """See Store. Trackio stores one description per name: that of the newest version."""
         check_artifact_name(name)
         with self._database.explained("log the artifact"):
             for file in files:
@@ -193,13 +193,12 @@ class TrackioStore:
             return artifacts.version(found) if found else None
 
     def check(self, digest: str) -> bool:
-        """Whether the blob is there and whole. A damaged one is removed."""
+        """Whether the blob exists and is intact. A damaged one is removed."""
         with self._database.explained("read a blob"):
             return self._blobs.check(digest)
 
     def settle(self, group: str) -> None:
-        """Return once all that the group's runs logged is on the disk, where no power cut takes
-        it."""
+        """Fsync all that the group's runs logged, so that it survives a power cut."""
         with self._database.reading("list what is to be kept") as db:
             run_ids = [run_id for run_id, _ in runs.entries(db, group=group)]
             digests = artifacts.digests_logged(db, run_ids)
@@ -251,7 +250,7 @@ class TrackioStore:
             return self._blobs.read(digest, offset, size)
 
     def _values(self, run_id: str, row: Row) -> dict[str, Json]:
-        """A row's values as Trackio's JSON; writes the pictures among them."""
+        """Encode a row's values as Trackio's JSON; write its pictures to files."""
         values: dict[str, Json] = dict(plain(row.metrics, "metrics"))
         for key, media in row.media.items():
             if isinstance(media, Table):
@@ -279,7 +278,7 @@ class TrackioStore:
 
 
 class _Graph(artifacts.Links):
-    """The project's graph with what its nodes are called."""
+    """The project's graph, with the names of its nodes."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         super().__init__(db)
@@ -299,6 +298,6 @@ class _Graph(artifacts.Links):
 
     def run_node(self, run_id: str) -> LineageNode:
         entry, node_id = self._entries.get(run_id), lineage.run_node_id(run_id)
-        if entry is None:  # logged by something else that writes to the same project
+        if entry is None:  # logged by another program that writes to the same project
             return LineageNode(id=node_id, kind="run", name=run_id)
         return LineageNode(node_id, "run", entry.name, job_type=entry.job_type, state=entry.state)

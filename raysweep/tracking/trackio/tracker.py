@@ -1,4 +1,4 @@
-"""The Tracker port over an embedded store, in this process or behind a stand-in for another's."""
+"""The Tracker port over an embedded store, in this process or behind a remote proxy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from raysweep.tracking.store import Pictures, Row, Store, Table
 
 
 class TrackioTracker:
-    """The project that `store` keeps. As picklable as the store is."""
+    """The project of `store`. Picklable if the store is."""
 
     backend = "trackio"
 
@@ -40,7 +40,7 @@ class TrackioTracker:
 
     @property
     def url(self) -> None:
-        """See Tracker. The dashboard's server is only there while somebody looks."""
+        """See Tracker. None: the dashboard runs only on request."""
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
         """See Tracker."""
@@ -110,18 +110,18 @@ class TrackioTracker:
         return self.store.close_stale(group, state)
 
     def close(self) -> None:
-        """See Tracker. Whoever made the store ends it."""
+        """See Tracker. The store belongs to the caller, who closes it."""
 
 
 class TrackioRun:
-    """A run in progress over a store. Rows go to the store at once, one call each."""
+    """A run in progress over a store. Each row goes to the store at once, in its own call."""
 
     url = None
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.id = run_id
         self._store = store
-        # A process that continues the run counts from 0 again, so its rows carry another mark.
+        # A process that continues the run counts from 0 again, so its rows need another prefix.
         self._row_ids = map(f"{run_id}:{uuid.uuid4().hex[:12]}:{{}}".format, count())
         self._finished = False
 
@@ -172,7 +172,7 @@ class TrackioRun:
         self._store.flush()
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. The state is kept even where rows in flight were lost, which then raises."""
+        """See Run. Records the state even if rows in flight were lost, and raises afterwards."""
         if self._finished:
             return
         self._finished = True

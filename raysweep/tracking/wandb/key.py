@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from raysweep.addresses import refuse_keys
 
 _CLOUD_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
-"""Two names of W&B's own service, of which the client takes a key for either (client 0.31)."""
+"""Two names of W&B's cloud; the client (0.31) accepts a key for either."""
 
 
 def where_the_key_is(environ: Mapping[str, str]) -> str | None:
-    """What holds the key, for people; None where nothing does. The key itself goes nowhere."""
+    """Describe what holds the key; None if there is no key. The key itself is never returned."""
     refuse_keys("WANDB_BASE_URL", environ.get("WANDB_BASE_URL"), "set WANDB_API_KEY")
     if environ.get("WANDB_API_KEY"):
         return "WANDB_API_KEY"
@@ -25,7 +25,7 @@ def where_the_key_is(environ: Mapping[str, str]) -> str | None:
     try:
         machines = netrc.netrc(path)
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
-        return None  # absent or unreadable: the client, too, goes on without it
+        return None  # absent or unreadable: the client ignores it too
     hosts = _hosts(environ.get("WANDB_BASE_URL"))
     held = [host for host in hosts if (machines.authenticators(host) or ("", "", ""))[2]]
     return f"{path} ({held[0]})" if held else None
@@ -40,6 +40,6 @@ def _netrc_path(environ: Mapping[str, str]) -> Path:
 
 
 def _hosts(base_url: str | None) -> tuple[str, ...]:
-    """The names under which a netrc may hold the server's key."""
+    """Return the hosts under which a netrc may hold the server's key."""
     host = urlsplit(base_url or f"https://{_CLOUD_HOSTS[0]}").netloc
     return _CLOUD_HOSTS if host in _CLOUD_HOSTS else (host,)

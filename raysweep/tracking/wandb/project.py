@@ -1,4 +1,4 @@
-"""A W&B project as the client reaches it: names, one connection, and errors in one line."""
+"""A W&B project through the client: names, one connection, and errors in one line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from raysweep.tracking.wandb.key import where_the_key_is
 
 _KNOCK_TIMEOUT_S = 5
 _CONNECT_TIMEOUT_S = 10
-_TIMEOUT_S = 20  # of a call later on, in which the client may ask up to four times
+_TIMEOUT_S = 20  # of later calls, in which the client may make up to four requests
 _FAILURES = (ValueError, TypeError, RuntimeError, OSError)
 
 
 class Project:
-    """The project's name and, when first asked for, its connection; a pickled copy has none yet."""
+    """The project's name and its connection, opened lazily; a pickled copy is not connected."""
 
     def __init__(self, project: str, entity: str | None) -> None:
         self.name = validate_project(project)
@@ -37,15 +37,15 @@ class Project:
 
     @cached_property
     def api(self) -> Any:
-        """The client's `Api`, for reading. Raises TrackingError where the server refuses it."""
+        """The client's `Api`, for reading. Raises TrackingError if the server refuses it."""
         with self.explained("connect"):
             wandb.setup(wandb.Settings(silent=True))  # else it prints each login and download
-            wandb.Api(timeout=_CONNECT_TIMEOUT_S)  # verifies the key, or says that nobody is there
+            wandb.Api(timeout=_CONNECT_TIMEOUT_S)  # verifies the server and the key
             return wandb.Api(timeout=_TIMEOUT_S)
 
     @cached_property
     def entity(self) -> str:
-        """The team or user that holds the project: the one configured, else the key's default."""
+        """The team or user that owns the project: the configured one, else the key's default."""
         with self.explained("find the default entity"):
             entity = self._entity or os.environ.get("WANDB_ENTITY") or self.api.default_entity
         if not entity:
@@ -55,16 +55,16 @@ class Project:
         return entity
 
     def probe(self) -> None:
-        """Raise TrackingError unless the server answers and takes the key; takes 15 s at most."""
+        """Raise TrackingError unless the server answers and accepts the key; takes at most 15 s."""
         self.knock()
         with self.explained("connect"):
             wandb.Api(timeout=_CONNECT_TIMEOUT_S)
 
     def knock(self) -> None:
-        """Raise TrackingError where nobody listens at the server's address, or there is no key.
+        """Raise TrackingError if no server listens at the address, or no key is configured.
 
-        The client itself would try again for a minute, and ask for a key in a terminal. Behind a
-        proxy it alone knows the way.
+        The client itself would retry for a minute, and prompt for a key in a terminal. Behind a
+        proxy the check is skipped: only the client knows how to connect.
         """
         if not (where_the_key_is(os.environ) or os.environ.get("WANDB_IDENTITY_TOKEN_FILE")):
             raise TrackingError(f"W&B project {self.name}: cannot connect: no key is configured")
@@ -77,7 +77,8 @@ class Project:
 
     @property
     def scope(self) -> str:
-        """Six characters that tell this project from those of its name elsewhere. Asks nobody."""
+        """Six characters that distinguish this project from projects of the same name elsewhere;
+        makes no request."""
         place = (
             os.environ.get("WANDB_BASE_URL", ""),
             self._entity or os.environ.get("WANDB_ENTITY", ""),
@@ -87,25 +88,25 @@ class Project:
 
     @property
     def url(self) -> str:
-        """Where a browser shows the project."""
+        """The URL of the project."""
         with self.explained("connect"):
-            assert self.api, "verifies the key, which a configured entity would not ask for"
+            assert self.api, "verifies the key, which a configured entity does not require"
             app = wandb.setup().settings.app_url
         return f"{app.rstrip('/')}/{self.entity}/{self.name}"
 
     def path(self, name: str) -> str:
-        """`entity/project/name`: how the client names a run or an artifact."""
+        """Return `entity/project/name`, the client's path of a run or an artifact."""
         return f"{self.entity}/{self.name}/{name}"
 
     def artifact(self, ref: str) -> wandb.Artifact:
-        """The version that the reference names. Raises ArtifactNotFound."""
+        """Find the version that the reference names. Raises ArtifactNotFound."""
         path = self.path(str(parse_reference(ref)))
         with self.explained(f"read artifact {ref}"):
             try:
                 artifact: wandb.Artifact = self.api.artifact(path)
                 return artifact
             except CommError as error:
-                if self.api.artifact_exists(path):  # so it was something else
+                if self.api.artifact_exists(path):  # then the error has another cause
                     raise
                 raise ArtifactNotFound(
                     f"artifact {ref!r}: not in W&B project {self.entity}/{self.name}; "
@@ -113,18 +114,18 @@ class Project:
                 ) from error
 
     def run(self, run_id: str) -> Any:
-        """The run as the server knows it now."""
+        """Fetch the run's current state from the server."""
         with self.explained(f"read run {run_id}"):
-            self.api.flush()  # the client caches runs for as long as the process lives
+            self.api.flush()  # the client caches runs for the life of the process
             return self.api.run(self.path(run_id))
 
     def find_run(self, run_id: str) -> Any | None:
-        """The run as the server knows it now, or None where it knows none."""
+        """Fetch the run's current state from the server; None if it does not exist."""
         with self.explained(f"look for run {run_id}"):
             return next(iter(self._runs({"name": run_id})), None)
 
     def runs(self, group: str | None) -> list[Any]:
-        """The runs of a group, or of the project, oldest first."""
+        """List the runs of a group, or of the project, oldest first."""
         with self.explained("read runs"):
             return self._runs({"group": group} if group is not None else {})
 
@@ -136,13 +137,13 @@ class Project:
                 self.api.runs(place, filters=dict(filters), order="+created_at", lazy=False)
             )
         except ValueError as error:
-            if "Could not find project" in str(error):  # W&B makes it with its first run
+            if "Could not find project" in str(error):  # W&B creates it with its first run
                 return []
             raise
 
     @contextmanager
     def explained(self, what: str) -> Iterator[None]:
-        """Turn what the client raises into a TrackingError of one line, without the key."""
+        """Convert the client's errors to a TrackingError of one line, without the key."""
         try:
             yield
         except RaysweepError:
@@ -160,5 +161,5 @@ class Project:
 
 
 def _is_the_clients(error: Exception) -> bool:
-    """Whether W&B's client defines it: not all that it lets out is a `wandb.Error`."""
+    """Whether W&B's client defines the error: not all that it raises are a `wandb.Error`."""
     return type(error).__module__.partition(".")[0] == "wandb"

@@ -1,4 +1,4 @@
-"""What W&B's client returns, as the port's values."""
+"""Convert what W&B's client returns to the port's values."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ ERROR_KEY = "error"
 """The key of a run's summary that holds its error; W&B has no field for one."""
 
 MANIFEST_TIMEOUT_S = 15.0
-"""The client would ask a server that is gone for a manifest for 20 minutes, with the trial waiting,
-and has no setting for it."""
+"""Timeout for a manifest: the client would retry a lost server for 20 minutes, while the trial
+waits, and has no setting for it."""
 
 _STATES: dict[str, RunState] = {
     "running": "running",
@@ -50,7 +50,7 @@ _STATES: dict[str, RunState] = {
 
 
 def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
-    """The version; asks the server for its files and its producer."""
+    """Convert the version; fetches its files and its producer from the server."""
     name, _, version = reference_of(artifact).partition(":")
     producer = artifact.logged_by()
     manifest = manifest_of(artifact)
@@ -71,14 +71,14 @@ def version_of(artifact: wandb.Artifact) -> ArtifactVersion:
 
 
 def manifest_of(artifact: wandb.Artifact) -> Any:
-    """The version's manifest, asked for once. Raises TrackingError after MANIFEST_TIMEOUT_S."""
+    """Fetch the version's manifest. Raises TrackingError after MANIFEST_TIMEOUT_S."""
     name = reference_of(artifact)
     return within(MANIFEST_TIMEOUT_S, f"read the manifest of {name}", lambda: artifact.manifest)
 
 
 def download(artifact: wandb.Artifact, folder: Path) -> None:
-    """Write the version's files into `folder`, each checked. Raises ArtifactCorrupt, UnsafeName,
-    and TrackingError when it takes longer than its size allows."""
+    """Write the version's files into `folder` and check each. Raises ArtifactCorrupt, UnsafeName,
+    and TrackingError if it takes longer than its size allows."""
 
     def work() -> None:
         check_names(artifact, folder)
@@ -93,12 +93,12 @@ def download(artifact: wandb.Artifact, folder: Path) -> None:
 
 
 def reference_of(artifact: wandb.Artifact) -> str:
-    """`name:vK`. The client's own `name` ends with the alias that the version was asked for by."""
+    """Return `name:vK`. The client's own `name` may end with the alias of the request."""
     return f"{artifact.name.partition(':')[0]}:{artifact.version}"
 
 
 def record_of(run: Any) -> RunRecord:
-    """The run; asks the server for what it used and logged."""
+    """Convert the run; fetches its inputs and outputs from the server."""
     summary = {k: number(v) for k, v in run.summary_metrics.items() if not k.startswith("_")}
     error = summary.pop(ERROR_KEY, None)
     return RunRecord(
@@ -118,7 +118,7 @@ def record_of(run: Any) -> RunRecord:
 
 
 def state_of(run: Any) -> RunState:
-    """The run's state. W&B lets no client say `crashed`, so close_stale says it by the error."""
+    """Return the run's state. A W&B client cannot set `crashed`, so the error encodes it."""
     stale: tuple[RunState, ...] = ("crashed", "interrupted")
     for state in stale:
         if run.summary_metrics.get(ERROR_KEY) == STALE_ERRORS[state] and run.state != "running":
@@ -127,7 +127,7 @@ def state_of(run: Any) -> RunState:
 
 
 def refs(artifacts: Iterable[wandb.Artifact]) -> list[str]:
-    """References `name:vK`, in order, without what the client logs for itself, such as tables."""
+    """List references `name:vK`, in order, without the client's own artifacts, such as tables."""
     return [
         reference_of(a)
         for a in artifacts
@@ -136,7 +136,7 @@ def refs(artifacts: Iterable[wandb.Artifact]) -> list[str]:
 
 
 def history_of(run: Any) -> list[dict[str, Json]]:
-    """The rows, without media. Steps are counts of examples, so one page spans a million."""
+    """Return the rows without media. Steps count examples, so one page spans a million."""
     rows = []
     for row in run.scan_history(page_size=1_000_000):
         numbers = {
@@ -150,7 +150,7 @@ def history_of(run: Any) -> list[dict[str, Json]]:
 
 
 def keys_by_step(run: Any) -> dict[int, set[str]]:
-    """What each row holds, media included, by its step."""
+    """Map each step to the keys of its row, media included."""
     return {
         row["_step"]: {k for k, v in row.items() if not k.startswith("_") and v is not None}
         for row in run.scan_history(page_size=1_000_000)
@@ -158,7 +158,7 @@ def keys_by_step(run: Any) -> dict[int, set[str]]:
 
 
 def images_of(run: Any, key: str) -> list[Image]:
-    """The pictures last logged under `key`. Raises TrackingError where none were."""
+    """Return the pictures last logged under `key`. Raises TrackingError if there are none."""
     value = run.summary_metrics.get(key)
     if not _is_media(value) or "filenames" not in value:
         raise TrackingError(f"run {run.id!r}: no images were logged under {key!r}")
@@ -170,7 +170,8 @@ def images_of(run: Any, key: str) -> list[Image]:
 
 
 def table_of(run: Any, key: str) -> tuple[list[str], list[list[Json]]]:
-    """Columns and rows of the table last logged under `key`. Raises TrackingError without one."""
+    """Return columns and rows of the table last logged under `key`. Raises TrackingError if there
+    is none."""
     value = run.summary_metrics.get(key)
     if not _is_media(value) or value.get("_type") != "table-file":
         raise TrackingError(f"run {run.id!r}: no table was logged under {key!r}")
@@ -199,13 +200,13 @@ def check_files(artifact: wandb.Artifact, folder: Path) -> None:
 
 
 class WandbGraph:
-    """The project's graph, asked for step by step."""
+    """The project's graph, fetched step by step."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
 
     def producers(self, ref: str) -> list[str]:
-        """See Graph. W&B knows the first run that logged a version."""
+        """See Graph. W&B knows only the first run that logged a version."""
         run = self._project.artifact(ref).logged_by()
         return [run.id] if run else []
 
@@ -252,6 +253,6 @@ def _is_media(value: Json) -> bool:
 def _file(run: Any, path: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         found = run.file(path)
-        place = safe_join(Path(folder), found.name, f"run {run.id}")  # the server's word
+        place = safe_join(Path(folder), found.name, f"run {run.id}")  # untrusted: the server's
         found.download(root=folder).close()
         return place.read_bytes()

@@ -26,14 +26,14 @@ from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.settings import transfer_timeout_s
 
 open_runs: dict[str, wandb.Run] = {}
-"""This process's open runs by id: the client refuses a second `init` of one it has open."""
+"""This process's open runs by id: the client refuses a second `init` of an open run."""
 
 
 class WandbRun:
-    """A run in progress. Rows are with the client's own process when `log` returns.
+    """A run in progress. When `log` returns, the client's helper process has the row.
 
-    That process sends them on by itself, also after this one was killed; the client has no call
-    that waits for the server to have them, other than to finish the run.
+    That process sends it to the server, even after this one was killed. The client's only call that
+    waits for the server is finishing the run.
     """
 
     def __init__(self, project: Project, run: wandb.Run, sent: int = -1) -> None:
@@ -66,7 +66,7 @@ class WandbRun:
         self._log({key: table}, step)
 
     def log_row(self, row: Row) -> None:
-        """Log all of a step at once: what this process then leaves is never a part of it."""
+        """Log a whole step at once, so that a kill never leaves a part of it."""
         media: dict[str, Any] = {}
         with self._project.explained("log"):
             for key, value in row.media.items():
@@ -114,18 +114,18 @@ class WandbRun:
         """See Run, and the class."""
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
-        """See Run. Raises TrackingError if the server has not all of it in FINISH_TIMEOUT_S."""
+        """See Run. Raises TrackingError if the upload takes longer than FINISH_TIMEOUT_S."""
         if self._finished:
             return
         self._finished = True
         with self._project.explained(f"finish run {self.id}"):
             if self._summary and self._row_is_open:
-                # The client keeps the last row open, since more of its step may come, and sets the
-                # summary to its values when it ends: what was summarized comes after that.
+                # The client keeps the last row open, since more of its step may come, and at the
+                # end sets the summary to its values: so the summary is written after that.
                 self._run.log({}, commit=True)
                 self._run.summary.update(self._summary)
-            if said := error or STALE_ERRORS.get(state):
-                self._run.summary[wandb_read.ERROR_KEY] = said
+            if message := error or STALE_ERRORS.get(state):
+                self._run.summary[wandb_read.ERROR_KEY] = message
             open_runs.pop(self.id, None)
             self._run.finish(exit_code=0 if state == "finished" else 1)
 
@@ -143,7 +143,7 @@ class WandbRun:
 
 
 def _picture(image: Image) -> wandb.Image:
-    """As Pillow's: of an array the client guesses the range, and may scale it."""
+    """Convert to W&B through Pillow: of an array the client guesses the range, and may scale it."""
     return wandb.Image(to_pillow(image), caption=image.caption, file_type="png")
 
 

@@ -1,4 +1,4 @@
-"""What the client is told besides the run: bounds for its waits, and the user's W&B habits."""
+"""Settings of the client: its timeouts and retries, and the user's W&B environment."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ UPLOAD_TIMEOUT_S = 30.0
 _SLOWEST_BYTES_PER_S = 250_000
 
 QUICK: dict[str, Any] = {
-    # A first init takes 0.5 s, a later one 0.02 s, without these collectors (FACTS).
-    "mode": "online",  # offline is `choose`'s to know; `sync` is online whatever WANDB_MODE says
+    # Without these collectors a first init takes 0.5 s, a later one 0.02 s.
+    "mode": "online",  # `choose` handles offline; `sync` is online whatever WANDB_MODE says
     "console": "off",
     "silent": True,
     "disable_git": True,
@@ -27,7 +27,7 @@ QUICK: dict[str, Any] = {
     "x_save_requirements": False,
 }
 
-_RETRIES = 6  # after 2, 4, 8, 10, 10, 10 s; by default 20 to 200, which outlive a server by hours
+_RETRIES = 6  # after 2, 4, 8, 10, 10, 10 s; the default of 20 to 200 would retry for hours
 _WAIT_MAX_S = 10
 BOUNDED: dict[str, Any] = {
     "init_timeout": INIT_TIMEOUT_S,
@@ -45,18 +45,18 @@ BOUNDED: dict[str, Any] = {
 
 
 def transfer_timeout_s(size_bytes: int) -> int:
-    """How long an artifact may take to be committed, or downloaded: half a minute, and its way on a
-    slow line."""
+    """Compute the timeout of an artifact's commit or download: half a minute plus its transfer on
+    a slow line."""
     return math.ceil(UPLOAD_TIMEOUT_S + size_bytes / _SLOWEST_BYTES_PER_S)
 
 
 @dataclass(frozen=True)
 class Habits:
-    """What a W&B user sets in the environment, read once, where the sweep is started.
+    """A W&B user's settings from the environment, read once, where the sweep is started.
 
-    `group` takes the place of the sweep's name, as WANDB_RUN_GROUP does wherever code names none;
-    `tags` come on top of the config's; `folder` is where the client keeps its `wandb` folder, and
-    `scratch` where it does so unless the user says: the sweep's folder, which is the driver's.
+    `group` (WANDB_RUN_GROUP) replaces the sweep's name; `tags` are added to the config's; `folder`
+    is where the client puts its `wandb` folder; `scratch` is the default for it: the sweep's folder
+    on the driver's machine.
     """
 
     group: str | None = None
@@ -65,10 +65,10 @@ class Habits:
     scratch: str | None = None
 
     def place(self) -> str | None:
-        """Where the client writes on this machine; None: where it likes.
+        """Return the folder for the client's files on this machine; None: the client's default.
 
-        In a sweep's processes its own default, the working folder, is one that Ray clears away. The
-        sweep's folder is on the driver's machine: another one's is its temporary folder.
+        In a sweep's processes the client's default, the working folder, would be deleted by Ray.
+        The sweep's folder exists only on the driver's machine; others use their temporary folder.
         """
         if self.folder is None and self.scratch is not None:
             return self.scratch if Path(self.scratch).is_dir() else tempfile.gettempdir()
@@ -76,7 +76,7 @@ class Habits:
 
     @staticmethod
     def of(environ: Mapping[str, str] = os.environ, scratch: Path | None = None) -> Habits:
-        """The habits in `environ`; `scratch`: where the client writes if WANDB_DIR does not say."""
+        """Read the settings from `environ`; `scratch`: the folder if WANDB_DIR is not set."""
         chosen = environ.get("WANDB_DIR")
         return Habits(
             group=environ.get("WANDB_RUN_GROUP") or None,

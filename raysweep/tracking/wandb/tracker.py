@@ -1,7 +1,7 @@
 """The Tracker port on the unmodified W&B client, online.
 
-W&B has most of what the port asks for. Bridged are: metadata as a part of the version
-(METADATA_FILE), a run's error, and `crashed`, which W&B's server alone may say.
+W&B has most of what the port requires. Three things are emulated: metadata as part of the version
+(METADATA_FILE), a run's error, and `crashed`, a state that only W&B's server may set.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from raysweep.tracking.wandb.settings import BOUNDED, QUICK, Habits
 
 
 class WandbTracker:
-    """The project in W&B, of `entity` or the key's default. Connects when first used.
+    """The project in W&B, of `entity` or the key's default. Connects lazily.
 
-    Pickles as its names and habits: the key stays in each machine's environment or netrc.
+    Pickles as names and settings, without the key, which stays in each machine's environment or
+    netrc.
     """
 
     backend = "wandb"
@@ -49,32 +50,33 @@ class WandbTracker:
 
     @property
     def scope(self) -> str:
-        """Six characters that tell this project from those of its name elsewhere. Asks nobody."""
+        """Six characters that distinguish this project from projects of the same name elsewhere;
+        makes no request."""
         return self._project.scope
 
     def knock(self) -> None:
-        """Raise TrackingError where nobody listens at the server's address; takes 5 s at most."""
+        """Raise TrackingError if no server listens at the address; takes at most 5 s."""
         self._project.knock()
 
     def probe(self) -> None:
-        """Raise TrackingError unless the server answers and takes the key; takes 15 s at most."""
+        """Raise TrackingError unless the server answers and accepts the key; takes at most 15 s."""
         self._project.probe()
 
     @property
     def url(self) -> str:
-        """Where a browser shows the project. Raises TrackingError, within 15 s, for a server that
-        does not answer, and one that refuses the key."""
+        """Return the URL of the project. Raises TrackingError, within 15 s, if the server does not
+        answer or refuses the key."""
         return self._project.url
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> WandbRun:
-        """See Tracker. W&B drops no row, so those that it has are not sent again."""
+        """See Tracker. W&B cannot drop rows, so those that it has are not sent again."""
         check_run_id(spec.id)
         with self._project.explained(f"start run {spec.id}"):
             if left_open := open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
             folder = self._habits.place()
             if folder:
-                with suppress(OSError):  # the client then takes the machine's temporary folder
+                with suppress(OSError):  # the client then uses the machine's temporary folder
                     Path(folder).mkdir(parents=True, exist_ok=True)
             run = wandb.init(
                 dir=folder,
@@ -148,7 +150,7 @@ class WandbTracker:
             return wandb_read.record_of(run)
 
     def runs(self, group: str | None = None) -> list[RunRecord]:
-        """See Tracker. Two requests a run, for its artifacts."""
+        """See Tracker. Takes two requests per run, for its artifacts."""
         runs = self._project.runs(group)
         with self._project.explained("read runs"):
             return [wandb_read.record_of(run) for run in runs]
@@ -185,25 +187,25 @@ class WandbTracker:
         return [run.id for run in stale]
 
     def find_run(self, run_id: str) -> RunRecord | None:
-        """The run, if W&B has it."""
+        """Find the run; None if W&B does not have it."""
         run = self._project.find_run(run_id)
         with self._project.explained(f"read run {run_id}"):
             return wandb_read.record_of(run) if run else None
 
     def last_step(self, run_id: str) -> int:
-        """The last step of which the run has a row, media included; -1 where it has none."""
+        """Return the last step for which the run has a row, media included; -1 if it has none."""
         run = self._project.run(run_id)
         with self._project.explained(f"read history of run {run_id}"):
             return int(run.lastHistoryStep)
 
     def keys_by_step(self, run_id: str) -> dict[int, set[str]]:
-        """What the run has for each step, media included."""
+        """Map each step of the run to its keys, media included."""
         run = self._project.run(run_id)
         with self._project.explained(f"read history of run {run_id}"):
             return wandb_read.keys_by_step(run)
 
     def close_run(self, run_id: str, state: StaleState) -> str | None:
-        """As `close_stale`, of one run: where W&B shows it, or None if it has no such run."""
+        """Close one run as `close_stale` does; return its URL, or None if W&B does not have it."""
         run = self._project.find_run(run_id)
         if run is None:
             return None
@@ -218,4 +220,4 @@ class WandbTracker:
             run.update_state("failed")
 
     def close(self) -> None:
-        """See Tracker. The connection is the client's own, shared by the process."""
+        """See Tracker. Does nothing: the client shares one connection per process."""

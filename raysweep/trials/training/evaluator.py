@@ -15,12 +15,13 @@ from raysweep.cluster.remote import as_actor, wait_for
 from raysweep.config.raised import whole_cause
 from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
 from raysweep.selection import Goal
+from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.stages.versions import STAGE_RETRIES
 from raysweep.tracking import ArtifactVersion, Image, Run
 from raysweep.tracking.links import REPORT
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import fetch
-from raysweep.trials.training.promotion import TRAINED_MODEL, Promote, data_of, refusal
+from raysweep.trials.training.promotion import Promote, data_of, refusal
 
 if TYPE_CHECKING:
     from raysweep.ml.protocols import Evaluation
@@ -110,7 +111,7 @@ class Evaluator:
 
 def evaluate(context: TrialContext, resources: Resources, model: str, step: int) -> Report:
     """Score `model` in an actor. Where its process dies another does it all again, as the same
-    run."""
+    run. `step`: see Evaluator.report."""
     actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
     deaths = 0
     while True:

@@ -11,9 +11,6 @@ from raysweep.tracking import ArtifactVersion
 Promote = Literal["always", "if_better"] | None
 """`tracking.promote`."""
 
-TRAINED_MODEL = "trained_model.pth"
-"""The file of a `trained-model`."""
-
 _PREPROCESSED = "-preprocess"
 
 

@@ -11,9 +11,9 @@ import torch
 
 from raysweep.ml.weights import save_weights
 from raysweep.search.space import sweeps
+from raysweep.stages.stages import TRAINED_MODEL, preprocess_of
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run
 from raysweep.trials.context import TrialContext
-from raysweep.trials.training.promotion import TRAINED_MODEL
 from raysweep.version import __version__
 
 
@@ -36,6 +36,7 @@ def log_model(
         "metric": {"name": context.metric, "goal": context.goal},
         "used": {name: version.version for name, version in used.items()},
         "requested": _requested(context, used),
+        "preprocess": preprocess_of(next(iter(used.values()))),
         "code_version": {"raysweep": __version__, "torch": torch.__version__},
     }
     with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:

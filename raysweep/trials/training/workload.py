@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config
 from raysweep.search import space
+from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.trials.training import checks, planned
-from raysweep.trials.training.promotion import TRAINED_MODEL, data_of
+from raysweep.trials.training.promotion import data_of
 from raysweep.trials.work import Evaluated, PlannedStage
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import pytest
 
 from raysweep import cli
 from raysweep.config import Config
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.version import __version__
 
 LIGHT = {"pydantic", "ray", "torch", "trackio", "wandb", "rich", "yaml", "numpy", "pandas"}
@@ -87,7 +88,7 @@ RANGE = "{min: 5, max: 1}"
 WRONG = {
     "a misspelt key": (["train.epoch=3"], "train.epoch: unknown key; did you mean epochs?"),
     "a misspelt section": (["trian.epochs=3"], "did you mean train"),
-    "a wrong type": (["train.epochs=three"], 'expected a whole number, got the text "three"'),
+    "a wrong type": (["train.epochs=three"], 'expected an integer, got the text "three"'),
     "min above max": ([f"sweep.parameters.learning_rate={RANGE}"], "min"),
     "an unknown optimizer": (["train.optimizer=AdamX"], 'unknown optimizer "AdamX"'),
     "an unknown activation": (["model.activation=Relu"], "did you mean ReLU?"),
@@ -205,7 +206,23 @@ def test_an_unknown_sweep_is_answered_with_the_known_ones(
     assert complaint.startswith(f"no sweep named nine in {storage} (there: none yet)")
     assert not storage.exists()
     make_sweep(storage, "one")
-    assert "(there: one)" in call(*arguments).complaint
+    assert "(1 there; the latest: one)" in call(*arguments).complaint
+    make_sweep(storage, "nime-tenths")
+    told = "(2 there; the nearest: nime-tenths); see `python -m raysweep list`"
+    assert call(*arguments).complaint == f"no sweep named nine in {storage} {told}"
+
+
+def test_a_sweep_is_found_by_how_its_name_begins(call: Any, storage: Path) -> None:
+    make_sweep(storage, "bc", RESULT)
+    make_sweep(storage, "bcd-1", RESULT)
+    answer = call("best", "bcd", "--json")
+    assert json.loads(answer.out)["sweep"] == "bcd-1"
+    assert answer.err == "raysweep: bcd: the sweep bcd-1\n"
+    answer = call("resume", "bcd")
+    assert answer.err.splitlines()[0] == "raysweep: bcd: the sweep bcd-1"
+    assert "bcd-1 has ended already" in answer.err
+    exact = call("best", "bc", "--json")
+    assert (json.loads(exact.out)["sweep"], exact.err) == ("bc", "")
 
 
 @pytest.mark.parametrize(
@@ -474,10 +491,15 @@ def test_the_package_offers_its_names_without_importing_ray() -> None:
     show = f"""
 import sys, raysweep
 assert raysweep.__version__ == {__version__!r}
-assert set(raysweep.__all__) == {{"SweepResult", "__version__", "resume_sweep", "run_sweep"}}
+assert set(raysweep.__all__) == {{
+    "LoadedModel", "SweepResult", "__version__", "load_model", "resume_sweep", "run_sweep"
+}}
+assert set(raysweep.__all__) <= set(dir(raysweep))
 print(sorted({LIGHT!r} & sys.modules.keys()))
 raysweep.SweepResult
 assert not {{"ray", "torch"}} & sys.modules.keys()
+raysweep.load_model, raysweep.LoadedModel
+assert "ray" not in sys.modules
 """
     assert python("-c", show, check=True).stdout == "[]\n"
 

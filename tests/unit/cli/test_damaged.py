@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from raysweep import cli
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.trackio.store import TrackioStore
 
 RESULT = {

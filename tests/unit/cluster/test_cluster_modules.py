@@ -47,6 +47,7 @@ def test_ray_client_is_refused(
 
 
 def test_workers_on_this_machine_need_nothing_sent(asked: dict[str, Any], tmp_path: Path) -> None:
-    with cluster.connect(None, local_mode=False, verbose=True, modules=[tmp_path / "my_pkg"]):
+    modules = [tmp_path / "my_pkg"]
+    with cluster.connect(None, local_mode=False, verbose=True, modules=modules, fast_start=False):
         pass
     assert "py_modules" not in asked.get("runtime_env", {})

@@ -42,3 +42,8 @@ def test_a_cluster_that_nobody_can_let_grow_is_not_waited_for(
     told: list[str] = []
     assert not growing.grows(told.append)
     assert told == []
+
+
+def test_machines_without_a_type_are_nobodys_to_start() -> None:
+    assert not Report(1, frozenset({"", "node_" + "f" * 56}), (), (), ()).starts_machines
+    assert Report(1, frozenset({"", "gpu"}), (), (), ()).starts_machines

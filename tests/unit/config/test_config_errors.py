@@ -43,23 +43,23 @@ KEYS: list[tuple[dict[Any, Any], str]] = [
 ]
 
 TYPES: list[tuple[dict[Any, Any], str]] = [
-    ({"train": {"epochs": "3"}}, 'train.epochs: expected a whole number, got the text "3"'),
-    ({"train": {"epochs": 3.5}}, "train.epochs: expected a whole number, got 3.5"),
+    ({"train": {"epochs": "3"}}, 'train.epochs: expected an integer, got the text "3"'),
+    ({"train": {"epochs": 3.5}}, "train.epochs: expected an integer, got 3.5"),
     ({"train": {"epochs": 0}}, "train.epochs: expected at least 1, got 0"),
-    ({"train": {"epochs": True}}, "train.epochs: expected a whole number, got true"),
+    ({"train": {"epochs": True}}, "train.epochs: expected an integer, got true"),
     ({"train": {"learning_rate": 0}}, "train.learning_rate: expected more than 0, got 0"),
     ({"train": {"shuffle": "yes"}}, 'train.shuffle: expected true or false, got the text "yes"'),
     ({"train": None}, "train: expected a mapping, got null"),
     ({"model": {"dropout": 1.0}}, "model.dropout: expected less than 1, got 1.0"),
     ({"model": {"dropout": float("nan")}}, "model.dropout: expected a finite number, got NaN"),
     ({"model": {"kernel_sizes": 3}}, "model.kernel_sizes: expected a list, got 3"),
-    ({"model": {"kernel_sizes": [3, "a"]}}, "model.kernel_sizes[1]: expected a whole number"),
+    ({"model": {"kernel_sizes": [3, "a"]}}, "model.kernel_sizes[1]: expected an integer"),
     ({"model": {"kernel_sizes": [3, 3, 3]}}, "model.kernel_sizes: expected at most 2 item(s)"),
     ({"data": {"dataset": "../x"}}, "data.dataset: expected a name of letters and digits"),
     ({"resources": {"cpus": 1.5}}, "resources.cpus: expected auto, a fraction between 0 and 1"),
     ({"resources": {"cpus": 10**400}}, "resources.cpus: expected auto"),
-    ({"resources": {"gpus": -1}}, "a whole number from 0, got -1"),
-    ({"resources": {"max_concurrent": 0}}, "expected auto or a whole number from 1, got 0"),
+    ({"resources": {"gpus": -1}}, "an integer from 0, got -1"),
+    ({"resources": {"max_concurrent": 0}}, "expected auto or an integer from 1, got 0"),
     ({"tracking": {"promote": "never"}}, "expected one of always, if_better"),
     ({1: 2}, "expected text for a key, got 1"),
 ]
@@ -76,7 +76,7 @@ NAMES = [
     ),
     (
         sweep(metric={"name": "validation/loss", "goal": "maximize"}),
-        "sweep.metric.goal: validation/loss is better the other way; expected minimize",
+        "sweep.metric.goal: validation/loss must be minimized (goal: minimize), got maximize",
     ),
     (
         swept("learning_rte", value=0.1),
@@ -86,9 +86,9 @@ NAMES = [
     (swept("model.dropuot", value=0.1), "unknown parameter; did you mean model.dropout?"),
     (
         swept("tracking.project", value="p"),
-        "only fields of data, preprocess, model and train can be swept, and tracking is none",
+        "only fields of data, preprocess, model and train can be swept, not of tracking",
     ),
-    (swept("data.root", value="p"), "data.root is the whole sweep's"),
+    (swept("data.root", value="p"), "data.root is fixed for the sweep"),
     (swept("data.train_sise", value=9), "did you mean data.train_size?"),
     (swept("preprocess.normalize", values=[True, "no"]), "expected true or false"),
     (
@@ -108,12 +108,12 @@ SPACES = [
     (swept("model.dropout", min=0.0, max=1.0), "model.dropout.max: expected less than 1, got 1.0"),
     (
         swept("batch_size", min=16, max=64, distribution="uniform"),
-        "batch_size.distribution: uniform draws fractions, and batch_size takes whole numbers; use "
+        "batch_size.distribution: uniform draws fractions, and batch_size takes integers; use "
         "int_uniform",
     ),
     (
         swept("epochs", min=1.5, max=4, distribution="int_uniform"),
-        "epochs.min: expected a whole number for int_uniform, got 1.5",
+        "epochs.min: expected an integer for int_uniform, got 1.5",
     ),
     (
         swept("optimizer", values=["Adam", "Foo"]),
@@ -132,15 +132,18 @@ SPACES = [
     (swept("learning_rate", sigma=-1, distribution="normal"), "sigma: expected at least 0"),
     (
         swept("learning_rate", "grid", min=0.1, max=0.2),
-        "method grid cannot go through 0.1 … 0.2: there is no list of its values; give values",
+        "method grid cannot list the values of 0.1 … 0.2; give values, or min, max and a",
     ),
     (
         swept("learning_rate", "grid", distribution="q_normal"),
-        "method grid cannot go through normal, mu 0, sigma 1, in steps of 1: there is no list",
+        "method grid cannot list the values of normal, mu 0, sigma 1, in steps of 1; give",
     ),
     (swept("learning_rate", distribution="beta", a=0), "learning_rate.a: expected more than 0"),
     (swept("learning_rate", distribution="beta", mu=1), "beta takes a and b, not mu"),
-    (swept("learning_rate", distribution="inv_log_uniform", min=0, max=800), "power of -800 is no"),
+    (
+        swept("learning_rate", distribution="inv_log_uniform", min=0, max=800),
+        "power of -800 is too",
+    ),
     (sweep(method="random"), "sweep.run_cap: missing; method random never ends by itself"),
     (sweep(early_terminate={"type": "hyperband"}), "hyperband needs min_iter, or max_iter and s"),
     (sweep(early_terminate={"type": "hyperband", "min_iter": 1, "s": 1}), "not both"),

@@ -36,18 +36,18 @@ def config(name: str, **parameter: Any) -> Config:
     [
         (
             {"distribution": "uniform", "min": 16, "max": 64},
-            ".distribution: uniform draws fractions, and batch_size takes whole numbers; use int_u",
+            ".distribution: uniform draws fractions, and batch_size takes integers; use int_u",
         ),
         ({"distribution": "log_uniform_values", "min": 16, "max": 64}, "use q_log_uniform_values"),
         ({"distribution": "normal", "mu": 64, "sigma": 8}, "use q_normal"),
         (
             {"min": 16.0, "max": 64.0},
             "batch_size: min 16.0 and max 64.0 are a range of fractions, and batch_size takes "
-            "whole numbers; write min: 16, max: 64",
+            "integers; write min: 16, max: 64",
         ),
         (
             {"distribution": "q_log_uniform_values", "min": 32, "max": 256, "q": 32.0},
-            "batch_size.q: multiples of 32.0 have a point, and batch_size takes whole numbers; "
+            "batch_size.q: multiples of 32.0 are floats, and batch_size takes integers; "
             "write q: 32",
         ),
         ({"min": 0, "max": 9}, "batch_size.min: expected at least 1, got 0"),
@@ -57,7 +57,7 @@ def config(name: str, **parameter: Any) -> Config:
         ),
         (
             {"distribution": "q_uniform", "min": -5, "max": 9, "q": 4},
-            "batch_size.min: expected at least 1, got -4, which q_uniform makes of min -5",
+            "batch_size.min: expected at least 1, got -4, which q_uniform computes from min -5",
         ),
     ],
 )
@@ -70,14 +70,16 @@ def test_a_range_of_a_field_of_whole_numbers(parameter: dict[str, Any], says: st
 def test_a_value_that_nobody_wrote_says_where_it_comes_from() -> None:
     with pytest.raises(ConfigError) as caught:
         config("momentum", distribution="log_uniform", min=-3, max=1)
-    came = "momentum.max: expected less than 1, got 2.718281828459045, which log_uniform makes of"
+    came = (
+        "momentum.max: expected less than 1, got 2.718281828459045, which log_uniform computes from"
+    )
     assert f"{came} max 1" in str(caught.value)
 
 
 def test_an_inverse_range_names_the_bound_that_was_written() -> None:
     with pytest.raises(ConfigError) as caught:
         config("momentum", distribution="inv_log_uniform", min=-1, max=3)
-    assert "got 2.718281828459045, which inv_log_uniform makes of min -1" in str(caught.value)
+    assert "got 2.718281828459045, which inv_log_uniform computes from min -1" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -86,13 +88,13 @@ def test_an_inverse_range_names_the_bound_that_was_written() -> None:
         (
             "weight_decay",
             {"min": 0, "max": 1},
-            "weight_decay: min 0 and max 1 without a point mean 0 or 1 (int_uniform, as in W&B); "
+            "weight_decay: the integers min 0 and max 1 mean 0 or 1 (int_uniform, as in W&B); "
             "for all numbers between them write min: 0.0, max: 1.0",
         ),
         (
             "learning_rate",
             {"distribution": "log_uniform", "min": 1e-6, "max": 0.01},
-            "are exponents of e, as in W&B, so it goes over 1 … 1.01005; if 1e-06 and 0.01 are the "
+            "are exponents of e, as in W&B, so its range is 1 … 1.01005; if 1e-06 and 0.01 are the "
             "values themselves, use log_uniform_values",
         ),
     ],
@@ -139,8 +141,8 @@ def test_a_sweep_by_itself_tells_it_too(tmp_path: Path) -> None:
             "{betas: [0.8, 0.9, 1.0]}",
             "model.betas: expected at most 2 item(s), got [0.8, 0.9, 1.0]",
         ),
-        (f"{{salt: {2**128}}}", "model.salt: a whole number beyond 64 bits"),
-        (f"{{loose: {{a: [1, {-(2**63) - 1}]}}}}", "model.loose.a[1]: a whole number beyond 64"),
+        (f"{{salt: {2**128}}}", "model.salt: an integer beyond 64 bits"),
+        (f"{{loose: {{a: [1, {-(2**63) - 1}]}}}}", "model.loose.a[1]: an integer beyond 64"),
     ],
 )
 def test_small_mistakes_in_a_part(folder: Path, text: str, says: str) -> None:
@@ -160,8 +162,8 @@ def test_small_mistakes_in_a_part(folder: Path, text: str, says: str) -> None:
             "{model.salt: {values: [1, 340282366920938463463374607431768211456]}}",
             "salt.values[1]: a",
         ),
-        ("{model.salt: {min: 0, max: 99999999999999999999}}", "salt.max: a whole number beyond 64"),
-        ("{model.loose: {value: {a: 99999999999999999999}}}", "loose.value.a: a whole number bey"),
+        ("{model.salt: {min: 0, max: 99999999999999999999}}", "salt.max: an integer beyond 64"),
+        ("{model.loose: {value: {a: 99999999999999999999}}}", "loose.value.a: an integer bey"),
         ("{off: {values: [1]}}", 'the key off is false in YAML; put it in quotes: "off"'),
     ],
 )

@@ -29,9 +29,9 @@ def test_a_time_is_seconds_or_has_a_unit(written: Any, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"method": "bayes"}, "pbt: method bayes learns from values that stay as they are"),
-        ({"repeats": 2}, "pbt: does not go with repeats; leave one of them out"),
-        ({"early_terminate": {"type": "median"}}, "pbt: does not go with early_terminate"),
+        ({"method": "bayes"}, "pbt: method bayes learns from values that never change"),
+        ({"repeats": 2}, "pbt: cannot be combined with repeats; leave one of them out"),
+        ({"early_terminate": {"type": "median"}}, "pbt: cannot be combined with early_terminate"),
         (
             {"parameters": {"model.dropout": {"values": [0.1, 0.2]}}},
             "parameters.model.dropout: pbt cannot change it in mid-training; it can change "
@@ -97,7 +97,7 @@ def test_a_sampler_is_a_name_or_a_mapping() -> None:
         ({"max_time": float("nan")}, "max_time: expected a time"),
         ({"max_time": 10**400}, "max_time: expected a time"),
         ({"max_trials": 0}, "max_trials: expected at least 1, got 0"),
-        ({"max_epochs_total": 1.5}, "max_epochs_total: expected a whole number, got 1.5"),
+        ({"max_epochs_total": 1.5}, "max_epochs_total: expected an integer, got 1.5"),
         ({"max_epochs": 3}, "max_epochs: unknown key; did you mean max_epochs_total?"),
         ({"repeats": 0}, "repeats: expected at least 1, got 0"),
         ({"metric": {"name": "train/loss", "target": "low"}}, "metric.target: expected a number"),
@@ -112,7 +112,7 @@ def test_a_sampler_is_a_name_or_a_mapping() -> None:
         ({"sampler": {"type": "tpe", "sead": 4}}, "sampler.sead: unknown key; did you mean seed?"),
         (
             {"method": "random", "sampler": "tpe"},
-            "sampler: method random asks no sampler; leave it out, or use method bayes",
+            "sampler: method random uses no sampler; leave it out, or use method bayes",
         ),
     ],
 )

@@ -190,8 +190,8 @@ def test_apply_puts_values_in_place_and_leaves_the_config_alone() -> None:
     ("values", "message"),
     [
         ({"learning_rte": 1}, "sweep.parameters.learning_rte: unknown parameter; did you mean"),
-        ({"data.root": "x"}, "sweep.parameters.data.root: data.root is the whole sweep's"),
-        ({"epochs": 1.5}, "sweep.parameters.epochs: expected a whole number, got 1.5"),
+        ({"data.root": "x"}, "sweep.parameters.data.root: data.root is fixed for the sweep"),
+        ({"epochs": 1.5}, "sweep.parameters.epochs: expected an integer, got 1.5"),
         (
             {"model.kernel_sizes": [3, 0]},
             "sweep.parameters.model.kernel_sizes[1]: expected at least 1, got 0",

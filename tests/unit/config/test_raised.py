@@ -67,7 +67,7 @@ def raised_by(function: Callable[[], Any]) -> BaseException:
         ("own", "KeyError: 'x' (raising.py:10 in own)"),
         ("leaves", "SystemExit: no weights (raising.py:13 in leaves)"),
         ("says_nothing", "SystemExit (raising.py:16 in says_nothing)"),
-        ("has_no_text", "Silent: (its text cannot be had) (raising.py:22 in has_no_text)"),
+        ("has_no_text", "Silent: (its text is unavailable) (raising.py:22 in has_no_text)"),
         ("within", "RuntimeError: generator raised StopIteration (raising.py:27 in within)"),
         ("two_lines", "RuntimeError: first (raising.py:30 in two_lines)"),
     ],
@@ -126,5 +126,5 @@ def test_metrics_that_are_none(metrics: str, tmp_path: Path) -> None:
     code = f"class T:\n    metrics = {metrics}\n    def __init__(self, model, training, "
     code += "validation, seed, device, epochs: int = 1): ...\n"
     (tmp_path / f"{name}.py").write_text(code)
-    with pytest.raises(ConfigError, match="says no metrics"):
+    with pytest.raises(ConfigError, match="defines no metrics"):
         Config.from_dict({"train": {"target": f"{name}:T"}})

@@ -169,7 +169,7 @@ def test_initialization_is_the_seeds_alone(make_model: Callable[..., ConvNet]) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"activation": "Relu"}, "model.activation: 'Relu' is no activation of torch.nn"),
+        ({"activation": "Relu"}, "model.activation: 'Relu' is not an activation of torch.nn"),
         ({"activation": "RReLU"}, "model.activation: 'RReLU'"),
         ({"activation": "functional"}, "model.activation"),
         ({"kernel_sizes": [27]}, "leave no pixels"),

@@ -76,7 +76,9 @@ def test_a_file_that_is_too_long_is_refused(mnist_root: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\0\0", b"<html>404 Not Found</html>"])
 def test_what_is_no_idx_file_is_refused(content: bytes, mnist_root: Path) -> None:
     (raw(mnist_root) / IMAGES).write_bytes(content)
-    with pytest.raises(DataError, match="an IDX file of 3 dimensions with 00000803") as error:
+    with pytest.raises(
+        DataError, match="an IDX file of 3 dimensions starts with 00000803"
+    ) as error:
         files.dataset_state("MNIST", mnist_root)
     assert IMAGES in one_line(error)
 

@@ -27,7 +27,8 @@ from raysweep.storage.claim import (
     release,
     taken_up,
 )
-from raysweep.storage.storage import Storage, SweepFolder, SweepRecord
+from raysweep.storage.storage import Storage, SweepRecord
+from raysweep.storage.sweep_folder import SweepFolder
 
 NOBODY = 65534
 

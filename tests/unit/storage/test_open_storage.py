@@ -107,7 +107,7 @@ def test_where_the_last_push_fails_nothing_is_lost(
 ) -> None:
     told: list[str] = []
     with (
-        pytest.raises(StorageFailed, match="does not have the end of it"),
+        pytest.raises(StorageFailed, match="lacks the latest changes"),
         monkeypatch.context() as patch,
         open_(uri, told) as storage,
     ):
@@ -250,6 +250,18 @@ def test_a_copy_of_a_sweep_that_has_ended_elsewhere_is_not_kept(uri: str, tmp_pa
         pass
     assert copies(tmp_path) == []
     assert told == []
+
+
+def test_a_best_that_was_chosen_anew_is_pushed_though_it_is_as_long(uri: str) -> None:
+    do_epochs(uri, [], 1)
+    for winner in ("first", "other"):
+        with open_(uri, []) as storage:
+            folder = storage.find("mine")
+            folder.reopen()
+            folder.best.mkdir(exist_ok=True)
+            (folder.best / "trained_model.pth").write_text(winner)
+            folder.write_result({"sweep": "mine", "best": winner})
+        assert ObjectStore.open(uri).read("mine/best/trained_model.pth") == winner.encode()
 
 
 def test_what_sync_sends_is_brought(

@@ -15,13 +15,9 @@ import pytest
 
 from raysweep.config import Config, load_config
 from raysweep.errors import UserError
-from raysweep.storage.storage import (
-    Storage,
-    SweepFolder,
-    SweepRecord,
-    new_sweep_name,
-    write_atomically,
-)
+from raysweep.storage.atomic import write_atomically
+from raysweep.storage.storage import Storage, SweepRecord, new_sweep_name
+from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.names import check_alias
 
 
@@ -96,7 +92,32 @@ def test_an_unknown_sweep_is_answered_with_those_there_are(storage: Storage) -> 
         make(storage, f"sweep-{number}", f"2026-11-23T09:0{number}:00+00:00")
     message = refusal(lambda: storage.find("sweep-9"))
     assert "no sweep named sweep-9" in message
-    assert "sweep-2, sweep-3, sweep-4, sweep-5, sweep-6)" in message
+    assert "(7 there; the nearest: sweep-6, sweep-5, sweep-4)" in message
+    assert "(7 there; the latest: sweep-6)" in refusal(lambda: storage.find("mnist"))
+    assert "no sweep named ''" in refusal(lambda: storage.find("")), "not the latest, unasked"
+
+
+def test_the_nearest_name_is_found_though_its_time_was_left_out(storage: Storage) -> None:
+    make(storage, "digits-20261123-0915-3fa2", "2026-11-23T09:15:00+00:00")
+    make(storage, "mnist-20261123-0916-3fa2", "2026-11-23T09:16:00+00:00")
+    assert "nearest: digits-20261123-0915-3fa2)" in refusal(lambda: storage.find("digtis"))
+
+
+def test_the_latest_of_those_whose_names_begin_so(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(storage, "bc-1", "2026-11-23T09:15:00+00:00")
+    make(storage, "bc-0", "2026-11-23T09:16:00+00:00")
+    make(storage, "d", "2026-11-23T09:17:00+00:00")
+    assert storage.find("bc").path.name == "bc-0"
+    assert capsys.readouterr().err == "raysweep: bc: the sweep bc-0\n"
+    make(storage, "bc", "2026-11-22T00:00:00+00:00")
+    assert storage.find("bc").path.name == "bc", "exactly so"
+    assert capsys.readouterr().err == ""
+    damaged = make(storage, "bc-2", "2026-11-23T09:18:00+00:00").path / "sweep.json"
+    damaged.write_text("{")
+    assert storage.find("bc-").path.name == "bc-0"
+    assert str(damaged) in capsys.readouterr().err, "it may have been the latest"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_good_end_is_the_result(follow: Any) -> None:
 @pytest.mark.parametrize(
     ("end", "code", "words"),
     [
-        (Details(Status("FAILED"), 1), 1, "ended with exit code 1; what it said is above"),
+        (Details(Status("FAILED"), 1), 1, "ended with exit code 1; its output is above"),
         (Details(Status("FAILED"), 2), 2, "ended with exit code 2"),
         (Details(Status("FAILED"), -9), 137, "ended with exit code 137"),
         (Details(Status("FAILED"), None, "no room\nfor it"), 1, "did not run: for it"),

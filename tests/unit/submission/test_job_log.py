@@ -6,11 +6,12 @@ import io
 
 import pytest
 
-from raysweep.submission.job_log import RESULT, JobLog
+from raysweep.submission.job_log import RESULT, STARTED, JobLog
 
 LOG = f"""\
 INFO job_manager.py:587 -- Runtime env is setting up.
 Running entrypoint for job one-3fa2: result=$(…); printf '{RESULT}'
+{STARTED}
 load        digits-raw:v0            made
 
 best: trained-model:v0
@@ -34,7 +35,7 @@ def test_in_whatever_pieces_it_comes(size: int) -> None:
 def test_a_log_that_was_cut_off_is_not_told_twice() -> None:
     stream = io.StringIO()
     log = JobLog(stream, verbose=False)
-    log.take(0, LOG[:150])
+    log.take(0, LOG[:170])
     log.take(0, LOG[:90])
     log.take(90, LOG[90:])
     log.take(0, LOG)
@@ -46,4 +47,11 @@ def test_verbose_shows_rays_own_lines_too() -> None:
     log = JobLog(stream, verbose=True)
     log.take(0, LOG)
     assert stream.getvalue().startswith("INFO job_manager.py")
-    assert "\n" + RESULT not in stream.getvalue()
+    assert "\n" + RESULT not in stream.getvalue() and "\n" + STARTED not in stream.getvalue()
+
+
+def test_rays_lines_are_told_from_the_jobs_whatever_they_say() -> None:
+    stream = io.StringIO()
+    log = JobLog(stream, verbose=False)
+    log.take(0, LOG.replace("Running entrypoint for job", "Job begins:"))
+    assert stream.getvalue() == SHOWN

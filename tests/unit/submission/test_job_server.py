@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private.authentication import http_token_authentication
 
+from raysweep.cluster.faststart import ray_internals
 from raysweep.errors import UserError
 from raysweep.submission import job_server
 
@@ -69,6 +71,21 @@ def test_another_python_is_refused_with_both_named() -> None:
     with answering(ray=ray.__version__, python="3.8.1") as address:
         words = complaint(address)
     assert f"the cluster runs Python 3.8.1, and here is Python {platform.python_version()}" in words
+
+
+def test_a_ray_that_does_not_tell_its_python_is_taken() -> None:
+    with answering(ray=ray.__version__) as address:
+        job_server.check_versions(address)
+
+
+def test_without_rays_function_a_token_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(http_token_authentication, "get_auth_headers_if_auth_enabled")
+    assert ray_internals.auth_headers() == {}
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "abc")
+    assert ray_internals.auth_headers() == {"Authorization": "Bearer abc"}
+    with answering(ray=ray.__version__) as address:
+        job_server.check_versions(address)
 
 
 def test_another_server_is_no_job_server() -> None:

@@ -52,7 +52,7 @@ def test_the_config_that_travels_is_the_resolved_one(tmp_path: Path) -> None:
 
 def test_more_than_ray_takes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipment, "MAX_BYTES", 100_000)
-    with pytest.raises(UserError, match=r"raysweep: \d MB, and Ray takes 0 MB at most"):
+    with pytest.raises(UserError, match=r"raysweep: \d MB, but Ray takes at most 0 MB"):
         shipment.pack(Config(), "/mnt/sweeps", tmp_path)
 
 
@@ -100,9 +100,9 @@ def test_the_job_tells_its_result_last_and_ends_with_its_exit_code(tmp_path: Pat
         "/home/ray/raysweep/data -m raysweep run config.yaml --address auto --json --name it "
         "--warm-start one two\n"
     )
-    assert done.stdout == f"\nraysweep-result: {result}\n"
+    assert done.stdout == f"raysweep-started\n\nraysweep-result: {result}\n"
 
 
 def test_a_job_without_a_result_tells_none(tmp_path: Path) -> None:
     done = run_entry_point(tmp_path, "exit 1")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (1, "raysweep-started\n")

@@ -116,7 +116,7 @@ def test_the_plan_says_what_would_be_searched(plan_of: Callable[..., Plan], stor
     ]
     assert (plan.method, plan.trials, plan.epochs) == ("random", 6, 3)
     assert (plan.metric, plan.goal) == ("validation/loss", "minimize")
-    assert "hyperband (at epoch 1, 2, 1 in 2 goes on)" in plan.early_terminate
+    assert "hyperband (at epoch 1, 2, 1 in 2 continues)" in plan.early_terminate
     assert plan.tracker == "trackio"
     assert plan.storage == str(storage)
     assert plan.warning is None

@@ -122,7 +122,7 @@ def test_a_warm_start_stays_readable(terminal: Terminal) -> None:
     with LiveTable(open_console(terminal)) as live:
         live(started())
         live(WarmStarted(("earlier",), 4, {"other data": 1}))
-    said = "warm start  4 trials of earlier taken; 1 passed over: other data (1)"
+    said = "warm start  4 trials of earlier taken; 1 skipped: other data (1)"
     assert said in terminal.getvalue()
 
 

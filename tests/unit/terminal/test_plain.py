@@ -54,7 +54,7 @@ def test_a_warm_start_and_repeats_are_said() -> None:
     lines = PlainLines(stream)
     lines(started(trials=6, repeats=3))
     lines(WarmStarted(("earlier",), 4, {}))
-    assert "6 trials (3 a configuration) of up to 2 epochs" in stream.getvalue()
+    assert "6 trials (3 per configuration) of up to 2 epochs" in stream.getvalue()
     assert stream.getvalue().endswith("warm start  4 trials of earlier taken\n")
 
 
@@ -74,7 +74,7 @@ def test_a_clone_is_said() -> None:
     clone = {"parent": "trial-0003", "checkpoint": "c:v1", "values": {"learning_rate": 0.012}}
     lines(replace(trial(0, "running", 1, 80.0), cloned=clone))
     assert stream.getvalue().endswith(
-        "validation/accuracy 80.00 %  goes on from trial-0003 with learning_rate=0.012\n"
+        "validation/accuracy 80.00 %  continues from trial-0003 with learning_rate=0.012\n"
     )
 
 

@@ -333,7 +333,7 @@ def test_the_plan_of_a_search_with_a_budget(narrow: Console) -> None:
     *_, first, second, third, last = text_of(narrow).splitlines()
     assert first.startswith("bayes: at most 8 trials of up to 1 epoch")
     assert (second, third) == ("sampler gp", "ends after 90 s")
-    assert last == "bayes chooses each configuration as it goes, from the results so far"
+    assert last == "bayes chooses each configuration during the sweep, from the results so far"
 
 
 def test_a_space_alone_says_how_it_ends_and_what_bayes_does(pipe: Console) -> None:
@@ -344,9 +344,9 @@ def test_a_space_alone_says_how_it_ends_and_what_bayes_does(pipe: Console) -> No
     assert lines == [
         "parameter  distribution  range",
         "lr         categorical   1 | 2",
-        "bayes: no run_cap, so it would not end by itself",
+        "bayes: no run_cap, so it would never end",
         "the space has 2 combinations",
-        "bayes chooses each configuration as it goes, from the results so far",
+        "bayes chooses each configuration during the sweep, from the results so far",
         "parameter  distribution  range",
         "lr         categorical   1 | 2",
         "grid: 1 trial",

@@ -57,7 +57,7 @@ def test_a_warm_start_says_what_was_taken_and_why_not_more() -> None:
     )
     reasons = {"not completed": 2, "other data": 1}
     assert text.warm_start_line(WarmStarted(("a",), 8, reasons)) == (
-        "warm start  8 trials of a taken; 3 passed over: not completed (2), other data (1)"
+        "warm start  8 trials of a taken; 3 skipped: not completed (2), other data (1)"
     )
 
 

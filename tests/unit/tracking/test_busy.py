@@ -65,8 +65,8 @@ def test_it_is_waited_for_until_it_is_let_go_of(
     store.start_run(SPEC)
     assert [run.id for run in store.runs()] == ["one"]
     (line,) = told
-    assert line.startswith(f"{tmp_path / PROJECT}.lock: held by process {holder.process.pid} (")
-    assert line.endswith(", which is stopped; waiting until it lets go")
+    assert line.startswith(f"{tmp_path / PROJECT}.lock: locked by process {holder.process.pid} (")
+    assert line.endswith(", which is stopped; waiting until it is released")
     assert "\n" not in line
 
 
@@ -77,10 +77,10 @@ def test_who_is_interrupted_waits_for_no_lock(
     store = TrackioStore(tmp_path, PROJECT)
     store.start_run(SPEC)
     holder = Holder(SQLITES, tmp_path / f"{PROJECT}.db")
-    with pytest.raises(StoreBusy, match=f"held by process {holder.process.pid} .*; end that"):
+    with pytest.raises(StoreBusy, match=f"locked by process {holder.process.pid} .*; end that"):
         store.close_stale("mine", "interrupted")
     holder.let_go()
-    assert "waiting until it lets go" in capsys.readouterr().err
+    assert "waiting until it is released" in capsys.readouterr().err
     assert store.close_stale("mine", "interrupted") == ["one"]
 
 
