@@ -26,7 +26,7 @@ SWITCH = "RAYSWEEP_FAST_START"
 """The environment variable that switches every patch off: `0`, `false`, `no` or `off`. With `1`,
 `true`, `yes` or `on` those that apply are used on a version of Ray that was not tested, too."""
 
-TESTED = ("2.54.1", "2.60.0")
+TESTED = ("2.54.1",)
 """The versions of Ray on which the whole suite has passed with the patches."""
 
 

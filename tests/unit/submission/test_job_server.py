@@ -62,9 +62,9 @@ def test_the_same_versions_are_taken_whatever_the_patch_of_python() -> None:
 
 
 def test_another_ray_is_refused_with_both_named() -> None:
-    with answering(ray="2.60.0", python=platform.python_version()) as address:
+    with answering(ray="2.1.0", python=platform.python_version()) as address:
         words = complaint(address)
-    assert f"the cluster runs Ray 2.60.0, and here is Ray {ray.__version__}" in words
+    assert f"the cluster runs Ray 2.1.0, and here is Ray {ray.__version__}" in words
 
 
 def test_another_python_is_refused_with_both_named() -> None:
