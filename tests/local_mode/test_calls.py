@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.peers import nothing
 from raysweep import run_sweep
-from raysweep.cluster import remote
+from raysweep.cluster import remote_store
 from raysweep.cluster.remote_store import RemoteStore
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking.trackio import tracker as embedded
@@ -66,7 +66,7 @@ def _count(trials: int, storage: Path) -> Counter[str]:
     keep, take_turn = CheckpointFolder.keep, RemoteStore._take_turn
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RemoteStore, "_take_turn", taking_a_turn)
-        patch.setattr(remote, "get", counting("wait", remote.get))
+        patch.setattr(remote_store, "get", counting("wait", remote_store.get))
         patch.setattr(embedded, "take_file", counting("file taken", embedded.take_file))
         patch.setattr(CheckpointFolder, "keep", keeping)
         run_sweep(nothing.sweep(trials), storage=storage)

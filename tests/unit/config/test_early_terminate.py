@@ -38,7 +38,7 @@ def test_the_brackets_within_thirty_epochs(keys: dict[str, Any], brackets: tuple
 def test_a_rule_says_what_it_does() -> None:
     assert rule(min_iter=1).describe(9) == "hyperband (at epoch 1, 3, 9, 1 in 3 continues)"
     assert rule(type="median", min_iter=2).describe(9) == "median (from epoch 2)"
-    outside = "hyperband, of which no bracket lies within 3 epochs"
+    outside = "hyperband, which has no bracket within 3 epochs"
     assert rule(min_iter=4).describe(3) == outside
 
 
