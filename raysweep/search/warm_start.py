@@ -59,6 +59,17 @@ class _PassedOverError(Exception):
     """Why a trial is of no use to the sampler."""
 
 
+def _check_learns(config: Config) -> None:
+    """Raise UserError where the sweep's sampler learns from no trial."""
+    method, sampler = config.sweep.method, config.sweep.sampler or SamplerConfig(type="tpe")
+    if method != "bayes" or not sampler.learns:
+        what = f"method {method}" if method != "bayes" else f"sampler {sampler.type}"
+        raise UserError(
+            f"--warm-start: {what} learns from no trial; use method bayes with sampler tpe, "
+            "gp or cmaes, or leave the option out"
+        )
+
+
 @dataclass(frozen=True)
 class Earlier:
     """The sweeps to learn from, by name; none where `names` is empty."""
@@ -67,22 +78,18 @@ class Earlier:
     names: tuple[str, ...]
 
     @staticmethod
-    def of(storage: Storage, named: Sequence[str]) -> Earlier:
+    def of(storage: Storage, named: Sequence[str], config: Config) -> Earlier:
         """Look up the sweeps that the user named, perhaps by how their names begin, before a newer
-        one begins so, too. Raises UserError where there is none."""
-        return Earlier(storage, tuple(storage.find(name).path.name for name in named))
+        one begins so, too. Raises UserError where there is none, and unless the sweep of `config`
+        could learn from them. Reads no run."""
+        if named:
+            _check_learns(config)
+        earlier = Earlier(storage, tuple(storage.find(name).path.name for name in named))
+        earlier.check(config)
+        return earlier
 
     def check(self, config: Config) -> None:
-        """Raise UserError unless this sweep could learn from them. Reads no run."""
-        if not self.names:
-            return
-        method, sampler = config.sweep.method, config.sweep.sampler or SamplerConfig(type="tpe")
-        if method != "bayes" or not sampler.learns:
-            what = f"method {method}" if method != "bayes" else f"sampler {sampler.type}"
-            raise UserError(
-                f"--warm-start: {what} learns from no trial; use method bayes with sampler tpe, "
-                "gp or cmaes, or leave the option out"
-            )
+        """Raise UserError where one is of another project."""
         ours = config.tracking.project
         for name in self.names:
             theirs = self.storage.find(name).record().project

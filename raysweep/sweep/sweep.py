@@ -75,8 +75,7 @@ def _run_in(
     started = time.monotonic()
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name)
-    earlier = Earlier.of(place, warm_start)
-    earlier.check(config)
+    earlier = Earlier.of(place, warm_start, config)
     tracking = config.tracking
     there = (tracking.project, tracking.entity, ", or use --tracker trackio")
     url = connect(*there) if choice.backend == "wandb" else None

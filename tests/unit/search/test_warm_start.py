@@ -249,7 +249,7 @@ def test_few_trials_and_a_mixed_space_are_no_trouble(sampler: str, count: int, p
 
 def test_none_is_asked_for(past: Past) -> None:
     assert Earlier(past.storage, ()).read(bayes(), past.tracker, past.data) is None
-    Earlier(past.storage, ()).check(bayes(sampler="qmc"))
+    assert Earlier.of(past.storage, (), bayes(sampler="qmc")).names == ()
 
 
 @pytest.mark.parametrize(
@@ -266,9 +266,9 @@ def test_what_cannot_be_is_refused_in_one_line(
 ) -> None:
     past.sweep("one")
     past.sweep("elsewhere", project="p")
-    Earlier(past.storage, ("one",)).check(bayes())
+    assert Earlier.of(past.storage, ("one",), bayes()).names == ("one",)
     with pytest.raises(UserError, match=message) as caught:
-        Earlier(past.storage, tuple(names)).check(config)
+        Earlier.of(past.storage, names, config)
     assert "\n" not in str(caught.value)
 
 

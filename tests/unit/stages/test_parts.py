@@ -194,19 +194,13 @@ def test_a_network_that_leaves_while_the_built_in_evaluation_scores_it() -> None
         parts.evaluate(section, network, test, CPU)
 
 
-def test_an_interrupt_is_no_fault_of_a_part() -> None:
+def test_an_interrupt_is_no_fault_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal's KeyboardInterrupt may come out of anybody's code."""
     section = config_of("data", "steady").data
-    made = type(section)
-    called, made.function = (
-        made.function,
-        staticmethod(lambda **_: signal.raise_signal(signal.SIGINT)),
-    )
-    try:
-        with signals.watched(), pytest.raises(KeyboardInterrupt):
-            parts.load_data(section)
-    finally:
-        made.function = staticmethod(called)
+    interrupted = staticmethod(lambda **_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(type(section), "_function", interrupted)
+    with signals.watched(), pytest.raises(KeyboardInterrupt):
+        parts.load_data(section)
 
 
 def test_a_sigterm_of_a_worker_is_no_fault_of_a_part() -> None:

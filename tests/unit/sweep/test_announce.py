@@ -39,7 +39,7 @@ def test_an_interrupt(storage: Storage) -> None:
 
 
 def test_an_interrupt_when_all_was_done(storage: Storage) -> None:
-    (storage.root / "mine" / "result.json").touch()
+    (storage.root / "mine" / "result.json").write_text("{}")
     with (
         pytest.raises(Interrupted, match="mine has ended: see it with `python -m raysweep best"),
         interruptible(storage, "mine", None),
