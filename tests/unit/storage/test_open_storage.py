@@ -115,7 +115,7 @@ def test_where_the_last_push_fails_nothing_is_lost(
         driver.step()
         patch.setattr(ObjectStore, "_write", _no_route)
         driver.step()
-    assert f"nothing is lost: the whole is in {storage.root}" in told[-1]
+    assert f"nothing is lost: everything is in {storage.root}" in told[-1]
     assert len(told) <= 2
     assert assert_resumable(uri) <= 1
     with open_(uri, told):

@@ -165,7 +165,7 @@ def test_a_name_that_cannot_be_a_folder_and_an_alias_is_refused(
 
 def test_a_name_that_is_taken_is_refused(storage: Storage) -> None:
     make(storage, "one")
-    assert "choose another name, or, if it is a sweep's, go on" in refusal(
+    assert "choose another name, or, if it is a sweep, resume it" in refusal(
         lambda: storage.check("one")
     )
     storage.check("two")
@@ -276,5 +276,5 @@ def test_a_folder_without_permission_is_named(mode: int, below: str) -> None:
 
 @pytest.mark.parametrize("uri", ["s3://bucket/prefix", "gs://bucket"])
 def test_a_uri_is_not_taken_for_a_folder(uri: str) -> None:
-    with pytest.raises(UserError, match="a folder is needed"):
+    with pytest.raises(UserError, match="but a folder on the driver's machine is needed"):
         Storage(Path(uri))
