@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -115,11 +114,6 @@ class Pusher:
         except (OSError, UserError) as error:  # unreachable, or what is there is damaged
             return why(error)
         return None
-
-
-def to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(f"raysweep: {line}", file=sys.stderr, flush=True)
 
 
 def _newest(root: Path) -> str | None:
