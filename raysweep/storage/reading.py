@@ -65,7 +65,9 @@ class StoredSweep:
 
     def download_best(self, folder: Path) -> str:
         """Copy the winner's files into `folder` and verify them; return the version's reference."""
-        ref: str = self.result()["best"]["artifact"]
+        ref: str | None = self.result()["best"]["artifact"]
+        if ref is None:
+            raise UserError(f"{self.record.name}: its best trial logged no model to download")
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
         version = self.download(ref, folder)
@@ -159,7 +161,8 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     result = folder.result()
     try:
         if result is not None:
-            result["best"]["artifact"].strip(), result["trials"]["total"], result["test"].items()
+            (result["best"]["artifact"] or "").strip()  # null: the winner logged no model
+            result["trials"]["total"], result["test"].items()
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder.path / 'result.json'}: not the result of a sweep ({error!r})"
