@@ -133,7 +133,7 @@ def test_a_winner_without_a_model_is_listed(
     sweep.folder.write_result(without.to_json())
     (row,) = listed(sweep.storage, pytest.fail)
     assert row["result"] == without.to_json()
-    with pytest.raises(UserError, match="logged no model to download"):
+    with pytest.raises(UserError, match="its best trial logged no model"):
         sweep.download_best(tmp_path / "mine")
 
 
