@@ -1,4 +1,4 @@
-"""Refuse URIs and addresses that contain keys.
+"""Tell URIs from paths, and refuse URIs and addresses that contain keys.
 
 The storage and the address are recorded: in configs, journals, messages, the lease at the URI, a
 job's metadata. So they must not contain a password or a key.
@@ -7,10 +7,12 @@ job's metadata. So they must not contain a password or a key.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 from raysweep.errors import UserError
 
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # one slash: Path merges two
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*:/+", re.IGNORECASE)  # one slash: Path merges two
 _OPTION = re.compile(r"[?&;#]([^=&;#]+)=([^&;#]+)")
 _SECRET_PARTS = (
@@ -27,6 +29,11 @@ _INSTEAD = {
     "abfs": "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or use `az login`",
 }
 _ELSE = "leave it to the environment or to a credentials file"
+
+
+def is_uri(place: str | Path) -> bool:
+    """Whether a `--storage` is a URI, not a folder's path."""
+    return _URI.match(str(place)) is not None
 
 
 def refuse_keys(where: str, address: object, instead: str | None = None) -> None:

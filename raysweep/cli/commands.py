@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         more = {"name": args.name, "warm_start": args.warm_start}
         return run_sweep(config, observer=observer, **more, **on_ray)
 
-    return _watched(args, run, config.storage)
+    return _watched(args, run, config.storage, fast_start=config.resources.fast_start)
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
@@ -112,7 +112,11 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _watched(
-    args: argparse.Namespace, sweep: Callable[..., SweepResult], storage: Path | str
+    args: argparse.Namespace,
+    sweep: Callable[..., SweepResult],
+    storage: Path | str,
+    *,
+    fast_start: bool = True,
 ) -> dict[str, Any]:
     """Call `sweep`, show its progress and result, and return the result as JSON."""
     from raysweep.cluster.faststart import fork_server
@@ -127,7 +131,8 @@ def _watched(
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
     # It imports what the workers need while we do, too.
-    workers = fork_server.running_for(args.address, local_mode=args.local_mode)
+    options = {"local_mode": args.local_mode, "fast_start": fast_start}
+    workers = fork_server.running_for(args.address, **options)
     with ended_by_the_second_interrupt(), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)

@@ -12,17 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from raysweep.addresses import is_uri
 from raysweep.errors import Interrupted, StorageFailed
 from raysweep.storage.bucket.head import Holder
 from raysweep.storage.bucket.lease import Lease, LeasePace, taken_over
 from raysweep.storage.bucket.lost import stopped_when_lost
-from raysweep.storage.bucket.object_store import ObjectStore, is_uri, unreachable
+from raysweep.storage.bucket.object_store import ObjectStore, unreachable
 from raysweep.storage.bucket.pulling import Remote
-from raysweep.storage.bucket.pushing import Pusher, PushPace, Tell, to_stderr
+from raysweep.storage.bucket.pushing import Pusher, PushPace, Tell
 from raysweep.storage.bucket.replica import Replica
 from raysweep.storage.bucket.wanted import BlobServer
 from raysweep.storage.bucket.working_copy import WorkingCopy
 from raysweep.storage.claim import LOCK
+from raysweep.storage.record import to_stderr
 from raysweep.storage.storage import Storage
 
 

@@ -47,6 +47,13 @@ class StoredSweep:
             )
         return result
 
+    def best(self) -> str:
+        """Return the reference of the winner's model. Raises UserError where there is none."""
+        ref: str | None = self.result()["best"]["artifact"]
+        if ref is None:
+            raise UserError(f"{self.record.name}: its best trial logged no model")
+        return ref
+
     def failed(self) -> list[int]:
         """List its failed trials, by their index in the sweep."""
         return Past(read_journal(self.folder.journal)).failed()
@@ -65,7 +72,7 @@ class StoredSweep:
 
     def download_best(self, folder: Path) -> str:
         """Copy the winner's files into `folder` and verify them; return the version's reference."""
-        ref: str = self.result()["best"]["artifact"]
+        ref = self.best()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
         version = self.download(ref, folder)
@@ -159,7 +166,8 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     result = folder.result()
     try:
         if result is not None:
-            result["best"]["artifact"].strip(), result["trials"]["total"], result["test"].items()
+            (result["best"]["artifact"] or "").strip()  # null: the winner logged no model
+            result["trials"]["total"], result["test"].items()
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder.path / 'result.json'}: not the result of a sweep ({error!r})"

@@ -24,7 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from raysweep.addresses import refuse_keys
+from raysweep.addresses import is_uri, refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.paths import safe_join
@@ -37,7 +37,6 @@ from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.write_behind import sync_folder
 
 _MOST_OF_NAME = 64 - len("-20261123-0915-3fa2")
-_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 class Origin(Protocol):
@@ -66,7 +65,7 @@ class Storage:
 
     def __init__(self, root: Path, shown: str | None = None) -> None:
         refuse_keys("--storage", root)
-        if _URI.match(str(root)):  # one slash: Path merges two
+        if is_uri(root):
             raise UserError(
                 f"--storage {root}: is a URI, but a folder on the driver's machine is needed; "
                 "other machines of a cluster need not share it"

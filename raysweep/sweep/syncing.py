@@ -128,7 +128,9 @@ def _refs_here(stored: StoredSweep) -> dict[str, str]:
     result = stored.folder.result()
     if result is None or stored.record.tracker != "wandb":
         return {}
-    named = [result["best"]["artifact"], *(f"{n}:{v}" for n, v in result["artifacts"].items())]
+    model = result["best"]["artifact"]
+    named = [] if model is None else [model]
+    named += [f"{name}:{version}" for name, version in result["artifacts"].items()]
     tracker = stored.tracker()
     assert isinstance(tracker, MirroredTracker)
     try:
@@ -157,9 +159,10 @@ def _note_in_result(
         result["unsent"] = list(unsent(tracker, sweep))
     finally:
         tracker.close()
-    before, best["artifact"] = best["artifact"], there(best["artifact"])
-    if said := result.get("promotion"):  # not in a result of an earlier raysweep
-        result["promotion"] = re.sub(rf"{re.escape(before)}\b", best["artifact"], said)
+    if (before := best["artifact"]) is not None:
+        best["artifact"] = there(before)
+        if said := result.get("promotion"):  # not in a result of an earlier raysweep
+            result["promotion"] = re.sub(rf"{re.escape(before)}\b", best["artifact"], said)
     result["artifacts"] = {
         name: there(f"{name}:{version}").rpartition(":")[2]
         for name, version in result["artifacts"].items()

@@ -62,8 +62,7 @@ class TrialTrainable(tune.Trainable):
             if verdict != "go":
                 return self._at_the_gate(session, verdict)
             if not session.advance(LOOK_S):
-                best = (session.report.best or {}) if session.told else {}
-                score = best.get(self._context.metric)
+                score = session.best.get(self._context.metric)
                 return silence_of(self._spec, session.told, score, ended=session.done)
         except BaseException as error:
             if is_interrupt(error) or self._workload.is_worth_another_process(error):

@@ -7,6 +7,7 @@ for Ray Tune, and a test can step it by hand.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 
@@ -105,6 +106,13 @@ class TrialSession:
     def report(self) -> TrialReport:
         """The latest one that `advance` came to."""
         return self._reports[self._told - 1]
+
+    @property
+    def best(self) -> Mapping[str, float]:
+        """The metrics of the best report so far; of those that were told and are made again, as far
+        as they have been."""
+        reports = self._reports[: self._told]
+        return (reports[-1].best or {}) if reports else {}
 
     @property
     def told(self) -> int:

@@ -73,6 +73,8 @@ def run_trials(
     at_once = 1 if in_one_process() else resources.concurrent
     limiter = ConcurrencyLimiter(searcher, max_concurrent=at_once)
     growth = Growth(limiter, resources, config.resources, lambda: searcher.left, observer)
+    if config.resources.fast_start:
+        scheduler = keep_workers(scheduler, lambda: limiter.max_concurrent)
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, workload=workload, context=context),
         {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -81,7 +83,7 @@ def run_trials(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=limiter,
-            scheduler=keep_workers(scheduler, lambda: limiter.max_concurrent),
+            scheduler=scheduler,
             num_samples=EVERY,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),

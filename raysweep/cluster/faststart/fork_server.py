@@ -125,10 +125,12 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
         return server, listening.getsockname()[1:].decode()
 
 
-def running_for(address: str | None, *, local_mode: bool) -> AbstractContextManager[None]:
+def running_for(
+    address: str | None, *, local_mode: bool, fast_start: bool = True
+) -> AbstractContextManager[None]:
     """`running` for a sweep with those options; nothing for one that starts no Ray, or no workers,
     or has the fast start switched off."""
-    unneeded = address or local_mode or switched_off()
+    unneeded = address or local_mode or not fast_start or switched_off()
     return nullcontext() if unneeded else running()
 
 

@@ -210,11 +210,12 @@ class Lease:
 
     def _live(self) -> None:
         while not self._ended.wait(self._pace.beat_s):
-            with suppress(OSError):  # a network error: the next heartbeat may succeed
+            # A network error, or a damaged file that is put back: the next one may succeed.
+            with suppress(OSError, UserError):
                 self.beat()
             if self._lost is not None:
                 return
-        with suppress(OSError):  # on failure the lease expires after a minute
+        with suppress(OSError, UserError):  # on failure the lease expires after a minute
             self._give_back()
 
     def _give_back(self) -> None:

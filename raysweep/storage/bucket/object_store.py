@@ -6,7 +6,6 @@ pyarrow is imported lazily, when a URI is opened: it takes 0.2 s.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -27,14 +26,8 @@ ATTEMPTS = 3
 
 GCS_RETRY_S = 10
 
-_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")  # one slash: Path merges two
 _PUTS_WHOLE = ("s3", "gcs", "abfs")  # a write there is atomic
 _S3_OPTIONS = ("region", "scheme", "endpoint_override", "force_virtual_addressing")
-
-
-def is_uri(place: str | Path) -> bool:
-    """Whether a `--storage` is a URI, not a folder's path."""
-    return _URI.match(str(place)) is not None
 
 
 class ObjectStore:

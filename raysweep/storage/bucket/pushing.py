@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from raysweep.errors import UnsafeName
+from raysweep.errors import UserError
 from raysweep.storage.bucket.hung import note_hung
 from raysweep.storage.bucket.lease import Lease, taken_over
 from raysweep.storage.bucket.object_store import ObjectStore, why
@@ -46,7 +45,7 @@ class Pusher:
         self._tell, self._pace = tell, pace
         self._ended = threading.Event()
         self._failing = False
-        self._failure: str | None = None
+        self._failure: str | None = "the push ended early"  # unless the last one succeeds
         self._thread = threading.Thread(target=self._work, name="raysweep-push", daemon=True)
 
     def start(self) -> None:
@@ -112,14 +111,9 @@ class Pusher:
             self._lease.what = _newest(self._root) or self._lease.what
             if self._replica.is_behind():
                 self._replica.push()
-        except (OSError, UnsafeName) as error:
+        except (OSError, UserError) as error:  # unreachable, or what is there is damaged
             return why(error)
         return None
-
-
-def to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(f"raysweep: {line}", file=sys.stderr, flush=True)
 
 
 def _newest(root: Path) -> str | None:

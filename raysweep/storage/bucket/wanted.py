@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from raysweep.errors import UserError
 from raysweep.tracking.wanted import FAILED, SERVED, wanted_folder
 
 _LOOK_S = 0.05
@@ -58,6 +57,8 @@ class BlobServer:
         project, _, digest = request.name.rpartition(".")
         try:
             self._origin.blobs(project, [digest])
-        except (OSError, UserError) as error:
-            request.with_name(request.name + FAILED).write_text(str(error), encoding="utf-8")
-        request.unlink(missing_ok=True)
+        except Exception as error:  # noqa: BLE001 - raised by the process that asked
+            with suppress(OSError):  # a full disk: the process finds no blob
+                request.with_name(request.name + FAILED).write_text(str(error), encoding="utf-8")
+        finally:
+            request.unlink(missing_ok=True)

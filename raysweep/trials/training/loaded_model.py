@@ -109,7 +109,7 @@ def load_model(ref: str | Path | None = None, storage: str | Path | None = None)
             if (Path(name) / METADATA_FILE).is_file():
                 return _of_folder(Path(name))
         stored = StoredSweep.find(place, name)
-        return _of_version(stored, stored.result()["best"]["artifact"])
+        return _of_version(stored, stored.best())
 
 
 def _folder(ref: str | Path | None) -> Path | None:

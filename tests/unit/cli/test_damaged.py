@@ -100,9 +100,9 @@ def test_a_result_without_what_is_shown_of_it_is_named(
     for document in ({}, {"best": 1}, {**RESULT, "test": None}):
         (storage / "odd" / "result.json").write_text(json.dumps(document))
         assert call(storage, "list") == 0
-        _, err = capfd.readouterr()
+        out, err = capfd.readouterr()
         assert f"{storage}/odd/result.json: not the result of a sweep" in err
-        assert "trained-model:v0" in err
+        assert "trained-model:v0" in out
 
 
 def test_a_newer_raysweeps_sweep_is_shown(storage: Path, capfd: pytest.CaptureFixture[str]) -> None:

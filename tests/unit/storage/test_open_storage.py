@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from raysweep.errors import Interrupted, StorageFailed, UserError
+from raysweep.storage.bucket.head import HEAD
 from raysweep.storage.bucket.object_store import ObjectStore
 from raysweep.storage.bucket.pulling import Remote
 from raysweep.storage.open_storage import open_storage, read_storage
@@ -122,6 +123,20 @@ def test_where_the_last_push_fails_nothing_is_lost(
         pass
     assert assert_resumable(uri) == 2
     assert copies(tmp_path) == []
+
+
+def test_where_the_head_is_damaged_nothing_is_lost(uri: str) -> None:
+    told: list[str] = []
+    with (
+        pytest.raises(StorageFailed, match="lacks the latest changes"),
+        open_(uri, told) as storage,
+    ):
+        driver = Driver(storage)
+        driver.step()
+        ObjectStore.open(uri).overwrite(HEAD, b"no JSON")
+        driver.step()
+    assert f"{HEAD}, which names what was pushed, is damaged" in told[-1]
+    assert len((driver.folder.path / "journal.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_failure_in_between_is_told_once_and_made_good(

@@ -11,7 +11,7 @@ import pytest
 from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.events import TrialUpdated
-from raysweep.storage.reading import StoredSweep
+from raysweep.storage.reading import StoredSweep, listed
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.tracking import ArtifactVersion
@@ -123,6 +123,18 @@ def test_the_lineage_is_that_of_the_sweeps_project(stored: tuple[Path, ArtifactV
     }
     with pytest.raises(ArtifactNotFound, match="there is convnet"):
         StoredSweep.find(storage, None).lineage("no-such-model")
+
+
+def test_a_winner_without_a_model_is_listed(
+    stored: tuple[Path, ArtifactVersion], result: SweepResult, tmp_path: Path
+) -> None:
+    sweep = StoredSweep.find(stored[0], None)
+    without = replace(result, best=replace(result.best, artifact=None), model_path=None)
+    sweep.folder.write_result(without.to_json())
+    (row,) = listed(sweep.storage, pytest.fail)
+    assert row["result"] == without.to_json()
+    with pytest.raises(UserError, match="its best trial logged no model"):
+        sweep.download_best(tmp_path / "mine")
 
 
 def test_the_winner_is_downloaded_into_a_new_folder(
