@@ -112,11 +112,6 @@ def read_document(path: Path) -> Document:
     raise ConfigError(f"{path}: expected a mapping of keys to values, got {shown}")
 
 
-def parse_yaml(text: str, source: str) -> Json:
-    """Parse one YAML document. Raises ConfigError as `parse_document` does."""
-    return parse_document(text, source).value
-
-
 def parse_document(text: str, source: str) -> Document:
     """Parse one YAML document. Raises ConfigError, which begins with `source`, if it is invalid."""
     try:

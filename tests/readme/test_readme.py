@@ -21,7 +21,7 @@ import wandb
 
 from raysweep.cli.arguments import parser
 from raysweep.config import Config
-from raysweep.config.yaml import parse_yaml
+from raysweep.config.yaml import parse_document
 
 from commands import REPOSITORY, mnist_folder, raysweep
 from ray_head import ray_head
@@ -206,7 +206,7 @@ def test_its_commands_parse(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_its_configs_are_ones(page: Path) -> None:
     for block in blocks("yaml", page.read_text(encoding="utf-8")):
-        Config.from_dict(parse_yaml(block, page.name))
+        Config.from_dict(parse_document(block, page.name).value)
 
 
 def test_the_readme_is_short_and_has_something_to_try() -> None:

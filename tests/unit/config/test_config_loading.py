@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raysweep.config import Config, Constant, Uniform, load_config
-from raysweep.config.yaml import parse_yaml
+from raysweep.config.yaml import parse_document
 from raysweep.errors import ConfigError
 
 SWEEP = "method: grid\nparameters: {learning_rate: {values: [1e-3, 1e-2]}}\n"
@@ -42,14 +42,14 @@ def message(*args: object, **kwargs: object) -> str:
     ],
 )
 def test_numbers_with_an_exponent_are_numbers(text: str, value: object) -> None:
-    parsed = parse_yaml(text, "text")
+    parsed = parse_document(text, "text").value
     assert parsed == value
     assert type(parsed) is type(value)
 
 
 def test_a_merge_key_is_no_duplicate() -> None:
     text = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}"
-    assert parse_yaml(text, "text")["b"] == {"x": 3, "y": 2}
+    assert parse_document(text, "text").value["b"] == {"x": 3, "y": 2}
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
