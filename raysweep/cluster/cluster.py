@@ -18,6 +18,7 @@ from ray.exceptions import RayError
 
 from raysweep.addresses import refuse_keys
 from raysweep.cluster import growing, joining, own, quiet, signals
+from raysweep.cluster.cpus import usable_cpus
 from raysweep.cluster.faststart import fork_server, ray_internals
 from raysweep.cluster.faststart.checks import PatchName
 from raysweep.cluster.faststart.probe import switched_off, untested, usable
@@ -113,7 +114,7 @@ def _initialise(
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
-        options |= {"address": "local", "include_dashboard": False, "num_cpus": own.usable_cpus()}
+        options |= {"address": "local", "include_dashboard": False, "num_cpus": usable_cpus()}
         python = shlex.quote(sys.executable)
         if python != sys.executable and not local_mode:
             # Ray gives it to a shell as it is: with a space in it, no trial's process would start.

@@ -1,14 +1,11 @@
-"""A Ray of one's own: what it may use of this machine, and where its sockets are."""
+"""Check where the sockets of a Ray of one's own would be."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from raysweep.cluster.cpus import usable_cpus
 from raysweep.errors import UserError
-
-__all__ = ["check_temporary_folder", "usable_cpus"]
 
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
 """Bytes of a socket's path that the system takes."""

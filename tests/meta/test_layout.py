@@ -1,4 +1,4 @@
-"""The shape of the source tree that DESIGN and CONTRIBUTING promise."""
+"""The shape of the source tree that CONTRIBUTING promises."""
 
 from __future__ import annotations
 
