@@ -72,6 +72,7 @@ def settings_given_back() -> Iterator[None]:
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    matmul = _readable(torch.get_float32_matmul_precision)
     before = [(owner, name, _read(owner, name)) for owner, name in _backend_settings()]
     try:
         with compiler_given_back():
@@ -82,6 +83,8 @@ def settings_given_back() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        if matmul is not None and _readable(torch.get_float32_matmul_precision) != matmul:
+            torch.set_float32_matmul_precision(matmul)
         for owner, name, value in before:
             if value is not None and _read(owner, name) != value:
                 setattr(owner, name, value)
@@ -98,18 +101,16 @@ def _backend_settings() -> Iterator[tuple[Any, str]]:
         "allow_bf16_reduced_precision_reduction",
     ):
         yield backends.cuda.matmul, name
-    for owner in (backends, backends.cudnn, backends.cudnn.conv, backends.cuda.matmul):
+    cudnn, mkldnn = backends.cudnn, backends.mkldnn
+    for owner in (backends, cudnn, cudnn.conv, cudnn.rnn, backends.cuda.matmul, mkldnn.matmul):
         yield owner, "fp32_precision"
-    yield backends.mkldnn, "enabled"
+    yield mkldnn, "enabled"
 
 
 def _read(owner: Any, name: str) -> Any:
     """Read a switch; None if torch does not have it, or refuses to read it: TF32 has two APIs, and
     torch refuses to read by the one what was set by the other."""
-    try:
-        return getattr(owner, name, None)
-    except RuntimeError:
-        return None
+    return _readable(lambda: getattr(owner, name, None))
 
 
 def default_device() -> torch.device:

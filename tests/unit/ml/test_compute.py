@@ -138,6 +138,17 @@ def test_float32_is_float32_on_a_gpu_while_we_compute() -> None:
         torch.set_float32_matmul_precision(before[4])
 
 
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_a_program_has_its_precision_back(precision: str) -> None:
+    """A part of the user's own may set it, as PyTorch's documentation recommends."""
+    mkldnn: Any = torch.backends.mkldnn
+    before = (*tf32(), mkldnn.matmul.fp32_precision)
+    with compute.settings_given_back():
+        torch.set_float32_matmul_precision(precision)
+        assert tf32() != before[:-1]
+    assert (*tf32(), mkldnn.matmul.fp32_precision) == before
+
+
 @pytest.mark.parametrize("given", [torch.float16, torch.bfloat16, torch.float64, torch.float32])
 @pytest.mark.parametrize("weights", [torch.float32, torch.float64])
 def test_examples_take_the_format_of_the_weights(given: torch.dtype, weights: torch.dtype) -> None:
