@@ -24,12 +24,19 @@ def stopped_when_lost(lease: Lease) -> Iterator[None]:
         if lease.lost_to is not None:
             raise KeyboardInterrupt
         yield
+    except SystemExit:  # what another's handler of SIGTERM, as Ray's, makes of the signal below
+        if lease.lost_to is None:
+            raise
+        raise KeyboardInterrupt from None
     finally:
         lease.on_lost = lambda: None
 
 
 def _interrupt_main() -> None:
-    """Send SIGINT, which also interrupts a blocking call of the main thread."""
+    """Send SIGINT, which also interrupts a blocking call of the main thread; SIGTERM if SIGINT is
+    ignored, as a shell does for `command &`."""
     main = threading.main_thread().ident
-    if main is not None and callable(signal.getsignal(signal.SIGINT)):
-        signal.pthread_kill(main, signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if main is not None and callable(signal.getsignal(number)):
+            signal.pthread_kill(main, number)
+            return
