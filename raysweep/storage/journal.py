@@ -63,8 +63,11 @@ class Journal:
         sync_folder(self._path.parent)
 
     def close(self) -> None:
-        """Fsync the rest; no further writes are allowed."""
-        self._disk.close()
+        """Fsync the rest; no further writes are allowed. Raises StorageLost if that fails."""
+        try:
+            self._disk.close()
+        except OSError as error:
+            raise self._lost(error) from error
 
     def write(self, event: str, **fields: Any) -> None:
         """Append an event. Raises StorageLost if that fails."""
@@ -75,7 +78,10 @@ class Journal:
             self._disk.wake()
         except OSError as error:
             _cut_torn_line(self._path)
-            raise StorageLost(f"{self._path}: cannot be written ({error.strerror})") from error
+            raise self._lost(error) from error
+
+    def _lost(self, error: OSError) -> StorageLost:
+        return StorageLost(f"{self._path}: cannot be written ({error.strerror})")
 
 
 def _cut_torn_line(path: Path) -> None:

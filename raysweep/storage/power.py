@@ -26,20 +26,25 @@ class BackgroundSync:
 
     def wake(self) -> None:
         """Request a sync. Raises the OSError of an earlier sync."""
-        if self._fault is not None:
-            raise self._fault
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
         self._due.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Sync if one is due, and end the thread."""
+        """Sync if one is due, and end the thread. Raises the OSError of a sync that `wake` has not
+        raised."""
         self._closed.set()
         self._due.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the thread: Tune pickles objects that hold a journal."""

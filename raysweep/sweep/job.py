@@ -20,6 +20,7 @@ from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.left_behind import put_away
 from raysweep.storage.past import Past
+from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.storage.waiting import told
@@ -132,7 +133,8 @@ def _close_runs(
 ) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     if interrupted:
-        journal.write("interrupted")
+        with suppress(StorageLost):  # a full disk does not keep the runs from being closed
+            journal.write("interrupted")
     try:
         tracker.close_stale(name, "interrupted" if interrupted else "crashed")
     except TrackingError:

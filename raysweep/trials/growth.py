@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.cluster import growing
@@ -72,6 +74,7 @@ class Growth(tune.Callback):
             self._demand.ask(max(0, min(missing, max(growing.ASKED_AT_LEAST, now))))
 
     def stop(self) -> None:
-        """Ask for nothing any more."""
+        """Ask for nothing any more. A cluster that is gone is asked for nothing anyway."""
         if self._demand is not None:
-            self._demand.ask(0)
+            with suppress(RayError):
+                self._demand.ask(0)

@@ -11,7 +11,6 @@ again, its process having died, goes on from there.
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -92,8 +91,13 @@ class TrialTrainable(tune.Trainable):
         }
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        with suppress(Exception):  # not the next trial's: the driver looks for this one's model
+        try:
             self.cleanup()
+        except (
+            BaseException
+        ) as error:  # not the next trial's: the driver looks for this one's model
+            if is_interrupt(error):
+                raise
         self._spec = TrialSpec.from_config(new_config)
         return True
 

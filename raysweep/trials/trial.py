@@ -87,8 +87,9 @@ class TrialSession:
             try:
                 self._finish(stopped=not self.done)
                 self._context.checkpoints.forget(self._name)
-            except Exception as error:
-                self._end("failed", whole_cause(error))
+            except BaseException as error:
+                if not is_interrupt(error):
+                    self._end("failed", whole_cause(error))
                 raise
 
     def pause(self) -> None:

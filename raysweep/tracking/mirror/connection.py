@@ -112,15 +112,17 @@ class Connection:
         """Probe until the server answers; wait longer if it answered a probe but then failed."""
         pace = self._pace
         wait_s = min(pace.first_s * 2 ** max(self._losses - 1, 0), pace.longest_s)
-        while not self._closed.wait(wait_s):
-            try:
-                probe()
-            except TrackingError:
-                wait_s = max(wait_s, pace.again_s)
-                continue
-            self._search = None
-            self._lost = None
-            return
+        try:
+            while not self._closed.wait(wait_s):
+                try:
+                    probe()
+                except TrackingError:
+                    wait_s = max(wait_s, pace.again_s)
+                    continue
+                self._lost = None
+                return
+        finally:
+            self._search = None  # whatever a probe raises, the next call probes again
 
     def __reduce__(self) -> tuple[type[Connection], tuple[str | None, Pace]]:
         """Pickle the known state, not the thread: another process makes its own connection."""
