@@ -55,7 +55,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def swept(storage: Path, local_ray: None) -> SweepResult:
     """Two trials on the digits, `bc-first`."""
     config = digits(grid(learning_rate=[0.01, 0.003]))
-    return run_sweep(config, name="bc-first", storage=storage, local_mode=True)
+    return run_sweep(config, name="bc-first", storage=storage)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def flat(storage: Path, swept: SweepResult) -> SweepResult:
     config = digits(
         grid(learning_rate=[0.01]), preprocess={"normalize": False, "expand_dims": False}
     )
-    return run_sweep(config, name="flat", storage=storage, local_mode=True)
+    return run_sweep(config, name="flat", storage=storage)
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ def test_a_model_and_data_of_ones_own(
         "resources": {"cpus": 1},
         "sweep": grid(learning_rate=[0.05, 0.01]),
     }
-    result = run_sweep(config, name="own", storage=tmp_path / "runs", local_mode=True)
+    result = run_sweep(config, name="own", storage=tmp_path / "runs")
     import loaded_own  # type: ignore[import-not-found]
 
     test = loaded_own.table().test
