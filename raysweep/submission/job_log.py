@@ -21,7 +21,7 @@ class JobLog:
     def __init__(self, stream: TextIO, *, verbose: bool) -> None:
         self.result: dict[str, Any] | None = None
         self._stream = stream
-        self._shows = verbose
+        self._shows = self._verbose = verbose
         self._seen = 0
         self._rest = ""
         self._blank = 0
@@ -36,13 +36,15 @@ class JobLog:
         self._stream.flush()
 
     def _take_line(self, line: str) -> None:
-        if line == STARTED and self._shows:
-            return
-        if line.startswith(RESULT):
+        if line == STARTED:
+            self._shows = True
+        elif STARTED in line and not self._verbose:
+            return  # Ray's own line with the job's command, which may also come after the first one
+        elif line.startswith(RESULT):
             self.result = json.loads(line.removeprefix(RESULT))
             self._blank = 0  # drop the blank line before it, which ends an unterminated line
         elif not self._shows:
-            self._shows = line == STARTED
+            return
         elif line:
             self._stream.write("\n" * self._blank + line + "\n")
             self._blank = 0

@@ -112,11 +112,11 @@ def test_a_raylet_that_is_not_there_yet_is_looked_for_until_it_is(
     """Ray's own lookup would sleep for 1 s: it is made when it finds something."""
     looked: list[str] = []
 
-    def node_table(_: GlobalState) -> list[dict[str, str]]:
+    def node_table(self: GlobalState) -> list[dict[str, str]]:
         looked.append("looked")
         return [{"NodeID": "another"}, *[{"NodeID": "ours"}] * (len(looked) > 3)]
 
-    def get_node(_: GlobalState, node_id: str) -> str:
+    def get_node(self: GlobalState, node_id: str) -> str:
         looked.append("asked")
         return node_id
 

@@ -75,7 +75,7 @@ def test_a_population_with_mutual_clones_is_synced(
     )
     assert result["trials"]["completed"] == 2
     shown = call("lineage", result["best"]["artifact"], "--storage", storage, cwd=tmp_path)
-    jobs = [line.split("[")[1].split()[0].split("-")[0] for line in shown.stderr.splitlines()]
+    jobs = [line.split("[")[1].split()[0].split("-")[0] for line in shown.stdout.splitlines()]
     assert jobs[-3:] == ["train", "train", "report]"] or jobs[-1].startswith("report")
     assert jobs.count("train") == 2
 

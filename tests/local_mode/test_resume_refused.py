@@ -130,7 +130,7 @@ def test_other_data_where_data_is_swept(tmp_path: Path, mini_fashion: Path) -> N
 def test_a_second_driver(storage: Path) -> None:
     with (
         FileLock(storage / "mine" / "running.lock"),
-        pytest.raises(UserError, match="driven by"),
+        pytest.raises(UserError, match="is still running in another process"),
     ):
         resume_sweep(storage=storage)
 

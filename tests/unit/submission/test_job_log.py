@@ -32,6 +32,16 @@ def test_in_whatever_pieces_it_comes(size: int) -> None:
     assert log.result == {"sweep": "one"}
 
 
+def test_rays_line_with_the_command_may_come_after_the_first_of_the_job() -> None:
+    late = LOG.splitlines(keepends=True)
+    late[1:3] = [late[2], f"Running entrypoint for job one: echo {STARTED}; printf '{RESULT}'\n"]
+    stream = io.StringIO()
+    log = JobLog(stream, verbose=False)
+    log.take(0, "".join(late))
+    assert stream.getvalue() == SHOWN
+    assert log.result == {"sweep": "one"}
+
+
 def test_a_log_that_was_cut_off_is_not_told_twice() -> None:
     stream = io.StringIO()
     log = JobLog(stream, verbose=False)
