@@ -149,6 +149,8 @@ class Killer:
             return self._run, "upload", detail.rpartition("/")[2]
         given = detail.get("input", detail)
         names = ("name", "artifactCollectionName", "type", "artifactName", "digest", "runName")
+        if request.operation == "CreateArtifactManifest":  # it names the version's id, drawn anew
+            given = {**given, "digest": bool(given.get("digest"))}
         if request.operation == "UseArtifact":  # of a version that is there, and keeps its id
             names += ("artifactID",)
         return self._run, request.operation, *(str(given.get(name)) for name in names)
