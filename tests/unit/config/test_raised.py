@@ -29,7 +29,7 @@ def leaves():
     sys.exit("no weights")
 
 def says_nothing():
-    sys.exit()
+    raise SystemExit
 
 def in_the_library():
     json.loads("{")

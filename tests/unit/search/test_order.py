@@ -237,7 +237,7 @@ def test_one_that_waited_until_the_time_was_up_trains_no_further(loop: Callable[
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"method": "bayes"}, "sampler tpe learns from results as they come"),
+        ({"method": "bayes"}, "sampler tpe learns from results as they arrive"),
         ({"method": "bayes", "sampler": "gp"}, "sampler gp learns"),
         ({"early_terminate": {"type": "median", "order": "sweep"}}, "median compares trials at"),
     ],

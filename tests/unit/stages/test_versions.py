@@ -42,11 +42,11 @@ def test_each_setting_is_made_once_and_told_from_the_others(
     found = [maker.versions(a_copy(workshop.tracker), each) for each in configs]
     assert threading.active_count() <= before + 1, "one tracker's, however many are handed over"
     for versions, (size, normalize, dropout) in zip(found, asked, strict=True):
-        assert versions.data.metadata["normalize"] == normalize
-        raw = workshop.tracker.artifact(str(versions.data.metadata["raw"]))
+        assert versions["data"].metadata["normalize"] == normalize
+        raw = workshop.tracker.artifact(str(versions["data"].metadata["raw"]))
         assert raw.metadata["sizes"][0] == size
-        assert versions.model.metadata["dropout"] == dropout
-    assert found[0].data == found[2].data != found[1].data == found[3].data
+        assert versions["model"].metadata["dropout"] == dropout
+    assert found[0]["data"] == found[2]["data"] != found[1]["data"] == found[3]["data"]
     made = [outcome.stage for outcome in maker.outcomes() if not outcome.cached]
     assert sorted(made) == ["initialize", "load", "preprocess", "preprocess"], "1200 was there"
     runs = [run.name for run in workshop.tracker.runs(workshop.sweep.name)]
@@ -64,5 +64,5 @@ def test_what_ran_before_the_trials_is_not_run_again(
     data = stages.preprocess(tracker, sweep, config, raw.artifact)
     maker = VersionMaker(sweep, config, [raw, data])
     versions = maker.versions(tracker, apply(config, {"model.dropout": 0.1}))
-    assert versions.data is data.artifact
+    assert versions["data"] is data.artifact
     assert [outcome.stage for outcome in maker.outcomes()] == ["load", "preprocess", "initialize"]

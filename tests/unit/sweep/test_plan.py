@@ -174,7 +174,7 @@ def test_a_plan_refuses_what_a_run_would(plan_of: Callable[..., Plan], storage: 
     for section, change, words in [
         ("model", {"kernel_sizes": [27]}, "leave no pixels"),
         ("model", {"num_classes": 9}, "too few"),
-        ("tracking", {"project": "a b"}, "no project name"),
+        ("tracking", {"project": "a b"}, "not a valid project name"),
         ("data", {"dataset": "CIFAR10"}, "unknown data set"),
     ]:
         with pytest.raises(UserError, match=words):
