@@ -11,6 +11,7 @@ from raysweep.storage.record import NOTE
 from raysweep.storage.waiting import Note
 from raysweep.tracking import ArtifactVersion
 from raysweep.tracking.trackio.store import TrackioStore
+from raysweep.tracking.wanted import is_at_uri
 
 
 class Keeper(TrackioStore):
@@ -71,5 +72,10 @@ class Keeper(TrackioStore):
         self._checkpoints.forget(trial)
 
     def _has_files(self, version: ArtifactVersion) -> bool:
-        """Whether they are as long as they were: a file that was not synced is shorter, or gone."""
-        return all(self._blobs.has(file.digest, file.size_bytes) for file in version.files)
+        """Whether they are as long as they were: a file that was not synced is shorter, or gone.
+        One that is at the storage's URI is downloaded when it is read."""
+        return all(
+            self._blobs.has(file.digest, file.size_bytes)
+            or is_at_uri(self._blobs.path(file.digest))
+            for file in version.files
+        )

@@ -24,6 +24,12 @@ def wanted_folder(root: Path) -> Path:
     return root / "wanted"
 
 
+def is_at_uri(blob: Path) -> bool:
+    """Whether a blob that is not here is at the storage's URI, as far as is known: a driver serves
+    requests, and `bring` downloads it."""
+    return not blob.exists() and _is_served(wanted_folder(blob.parents[5]))
+
+
 def bring(blob: Path) -> None:
     """Wait until the driver has downloaded the blob; return at once if no driver serves requests.
     Raises StoreFailed if the download failed."""

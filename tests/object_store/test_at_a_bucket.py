@@ -116,7 +116,7 @@ print(raysweep.load_model("trained-model:best", {URI!r}).source)
 def test_a_model_is_loaded_on_another_machine(other: dict[str, str], tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    env = environment(**other, TMPDIR=str(scratch))
+    env = environment(**{**other, "TMPDIR": str(scratch)})
     done = subprocess.run(
         [sys.executable, "-c", PREDICT], env=env, cwd=tmp_path, capture_output=True, text=True
     )
@@ -167,7 +167,7 @@ def test_a_bucket_that_hangs_does_not_hold_up_ctrl_c(
             os.kill(s3.process.pid, signal.SIGCONT)
     assert process.returncode == 130, rest
     assert took_s < 25, "10 where nothing else is done, and 60 if it waited for the server"
-    assert "nothing is lost: the whole is in" in rest
+    assert "nothing is lost: everything is in" in rest
     again = call("resume", "hung", "--storage", URI, "--local-mode", cwd=tmp_path, **env)
     assert again.returncode == 0, again.stderr
     assert "epoch 1/40" not in again.stderr

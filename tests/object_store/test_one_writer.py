@@ -95,7 +95,7 @@ def test_one_that_slept_in_mid_push_harms_nothing(
     after = {key: (s3.data / "bucket" / prefix / key).read_bytes() for key in s3.keys(prefix)}
     assert before.items() <= after.items(), "nothing is gone, or another"
     assert all(key.startswith(".layers/") for key in after.keys() - before.keys())
-    kept = re.search(r"what only it did is in (\S+),", err)
+    kept = re.search(r"its unpushed work is in (\S+),", err)
     assert kept is not None
     assert Path(kept.group(1)).is_dir()
     look = start("third", uri, "look")
