@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.addresses import refuse_keys
+from raysweep.addresses import is_uri, refuse_keys
 from raysweep.cli.arguments import parse
 from raysweep.errors import Interrupted, RaysweepError, UserError
 from raysweep.paths import is_of_the_disk
@@ -91,12 +91,17 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.storage.left_behind import put_away_ended
 
-    with _stored(args) as stored:
-        name, result = stored.record.name, stored.folder.result()
-        if args.retry_failed and stored.failed():
-            result = None
-        elif result is not None:
-            put_away_ended(stored)
+    try:
+        with _stored(args) as stored:
+            name, result = stored.record.name, stored.folder.result()
+            if args.retry_failed and stored.failed():
+                result = None
+            elif result is not None:
+                put_away_ended(stored)
+    except UserError:
+        if not is_uri(_storage(args)):
+            raise
+        name, result = args.sweep, None  # a copy of this machine may have what is not there yet
     if result is not None:
         none_failed = " (no trial of it failed)" if args.retry_failed else ""
         print(f"{name} has ended already{none_failed}: nothing is left to do", file=sys.stderr)
