@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,16 @@ from commands import mnist_folder
 # Two tests at a time have more threads than there are CPUs: one that waits for another is not to
 # keep a CPU busy meanwhile. Read when torch is imported, here and in what a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment_of_its_own() -> Iterator[None]:
+    """A module that starts Ray in this process sets what Ray reads from the environment; what the
+    next module starts would inherit it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)
