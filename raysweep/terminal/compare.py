@@ -56,4 +56,7 @@ def _facts(view: SweepView) -> dict[str, str]:
 
 
 def _value(value: Any) -> str:
+    """As YAML has it. A key that is null, or is not there, has no value."""
+    if value is None:
+        return "–"
     return text.number(value) if isinstance(value, (str, float)) else json.dumps(value)
