@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ class ToldSweep:
     def epoch(self, index: int, epochs: int, accuracies: Sequence[float]) -> ToldSweep:
         """Report the last of the accuracies."""
         rows = [{"epoch": i, ACCURACY: each} for i, each in enumerate(accuracies)]
-        best = max(rows, key=lambda row: row[ACCURACY])
+        best = max(rows, key=lambda row: -1 if math.isnan(row[ACCURACY]) else row[ACCURACY])
         worker = {"node": "a-node", "pid": 4711} if self.dated and epochs == 1 else {}
         more = {"ends": False, "last": False, "values": None, "cloned": None, "member": None}
         told = {"epochs": epochs, "examples": 100 * epochs, "metrics": rows[-1], "best": best}
@@ -93,8 +95,6 @@ class ToldSweep:
 
 def created(after_s: float) -> str:
     """A record's `created`, so many seconds after BEGAN."""
-    from datetime import datetime, timezone
-
     return datetime.fromtimestamp(BEGAN + after_s, timezone.utc).isoformat(timespec="seconds")
 
 

@@ -33,7 +33,7 @@ def comparison_lines(views: Sequence[SweepView], width: int, paint: Paint) -> li
 
 
 def _facts(view: SweepView) -> dict[str, str]:
-    count, first = counts(view), leader(ranking(view))
+    count, first = counts(view), leader(view, ranking(view))
     facts = {
         "state": view.state,
         "started": when(view.started),

@@ -45,7 +45,7 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
         yield from _now(view)
     if limits := _limits(view):
         yield f"limits: {limits}"
-    first = leader(ranked)
+    first = leader(view, ranked)
     if first is None:
         yield "best: none yet"
         return
@@ -121,7 +121,7 @@ def _leaderboard(
         Column("time", dropped=4, right=True),
         Column("values", shortened=True),
     ]
-    best = leader(ranked)
+    best = leader(view, ranked)
     pairs = [(each, trial) for each in ranked for trial in each.trials]
     rows = [
         Row(
