@@ -85,15 +85,18 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         more = {"name": args.name, "warm_start": args.warm_start}
         return run_sweep(config, observer=observer, **more, **on_ray)
 
-    return _watched(args, run, config.storage, fast_start=config.resources.fast_start)
+    wanted = (config.kind, config.resources.fast_start)
+    return _watched(args, run, config.storage, *wanted)
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.config import Config
     from raysweep.storage.left_behind import put_away_ended
 
     try:
         with _stored(args) as stored:
             name, result = stored.record.name, stored.folder.result()
+            wanted = stored.record.kind, stored.fast_start()
             if args.retry_failed and stored.failed():
                 result = None
             elif result is not None:
@@ -102,6 +105,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
         if not is_uri(_storage(args)):
             raise
         name, result = args.sweep, None  # a copy of this machine may have what is not there yet
+        wanted = Config().kind, True
     if result is not None:
         none_failed = " (no trial of it failed)" if args.retry_failed else ""
         print(f"{name} has ended already{none_failed}: nothing is left to do", file=sys.stderr)
@@ -113,31 +117,33 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
         more = {"storage": _storage(args), "retry_failed": args.retry_failed}
         return resume_sweep(name, observer=observer, **more, **on_ray)
 
-    return _watched(args, resume, _storage(args))
+    return _watched(args, resume, _storage(args), *wanted)
 
 
 def _watched(
     args: argparse.Namespace,
     sweep: Callable[..., SweepResult],
     storage: Path | str,
-    *,
-    fast_start: bool = True,
+    kind: str,
+    fast_start: bool,
 ) -> dict[str, Any]:
-    """Call `sweep`, show its progress and result, and return the result as JSON."""
+    """Call `sweep`, show its progress and result, and return the result as JSON. `kind`: that of
+    its trials; `fast_start`: the config's."""
     from raysweep.cluster.faststart import fork_server
     from raysweep.config import Config
     from raysweep.terminal.console import open_console
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
     from raysweep.terminal.summary import show_result
+    from raysweep.trials.workloads import preload_of
 
     console = open_console(sys.stderr)
     live = console.is_terminal and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
-    # It imports what the workers need while we do, too.
+    # The fork server imports what the workers need while this process imports Ray.
     options = {"local_mode": args.local_mode, "fast_start": fast_start}
-    workers = fork_server.running_for(args.address, **options)
+    workers = fork_server.running_for(args.address, preload_of(kind), **options)
     with ended_by_the_second_interrupt(), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
@@ -205,11 +211,14 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.storage.record import to_stderr
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
+    from raysweep.trials.workloads import display_of
 
     with read_storage(_storage(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
+        names = [each["sweep"] for each in sweeps]
+        displays = {name: display_of(storage.find(name).record().kind) for name in names}
     if not args.json and sweeps:
-        show_sweeps(open_console(sys.stdout), sweeps)
+        show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:
         print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
@@ -218,13 +227,15 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 def _best(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_best
+    from raysweep.trials.workloads import display_of
 
     with _stored(args) as stored:
         result = stored.result()
         if args.download:
             stored.download_best(args.download)
     if not args.json:
-        show_best(open_console(sys.stdout), stored.record.name, result, args.download)
+        console, display = open_console(sys.stdout), display_of(stored.record.kind)
+        show_best(console, stored.record.name, result, args.download, display)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
     return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
 

@@ -15,7 +15,7 @@ from raysweep.search.order import SweepOrder, Verdict
 from raysweep.search.samplers import hush, make_sampler
 from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher
-from raysweep.search.space import longest_epochs, unlimited_trial_count
+from raysweep.search.space import unlimited_trial_count
 from raysweep.search.spec import SCORE, TrialSpec
 from raysweep.search.suggestions import Listed, Source, Suggested
 
@@ -52,26 +52,31 @@ def stopper(config: Config, budget: Budget) -> BudgetStopper:
 
 
 def sweep_order(
-    config: Config, say: Callable[[int, int, Verdict], None] = lambda *said: None
+    config: Config,
+    longest: int | None,
+    say: Callable[[int, int, Verdict], None] = lambda *said: None,
 ) -> SweepOrder | None:
-    """Who waits for whom, where `early_terminate` goes by the order of the sweep. `say`: see
-    SweepOrder."""
+    """Make what decides in the order of the sweep, if `early_terminate` asks for that. `longest`:
+    the most reports of a trial, None where nobody knows; `say`: see SweepOrder."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None or rule.order != "sweep":
         return None
-    places = rule.brackets(longest_epochs(config))
+    places = rule.brackets(longest)
     return SweepOrder(places, eta=rule.eta, goal=metric.goal, strict=rule.strict, say=say)
 
 
-def scheduler(config: Config, order: SweepOrder | None = None) -> TrialScheduler:
-    """`early_terminate`; without it every trial runs to its end."""
+def scheduler(
+    config: Config, longest: int | None, order: SweepOrder | None = None
+) -> TrialScheduler:
+    """Make Tune's scheduler for `early_terminate`; without it every trial runs to its end.
+    `longest` and `order`: see `sweep_order`."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
     if order is not None:
         return InOrder(order, SCORE)
-    places = rule.brackets(longest_epochs(config))
     if rule.type == "hyperband":
+        places = rule.brackets(longest)
         brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
         return Hyperband(brackets, SCORE)
     return Median(SCORE, MODES[metric.goal], grace_period=rule.min_iter or 1)

@@ -62,7 +62,7 @@ def job(
     or nothing was started.
     """
     tracking = config.tracking
-    record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+    record = SweepRecord.new(name, tracking.project, tracking.entity, backend, config.kind)
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
         stack.push(partial(_remove_empty, made))

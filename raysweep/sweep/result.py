@@ -1,4 +1,4 @@
-"""What a sweep came to: the design's `result.json`, and the same as an object."""
+"""The result of a sweep, as an object and as `result.json`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.events import TrialUpdated, WarmStarted
+from raysweep.events import PLAIN, Display, TrialUpdated, WarmStarted
 from raysweep.search.budget import EndedBy
 from raysweep.search.repeats import Configuration, rank_configurations
 from raysweep.selection import Goal, without_nan
@@ -77,7 +77,7 @@ class SweepResult:
     now; `promotion` says so in one line, or why it is not.
     `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
     Without a model `model_path` is None; without a test score `test` is empty.
-    `percent`: whether metrics called accuracy are percent.
+    `display`: how a terminal shows it.
     `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
     its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
     """
@@ -103,7 +103,7 @@ class SweepResult:
     repeats: int = 1
     warm_start: WarmStarted | None = None
     promoted: bool = True
-    percent: bool = field(default=True, repr=False)
+    display: Display = field(default=PLAIN, repr=False)
 
     @property
     def leaderboard(self) -> pd.DataFrame:

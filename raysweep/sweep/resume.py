@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from raysweep.cluster import caller, cluster, precision, signals
+from raysweep.cluster import caller, cluster, signals
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
@@ -29,7 +29,7 @@ from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import Choice, connect
-from raysweep.trials.workloads import workload_of
+from raysweep.trials.workloads import preload_of, workload_named
 
 
 def resume_sweep(
@@ -84,9 +84,14 @@ def _resume_in(
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
         config = _config(folder, past)
-        lost = lost_epochs(stored, past, config.resources.checkpoint_every)
+        workload = workload_named(stored.record.kind)
+        lost = (
+            []
+            if workload.cannot_pause
+            else lost_epochs(stored, past, config.resources.checkpoint_every)
+        )
         past = put_in_order(stored, past)
-        workload_of(config).check_again(config, past, stored)
+        workload.check_again(config, past, stored)
         record = stored.record
         url, unreachable = _reach_wandb(record, config)
         ray_there = cluster.connect(
@@ -95,25 +100,22 @@ def _resume_in(
             verbose=verbose,
             modules=config.own_modules(),
             fast_start=config.resources.fast_start,
+            preload=preload_of(record.kind),
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
             with job_again(folder, place, config, past, started) as this:
-                found = precision.of_machines(config, resources, past.precision)
-                again = {"precision": found.format, "boot": boot(), "versions": versions()}
-                this.journal.write("resumed", **again)
+                found, now = workload.settings(config, resources, past), versions(workload)
+                this.journal.write("resumed", **found.values, boot=boot(), versions=now)
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
-                said, notices = _resumed(past, retry_failed), (*lost, *of_ray, *found.notices)
+                said, notices = _resumed(past, now, retry_failed), (*lost, *of_ray, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
-                observer(
-                    announcement(
-                        this, config, choice, url, resources, warning, said, notices=notices
-                    )
-                )
+                asked = (this, config, workload, choice, url, resources)
+                observer(announcement(*asked, warning, said, notices=notices))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                how = Drive(resources, observer, verbose, earlier, found.format, retry_failed)
-                return drive(this, config, how)
+                how = Drive(resources, observer, verbose, earlier, found.values, retry_failed)
+                return drive(this, config, workload, how)
 
 
 def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> None:
@@ -198,9 +200,11 @@ def _resources(
         ) from error
 
 
-def _resumed(past: Past, retry_failed: bool) -> Resumed:
-    then, now = past.started["versions"], versions()
-    changed = [f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]]
+def _resumed(past: Past, now: Mapping[str, str], retry_failed: bool) -> Resumed:
+    """Count what the past has. `now`: the current versions."""
+    then = past.started["versions"]
+    both = [name for name in now if name in then]  # another raysweep may have noted others
+    changed = [f"{name} {then[name]}, now {now[name]}" for name in both if then[name] != now[name]]
     return Resumed(
         ended=len(past.ended()),
         under_way=len(past.epochs_told()),

@@ -1,4 +1,4 @@
-"""`sync`: a sweep that is kept here, brought to W&B. Without Ray or torch."""
+"""`sync`: send a stored sweep to W&B. Without Ray or torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.links import links, unsent
 from raysweep.tracking.mirror.tracker import MirroredTracker
 from raysweep.tracking.publish.publish import Published, Publisher, RunPublished
-from raysweep.trials.training.promotion import other_data
+from raysweep.trials.workloads import workload_named
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
 def _stays(stored: StoredSweep) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
     """As the sweep's own report would: `best` leaves no model of another data set unasked."""
     asked = read_mapping(stored.folder.config).get("tracking", {}).get("promote") == "always"
-    return (lambda mine, holder: None) if asked else other_data
+    return (lambda mine, holder: None) if asked else workload_named(stored.record.kind).keeps_best
 
 
 def _refused(published: Published) -> TrackingError:
