@@ -12,7 +12,7 @@ import pytest
 from rows_workload import known, rows_config
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 from raysweep.errors import Interrupted, SweepFailed, UserError
 from raysweep.events import Event, TrialUpdated
 from raysweep.storage.journal import read_journal
