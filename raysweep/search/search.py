@@ -1,4 +1,4 @@
-"""The config's `sweep` section in Ray Tune's terms: search algorithm, stopper and scheduler."""
+"""Make Ray Tune's search algorithm, stopper and scheduler from the config's `sweep` section."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
 from raysweep.search.order import SweepOrder, Verdict
-from raysweep.search.samplers import hush, make_sampler
+from raysweep.search.samplers import make_sampler, silence_optuna
 from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.search.space import unlimited_trial_count
@@ -30,9 +30,11 @@ def algorithm(
     order: SweepOrder | None = None,
     failures: Failures | None = None,
 ) -> TrialSearcher:
-    """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
-    `note` is told of each new trial; `order` is that of the scheduler; once `failures` are too
-    many no trial starts."""
+    """Make the searcher from which Tune gets its trials.
+
+    `known`: completed trials that the sampler learns from before the first; `note` is called with
+    each new trial; `order` is the scheduler's; once `failures` gives the sweep up, no trial starts.
+    """
     sweep = config.sweep
     return TrialSearcher(
         _source(config, known),
@@ -47,7 +49,7 @@ def algorithm(
 
 
 def stopper(config: Config, budget: Budget) -> BudgetStopper:
-    """What ends a trial between two epochs because the sweep ends."""
+    """Make the stopper that ends a trial between two epochs when the sweep ends."""
     return BudgetStopper(budget, target_by_trial=config.sweep.repeats == 1)
 
 
@@ -83,10 +85,10 @@ def scheduler(
 
 
 def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
-    """The very list of trials of grid and random; a study for bayes."""
+    """Make the source of configurations: a list for grid and random, a study for bayes."""
     sweep = config.sweep
     if sweep.method != "bayes":
         return Listed(enumerate_trials(config))
-    hush()
+    silence_optuna()
     sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
     return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))

@@ -91,8 +91,8 @@ def versions(workload: Workload) -> dict[str, str]:
 
 @contextmanager
 def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[None]:
-    """Raise Interrupted in a KeyboardInterrupt's place, StorageFailed where the storage is lost,
-    and SweepFailed where the sweep is given up, each with the line that resumes the sweep."""
+    """Translate what stops a sweep into an error with the command that resumes it: Interrupted for
+    KeyboardInterrupt, StorageFailed if the storage is lost, SweepFailed if it is given up."""
     try:
         yield
     except Hopeless as error:

@@ -58,7 +58,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
     if warm is not None:
-        how.observer(warm.told)
+        how.observer(warm.event)
     known = () if warm is None else warm.trials
     run_trials(
         *(workload, context, how.resources, progress, budget),
@@ -100,7 +100,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,
         repeats=config.sweep.repeats,
-        warm_start=None if warm is None else warm.told,
+        warm_start=None if warm is None else warm.event,
         display=display_of(config.kind),
     )
     job.settle()

@@ -49,11 +49,11 @@ def run_sweep(
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
 
-    Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
-    gave a model, Interrupted where the user stopped it.
+    Raises UserError if the input is wrong (nothing is left behind), SweepFailed if no trial
+    succeeded, Interrupted if the user stopped it.
 
-    The process is left as it was: see `cluster.caller`. It runs one sweep at a time; another thread
-    that asks for one meanwhile gets a UserError.
+    Leaves the process as it was (see `cluster.caller`). A process runs one sweep at a time; another
+    thread that starts one meanwhile gets a UserError.
     """
     with caller.left_as_it_was(local_mode=local_mode):
         config = with_project(_as_config(config))
