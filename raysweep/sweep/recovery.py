@@ -37,28 +37,31 @@ def lost_epochs(stored: StoredSweep, past: Past, every: int) -> list[str]:
         files = folder.files(trial)
         whole = [file.epochs for file in files if file.read() is not None]
         logged = _steps_logged(stored, identity.run_id(trial)) if whole else set()
-        usable = max((e for e in whole if steps.get((index, e), -1) in {*logged, -1}), default=0)
-        if usable < expected:
-            lost = [file for file in files if file.epochs >= expected]
-            where = f"from epoch {usable}" if usable else "from its beginning"
-            if any(file.epochs in whole for file in lost):
-                what = f"{trial}: rows that it had logged are lost; it is trained again {where}"
-            else:
-                why = f"{lost[0].path.name} is damaged" if lost else f"none after {expected} epochs"
-                what = f"{folder.folder}: {why}; {trial} is trained again {where}"
-            lines.append(what)
+        # The journal may not have the report of the latest one yet: its rows cannot be checked.
+        with_rows = [e for e in whole if (index, e) not in steps or steps[index, e] in logged]
+        usable = max(with_rows, default=0)
+        if usable >= expected:
+            continue
+        lost = [file for file in files if file.epochs >= expected]
+        if any(file.epochs in whole for file in lost):
+            why = f"{trial}: rows that it had logged are lost; it"
+        elif lost:
+            why = f"{folder.folder}: {lost[0].path.name} is damaged; {trial}"
+        else:
+            why = f"{folder.folder}: none after {expected} epochs; {trial}"
+        where = f"from epoch {usable}" if usable else "from its beginning"
+        lines.append(f"{why} is trained again {where}")
     return lines
 
 
 def _steps_logged(stored: StoredSweep, run: str) -> set[int]:
     """Return the steps of the run's rows; none where the store does not have the run."""
-    with closing(stored.tracker()) as tracker:
-        try:
-            return {row["step"] for row in tracker.history(run)}
-        except StoreFailed:
-            raise
-        except TrackingError:
-            return set()
+    try:
+        return {row["step"] for row in kept_store(stored.record, stored.storage).history(run)}
+    except StoreFailed:
+        raise
+    except TrackingError:  # no such run
+        return set()
 
 
 def put_in_order(stored: StoredSweep, past: Past) -> Past:
