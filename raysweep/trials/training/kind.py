@@ -27,5 +27,6 @@ PRELOAD = Preload(
         "raysweep.stages.stages",
         "raysweep.trials.training.evaluator",
         "raysweep.trials.training.work",
+        "raysweep.trials.training.workload",
     ),
 )
