@@ -1,1 +1,2 @@
-"""The built-in kind of trial: an epoch a step, by raysweep.ml or parts of the user's own."""
+"""The built-in workload: each trial trains a network with raysweep.ml or the user's own parts, and
+reports after every epoch."""
