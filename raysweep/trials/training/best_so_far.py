@@ -8,7 +8,7 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.ml.protocols import EpochMetrics, Trainer
-from raysweep.ml.weights import kept
+from raysweep.ml.weights import copy_to_cpu
 from raysweep.selection import Goal, best_epoch
 
 
@@ -29,7 +29,7 @@ class BestSoFar:
         best = best_epoch(history, self._metric, self._goal)
         if best is None or best is history[-1]:
             self.epoch, self.config = epoch, config
-            self.weights = kept(trainer.model.state_dict())
+            self.weights = copy_to_cpu(trainer.model.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the epoch and its weights, without the config."""

@@ -15,7 +15,7 @@ from raysweep.ml import files
 from raysweep.search import space
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
-from raysweep.stages.versions import STAGE_RETRIES, FixedVersions, SweptVersions, died
+from raysweep.stages.versions import STAGE_RETRIES, FixedVersions, SweptVersions, stage_died
 from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.tracking import Tracker
@@ -74,7 +74,7 @@ def prepare(
             try:
                 outcome = wait_for(task.remote(tracker, sweep, *arguments))
             except WorkerDied as error:
-                raise died(stage, config) from error
+                raise stage_died(stage, config) from error
             journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
             observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)

@@ -216,7 +216,7 @@ def test_a_sigterm_of_a_worker_is_no_fault_of_a_part() -> None:
         (None, r"epoch\(\) gave None; expected an iterator of BatchLoss that ends with"),
         ([{"loss": 1.0}], "an epoch yields a dict; expected BatchLoss or EpochMetrics"),
         ([], "an epoch ends with None; expected EpochMetrics"),
-        ([BatchLoss(0, "1", 0.5)], "BatchLoss.examples is a str; expected a whole number"),  # type: ignore[arg-type]
+        ([BatchLoss(0, "1", 0.5)], "BatchLoss.examples is a str; expected an integer"),  # type: ignore[arg-type]
         ([BatchLoss(0, 1, torch.ones(2))], "BatchLoss.loss is a Tensor; expected a number"),  # type: ignore[arg-type]
         ([EpochMetrics(0, 1.5, {})], "reports no number|EpochMetrics.examples is 1.5; expected"),  # type: ignore[arg-type]
         ([EpochMetrics(0, 1, [])], "EpochMetrics.values is a list; expected a mapping"),  # type: ignore[arg-type]
