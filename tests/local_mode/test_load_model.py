@@ -1,4 +1,4 @@
-"""A trained model loaded from Python: it predicts what the sweep's evaluation saw it predict."""
+"""A model loaded from Python predicts the same as in the sweep's evaluation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_split() -> Split:
 
 @pytest.fixture(autouse=True)
 def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No file of a model, and no entry of sys.path that the next test would see."""
+    """Assert that no file of a model stays, and restore sys.path for the next test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -83,7 +83,7 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def accuracy(model: LoadedModel, split: Split) -> float:
-    """Percent, of raw examples."""
+    """Return the accuracy on raw examples, in percent."""
     predicted = model.predict(split.x).argmax(dim=1)
     return 100 * float((predicted == split.y).double().mean())
 
@@ -234,7 +234,7 @@ def test_a_damaged_folder_is_refused(storage: Path, swept: SweepResult, tmp_path
     assert "trained_model.pth" in refusal(lambda: load_model(folder))
 
 
-def test_a_model_of_an_earlier_raysweep_asks_its_data(
+def test_a_model_of_an_earlier_raysweep_takes_the_steps_from_its_data(
     storage: Path, flat: SweepResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its metadata has no `preprocess`."""
@@ -252,10 +252,10 @@ def test_a_model_of_an_earlier_raysweep_asks_its_data(
     assert load_model("flat", storage).steps == {"normalize": False, "expand_dims": False}
 
 
-def test_a_model_and_data_of_ones_own(
+def test_a_custom_model_and_custom_data(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Found where the driver found it, from any working folder, in a process that never saw it."""
+    """The network is imported from where the driver found it, whatever the working folder."""
     home = tmp_path / "mine"
     home.mkdir()
     (home / "loaded_own.py").write_text(CODE)
