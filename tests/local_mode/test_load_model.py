@@ -189,8 +189,8 @@ def test_what_cannot_be_predicted_is_refused(storage: Path, swept: SweepResult) 
         ("digits-raw:latest", "no trained model"),
         ("convnet:latest", "no trained model"),
         ("a:b:c", "not a reference"),
-        ("./nowhere", "no model is there (metadata.json is missing)"),
-        (Path("nowhere"), "no model is there"),
+        ("./nowhere", "holds no model (metadata.json is missing)"),
+        (Path("nowhere"), "holds no model"),
         ("", "no sweep named ''"),
     ],
     ids=str,
@@ -225,9 +225,9 @@ def test_a_damaged_folder_is_refused(storage: Path, swept: SweepResult, tmp_path
         return refusal(lambda: load_model(folder))
 
     assert "cannot be read" in told("{")
-    assert "does not say how the data was preprocessed" in told({"preprocess": None})
-    assert "is no trained model's" in told({"preprocess": {"normalise": True}})
-    assert "is no trained model's" in told({"model": None})
+    assert "has no preprocessing steps" in told({"preprocess": None})
+    assert "describes no trained model" in told({"preprocess": {"normalise": True}})
+    assert "describes no trained model" in told({"model": None})
     assert "do not fit" in told({"model": metadata["model"] | {"hidden_layer_sizes": [8, 32]}})
     (folder / "metadata.json").write_text(json.dumps(metadata))
     (folder / "trained_model.pth").write_bytes(b"damaged")

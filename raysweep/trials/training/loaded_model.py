@@ -146,7 +146,7 @@ def _resolved(stored: StoredSweep, ref: str) -> tuple[ArtifactVersion, Mapping[s
         version = tracker.artifact(ref)
         if TRAINED_MODEL not in [file.path for file in version.files]:
             raise UserError(
-                f"{version.ref}: no trained model, which has a {TRAINED_MODEL}; "
+                f"{version.ref}: is no trained model, since it has no {TRAINED_MODEL}; "
                 "give a sweep's name, or a version such as trained-model:best"
             )
         if "preprocess" in version.metadata:
@@ -160,7 +160,7 @@ def _of_folder(folder: Path) -> LoadedModel:
     for name in (METADATA_FILE, TRAINED_MODEL):
         if not (folder / name).is_file():
             raise UserError(
-                f"{folder}: no model is there ({name} is missing); give a folder that "
+                f"{folder}: holds no model ({name} is missing); give a folder that "
                 "`python -m raysweep best --download` made, or a sweep's name"
             )
     try:
@@ -169,8 +169,8 @@ def _of_folder(folder: Path) -> LoadedModel:
         raise UserError(f"{folder / METADATA_FILE}: cannot be read ({error})") from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("preprocess"), dict):
         raise UserError(
-            f"{folder / METADATA_FILE}: does not say how the data was preprocessed, as an earlier "
-            "raysweep trained the model; give the sweep's name and its storage instead"
+            f"{folder / METADATA_FILE}: has no preprocessing steps, since an earlier raysweep "
+            "trained the model; give the sweep's name and its storage instead"
         )
     look_in(Path.cwd())
     return _made(str(folder), metadata, metadata["preprocess"], folder)
@@ -184,7 +184,7 @@ def _made(
         network = parts.network_of(metadata["model"])
     except (KeyError, TypeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{source}: its metadata is no trained model's ({reason})") from error
+        raise UserError(f"{source}: its metadata describes no trained model ({reason})") from error
     weights = load_weights(files / TRAINED_MODEL)
     try:
         network.load_state_dict(weights)

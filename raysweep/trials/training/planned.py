@@ -23,11 +23,11 @@ def absent(config: Config) -> str | None:
         data = trial.data
         if isinstance(data, DataTarget) or _is_there(data):
             continue
-        stands_in = data.fallback and not space.sweeps("load", config)
-        otherwise = f"{data.fallback} would stand in" if stands_in else "stop"
+        falls_back = data.fallback and not space.sweeps("load", config)
+        otherwise = f"use {data.fallback} instead" if falls_back else "stop"
         return (
             f"{data.dataset} is not in {data.resolved_root()}: run would download it, "
-            f"and where that fails, {otherwise}"
+            f"and if that fails, {otherwise}"
         )
     return None
 

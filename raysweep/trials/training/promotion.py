@@ -38,7 +38,7 @@ def other_data(winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
     return (
         f"best stays {holder.ref}, which was trained on {holders or 'unknown data'}, and "
         f"{winner.ref} on {winners or 'unknown data'}; "
-        "tracking.promote: always moves it all the same"
+        "set tracking.promote: always to move it"
     )
 
 
