@@ -109,7 +109,7 @@ def test_an_ignored_signal_stays_ignored(sweep: Callable[..., Sweep]) -> None:
 WHILE_JOINING = """
 import os, signal, sys
 import ray
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 
 real = ray._raylet.CoreWorker
 
