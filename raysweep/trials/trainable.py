@@ -94,7 +94,7 @@ class TrialTrainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         try:
             self.cleanup()
-        # The next trial does not fail by it: the driver sees that this one logged no model.
+        # Not an error of the next trial: the driver sees that this one logged no model.
         except BaseException as error:
             if is_interrupt(error):
                 raise

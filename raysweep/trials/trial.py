@@ -70,12 +70,12 @@ class TrialSession:
         try:
             return self._advance(time.monotonic() + deadline_s)
         except BaseException as error:
-            if isinstance(error, Exception) and signals.interrupted():  # local mode, as below
+            if isinstance(error, Exception) and signals.interrupted():  # only in local mode
                 self._end("interrupted", STALE_ERRORS["interrupted"])
                 raise KeyboardInterrupt from error
             if not is_interrupt(error):
                 self._end("failed", whole_cause(error))
-            elif isinstance(error, KeyboardInterrupt):  # in local mode: else the driver's alone
+            elif isinstance(error, KeyboardInterrupt):  # local mode: else only the driver gets it
                 self._end("interrupted", STALE_ERRORS["interrupted"])
             elif self._work is not None:
                 self._work.stop(0.0)
@@ -110,8 +110,8 @@ class TrialSession:
 
     @property
     def best(self) -> Mapping[str, float]:
-        """The metrics of the best report so far. While reports are made again, of those that have
-        been made."""
+        """The metrics of the best report so far. While the work makes reports again, only those
+        that it has made count."""
         reports = self._reports[: self._told]
         return (reports[-1].best or {}) if reports else {}
 
