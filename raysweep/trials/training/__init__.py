@@ -1,2 +1,1 @@
-"""The built-in workload: each trial trains a network with raysweep.ml or the user's own parts, and
-reports after every epoch."""
+"""The built-in workload: a trial trains a network, built-in or custom, and reports each epoch."""
