@@ -53,10 +53,10 @@ class RemoteStore:
     @staticmethod
     def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
         """Start the writer on this node. A call that its death cut short is sent again."""
-        from raysweep.cluster.keeper import Keeper  # imports Trackio, which the driver alone needs
+        from raysweep.cluster.writer import Writer  # imports Trackio, which the driver alone needs
 
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        actor = as_actor(Keeper, **lasting, **on_this_node()).remote(root, project, checkpoints)
+        actor = as_actor(Writer, **lasting, **on_this_node()).remote(root, project, checkpoints)
         node = ray.get_runtime_context().get_node_id()
         return RemoteStore(actor, project, node, Blobs(blobs_folder(root, project)))
 

@@ -5,7 +5,6 @@ A driver that is killed cannot close its runs. The next sweep of the storage clo
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +13,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
-from raysweep.storage.record import sweep_names, to_stderr
+from raysweep.locks import is_held
+from raysweep.stderr import to_stderr
+from raysweep.storage.record import sweep_names
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 
@@ -75,21 +76,14 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
 
 
 def is_driven(folder: SweepFolder) -> bool:
-    """Whether a process of this machine drives the sweep, or may: another user's lock may be
-    unreadable. It tries a shared lock, which does not disturb other checks, and makes no file."""
+    """Return whether a process of this machine drives the sweep, or may: another user's lock may
+    be unreadable."""
     try:
-        handle = os.open(folder.path / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return is_held(folder.path / LOCK)
     except FileNotFoundError:
         return False
     except OSError:
         return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def left_locked(folder: SweepFolder) -> bool:

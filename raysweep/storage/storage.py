@@ -28,11 +28,12 @@ from raysweep.addresses import is_uri, refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.paths import safe_join
+from raysweep.stderr import to_stderr
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.nearest import no_such_sweep
 from raysweep.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.storage.record import SweepRecord as SweepRecord
-from raysweep.storage.record import is_name, sweep_names, to_stderr
+from raysweep.storage.record import is_name, sweep_names
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.write_behind import sync_folder
 

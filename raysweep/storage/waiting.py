@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from raysweep.storage.record import to_stderr
+from raysweep.stderr import to_stderr
 
 LOOK_EVERY_S = 1
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from raysweep.cluster import signals
-from raysweep.cluster.keeper import Keeper
 from raysweep.cluster.remote import as_task, get, wait_for
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.cluster.remote_store import RemoteStore
+from raysweep.cluster.writer import Writer
 from raysweep.errors import TrackingError
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.blobs import CHUNK_BYTES
@@ -95,13 +95,13 @@ def _logged(store: RemoteStore, folder: Path) -> str:
 
 def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) -> None:
     """A run's end is kept though its last rows were wrong, and go in the same turn."""
-    keeper = Keeper(tmp_path / "store", "p", tmp_path / "checkpoints")
-    keeper.start_run(RunSpec("r", "r", "train", "g", {}))
+    writer = Writer(tmp_path / "store", "p", tmp_path / "checkpoints")
+    writer.start_run(RunSpec("r", "r", "train", "g", {}))
     rows = ("log_rows", ("another", [Row("row", 1, {"loss": 0.5})]))
     end = ("update_run", ("r", {"loss": 0.5}, "failed", "its own words"))
     with pytest.raises(TrackingError, match="no such run"):
-        keeper.take_turn([rows, end])
-    (record,) = keeper.runs(run_id="r")
+        writer.take_turn([rows, end])
+    (record,) = writer.runs(run_id="r")
     assert (record.state, record.error) == ("failed", "its own words")
 
 

@@ -58,7 +58,7 @@ BEFORE_RAY = (
 """Imported while Ray's own processes start."""
 
 WITH_RAY = (
-    "raysweep.cluster.keeper",
+    "raysweep.cluster.writer",
     "raysweep.trials.training.evaluator",
     "raysweep.stages.stages",
     "raysweep.trials.trainable",

@@ -14,7 +14,7 @@ from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.wanted import is_at_uri
 
 
-class Keeper(TrackioStore):
+class Writer(TrackioStore):
     """The store, and the checkpoints of trials on machines that cannot write into their folder."""
 
     def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
