@@ -105,7 +105,7 @@ def _ask(address: str, path: str, *, needed: bool = True) -> dict[str, Any]:
     try:
         answer = _get(address + path)
         if _wants_token(answer) and joining.MODE not in os.environ and joining.has_token():
-            joining.show_token()  # to the client of `client`, too
+            joining.send_token()  # the client made by `client` sends it, too
             answer = _get(address + path)
         if _wants_token(answer):
             missing = "Authorization" not in answer.request.headers

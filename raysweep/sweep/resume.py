@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster import caller, cluster, precision, signals
+from raysweep.cluster.resources import Resources, trial_resources
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
@@ -59,7 +60,7 @@ def resume_sweep(
     """
     where = storage or Config().storage
     options = (address, local_mode, verbose, observer, retry_failed)
-    alone = caller.left_as_it_was(local_mode=local_mode)
+    alone = caller.process_restored(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
 
@@ -180,9 +181,7 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {then}, now {now}"
 
 
-def _resources(
-    config: Config, past: Past, observer: Observer, *, joined: bool
-) -> cluster.Resources:
+def _resources(config: Config, past: Past, observer: Observer, *, joined: bool) -> Resources:
     """What a trial had then: another number of threads would give other weights. Raises UserError
     where no machine has it."""
     cpus, gpus = past.started["cpus"], past.started["gpus"]
@@ -190,7 +189,7 @@ def _resources(
     before = config.model_copy(update={"resources": fixed})
     try:
         trials = space.trial_count(config)
-        return cluster.resources(before, trials, observer, joined=joined)
+        return trial_resources(before, trials, observer, joined=joined)
     except UserError as error:
         raise UserError(
             f"resume: a trial of the sweep has {cpus:g} CPUs and {gpus:g} GPUs, and no machine "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster import caller, cluster, precision, signals
+from raysweep.cluster.resources import trial_resources
 from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
 from raysweep.search import space
@@ -54,7 +55,7 @@ def run_sweep(
     The process is left as it was: see `cluster.caller`. It runs one sweep at a time; another thread
     that asks for one meanwhile gets a UserError.
     """
-    with caller.left_as_it_was(local_mode=local_mode):
+    with caller.process_restored(local_mode=local_mode):
         config = with_project(_as_config(config))
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
             found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
@@ -90,7 +91,7 @@ def _run_in(
         )
         with signals.watched(), ray_there as of_ray:
             trials, joined = space.trial_count(config), address is not None
-            resources = cluster.resources(config, trials, observer, joined=joined)
+            resources = trial_resources(config, trials, observer, joined=joined)
             config, warning = workload_of(config).at_hand(config)
             found = precision.of_machines(config, resources)
             first = first_event(config, resources, earlier.names, found.format)

@@ -59,7 +59,7 @@ def sync_sweep(
     or refuses a run: the others are sent then, all the same.
     """
     from raysweep.tracking.trackio.store import TrackioStore
-    from raysweep.tracking.wandb.settings import Habits
+    from raysweep.tracking.wandb.settings import UserSettings
     from raysweep.tracking.wandb.tracker import WandbTracker
 
     stored = StoredSweep.find(storage, name)
@@ -73,8 +73,8 @@ def sync_sweep(
         stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)
         store.close_stale(record.name)
-        habits = Habits.of(environ, stored.folder.path)
-        there = WandbTracker(record.project, record.entity, habits)
+        settings = UserSettings.of(environ, stored.folder.path)
+        there = WandbTracker(record.project, record.entity, settings)
         refs = _refs_here(stored)
         publisher = Publisher(store, there, _stays(stored))
         published = publisher.publish(record.name, tell)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from raysweep.cluster.signals import STOPS, end_at_once, heeded
+from raysweep.cluster.signals import STOPS, end_at_once, interrupting
 from raysweep.terminal.streams import lossy, to_nowhere
 
 
@@ -44,7 +44,7 @@ def terminable() -> Iterator[None]:
     # Ray blocks SIGINT in processes of its job server: a job could not be stopped by it.
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
-        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, heeded(numbers):
+        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, interrupting(numbers):
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

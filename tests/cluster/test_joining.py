@@ -21,7 +21,7 @@ from sweeps import digits, grid
 
 
 def complaint(address: str) -> str:
-    with pytest.raises(UserError) as caught, joining.admitted(address):
+    with pytest.raises(UserError) as caught, joining.checked(address):
         pass
     said = str(caught.value)
     assert "\n" not in said and "()" not in said
@@ -54,7 +54,7 @@ def test_a_closed_port_gives_the_systems_reason() -> None:
 
 
 def test_who_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "KNOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(joining, "PREFACE_TIMEOUT_S", 0.5)
     with socket.create_server(("0.0.0.0", 0)) as server:
         said = complaint(f"127.0.0.1:{server.getsockname()[1]}")
     assert "(no answer in 0.5 s)" in said
@@ -63,7 +63,7 @@ def test_who_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_speaks_as_a_cluster_and_is_none_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "ANSWER_TIMEOUT_S", 1)
     with speaks_grpc() as address:
-        assert "(no Ray has answered in 1 s)" in complaint(address)
+        assert "(Ray did not answer in 1 s)" in complaint(address)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:ray", "127.0.0.1:"])

@@ -100,7 +100,7 @@ def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) ->
     rows = ("log_rows", ("another", [Row("row", 1, {"loss": 0.5})]))
     end = ("update_run", ("r", {"loss": 0.5}, "failed", "its own words"))
     with pytest.raises(TrackingError, match="no such run"):
-        writer.take_turn([rows, end])
+        writer.run_batch([rows, end])
     (record,) = writer.runs(run_id="r")
     assert (record.state, record.error) == ("failed", "its own words")
 
@@ -112,21 +112,21 @@ def test_a_large_checkpoint_comes_in_chunks_between_which_others_have_their_turn
     (tmp_path / "checkpoints").mkdir()
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     monkeypatch.setattr(RemoteStore, "shares_files", False)
-    turns: list[int] = []
-    take_turn = RemoteStore._take_turn
+    batches: list[int] = []
+    send = RemoteStore._send
 
-    def taking_a_turn(self: RemoteStore) -> None:
-        arguments = [each for _, given in self._held for each in given]
-        turns.append(sum(len(each) for each in arguments if isinstance(each, bytes)))
-        take_turn(self)
+    def sending(self: RemoteStore) -> None:
+        arguments = [each for _, given in self._queued for each in given]
+        batches.append(sum(len(each) for each in arguments if isinstance(each, bytes)))
+        send(self)
 
-    monkeypatch.setattr(RemoteStore, "_take_turn", taking_a_turn)
+    monkeypatch.setattr(RemoteStore, "_send", sending)
     checkpoints = RemoteCheckpoints(store, tmp_path / "checkpoints")
     data = os.urandom(2 * CHUNK_BYTES + 5)
     checkpoints.keep("trial-0000", 1, b"one")
-    turns.clear()
+    batches.clear()
     checkpoints.keep("trial-0000", 2, memoryview(data))
-    assert turns == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
+    assert batches == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
     assert list(checkpoints.usable("trial-0000")) == [data, b"one"]
     (path,) = (tmp_path / "checkpoints").glob("trial-0000-e0002-*")
     path.write_bytes(data[:-1])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from raysweep.cluster import cluster
+from raysweep.cluster.resources import trial_resources
 from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
 from raysweep.events import Event, TrialUpdated
@@ -171,7 +171,7 @@ def swept(
         if isinstance(event, TrialUpdated):
             events.append(event)
 
-    resources = cluster.resources(config, 1)
+    resources = trial_resources(config, 1)
     try:
         with closing(Journal(place.journal)) as journal:
             progress = Progress(config, watch, journal, checkpoints.forget)

@@ -16,7 +16,7 @@ from raysweep.trials.training.promotion import data_of
 from raysweep.trials.work import Evaluated, PlannedStage
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal

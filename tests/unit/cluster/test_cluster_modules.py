@@ -17,7 +17,7 @@ from raysweep.errors import UserError
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What Ray was asked for, instead of starting or joining it."""
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(joining, "admitted", lambda _address: nullcontext())
+    monkeypatch.setattr(joining, "checked", lambda _address: nullcontext())
     monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.cluster.cluster import Node, Resources, share
+from raysweep.cluster.resources import Node, Resources, share
 from raysweep.config import Config
 from raysweep.errors import UserError
 

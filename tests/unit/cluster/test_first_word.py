@@ -27,10 +27,10 @@ def test_the_first_word_of_an_autoscaler_is_waited_for_where_one_may_come(
     word = Report(1, frozenset({"head"}), (), (), ())
     words = iter([None, None, word] if comes else [])
     monkeypatch.setattr(autoscaler, "report", lambda: next(words, None))
-    monkeypatch.setattr(autoscaler, "may_yet_speak", lambda: True)
+    monkeypatch.setattr(autoscaler, "may_report_soon", lambda: True)
     told: list[str] = []
     assert growing.grows(told.append) is comes
-    assert told[0] == "waiting for the first word of the cluster's autoscaler"
+    assert told[0] == "waiting for the first report of the cluster's autoscaler"
     assert len(told) == (1 if comes else 2)
 
 
@@ -38,7 +38,7 @@ def test_a_cluster_that_nobody_can_let_grow_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(autoscaler, "report", lambda: None)
-    monkeypatch.setattr(autoscaler, "may_yet_speak", lambda: False)
+    monkeypatch.setattr(autoscaler, "may_report_soon", lambda: False)
     told: list[str] = []
     assert not growing.grows(told.append)
     assert told == []

@@ -9,7 +9,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from raysweep.cluster import autoscaler, growing
 from raysweep.cluster.autoscaler import Report
-from raysweep.cluster.cluster import Node, Resources
+from raysweep.cluster.resources import Node, Resources
 from raysweep.config import Config
 from raysweep.events import ClusterNotice, Event
 from raysweep.trials.growth import Growth

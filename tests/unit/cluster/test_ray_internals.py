@@ -127,7 +127,7 @@ def test_an_address_is_ones_own_where_ray_makes_nothing_of_it(
     monkeypatch.delattr(services, "canonicalize_bootstrap_address_or_die")
     assert ray_internals.bootstrap_address(address) == known
     if known is None:
-        with joining.admitted(address):  # Ray's driver finds out
+        with joining.checked(address):  # Ray's driver finds out
             pass
 
 

@@ -93,7 +93,7 @@ def test_a_commands_sigterm_counts_where_it_is_heeded() -> None:
         with signals.watched():
             signal.raise_signal(signal.SIGTERM)
             signals.raise_if_interrupted()
-            with signals.heeded({signal.SIGTERM}):
+            with signals.interrupting({signal.SIGTERM}):
                 signal.raise_signal(signal.SIGTERM)
                 with pytest.raises(KeyboardInterrupt):
                     signals.raise_if_interrupted()
@@ -113,7 +113,7 @@ def test_one_that_is_deferred_is_heard_in_the_end() -> None:
 def test_every_handler_and_the_mask_are_given_back() -> None:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with signals.as_before():
+    with signals.handlers_and_mask_restored():
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
@@ -124,7 +124,7 @@ def test_every_handler_and_the_mask_are_given_back() -> None:
 def test_an_ignored_sigterm_stays_so_when_ray_sets_its_own_handler() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with signals.given_back():
+        with signals.handlers_restored():
             signal.signal(signal.SIGTERM, lambda *_: None)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
