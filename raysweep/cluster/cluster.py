@@ -116,8 +116,8 @@ def _initialise(
 
     try:
         with signals.handlers_restored(), ray_internals.while_joining(signals.deferred), loopback:
-            look = signals.raise_if_interrupted
-            return start(init, patches, workers=not local_mode, logs=verbose, look=look)
+            check = signals.raise_if_interrupted
+            return start(init, patches, workers=not local_mode, logs=verbose, check=check)
     except SystemExit:
         raise KeyboardInterrupt from None  # Ray's handler raises it at a SIGTERM
     except (OSError, ValueError, RuntimeError, RayError) as error:

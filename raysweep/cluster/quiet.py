@@ -24,7 +24,7 @@ SETTINGS = {
 }
 """Variables that Ray and Tune read. A variable that the user has set stays as it is."""
 
-PATIENCE = {
+STORE_CONNECT = {
     "RAY_raylet_client_connect_timeout_milliseconds": "20",
     "RAY_raylet_client_num_connect_attempts": "500",
 }
@@ -42,11 +42,11 @@ raysweep reports what follows, in one line."""
 
 
 def apply_settings() -> None:
-    """Set `SETTINGS` and `PATIENCE`. Call it before Ray starts."""
+    """Set `SETTINGS` and `STORE_CONNECT`. Call it before Ray starts."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    if not PATIENCE.keys() & os.environ.keys():
-        os.environ.update(PATIENCE)
+    if not STORE_CONNECT.keys() & os.environ.keys():
+        os.environ.update(STORE_CONNECT)
 
 
 @contextlib.contextmanager

@@ -180,7 +180,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Mon
         listening.bind("")
         listening.listen()
         address = listening.getsockname()[1:].decode()
-        monkeypatch.setattr(ray_worker, "PATIENCE_S", 0.2)
+        monkeypatch.setattr(ray_worker, "ANSWER_TIMEOUT_S", 0.2)
         with pytest.raises(OSError, match="does not answer"):
             ray_worker.hand_over(address, "script.py", [])
         monkeypatch.setattr(os, "getuid", lambda: -1)

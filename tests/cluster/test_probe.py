@@ -21,7 +21,7 @@ PATCHES = {*checks.PATCHES}
 
 def test_this_ray_has_all_that_we_lean_on() -> None:
     """The one that fails when Ray changes: mend what leans on it, or take it out."""
-    assert probe.probe().lacking == {}
+    assert probe.probe().missing == {}
     assert probe.probe().applies == PATCHES | {*checks.INTERNALS}
     assert probe.usable() == PATCHES
 
@@ -31,7 +31,7 @@ def test_a_name_that_is_gone_switches_one_patch_off(
 ) -> None:
     monkeypatch.delattr(node.Node, "start_raylet")
     assert probe.usable() == PATCHES - {"worker-copies"}
-    assert "start_raylet" in probe.probe().lacking["worker-copies"]
+    assert "start_raylet" in probe.probe().missing["worker-copies"]
 
 
 def test_another_signature_switches_one_patch_off(
@@ -41,7 +41,7 @@ def test_another_signature_switches_one_patch_off(
 
     monkeypatch.setattr(state.GlobalState, "get_node", get_node)
     assert probe.usable() == PATCHES - {"raylet-lookup"}
-    assert "node_id" in probe.probe().lacking["raylet-lookup"]
+    assert "node_id" in probe.probe().missing["raylet-lookup"]
 
 
 def test_another_version_of_ray_starts_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,11 +73,11 @@ import ray
 from raysweep.cluster import cluster
 from raysweep.cluster.faststart import fork_server, lean, start
 
-broken, patience_s = sys.argv[1], float(sys.argv[2])
+broken, timeout_s = sys.argv[1], float(sys.argv[2])
 if broken != "none":
     owner = {"agent": lean, "worker": fork_server}[broken]
     setattr(owner, broken.upper(), pathlib.Path(sys.argv[3]))
-start.start.__kwdefaults__["patience_s"] = patience_s
+start.start.__kwdefaults__["timeout_s"] = timeout_s
 with cluster.connect(None, local_mode=False, verbose=False, fast_start=sys.argv[4] == "on") as said:
     pid, parent = ray.get(ray.remote(lambda: (os.getpid(), os.getppid())).remote())
     command = pathlib.Path(f"/proc/{parent}/cmdline").read_text().replace(chr(0), " ")
@@ -94,9 +94,9 @@ while os.getppid() == parent:
 """A process that neither registers with the raylet nor ends before it."""
 
 
-def started(broken: str, patience_s: float, script: Path, switch: str = "on") -> Any:
+def started(broken: str, timeout_s: float, script: Path, switch: str = "on") -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", START, broken, str(patience_s), str(script), switch],
+        [sys.executable, "-c", START, broken, str(timeout_s), str(script), switch],
         stdout=subprocess.PIPE,
         text=True,
         timeout=200,

@@ -52,7 +52,7 @@ for module, name in (
 import raysweep.cluster.autoscaler, raysweep.cluster.cluster, raysweep.cluster.joining
 import raysweep.cluster.tune_internals, raysweep.submission.job_server, raysweep.sweep.resume
 from raysweep.cluster.faststart.probe import probe
-print(*sorted(probe().lacking))
+print(*sorted(probe().missing))
 """
 
 

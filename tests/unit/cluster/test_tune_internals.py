@@ -139,7 +139,7 @@ def test_a_worker_that_takes_too_long_loses_its_trial(
     keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     starting = wanting(controller, "starting", has_room=True)
     assert not controller._maybe_reuse_cached_actor(starting)
-    later = time.monotonic() + tune_internals.PATIENCE_S
+    later = time.monotonic() + tune_internals.WORKER_START_S
     monkeypatch.setattr(tune_internals.time, "monotonic", lambda: later)
     assert controller._maybe_reuse_cached_actor(starting)
 
