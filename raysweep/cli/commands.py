@@ -89,7 +89,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
-    from raysweep.storage.left_behind import put_away_ended
+    from raysweep.storage.left_behind import clean_up_ended
 
     try:
         with _stored(args) as stored:
@@ -97,7 +97,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
             if args.retry_failed and stored.failed():
                 result = None
             elif result is not None:
-                put_away_ended(stored)
+                clean_up_ended(stored)
     except UserError:
         if not is_uri(_storage(args)):
             raise

@@ -41,10 +41,10 @@ class Report:
     types: frozenset[str]
     """The types of nodes that are running or being started."""
 
-    under_way: tuple[str, ...]
+    starting: tuple[str, ...]
     """Machines that are being started: each one's provisional name, or its type."""
 
-    asked: tuple[Bundle, ...]
+    requested: tuple[Bundle, ...]
     """The bundles of pending placement groups."""
 
     failures: tuple[str, ...]
@@ -105,8 +105,8 @@ def of_version_1(status: Mapping[str, Any]) -> Report | None:
     return Report(
         at=status["time"],
         types=frozenset([*known, *summary["active_nodes"], *launches]),
-        under_way=(*(str(node[0]) for node in starting), *launches),
-        asked=tuple(
+        starting=(*(str(node[0]) for node in starting), *launches),
+        requested=tuple(
             bundle for group, _ in load["pg_demand"] or () for bundle, _ in group["bundles"]
         ),
         failures=tuple(
@@ -130,18 +130,18 @@ def of_version_2(status: Any) -> Report:
                 *(launch.ray_node_type_name for launch in status.pending_launches),
             ]
         ),
-        under_way=(
+        starting=(
             *(node.instance_id for node in status.pending_nodes),
             *(launch.ray_node_type_name for launch in status.pending_launches),
         ),
-        asked=tuple(each.bundle for demand in demands for each in demand.bundles_by_count),
+        requested=tuple(each.bundle for demand in demands for each in demand.bundles_by_count),
         failures=tuple(
             f"{each.ray_node_type_name}: {each.details}" for each in status.failed_launches
         ),
     )
 
 
-def is_asked(bundle: Bundle, bundles: Iterable[Bundle]) -> bool:
+def is_requested(bundle: Bundle, bundles: Iterable[Bundle]) -> bool:
     """Return whether `bundle` is among `bundles`. Values are compared to three digits, since Ray
     rounds them to four."""
     wanted = {name: round(value, 3) for name, value in bundle.items() if value}

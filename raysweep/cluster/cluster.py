@@ -76,11 +76,11 @@ def _checked(address: str | None) -> Iterator[None]:
         own.check_temporary_folder()
         yield
         return
-    asked = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
-    as_url = asked if "://" in asked else f"ray://{asked}"
+    resolved = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    as_url = resolved if "://" in resolved else f"ray://{resolved}"
     refuse_keys("--address", as_url, "let the cluster's network, or Ray's tokens, guard it")
-    if asked.startswith("ray://"):
-        raise _by_client(f"--address {asked}")
+    if resolved.startswith("ray://"):
+        raise _by_client(f"--address {resolved}")
     with joining.checked(address):
         yield
 

@@ -81,8 +81,8 @@ class _Refused:
 
     def by(self, report: Report) -> bool:
         """Return whether the demand is refused for good: no type of machine is large enough."""
-        waits = autoscaler.is_asked(self._bundle, report.asked)
-        if not waits or report.under_way or report.failures:
+        waits = autoscaler.is_requested(self._bundle, report.requested)
+        if not waits or report.starting or report.failures:
             self._at.clear()
         else:
             self._at.add(report.at)

@@ -118,11 +118,12 @@ def _with_token(address: str, where: str) -> bool:
 def no_token(*, missing: bool) -> str:
     """Explain why a cluster that requires a token rejects this driver. `missing`: none is here."""
     if not missing and os.environ.get(MODE, "token").lower() != "token":
-        return f"the cluster wants a token, and {MODE}={os.environ[MODE]} is set here; unset it"
-    found = "and there is none here" if missing else "and the one here is not it"
+        return f"the cluster requires a token, and {MODE}={os.environ[MODE]} is set here; unset it"
+    found = "but there is none here" if missing else "but the one here is not valid"
     return (
-        f"the cluster wants a token, {found}; put its own (on its head: `ray get-auth-token`) in "
-        "~/.ray/auth_token, in RAY_AUTH_TOKEN, or in a file that RAY_AUTH_TOKEN_PATH names"
+        f"the cluster requires a token, {found}; put the right one (on its head: "
+        "`ray get-auth-token`) in ~/.ray/auth_token, in RAY_AUTH_TOKEN, or in a file that "
+        "RAY_AUTH_TOKEN_PATH names"
     )
 
 

@@ -46,7 +46,7 @@ def release(lock: FileLock) -> None:
 
 
 @contextmanager
-def taken_up(folder: SweepFolder) -> Iterator[None]:
+def reclaimed(folder: SweepFolder) -> Iterator[None]:
     """Claim a sweep whose driver is gone for the block, to resume it or to clean it up.
 
     Raises UserError if its driver is alive.
@@ -86,17 +86,17 @@ def is_driven(folder: SweepFolder) -> bool:
         return True
 
 
-def left_locked(folder: SweepFolder) -> bool:
-    """Whether the sweep's last driver was killed and nothing has cleaned up since."""
+def is_orphaned(folder: SweepFolder) -> bool:
+    """Return whether the sweep's last driver was killed and nothing has cleaned up since."""
     return os.path.lexists(folder.path / LOCK) and not is_driven(folder)
 
 
 def abandoned(
-    storage: Storage, like: SweepRecord, passed_over: Callable[[str], None] = to_stderr
+    storage: Storage, like: SweepRecord, on_skipped: Callable[[str], None] = to_stderr
 ) -> Iterator[SweepFolder]:
     """Yield the orphaned sweeps of `like`'s tracker and project, except `like` itself.
 
-    Each is claimed during its turn, and yielded once. `passed_over` is called with a line for one
+    Each is claimed during its turn, and yielded once. `on_skipped` is called with a line for one
     that has no driver but cannot be claimed, since it is another user's.
     """
     for name in sweep_names(storage.root):
@@ -116,7 +116,7 @@ def abandoned(
             continue
         except OSError as error:
             if not is_driven(folder):
-                passed_over(
+                on_skipped(
                     f"{folder.path / LOCK}: cannot be opened ({error.strerror}), so the runs of "
                     f"{name}, whose driver is gone, stay open: a sweep of the same user closes them"
                 )

@@ -15,9 +15,9 @@ from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
 from raysweep.storage.journal import read_journal
-from raysweep.storage.left_behind import put_away_ended
+from raysweep.storage.left_behind import clean_up_ended
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.power import boot
@@ -79,8 +79,8 @@ def _resume_in(
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
     if folder.result() is not None:
-        put_away_ended(stored)
-    with taken_up(folder), interruptible(place, stored.record.name, address):
+        clean_up_ended(stored)
+    with reclaimed(folder), interruptible(place, stored.record.name, address):
         past = Past(read_journal(folder.journal))
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)

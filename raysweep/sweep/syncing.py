@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackingError, UserError
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage
 from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
@@ -68,7 +68,7 @@ def sync_sweep(
             "sync: needs a W&B key and none is configured; run `wandb login` or set WANDB_API_KEY"
         )
     record = stored.record
-    with _alone(stored), taken_up(stored.folder):
+    with _alone(stored), reclaimed(stored.folder):
         url = connect(record.project, record.entity, f"; {record.name} is kept here as it is")
         stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)

@@ -1,4 +1,4 @@
-"""A cluster that wants a token is joined with the one at hand, and told of in a line without."""
+"""A cluster that requires a token is joined with the local one; without one, a line explains it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TOKEN = "0123456789abcdef" * 2
 ANOTHER = "fedcba9876543210" * 2
 
 REFUSED = (
-    "raysweep: --address {address}: the cluster wants a token, {why}; put its own (on its head: "
-    "`ray get-auth-token`) in ~/.ray/auth_token, in RAY_AUTH_TOKEN, or in a file that "
+    "raysweep: --address {address}: the cluster requires a token, {why}; put the right one (on its "
+    "head: `ray get-auth-token`) in ~/.ray/auth_token, in RAY_AUTH_TOKEN, or in a file that "
     "RAY_AUTH_TOKEN_PATH names\n"
 )
-NONE = "and there is none here"
+NONE = "but there is none here"
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_the_token_that_is_at_hand_is_shown(
     [
         ({}, NONE),
         ({"RAY_AUTH_MODE": "token"}, NONE),
-        ({"RAY_AUTH_TOKEN": ANOTHER}, "and the one here is not it"),
+        ({"RAY_AUTH_TOKEN": ANOTHER}, "but the one here is not valid"),
     ],
 )
 def test_without_it_one_line_says_what_is_lacking(

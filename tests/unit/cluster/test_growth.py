@@ -129,10 +129,10 @@ def test_what_is_asked_under_way_and_failed_is_read() -> None:
         )
     )
     assert said is not None
-    assert said.under_way == ("10.0.0.2", "cpu"), "the first is there"
+    assert said.starting == ("10.0.0.2", "cpu"), "the first is there"
     assert said.failures == ("gpu: no more GPUs",)
-    assert autoscaler.is_asked({"CPU": 1, "GPU": 0.5}, said.asked)
-    assert not autoscaler.is_asked({"CPU": 1}, said.asked)
+    assert autoscaler.is_requested({"CPU": 1, "GPU": 0.5}, said.requested)
+    assert not autoscaler.is_requested({"CPU": 1}, said.requested)
 
 
 def test_a_demand_is_refused_by_several_reports_that_start_nothing() -> None:
