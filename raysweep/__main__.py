@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,7 +20,7 @@ from select import select
 from types import TracebackType
 from typing import Any
 
-COMMAND = "import sys; from raysweep.cli.commands import main; sys.exit(main(sys.argv[1:]))"
+COMMAND = "import sys; from raysweep.cli.main import main; sys.exit(main(sys.argv[1:]))"
 """The code of `python -m raysweep`."""
 
 IMPORTED = (

@@ -1,5 +1,5 @@
 """The commands and their arguments."""
 
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 
 __all__ = ["main"]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 
 from commands import call
 from family import in_folder, still_alive

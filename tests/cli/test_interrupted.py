@@ -109,7 +109,7 @@ def test_what_is_ignored_stays_so(sweep: Callable[..., Sweep]) -> None:
 WHILE_JOINING = """
 import os, signal, sys
 import ray
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 
 real = ray._raylet.CoreWorker
 

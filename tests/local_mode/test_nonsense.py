@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 
 from sweeps import HAS_LOCAL_MODE
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 from raysweep.errors import Interrupted, UserError
 from raysweep.events import Event, SweepStarted, TrialUpdated
 from raysweep.ml import compute, cpu

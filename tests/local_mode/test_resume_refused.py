@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 from raysweep.errors import Interrupted, UserError
 from raysweep.events import Event, TrialUpdated
 

@@ -12,7 +12,7 @@ import pytest
 from fragile_sweep import TRAINER, config_of
 
 from raysweep import resume_sweep, run_sweep
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 from raysweep.errors import Interrupted, SweepFailed, UserError
 from raysweep.events import Event, SweepStarted, TrialUpdated
 from raysweep.storage.journal import read_journal

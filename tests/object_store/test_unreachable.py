@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 from raysweep.errors import UserError
 from raysweep.storage.bucket.object_store import ObjectStore
 

@@ -472,7 +472,7 @@ def test_a_job_of_rays_job_server_hears_that_it_is_stopped(storage: Path) -> Non
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     show = f"""
 import sys
-from raysweep.cli.commands import main
+from raysweep.cli.main import main
 try:
     main({arguments!r})
 except SystemExit as end:

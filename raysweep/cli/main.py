@@ -1,0 +1,53 @@
+"""The commands: each parses, calls, prints. Heavy imports are inside the commands.
+
+The answer of a command (`list`, `best`, `plan`, `lineage`) goes to stdout; progress, warnings and
+hints go to stderr. With `--json`, stdout is one JSON object and nothing else. Exit codes: 0 done,
+1 the sweep failed, 2 the input is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from raysweep.cli.arguments import parse
+from raysweep.errors import Interrupted, RaysweepError
+from raysweep.paths import is_of_the_disk
+from raysweep.storage.bucket.hung import end_now_if_hung
+from raysweep.terminal.process import stdout_for_json, terminable
+from raysweep.terminal.streams import to_nowhere, usable_streams
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    with usable_streams():
+        return _main(parse(argv))
+
+
+def _main(args: argparse.Namespace) -> int:
+    try:
+        with stdout_for_json(args.json) as args.out, terminable():
+            answer = args.call(args)
+            if args.json and answer is not None:
+                print(json.dumps(answer, allow_nan=False), file=args.out, flush=True)
+            sys.stdout.flush()  # here: a broken pipe is handled below, not at exit
+        return 0
+    except RaysweepError as error:
+        print(f"raysweep: {error}", file=sys.stderr)
+        end_now_if_hung(error.exit_code)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("raysweep: interrupted", file=sys.stderr)
+        return Interrupted.exit_code
+    except BrokenPipeError:  # `raysweep list | head`: the reader has ended
+        to_nowhere(sys.stdout)
+        return 0
+    except OSError as error:
+        if not is_of_the_disk(error):
+            raise
+        place = error.filename or "what it writes to"
+        print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
+        to_nowhere(sys.stdout)  # else Python would report the error again at exit
+        return 1
