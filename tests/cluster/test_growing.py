@@ -1,4 +1,4 @@
-"""Clusters whose machines come when a trial waits for one."""
+"""Clusters whose autoscaler starts machines when a trial waits for one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Met(nn.Module):
             self.met = True
         return x
 """
-"""A network whose first trials train only once two of them are under way at the same time."""
+"""A network whose first trials train only when two of them run at the same time."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def without_first_report(stderr: str) -> list[str]:
 
 
 def test_machines_with_gpus_come_and_more_trials_run_at_once(cluster: str, tmp_path: Path) -> None:
-    """Of a head without CPUs and nothing else, `auto` means the GPUs that the cluster can have."""
+    """With a head without CPUs, `auto` means the GPUs that the autoscaler can start."""
     arguments = ("--address", cluster, "--storage", tmp_path / "runs")
     done = call("run", config(tmp_path, trials=3), *arguments)
     assert done.returncode == 0, done.stderr
@@ -107,7 +107,7 @@ def test_a_cluster_that_has_no_gpu_to_start_says_so_and_trains_on_cpus(tmp_path:
 
 
 def test_a_head_with_cpus_leaves_the_trials_to_the_gpus_that_can_come(tmp_path: Path) -> None:
-    """Asked as soon as the cluster is there, when its autoscaler may not have looked at it yet."""
+    """The sweep starts with the cluster, when its autoscaler may not have a report yet."""
     types = {"gpu": {"CPU": 2, "GPU": 1}}
     with autoscaling_cluster(tmp_path / "head.log", types, each=1, head_cpus=2) as address:
         arguments = ("--address", address, "--storage", tmp_path / "runs")

@@ -1,4 +1,4 @@
-"""What `remote` promises, with real processes: waits that end, and a writer that stays small."""
+"""`remote`, with real processes: waits that end, and a writer that stays small."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_lost_interrupt_ends_the_wait(two_cpus_of_a_cluster: None) -> None:
 
 
 def test_the_writer_never_imports_torch(two_cpus_of_a_cluster: None, tmp_path: Path) -> None:
-    """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is a class of torch's."""
+    """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is of a torch class."""
     (tmp_path / "a.bin").write_bytes(b"weights")
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     run = TrackioTracker(store).start_run(RunSpec("r", "r", "train", "g", {}))
@@ -64,10 +64,10 @@ def test_the_writer_never_imports_torch(two_cpus_of_a_cluster: None, tmp_path: P
     assert "torch" not in imported
 
 
-def test_a_writer_that_dies_is_told_of_a_run_in_its_order(
+def test_a_restarted_writer_gets_a_runs_calls_in_order(
     two_cpus_of_a_cluster: None, tmp_path: Path
 ) -> None:
-    """A use of an artifact overtook the start of its run, which was sent again: `no such run`."""
+    """A use of an artifact overtook its run's start, which Ray retried: `no such run`."""
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     data = _logged(store, tmp_path)
     for number in range(4):
@@ -93,8 +93,8 @@ def _logged(store: RemoteStore, folder: Path) -> str:
     return ref
 
 
-def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) -> None:
-    """A run's end is kept though its last rows were wrong, and go in the same turn."""
+def test_calls_after_an_error_are_made_before_it_is_raised(tmp_path: Path) -> None:
+    """A run's end is recorded although its last rows, in the same batch, were invalid."""
     writer = Writer(tmp_path / "store", "p", tmp_path / "checkpoints")
     writer.start_run(RunSpec("r", "r", "train", "g", {}))
     rows = ("log_rows", ("another", [Row("row", 1, {"loss": 0.5})]))
@@ -105,10 +105,10 @@ def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) ->
     assert (record.state, record.error) == ("failed", "its own words")
 
 
-def test_a_large_checkpoint_comes_in_chunks_between_which_others_have_their_turn(
+def test_a_large_checkpoint_is_sent_in_chunks_between_other_calls(
     two_cpus_of_a_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a node that cannot write into the folder."""
+    """As from a node that cannot write into the folder."""
     (tmp_path / "checkpoints").mkdir()
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     monkeypatch.setattr(RemoteStore, "shares_files", False)
