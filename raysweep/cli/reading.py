@@ -46,9 +46,9 @@ def add_to(commands: Any, common: Parser) -> None:
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.stderr import to_stderr
     from raysweep.storage.open_storage import read_storage
     from raysweep.storage.reading import listed
-    from raysweep.storage.record import to_stderr
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
     from raysweep.trials.workloads import display_of

@@ -127,7 +127,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.config import Config
-    from raysweep.storage.left_behind import put_away_ended
+    from raysweep.storage.left_behind import clean_up_ended
 
     try:
         with stored_sweep(args) as stored:
@@ -136,7 +136,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
             if args.retry_failed and stored.failed():
                 result = None
             elif result is not None:
-                put_away_ended(stored)
+                clean_up_ended(stored)
     except UserError:
         if not is_uri(storage_of(args)):
             raise

@@ -184,11 +184,11 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     return result
 
 
-def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Return the rows of `list`, oldest first. `passed_over` is called with a line for each sweep
+def listed(storage: Storage, on_skipped: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return the rows of `list`, oldest first. `on_skipped` is called with a line for each sweep
     that cannot be read."""
     found = []
-    for folder in storage.sweeps(passed_over):
+    for folder in storage.sweeps(on_skipped):
         try:
             record = folder.record()
             found.append(
@@ -202,5 +202,5 @@ def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[st
                 }
             )
         except UserError as error:
-            passed_over(str(error))
+            on_skipped(str(error))
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -89,8 +88,3 @@ def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
     except OSError:
         return False
     return True
-
-
-def to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(f"raysweep: {line}", file=sys.stderr, flush=True)

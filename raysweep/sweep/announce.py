@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config
 from raysweep.errors import Interrupted, StorageFailed, StoreFailed, SweepFailed, UserError
 from raysweep.events import Resumed, SweepStarted

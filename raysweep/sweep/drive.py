@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config
 from raysweep.events import Evaluating, Observer
 from raysweep.search.budget import Budget

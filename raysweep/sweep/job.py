@@ -18,12 +18,12 @@ from raysweep.config import Config
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
-from raysweep.storage.left_behind import put_away
+from raysweep.storage.left_behind import clean_up
 from raysweep.storage.past import Past
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.storage.waiting import told
+from raysweep.storage.waiting import waits_reported
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder
 from raysweep.tracking.identity import SweepIdentity
@@ -102,7 +102,7 @@ def _driven(
         stack.callback(folder.remove_scratch)
         inputs = Inputs.of(record.id, folder.inputs)
         stack.callback(inputs.remove)
-        stack.enter_context(told(folder.waiting))
+        stack.enter_context(waits_reported(folder.waiting))
         if storage.origin is not None:
             storage.origin.project(tracking.project)
         tracker, store, checkpoints = open_tracker(
@@ -115,7 +115,7 @@ def _driven(
         stack.callback(journal.close)
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
-            put_away(dead, tracker)
+            clean_up(dead, tracker)
         with suppress(OSError):  # another user's files, in a shared folder
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))

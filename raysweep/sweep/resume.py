@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.resources import Resources, trial_resources
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
 from raysweep.storage.journal import read_journal
-from raysweep.storage.left_behind import put_away_ended
+from raysweep.storage.left_behind import clean_up_ended
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.power import boot
@@ -58,7 +59,7 @@ def resume_sweep(
     """
     where = storage or Config().storage
     options = (address, local_mode, verbose, observer, retry_failed)
-    alone = caller.left_as_it_was(local_mode=local_mode)
+    alone = caller.process_restored(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
 
@@ -77,8 +78,8 @@ def _resume_in(
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
     if folder.result() is not None:
-        put_away_ended(stored)
-    with taken_up(folder), interruptible(place, stored.record.name, address):
+        clean_up_ended(stored)
+    with reclaimed(folder), interruptible(place, stored.record.name, address):
         past = Past(read_journal(folder.journal))
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
@@ -181,9 +182,7 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {then}, now {now}"
 
 
-def _resources(
-    config: Config, past: Past, observer: Observer, *, joined: bool
-) -> cluster.Resources:
+def _resources(config: Config, past: Past, observer: Observer, *, joined: bool) -> Resources:
     """Give a trial the resources that it had: another number of threads gives other weights. Raises
     UserError if no machine has them."""
     cpus, gpus = past.started["cpus"], past.started["gpus"]
@@ -191,7 +190,7 @@ def _resources(
     before = config.model_copy(update={"resources": fixed})
     try:
         trials = space.trial_count(config)
-        return cluster.resources(before, trials, observer, joined=joined)
+        return trial_resources(before, trials, observer, joined=joined)
     except UserError as error:
         raise UserError(
             f"resume: a trial of the sweep has {cpus:g} CPUs and {gpus:g} GPUs, and no machine "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.resources import trial_resources
 from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
 from raysweep.search import space
@@ -55,7 +56,7 @@ def run_sweep(
     Leaves the process as it was (see `cluster.caller`). A process runs one sweep at a time; another
     thread that starts one meanwhile gets a UserError.
     """
-    with caller.left_as_it_was(local_mode=local_mode):
+    with caller.process_restored(local_mode=local_mode):
         config = with_project(_as_config(config))
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
             found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
@@ -92,7 +93,7 @@ def _run_in(
         )
         with signals.watched(), ray_there as of_ray:
             trials, joined = space.trial_count(config), address is not None
-            resources = cluster.resources(config, trials, observer, joined=joined)
+            resources = trial_resources(config, trials, observer, joined=joined)
             workload = workload_of(config)
             config, warning = workload.at_hand(config)
             found = workload.settings(config, resources, Past())

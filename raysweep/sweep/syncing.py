@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackingError, UserError
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage
 from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
@@ -59,7 +59,7 @@ def sync_sweep(
     fails, or refuses a run (the other runs are sent nevertheless).
     """
     from raysweep.tracking.trackio.store import TrackioStore
-    from raysweep.tracking.wandb.settings import Habits
+    from raysweep.tracking.wandb.settings import UserSettings
     from raysweep.tracking.wandb.tracker import WandbTracker
 
     stored = StoredSweep.find(storage, name)
@@ -68,13 +68,13 @@ def sync_sweep(
             "sync: needs a W&B key and none is configured; run `wandb login` or set WANDB_API_KEY"
         )
     record = stored.record
-    with _alone(stored), taken_up(stored.folder):
+    with _alone(stored), reclaimed(stored.folder):
         url = connect(record.project, record.entity, f"; {record.name} is kept here as it is")
         stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)
         store.close_stale(record.name)
-        habits = Habits.of(environ, stored.folder.path)
-        there = WandbTracker(record.project, record.entity, habits)
+        settings = UserSettings.of(environ, stored.folder.path)
+        there = WandbTracker(record.project, record.entity, settings)
         refs = _refs_here(stored)
         publisher = Publisher(store, there, _stays(stored))
         published = publisher.publish(record.name, tell)

@@ -54,11 +54,10 @@ class Board:
         return self._trials[ranked[0].trials[0].index] if ranked and ranked[0].scores else None
 
     def remaining_s(self) -> float | None:
-        """Seconds until the last trial ends, if what is left goes on like what has been; None where
-        nobody knows how many epochs a trial has.
+        """Estimate the seconds until the last trial ends, from the time per epoch so far; None if
+        the number of epochs of a trial is unknown.
 
-        A trial is taken to last as many epochs as those that have ended did on average: early
-        stopping shortens most of them.
+        A trial counts as many epochs as ended trials had on average: early stopping shortens most.
         """
         done = sum(trial.epoch for trial in self.trials)
         if self.start is None or not done or self._training_since is None:

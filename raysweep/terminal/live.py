@@ -103,7 +103,7 @@ class LiveTable:
         return sorted(trials, key=lambda trial: trial.index)
 
     def _number(self, metrics: Mapping[str, float] | None) -> str:
-        """The sweep's metric among them."""
+        """Format the sweep's metric."""
         start = self._board.start
         assert start is not None, "a sweep starts before its trials"
         value = (metrics or {}).get(start.metric)

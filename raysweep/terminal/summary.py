@@ -207,7 +207,7 @@ def show_sweeps(
 
 
 def _winner(artifact: str | None, trial: str) -> str:
-    """`trained-model:v5 of trial-0003`, or the trial alone where it logged no model."""
+    """Format `trained-model:v5 of trial-0003`, or only the trial if it logged no model."""
     return trial if artifact is None else f"{artifact} of {trial}"
 
 

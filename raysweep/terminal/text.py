@@ -17,8 +17,8 @@ def number(value: Any) -> str:
 
 
 def metric(name: str, value: float | None, *, percent: bool = True) -> str:
-    """Format a metric with its unit: accuracies in percent, losses in nats; NaN if diverged.
-    `percent`: whether those called accuracy are; else every number is shown as it is."""
+    """Format a metric: accuracies in percent, losses with four digits; NaN if diverged.
+    `percent`: whether accuracies are in percent; if not, every number is shown as it is."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -45,14 +45,14 @@ def values(overrides: Mapping[str, Any]) -> str:
 
 
 def epoch(trial: TrialUpdated) -> str:
-    """`2/3`, or `2` where nobody knows how many there will be."""
+    """Format `2/3`, or `2` if the total is unknown."""
     return str(trial.epoch) if trial.epochs is None else f"{trial.epoch}/{trial.epochs}"
 
 
 def restarted(trial: TrialUpdated) -> str:
     """Return `  its process died; it continues in another`, or nothing once it has ended."""
-    going_on = trial.restarts and trial.state == "running"
-    return "  its process died; it continues in another" if going_on else ""
+    continues = trial.restarts and trial.state == "running"
+    return "  its process died; it continues in another" if continues else ""
 
 
 def cloned(trial: TrialUpdated) -> str:

@@ -10,8 +10,8 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.cluster import signals
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.nodes import in_one_process
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.tune_internals import keep_workers
 from raysweep.events import Observer, silent
 from raysweep.search import search
@@ -102,7 +102,7 @@ def run_trials(
             verbose=1 if verbose else 0,
         ),
     )
-    with signals.given_back():
+    with signals.handlers_restored():
         try:
             tuner.fit()
         finally:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.resources import Resources
     from raysweep.config import Config
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_task, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.errors import ConfigError, RaysweepError

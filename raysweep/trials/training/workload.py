@@ -17,7 +17,7 @@ from raysweep.trials.training.promotion import data_of, other_data
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal

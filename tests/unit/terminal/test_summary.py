@@ -29,7 +29,7 @@ LONG_PATH = Path("/a folder") / ("x" * 120) / "trained_model.pth"
 
 @pytest.fixture
 def narrow() -> Console:
-    """80 columns, as a terminal has them."""
+    """A console of 80 columns, as of a terminal."""
     console = open_console(io.StringIO())
     console.width = 80
     return console
@@ -41,7 +41,7 @@ def pipe() -> Console:
 
 
 def text_of(console: Console) -> str:
-    """What was printed to a console of an io.StringIO."""
+    """Return what was printed to a console with an io.StringIO."""
     text: str = getattr(console.file, "getvalue")()  # noqa: B009
     return text
 
@@ -131,7 +131,7 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
         ("max_epochs_total", "1 min 15 s in all; ended by max_epochs_total"),
     ],
 )
-def test_what_ended_the_sweep_is_said(
+def test_what_ended_the_sweep_is_shown(
     pipe: Console, result: SweepResult, ended_by: Any, said: str
 ) -> None:
     show_result(pipe, replace(result, ended_by=ended_by), None)
@@ -147,7 +147,7 @@ def repeated(index: int, accuracy: float | None) -> TrialUpdated:
     return replace(row, repeat=index % 2, overrides=values)
 
 
-def test_repeats_are_a_row_a_configuration(pipe: Console, result: SweepResult) -> None:
+def test_repeats_have_one_row_per_configuration(pipe: Console, result: SweepResult) -> None:
     scores = [70.0, 71.0, 80.0, 90.0, None, 99.0]
     rows = tuple(repeated(index, score) for index, score in enumerate(scores))
     best = Best("trial-0003", "trained-model:v3", rows[3].overrides, {METRIC: 90.0}, 2, 85.0, 7.071)
@@ -168,7 +168,7 @@ def test_repeats_are_a_row_a_configuration(pipe: Console, result: SweepResult) -
 
 
 @pytest.mark.parametrize("width", [80, None])
-def test_what_is_for_copying_is_on_one_line(result: SweepResult, width: int | None) -> None:
+def test_text_for_copying_is_on_one_line(result: SweepResult, width: int | None) -> None:
     console = open_console(io.StringIO())
     console.width = width or console.width
     storage = Path("/a folder") / ("y" * 100)
@@ -179,7 +179,7 @@ def test_what_is_for_copying_is_on_one_line(result: SweepResult, width: int | No
     assert f"  trial-0001 failed: {LONG_ERROR}" in lines
 
 
-def test_the_leaderboard_stops_and_says_so(narrow: Console, result: SweepResult) -> None:
+def test_a_long_leaderboard_is_cut_and_says_so(narrow: Console, result: SweepResult) -> None:
     show_result(narrow, result, None)
     text = text_of(narrow)
     assert "… 4 more" in text
