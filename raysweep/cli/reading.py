@@ -77,7 +77,7 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
         console, display = open_console(sys.stdout), display_of(stored.record.kind)
         show_best(console, stored.record.name, result, args.download, display)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
-    return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
+    return {"sweep": stored.record.name, **result, **downloaded}
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
+
+_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+"""A terminal's codes: colours, the cursor's moves, titles and links."""
 
 
 def number(value: Any) -> str:
@@ -37,6 +41,13 @@ def spread(name: str, mean: float | None, std: float | None, *, percent: bool = 
     if name.endswith("accuracy"):
         return f"{mean:.2f} ± {std:.2f} %"
     return f"{mean:.4f} ± {std:.4f}"
+
+
+def printable(line: str) -> str:
+    """Drop from a line what would move the cursor or change the terminal; of a progress bar, which
+    overwrites itself, its last state stays."""
+    line = _CODES.sub("", line.rstrip("\r").rpartition("\r")[2])
+    return "".join(each for each in line.expandtabs() if each.isprintable())
 
 
 def values(overrides: Mapping[str, Any]) -> str:
