@@ -27,6 +27,9 @@ from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.events import ClusterNotice, Observer, silent
 
+BREAKPOINT = "PYTHONBREAKPOINT"
+"""What `breakpoint()` calls."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -80,11 +83,22 @@ def connect(
         copied = "worker-copies" in patches and not local_mode
         with fork_server.running() if copied else nullcontext(), _admitted(address):
             try:
+                debugger = os.environ.get(BREAKPOINT)
                 said = _initialise(address, local_mode, verbose, modules, patches)
+                if local_mode:
+                    _give_back_breakpoint(debugger)
                 ports = None if address else ray_internals.open_ports()
                 yield tuple(line for line in (slow, said, ports) if line)
             finally:
                 ray.shutdown()
+
+
+def _give_back_breakpoint(debugger: str | None) -> None:
+    """Let `breakpoint()` be the user's: Ray has put its own debugger in its place."""
+    if debugger is None:
+        os.environ.pop(BREAKPOINT, None)
+    else:
+        os.environ[BREAKPOINT] = debugger
 
 
 @contextmanager

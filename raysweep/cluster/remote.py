@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import ray
@@ -43,8 +42,13 @@ def wait_for(ref: Any) -> Any:
     """As `get`, for the driver's long waits: a Ctrl-C ends it even where Python lost it."""
     while True:
         signals.raise_if_interrupted()
-        with suppress(GetTimeoutError):
+        try:
             return get(ref, timeout_s=1)
+        except GetTimeoutError:
+            continue
+        except Exception:
+            signals.raise_if_interrupted()  # in local mode that is why
+            raise
 
 
 def as_actor(cls: type, **options: Any) -> Any:

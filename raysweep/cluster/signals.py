@@ -11,17 +11,22 @@ import os
 import signal
 import socket
 import threading
+from bdb import BdbQuit
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from raysweep.cluster.faststart import ray_internals
+from raysweep.config.raised import chain
 
 STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a command: Ctrl-C, `kill` and a batch system, a terminal that closes."""
 
 _noted: socket.socket | None = None
 """Its end to read; None where no sweep watches. A byte for each signal, which is its number."""
+
+_note: socket.socket | None = None
+"""The end to write."""
 
 _heeded: frozenset[int] = frozenset({signal.SIGINT})
 """The signals that count as a Ctrl-C."""
@@ -46,7 +51,7 @@ def heeded(numbers: Iterable[int]) -> Iterator[None]:
 @contextmanager
 def watched() -> Iterator[None]:
     """Within it, `raise_if_interrupted` knows of each Ctrl-C, whatever became of its exception."""
-    global _noted
+    global _noted, _note
     if not _in_main_thread():
         yield
         return
@@ -55,11 +60,11 @@ def watched() -> Iterator[None]:
         read.setblocking(False)
         write.setblocking(False)
         others = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-        _noted = read
+        _noted, _note = read, write
         try:
             yield
         finally:
-            _noted = None
+            _noted = _note = None
             signal.set_wakeup_fd(others)
 
 
@@ -78,6 +83,13 @@ def interrupted() -> bool:
     In local mode Ray makes a TaskCancelledError of a Ctrl-C that comes in a task.
     """
     return _heard(socket.MSG_PEEK)
+
+
+def note_if_quit(error: BaseException) -> None:
+    """Count `q` in a debugger as a Ctrl-C, where the trials run in the process that has the
+    terminal. In pdb it raises BdbQuit in the code that is debugged."""
+    if _note is not None and any(isinstance(each, BdbQuit) for each in chain(error)):
+        _note.send(bytes([signal.SIGINT]))
 
 
 def is_interrupt(error: BaseException) -> bool:

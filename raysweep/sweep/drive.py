@@ -41,14 +41,18 @@ class Drive:
     earlier: Earlier
     precision: str | None
     """What `train.precision: auto` means in this sweep."""
+    logs: str
+    """The command that shows the log of a run, but for the run."""
     retry_failed: bool = False
+    fail_fast: bool = False
+    """Whether the first trial that fails ends the sweep."""
 
 
 def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     """From where the sweep stands to its end; the result is written last."""
     workload = workload_of(config)
-    made = (job.tracker, job.identity, config, job.past, job.journal, how.observer)
-    prepared = workload.prepare(*made)
+    recorded = (job.past, job.journal, how.observer, job.logs)
+    prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
     context = _context(job, config, prepared, how)
     progress = Progress(
         config,
@@ -56,6 +60,8 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
@@ -72,7 +78,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     workload.complete(context, how.resources, progress)
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
-    best = choose_winner(job.identity, config, progress, products)
+    best = choose_winner(job.identity, config, progress, products, how.logs)
     how.observer(Evaluating(best.trial, best.artifact))
     report = workload.evaluate(context, how.resources, best.artifact, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # of a process that died here
@@ -144,6 +150,8 @@ def _context(job: Job, config: Config, prepared: Prepared, how: Drive) -> TrialC
         gate=Gate(config) if halving is not None and halving.order == "sweep" else None,
         precision=how.precision,
         resumed=bool(job.past.events),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
 
 

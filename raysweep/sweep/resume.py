@@ -23,7 +23,7 @@ from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.sweep.announce import announcement, interruptible, versions
+from raysweep.sweep.announce import announcement, interruptible, logs_command, versions
 from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
@@ -41,6 +41,7 @@ def resume_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     retry_failed: bool = False,
+    fail_fast: bool = False,
 ) -> SweepResult:
     """Go on with the named sweep, or the latest: what `python -m raysweep resume` calls.
 
@@ -58,7 +59,7 @@ def resume_sweep(
     process as it was, too.
     """
     where = storage or Config().storage
-    options = (address, local_mode, verbose, observer, retry_failed)
+    options = (address, local_mode, verbose, observer, retry_failed, fail_fast)
     alone = caller.left_as_it_was(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
@@ -72,6 +73,7 @@ def _resume_in(
     verbose: bool,
     observer: Observer,
     retry_failed: bool,
+    fail_fast: bool,
 ) -> SweepResult:
     """Go on in a folder of this machine."""
     started = time.monotonic()
@@ -98,7 +100,8 @@ def _resume_in(
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
-            with job_again(folder, place, config, past, started) as this:
+            reopened = job_again(folder, place, config, past, started, verbose=verbose)
+            with reopened as this:
                 found = precision.of_machines(config, resources, past.precision)
                 again = {"precision": found.format, "boot": boot(), "versions": versions()}
                 this.journal.write("resumed", **again)
@@ -112,7 +115,12 @@ def _resume_in(
                     )
                 )
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                how = Drive(resources, observer, verbose, earlier, found.format, retry_failed)
+                logs = logs_command(place, record.name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.format, logs),
+                    retry_failed=retry_failed,
+                    fail_fast=fail_fast,
+                )
                 return drive(this, config, how)
 
 

@@ -20,6 +20,7 @@ from raysweep.sweep.announce import (
     first_event,
     interruptible,
     kept_where_input_is_wrong,
+    logs_command,
 )
 from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.habits import with_project
@@ -39,6 +40,7 @@ def run_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     warm_start: Sequence[str] = (),
+    fail_fast: bool = False,
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
 
@@ -47,9 +49,12 @@ def run_sweep(
     without it Ray is started on this machine, unless the process has initialised it already, and
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
+    With `fail_fast` the first trial that fails ends the sweep.
 
-    Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
-    gave a model, Interrupted where the user stopped it.
+    Raises UserError where the input is wrong (nothing is left behind), Interrupted where the user
+    stopped it, and SweepFailed where no trial gave a model, or where a stage, the evaluation or,
+    with `fail_fast`, a trial failed. What the user's own code raised is then its cause, and in
+    local mode its frames are the innermost of the traceback: a debugger's post-mortem is there.
 
     The process is left as it was: see `cluster.caller`. It runs one sweep at a time; another thread
     that asks for one meanwhile gets a UserError.
@@ -57,7 +62,8 @@ def run_sweep(
     with caller.left_as_it_was(local_mode=local_mode):
         config = with_project(_as_config(config))
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
-            found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
+            options = (address, local_mode, verbose, observer, warm_start, fail_fast)
+            found = _run_in(place, config, name, *options)
             return found.at(place)
 
 
@@ -70,6 +76,7 @@ def _run_in(
     verbose: bool,
     observer: Observer,
     warm_start: Sequence[str],
+    fail_fast: bool,
 ) -> SweepResult:
     """The sweep in a folder of this machine."""
     started = time.monotonic()
@@ -94,13 +101,17 @@ def _run_in(
             config, warning = workload_of(config).at_hand(config)
             found = precision.of_machines(config, resources)
             first = first_event(config, resources, earlier.names, found.format)
-            new = job(config, place, choice.backend, name, started, first)
+            new = job(config, place, choice.backend, name, started, first, verbose=verbose)
             with kept_where_input_is_wrong(place, name, address), new as this:
                 notices = (*of_ray, *found.notices)
                 observer(
                     announcement(this, config, choice, url, resources, warning, notices=notices)
                 )
-                how = Drive(resources, observer, verbose, earlier, found.format)
+                logs = logs_command(place, name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.format, logs),
+                    fail_fast=fail_fast,
+                )
                 return drive(this, config, how)
 
 

@@ -13,9 +13,14 @@ from raysweep.trials.progress import Progress
 
 
 def choose_winner(
-    sweep: SweepIdentity, config: Config, progress: Progress, products: Mapping[int, str]
+    sweep: SweepIdentity,
+    config: Config,
+    progress: Progress,
+    products: Mapping[int, str],
+    logs: str,
 ) -> Best:
-    """The best trial, of the best configuration, that finished. `products`: see Workload.
+    """The best trial, of the best configuration, that finished. `products`: see Workload. `logs`:
+    the command that shows a trial's log, but for the trial.
 
     Raises SweepFailed, with a cause, where there is none.
     """
@@ -27,11 +32,14 @@ def choose_winner(
     ranked = rank_configurations(candidates, metric.name, metric.goal, config.sweep.repeats)
     if not ranked or not ranked[0].scores:
         counts = TrialCounts.of(progress.trials)
-        causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
-        raise SweepFailed(
+        failed = [row for row in rows.values() if row.error]
+        why = f"; {failed[0].name}: {failed[0].error}; its log: {logs} {failed[0].name}"
+        none = SweepFailed(
             f"no trial of {sweep.name} finished with a finite {metric.name} "
-            f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
+            f"({counts.failed} of {counts.total} failed)" + (why if failed else "")
         )
+        none.traceback = failed[0].traceback if failed else None
+        raise none
     first = ranked[0]
     row = rows[first.trials[0].index]
     return Best(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raysweep.cluster.logs import Logs, NoLogs
 from raysweep.config import Config
 from raysweep.selection import Goal
 from raysweep.tracking import ArtifactVersion, Tracker
@@ -26,7 +27,8 @@ class TrialContext:
     whether it goes on as another (population-based training); `gate` is where it asks whether it
     goes on past a bracket (early stopping in the order of the sweep); `precision` is what
     `train.precision: auto` means on every machine, None: what each machine makes of it;
-    `resumed`: a run that begins may have rows of a process that the journal does not know."""
+    `resumed`: a run that begins may have rows of a process that the journal does not know; `logs`
+    keep what runs print; `fail_fast`: the driver wants the exception of the trial that fails."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -42,3 +44,5 @@ class TrialContext:
     gate: Gate | None = None
     precision: str | None = None
     resumed: bool = False
+    logs: Logs = field(default_factory=NoLogs)
+    fail_fast: bool = False

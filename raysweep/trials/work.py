@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
     from raysweep.config import Config
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
@@ -184,8 +185,10 @@ class Workload(Protocol):
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> Prepared:
-        """Make what trials start from, but for what `past` says is made."""
+        """Make what trials start from, but for what `past` says is made. What runs on the way keeps
+        its output in `logs`."""
         ...
 
     def open(self, context: TrialContext, spec: TrialSpec) -> Work:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.cluster import Resources
+from raysweep.cluster.logs import kept, printed
 from raysweep.cluster.remote import as_actor, wait_for
+from raysweep.config.failure import whole
 from raysweep.config.raised import whole_cause
 from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
 from raysweep.selection import Goal
 from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.stages.versions import STAGE_RETRIES
+from raysweep.storage.sweep_folder import EVALUATE
 from raysweep.tracking import ArtifactVersion, Image, Run
 from raysweep.tracking.links import REPORT
 from raysweep.trials.context import TrialContext
@@ -45,6 +48,10 @@ class Evaluator:
         self._tracker = context.tracker
         self._sweep = context.sweep
 
+    def kept_report(self, model_ref: str, step: int = 0) -> Report:
+        """As `report`, with its output in the sweep's logs."""
+        return kept(self._context.logs, EVALUATE, self.report, model_ref, step)
+
     def report(self, model_ref: str, step: int = 0) -> Report:
         """Evaluate `model_ref`, on the test split that belongs to the data that it was trained on,
         log the report, move the aliases.
@@ -65,8 +72,10 @@ class Evaluator:
             _record(run, evaluation, step)
             promote = context.config.tracking.promote
             promoted, reason = self._promote(model_ref, metric, goal, promote)
+            run.log_output(printed())
         except BaseException as error:
             with suppress(TrackingError):  # what went wrong first is what is told
+                run.log_output(printed() + whole(error))
                 run.finish("failed", whole_cause(error))
             raise
         run.finish()
@@ -116,7 +125,7 @@ def evaluate(context: TrialContext, resources: Resources, model: str, step: int)
     deaths = 0
     while True:
         try:
-            report: Report = wait_for(actor.remote(context).report.remote(model, step))
+            report: Report = wait_for(actor.remote(context).kept_report.remote(model, step))
             return report
         except WorkerDied:
             deaths += 1

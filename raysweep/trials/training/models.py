@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from raysweep.cluster.cluster import Resources
+from raysweep.cluster.faults import code_failed
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config.failure import Failure
 from raysweep.config.raised import passed_own_code, where_raised
-from raysweep.errors import ConfigError, RaysweepError
+from raysweep.errors import RaysweepError
 from raysweep.events import TrialUpdated
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.stop import StorageLost, is_of_the_storage
@@ -61,10 +62,10 @@ def log_lacking_models(
 
 
 def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
-    """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
+    """A task: end the trial once more. Raises CodeFailed for what the user's own code raises."""
     try:
         TrialSession(workload, context, spec).close_again()
     except BaseException as error:
         if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
             raise
-        raise ConfigError(where_raised(error)) from error
+        raise code_failed(where_raised(error), error) from error
