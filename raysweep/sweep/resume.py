@@ -79,6 +79,8 @@ def _resume_in(
     started = time.monotonic()
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
+    if place.origin is not None:
+        place.origin.logs(stored.record.name)
     if folder.result() is not None:
         put_away_ended(stored)
     with taken_up(folder), interruptible(place, stored.record.name, address):
