@@ -20,7 +20,7 @@ MEGABYTE = 1_000_000
 _NEAR = 4096
 """How far from the middle of the limit a line's end is searched for."""
 
-_CUT = re.compile(rb"\n?\[raysweep: ([\d,]+) bytes are left out here: [^\n]*\]\n")
+_CUT = re.compile(rb"\[raysweep: ([\d,]+) bytes are left out here: [^\n]*\]\n")
 
 _LOOK_S = 0.2
 """Seconds between two looks of `follow`."""
@@ -63,11 +63,12 @@ class LogFile:
         count += 0 if already is None else int(already.group(1).replace(b",", b""))
         note = f"the limit is {self.most / MEGABYTE:g} MB, resources.log_limit_mb"
         line = f"[raysweep: {count:,} bytes are left out here: {note}]\n".encode()
-        cut_out(file, head, tail, instead=line)
+        inside = already is None and os.pread(file, 1, head - 1) != b"\n"
+        cut_out(file, head, tail, instead=b"\n" * inside + line)
 
     def _head(self, file: int) -> tuple[int, re.Match[bytes] | None]:
         """Where the first half ends, and the line of an earlier cut, which is there."""
-        half = self.most // 2
+        half = max(1, self.most // 2)
         start = max(0, half - _NEAR)
         near = os.pread(file, half - start + _NEAR, start)
         already = _CUT.search(near)
