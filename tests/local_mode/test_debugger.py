@@ -43,7 +43,9 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         env = environment(TERM="xterm", COLUMNS="100")
         streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        self.process = subprocess.Popen(command, cwd=cwd, env=env, start_new_session=True, **streams)
+        self.process = subprocess.Popen(
+            command, cwd=cwd, env=env, start_new_session=True, **streams
+        )
         os.close(theirs)
         self.seen = ""
 

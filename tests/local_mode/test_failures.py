@@ -120,12 +120,16 @@ def test_fail_fast_raises_where_it_happened(tmp_path: Path, my_code: Path) -> No
 def test_a_stage_that_raises(tmp_path: Path, my_code: Path) -> None:
     config = digits(grid(label_smoothing=[0.0]))
     config["data"] = {"target": "failing_parts:data"}
-    with pytest.raises(SweepFailed, match="raised FileNotFoundError: no data on this day") as caught:
+    with pytest.raises(
+        SweepFailed, match="raised FileNotFoundError: no data on this day"
+    ) as caught:
         run_sweep(config, name="no-data", storage=tmp_path / "runs")
     assert caught.value.exit_code == 1
     assert isinstance(caught.value.__cause__, FileNotFoundError)
     assert "in data" in (caught.value.traceback or "")
-    assert "no-data load; mend it, and go on: python -m raysweep resume no-data" in str(caught.value)
+    assert "no-data load; mend it, and go on: python -m raysweep resume no-data" in str(
+        caught.value
+    )
     log = (tmp_path / "runs" / "no-data" / "logs" / "load.log").read_text()
     assert log.startswith("looking for the data\nTraceback")
     assert "FileNotFoundError: no data on this day" in log
