@@ -1,4 +1,4 @@
-"""`--local-mode` is for a debugger: `breakpoint()` stops with pdb, in a terminal, and `q` ends it."""
+"""`--local-mode` is for a debugger: `breakpoint()` stops with pdb in a terminal, `q` ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures of the user's own code: what is raised, with which cause, where; and what its log has."""
+"""Failures of the user's own code: what is raised, with which cause, where; what the log has."""
 
 from __future__ import annotations
 
