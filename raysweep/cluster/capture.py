@@ -14,11 +14,23 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from raysweep.storage.log_file import write_all
 
 _LIBC = ctypes.CDLL(None)
+
+
+class Readable(Protocol):
+    """What is captured can be read again."""
+
+    def unread(self) -> str:
+        """Return what was appended since the last call."""
+        ...
+
+
+_captured: list[Readable] = []
+"""What this process prints goes into the last of these."""
 
 
 @contextmanager
@@ -41,6 +53,21 @@ def redirected(file: int) -> Iterator[int]:
             os.dup2(old, number)
             os.close(old)
         sys.stdout, sys.stderr = streams
+
+
+@contextmanager
+def current(log: Readable) -> Iterator[None]:
+    """Within it `printed` reads from `log`."""
+    _captured.append(log)
+    try:
+        yield
+    finally:
+        _captured.remove(log)
+
+
+def printed() -> str:
+    """Return what was written to the log that this process captures, since the last call."""
+    return _captured[-1].unread() if _captured else ""
 
 
 @contextmanager

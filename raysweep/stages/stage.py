@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raysweep.cluster.logs import printed
+from raysweep.cluster.capture import printed
 from raysweep.config.failure import whole
 from raysweep.config.raised import whole_cause
 from raysweep.errors import TrackingError
