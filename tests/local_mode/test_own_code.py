@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raysweep import run_sweep
-from raysweep.errors import SweepFailed, UserError
+from raysweep.errors import SweepFailed
 from raysweep.storage.journal import read_journal
 from raysweep.sweep.result import SweepResult
 
