@@ -18,7 +18,7 @@ from torch import nn
 def linear(deadly: bool = False, by: str = "SIGKILL") -> nn.Module:
     if deadly and "raysweep.trials.training.work" in sys.modules:
         print("about to die", by)
-        os.write(2, b"as C code does\n")
+        os.write(2, b"as C code does\\n")
         os.system("echo from a child")
         print("without an end", end="")
         time.sleep(1.5)
