@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from raysweep.errors import UserError
@@ -64,7 +65,10 @@ class RunLogs:
         return run in map(_trial, self._past().ended())
 
     def _past(self) -> Past:
-        return Past(read_journal(self._folder.journal))
+        """The journal's events; none of a damaged one, which keeps nobody from a log."""
+        with suppress(UserError):
+            return Past(read_journal(self._folder.journal))
+        return Past()
 
 
 def _trial(index: int) -> str:
