@@ -24,6 +24,9 @@ from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
 from raysweep.errors import UserError
 
+BREAKPOINT = "PYTHONBREAKPOINT"
+"""What `breakpoint()` calls."""
+
 
 @contextmanager
 def connect(
@@ -64,11 +67,22 @@ def connect(
         forked = "worker-copies" in patches and not local_mode
         with fork_server.running(preload) if forked else nullcontext(), _checked(address):
             try:
+                debugger = os.environ.get(BREAKPOINT)
                 retried = _initialise(address, local_mode, verbose, modules, patches)
+                if local_mode:
+                    _give_back_breakpoint(debugger)
                 ports = None if address else ray_internals.open_ports()
                 yield tuple(line for line in (slow, retried, ports) if line)
             finally:
                 ray.shutdown()
+
+
+def _give_back_breakpoint(debugger: str | None) -> None:
+    """Let `breakpoint()` be the user's: Ray has put its own debugger in its place."""
+    if debugger is None:
+        os.environ.pop(BREAKPOINT, None)
+    else:
+        os.environ[BREAKPOINT] = debugger
 
 
 @contextmanager

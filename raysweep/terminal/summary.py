@@ -44,6 +44,10 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     for row in result.rows:
         if row.error:
             console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
+    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if failures := result.failures:
+        command = f"python -m raysweep logs{where} {result.sweep} {failures[0].trial}"
+        console.print(f"  logs: {result.folder}/logs; see one: {command}", soft_wrap=True)
     best = result.best
     mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
@@ -54,7 +58,6 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         f"{repeats}{scores}{result.promotion}{model}",
         soft_wrap=True,
     )
-    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
         console.print(
             f"copy it: python -m raysweep best {result.sweep} --download ./my-model{where}",
