@@ -52,7 +52,7 @@ def _gpu_share(value: Any) -> Any:
 
 
 def _share(value: Any, *, least: int) -> float:
-    """A whole number, or a fraction below 1: what Ray can reserve of a device."""
+    """An integer, or a fraction below 1: what Ray can reserve of a device."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and (0 < value < 1 or (least <= value <= MAX_DEVICES and value % 1 == 0)):
         return float(value)
@@ -261,6 +261,10 @@ class ResourcesConfig(Section):
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
     """Epochs between two checkpoints of a trial. After a crash, a trial repeats the epochs since
     its last checkpoint."""
+
+    log_limit_mb: Annotated[float, Field(gt=0)] = 100.0
+    """Megabytes of the log of a trial or a stage; of a longer one its beginning and its end are
+    kept."""
 
     fast_start: bool = True
     """Whether raysweep may patch the Ray that it starts, to start it sooner; RAYSWEEP_FAST_START=0

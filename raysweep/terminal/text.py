@@ -21,8 +21,8 @@ def number(value: Any) -> str:
 
 
 def metric(name: str, value: float | None, *, percent: bool = True) -> str:
-    """Format a metric with its unit: accuracies in percent, losses in nats; NaN if diverged.
-    `percent`: whether those called accuracy are; else every number is shown as it is."""
+    """Format a metric: accuracies in percent, losses with four digits; NaN if diverged.
+    `percent`: whether accuracies are in percent; if not, every number is shown as it is."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -56,14 +56,14 @@ def values(overrides: Mapping[str, Any]) -> str:
 
 
 def epoch(trial: TrialUpdated) -> str:
-    """`2/3`, or `2` where nobody knows how many there will be."""
+    """Format `2/3`, or `2` if the total is unknown."""
     return str(trial.epoch) if trial.epochs is None else f"{trial.epoch}/{trial.epochs}"
 
 
 def restarted(trial: TrialUpdated) -> str:
     """Return `  its process died; it continues in another`, or nothing once it has ended."""
-    going_on = trial.restarts and trial.state == "running"
-    return "  its process died; it continues in another" if going_on else ""
+    continues = trial.restarts and trial.state == "running"
+    return "  its process died; it continues in another" if continues else ""
 
 
 def cloned(trial: TrialUpdated) -> str:
@@ -92,7 +92,7 @@ def headline(start: SweepStarted) -> str:
     each = f" ({start.repeats} per configuration)" if start.repeats > 1 else ""
     most = "at most " if start.may_end_early else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
-    length = "" if start.epochs is None else f" of up to {plural(start.epochs, 'epoch')}"
+    length = "" if start.epochs is None else f" of up to {plural(start.epochs, start.display.step)}"
     return (
         f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each}{length}, "
         f"{start.concurrent} at once with {share} each{_resumed(start)}"
