@@ -27,7 +27,7 @@ from raysweep.tracking.write_behind import sync, sync_folder
 
 class Journal:
     """Writes the events, only in the driver's process. `event` is the kind, `at` the time in
-    seconds of the sweep's own clock; other fields depend on the kind."""
+    seconds of the sweep's own clock, `time` the Unix time; other fields depend on the kind."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Journal:
 
     def write(self, event: str, **fields: Any) -> None:
         """Append an event. Raises StorageLost if that fails."""
-        line = json.dumps({"event": event, "at": round(self.elapsed_s, 3), **fields})
+        when = {"at": round(self.elapsed_s, 3), "time": round(time.time(), 3)}
+        line = json.dumps({"event": event, **when, **fields})
         try:
             with self._path.open("ab") as file:
                 file.write(line.encode() + b"\n")

@@ -44,6 +44,7 @@ class Progress(tune.Callback):
         self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
         self._done: set[int] = set()
+        self._places: dict[int, dict[str, Any]] = {}
         self._searcher: TrialSearcher | None = None
         self.failures = Failures(config.resources.max_consecutive_failures)
 
@@ -134,7 +135,9 @@ class Progress(tune.Callback):
         signals.raise_if_interrupted()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.keep(self.row(TrialSpec.from_config(trial.config)))
+        spec = TrialSpec.from_config(trial.config)
+        self._journal.write("begun", index=spec.index)
+        self.keep(self.row(spec))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
@@ -149,15 +152,20 @@ class Progress(tune.Callback):
                 self._done.add(spec.index)
             return
         report = TrialReport.from_text(result["report"])
-        self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
+        place = self._new_place(spec.index, result)
+        self._journal.write(
+            "epoch", index=spec.index, ends=result["done"], **report.plain(), **place
+        )
         self.keep(self.after(self.row(spec), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if trial.last_result.get("gate") == "wait":
-            return  # it goes on later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
+        if trial.last_result.get("gate") == "wait":
+            self._journal.write("paused", index=spec.index)
+            return  # it goes on later, as a trial that is new to Tune
         if failed is not None:
-            self._end(self.row(spec), "failed", failed)
+            place = self._new_place(spec.index, trial.last_result)
+            self._end(self.row(spec), "failed", failed, **place)
         else:
             self.end(spec)
 
@@ -177,13 +185,24 @@ class Progress(tune.Callback):
             self._searcher.ended(spec, None, failed=True)
             self._end(row, "failed", _cause(error, deaths))
 
-    def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
-        self._journal.write("ended", index=row.index, state=state, error=error)
+    def _end(
+        self, row: TrialUpdated, state: TrialState, error: str | None = None, **more: Any
+    ) -> None:
+        self._journal.write("ended", index=row.index, state=state, error=error, **more)
         if state == "failed":
             self.failures.see(error or "")
         if state != "stopped":  # whose model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, error=error))
+
+    def _new_place(self, index: int, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The node and the process that a result of the trial came from, where they are not those
+        of the one before. Tune fills them in."""
+        place = {"node": result.get("hostname"), "pid": result.get("pid")}
+        if None in place.values() or self._places.get(index) == place:
+            return {}
+        self._places[index] = place
+        return place
 
 
 def _error_of(trial: Any) -> BaseException | None:

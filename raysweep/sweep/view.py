@@ -1,0 +1,309 @@
+"""A stored sweep as `show`, `report` and `load_result` look at it: read from the storage alone.
+
+It works on a sweep that runs, from any process, on one that was stopped, and on one that has ended.
+Neither Ray nor torch is imported.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from raysweep.selection import Goal
+from raysweep.storage.journal import read_journal
+from raysweep.storage.open_storage import read_storage
+from raysweep.storage.reading import StoredSweep, kept_store, state_of
+from raysweep.storage.storage import Storage
+from raysweep.sweep.told import State, Telling, TrialTold
+
+SweepState = Literal["running", "ended", "stopped", "unknown"]
+"""As in `list`: `ended` has a best; `stopped` is for `resume`, or says why it has no best; whether
+one at a URI runs is `unknown` here."""
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """One trial. Times are Unix times in seconds; what was not recorded is None."""
+
+    trial: str
+    """`trial-0003`"""
+    number: int
+    values: Mapping[str, Any]
+    """The swept values, by parameter."""
+    state: State
+    started: float | None
+    ended: float | None
+    node: str | None
+    """Host name of the node it ran on last."""
+    worker: str | None
+    """Tells two workers of a node apart: `host/pid 4711`."""
+    history: tuple[Mapping[str, Any], ...]
+    """A row a report, in order: `epoch` from 0, `step` (the run's at its end), its metrics."""
+    metrics: Mapping[str, Any]
+    """Those that count for the choice: of the built-in training, the best epoch's."""
+    artifact: str | None
+    """What it logged last, `trained-model:v3`."""
+    error: str | None
+    """In one line: the exception and its message."""
+    where: str | None
+    """`file:line` of the innermost frame of the user's code."""
+    traceback: str | None
+    log: Path | None
+    """The file that has what it printed."""
+    repeat: int = 0
+    """Its number among the trials of its configuration, from 0."""
+    epochs: int | None = None
+    """How many reports it makes if nothing stops it, where that is known."""
+    restarts: int = 0
+    """How often its process died, and another went on."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """From its start to its end; None for one that has not ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return max(0.0, self.ended - self.started)
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A stage: `load`, `preprocess`, `initialize`. `started` is the end of what came before it."""
+
+    stage: str
+    artifact: str
+    cached: bool
+    """Whether an earlier version was reused."""
+    started: float | None
+    ended: float | None
+    node: str | None
+    log: Path | None
+
+
+@dataclass(frozen=True)
+class ParameterView:
+    """One parameter of the space, for an axis. The bounds are those of the values themselves;
+    None where there is none."""
+
+    name: str
+    kind: str
+    """W&B's name of the distribution: `log_uniform_values`, `categorical`, …"""
+    log: bool
+    """Whether an axis of it should be logarithmic."""
+    choices: tuple[Any, ...] | None
+    min: float | None
+    max: float | None
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """A sweep with all of its trials, in the order of the sweep."""
+
+    sweep: str
+    project: str
+    tracker: str
+    state: SweepState
+    config: Mapping[str, Any]
+    """As it ran: resolved, plain values."""
+    metric: str
+    goal: Goal
+    space: tuple[ParameterView, ...]
+    trials: tuple[TrialView, ...]
+    stages: tuple[StageView, ...]
+    best: Mapping[str, Any] | None
+    """As in `result.json`; None before the end."""
+    test: Mapping[str, Any] | None
+    started: float | None
+    ended: float | None
+    versions: Mapping[str, str]
+    """Of python, ray, torch and others, as the last driver had them."""
+    folder: Path
+    result: Mapping[str, Any] | None = field(default=None, repr=False)
+    """`result.json`"""
+    budget: str | None = None
+    """What ended it before its last trial: `max_time`, `target`, …"""
+    wall_s: float = 0.0
+    """The sweep's own time: the sum over its drivers."""
+
+    @property
+    def repeats(self) -> int:
+        """Trials per configuration."""
+        repeats: int = self.config["sweep"].get("repeats", 1)
+        return repeats
+
+    @property
+    def percent(self) -> bool:
+        """Whether metrics called accuracy are percent, as the built-in training's are."""
+        return True
+
+
+def load_view(storage: Path | str | Storage, sweep: str | None = None) -> SweepView:
+    """Look at the named sweep, or the latest, of a storage: a folder, a URI, or one that is open.
+
+    Of a URI that is not open, the paths of logs are valid only within this call. Raises UserError
+    for a sweep that does not exist or cannot be read, and TrackingError where its store cannot.
+    """
+    if isinstance(storage, Storage):
+        return view_of(StoredSweep.find(storage, sweep))
+    with read_storage(storage) as place:
+        return view_of(StoredSweep.find(place, sweep))
+
+
+def view_of(stored: StoredSweep, *, artifacts: bool = True) -> SweepView:
+    """Look at a sweep. Without `artifacts` the tracker's store is not opened, and what trials
+    logged is None."""
+    folder, record = stored.folder, stored.record
+    result = folder.result()
+    events = read_journal(folder.journal)
+    told = Telling(events, datetime.fromisoformat(record.created).timestamp())
+    state: SweepState = state_of(stored.storage, folder) or "unknown"  # type: ignore[assignment]
+    if state == "stopped" or state == "ended":
+        told.leave()
+    config = told.events[0]["config"] if told.events else _config(stored)
+    wall_s = float(told.events[-1]["at"]) if told.events else 0.0
+    if result is not None:
+        wall_s = float(result.get("wall_s", wall_s))
+    logs = _logs(folder.path)
+    products = _products(stored) if artifacts else {}
+    metric = config["sweep"]["metric"]
+    over = told.of("budget")
+    return SweepView(
+        sweep=record.name,
+        project=record.project,
+        tracker=record.tracker,
+        state=state,
+        config=config,
+        metric=metric["name"],
+        goal=metric["goal"],
+        space=tuple(_parameter(name, given) for name, given in _space(config).items()),
+        trials=tuple(
+            _trial(told.trials[index], config, products, logs) for index in sorted(told.trials)
+        ),
+        stages=_stages(told, logs),
+        best=result["best"] if result else None,
+        test=result["test"] if result else None,
+        started=told.started,
+        ended=None if state in ("running", "unknown") else told.ended(wall_s),
+        versions=told.versions,
+        folder=folder.path,
+        result=result,
+        budget=over[0]["why"] if over else None,
+        wall_s=wall_s,
+    )
+
+
+def _config(stored: StoredSweep) -> Mapping[str, Any]:
+    """That of a sweep whose journal is empty: its driver was killed before the first event."""
+    from raysweep.config.yaml import read_mapping
+
+    return read_mapping(stored.folder.config)
+
+
+def _trial(
+    told: TrialTold,
+    config: Mapping[str, Any],
+    products: Mapping[str, str],
+    logs: Mapping[str, Path],
+) -> TrialView:
+    worker = None if told.node is None else f"{told.node}/pid {told.pid}"
+    return TrialView(
+        trial=told.name,
+        number=told.index,
+        values=told.values,
+        state=told.state,
+        started=told.started,
+        ended=told.ended,
+        node=told.node,
+        worker=worker,
+        history=tuple(told.history),
+        metrics=told.best or {},
+        artifact=products.get(told.name),
+        error=told.failure.get("error"),
+        where=told.failure.get("where"),
+        traceback=told.failure.get("traceback"),
+        log=logs.get(told.name),
+        repeat=told.repeat,
+        epochs=_epochs(config, told.values),
+        restarts=told.restarts,
+    )
+
+
+def _epochs(config: Mapping[str, Any], values: Mapping[str, Any]) -> int | None:
+    """Of the built-in training and those with its `epochs`."""
+    usual = config.get("train", {}).get("epochs")
+    epochs = values.get("epochs", values.get("train.epochs", usual))
+    return epochs if isinstance(epochs, int) else None
+
+
+def _stages(told: Telling, logs: Mapping[str, Path]) -> tuple[StageView, ...]:
+    found, before = [], None
+    for event in told.events:
+        if event["event"] == "stage":
+            name = event["stage"]
+            place = (event.get("node"), logs.get(name))
+            ended = told.time(event)
+            found.append(StageView(name, event["ref"], event["cached"], before, ended, *place))
+        before = told.time(event)
+    return tuple(found)
+
+
+def _space(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    space: Mapping[str, Mapping[str, Any]] = config["sweep"]["parameters"]
+    return space
+
+
+def _parameter(name: str, given: Mapping[str, Any]) -> ParameterView:
+    kind = given.get("distribution") or _kind(given)
+    log = "log" in kind and "normal" not in kind
+    low, high = given.get("min"), given.get("max")
+    if log and not kind.endswith("_values") and low is not None and high is not None:
+        if kind.startswith("inv_"):
+            low, high = -high, -low
+        low, high = math.exp(low), math.exp(high)  # they are exponents
+    choices = given.get("values")
+    if kind == "constant":
+        choices = [given.get("value")]
+    listed = None if choices is None else tuple(choices)
+    return ParameterView(name, kind, log or kind.endswith("log_normal"), listed, low, high)
+
+
+def _kind(given: Mapping[str, Any]) -> str:
+    """As `config.space.parameter` has it, without reading the config anew, which imports code of
+    the user's own."""
+    if "value" in given:
+        return "constant"
+    if "values" in given:
+        return "categorical_w_probabilities" if "probabilities" in given else "categorical"
+    if "q" in given:
+        return "q_uniform"
+    whole = isinstance(given.get("min"), int) and isinstance(given.get("max"), int)
+    return "int_uniform" if whole else "uniform"
+
+
+def _logs(folder: Path) -> dict[str, Path]:
+    """Map each run that has a log to it."""
+    with suppress(OSError), os.scandir(folder / "logs") as entries:
+        return {
+            each.name.removesuffix(".log"): Path(each.path)
+            for each in entries
+            if each.name.endswith(".log") and each.is_file(follow_symlinks=False)
+        }
+    return {}
+
+
+def _products(stored: StoredSweep) -> dict[str, str]:
+    """Map each trial to what it logged last."""
+    if stored.storage.origin is None and not stored.storage.tracker.exists():
+        return {}  # kept in W&B alone
+    prefix = f"{stored.record.id}-"
+    store = kept_store(stored.record, stored.storage)
+    return {
+        event.run_id.removeprefix(prefix): event.ref
+        for event in store.events()
+        if event.direction == "output" and event.run_id.startswith(prefix)
+    }
