@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from raysweep.sweep.view import SweepView
+from raysweep.sweep.view import ParameterView, SweepView
 
 _LOG_RATIO = 30
 """Listed numbers get a log axis from this ratio of the largest to the smallest: 0.1, 0.01, 0.001
@@ -31,16 +31,16 @@ class Axis:
 
 def axes_of(views: Iterable[SweepView]) -> list[Axis]:
     """Return an axis for each parameter that any trial has, in the order of the configs."""
-    given: dict[str, Mapping[str, Any]] = {}
+    given: dict[str, ParameterView] = {}
     seen: dict[str, list[Any]] = {}
     for view in views:
-        for name, parameter in _parameters(view.config):
-            given.setdefault(name, parameter)
-            seen.setdefault(name, [])
+        for parameter in view.space:
+            given.setdefault(parameter.name, parameter)
+            seen.setdefault(parameter.name, [])
         for trial in view.trials:
             for name, value in trial.values.items():
                 seen.setdefault(name, []).append(value)
-    return [_axis(name, given.get(name, {}), values) for name, values in seen.items() if values]
+    return [_axis(name, given.get(name), values) for name, values in seen.items() if values]
 
 
 def shown(value: Any) -> str:
@@ -48,34 +48,14 @@ def shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _parameters(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the config's swept parameters by their whole names, `model.dropout`."""
-    sweep = config.get("sweep")
-    parameters = sweep.get("parameters") if isinstance(sweep, Mapping) else None
-    yield from _flat("", parameters if isinstance(parameters, Mapping) else {})
-
-
-def _flat(prefix: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, parameter in parameters.items():
-        if not isinstance(parameter, Mapping):
-            continue
-        if isinstance(nested := parameter.get("parameters"), Mapping):
-            yield from _flat(f"{prefix}{name}.", nested)
-        else:
-            yield f"{prefix}{name}", parameter
-
-
-def _axis(name: str, parameter: Mapping[str, Any], values: list[Any]) -> Axis:
+def _axis(name: str, parameter: ParameterView | None, values: list[Any]) -> Axis:
+    listed = () if parameter is None else parameter.choices or ()
     if not all(_is_number(value) for value in values):
-        listed = parameter.get("values")
-        known = [shown(value) for value in listed] if isinstance(listed, (list, tuple)) else []
-        return Axis(name, choices=tuple(dict.fromkeys([*known, *map(shown, values)])))
-    positive = min(values) > 0
-    kind = str(parameter.get("distribution") or "")
-    if "values" in parameter:
-        spread = positive and max(values) / min(values) >= _LOG_RATIO
-        return Axis(name, log=spread)
-    return Axis(name, log=positive and "log" in kind)
+        return Axis(name, choices=tuple(dict.fromkeys(map(shown, [*listed, *values]))))
+    if min(values) <= 0:
+        return Axis(name)
+    spread = bool(listed) and max(values) / min(values) >= _LOG_RATIO
+    return Axis(name, log=spread or (parameter is not None and parameter.log))
 
 
 def _is_number(value: Any) -> bool:

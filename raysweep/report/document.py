@@ -12,7 +12,7 @@ from raysweep.config.yaml import dump_yaml
 from raysweep.report import words
 from raysweep.report.axes import Axis, axes_of
 from raysweep.report.importances import importances
-from raysweep.report.trials import Texts, rounded, trials_json
+from raysweep.report.trials import Texts, rounded, step_name, trials_json
 from raysweep.sweep.view import SweepView
 from raysweep.version import __version__
 
@@ -35,6 +35,8 @@ def document(sweeps: Sequence[Shown]) -> dict[str, Any]:
     return {
         "made": time.time(),
         "version": __version__,
+        "headline": words.headlines(views, percent),
+        "step": step_name(views),
         "percent": percent,
         "axes": [axis.to_json() for axis in axes],
         "sweeps": [_sweep(each, axes, percent) for each in sweeps],
@@ -64,13 +66,29 @@ def _sweep(shown: Shown, axes: list[Axis], percent: Sequence[str]) -> dict[str, 
         "ended_well": view.best is not None,
         "test": {name: rounded(value) for name, value in (view.test or {}).items()},
         "importances": importances(view, axes),
-        "stages": [],
+        "stages": _stages(view),
         "versions": dict(view.versions),
         "nodes": _nodes(view),
         "config": dump_yaml(view.config),
         **shown.media,
         "lineage": shown.lineage,
     }
+
+
+def _stages(view: SweepView) -> list[dict[str, Any]]:
+    """List the stages: what each gave, whether it was reused, where, and how long it took."""
+    return [
+        {
+            "stage": stage.stage,
+            "artifact": stage.artifact,
+            "cached": stage.cached,
+            "node": stage.node,
+            "took": None
+            if stage.cached or stage.started is None or stage.ended is None
+            else rounded(stage.ended - stage.started),
+        }
+        for stage in view.stages
+    ]
 
 
 def _nodes(view: SweepView) -> list[dict[str, Any]]:

@@ -34,7 +34,7 @@ def media_json(store: TrackioStore, run_id: str) -> dict[str, Any]:
 def _pictures(key: str, media: Pictures) -> dict[str, Any]:
     """Convert the pictures, the hardest first, up to _MOST_BYTES of them."""
     hardest = key == HARDEST
-    items, size = [], 0
+    items, size = list[dict[str, str]](), 0
     for png, caption in reversed(media.items) if hardest else media.items:
         size += len(png)
         if len(items) == _MOST_PICTURES or size > _MOST_BYTES:

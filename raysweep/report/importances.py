@@ -44,8 +44,7 @@ def importances(view: SweepView, axes: Sequence[Axis]) -> dict[str, Any]:
 def score(view: SweepView, trial: TrialView) -> float | None:
     """Return the trial's value of the sweep's metric; None where it failed, or has none."""
     value = trial.metrics.get(view.metric)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or trial.state == "failed" or not math.isfinite(value):
+    if trial.state == "failed" or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
 

@@ -50,6 +50,12 @@ def trials_json(views: Sequence[SweepView], texts: Texts) -> list[dict[str, Any]
     ]
 
 
+def step_name(views: Sequence[SweepView]) -> str:
+    """Name what histories are drawn over: `epoch`, `step`, or `report` for a mixture."""
+    rows = [trial.history[-1] for view in views for trial in view.trials if trial.history]
+    return next((key for key in _STEPS if all(key in row for row in rows)), "report")
+
+
 def _trial(
     sweep: int, view: SweepView, trial: TrialView, texts: Texts, thinned: float, log_bytes: int
 ) -> dict[str, Any]:
@@ -117,7 +123,10 @@ def _history(
         picked = sorted({round(i * last / (kept - 1)) for i in range(kept)})
         rows = [rows[i] for i in picked]
     step = next((key for key in _STEPS if rows and all(key in row for row in rows)), None)
-    steps = list(range(1, len(rows) + 1)) if step is None else [row[step] for row in rows]
+    if step == "epoch":
+        steps = [row["epoch"] + 1 for row in rows]  # as the terminal counts them
+    else:
+        steps = list(range(1, len(rows) + 1)) if step is None else [row[step] for row in rows]
     return steps, {key: [rounded(row.get(key)) for row in rows] for key in _keys(rows)}
 
 

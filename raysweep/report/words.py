@@ -45,6 +45,8 @@ def percent_metrics(views: Sequence[SweepView]) -> list[str]:
     """List the accuracies that are percent: a fraction never exceeds 1."""
     most: dict[str, float] = {}
     for view in views:
+        if not view.percent:
+            continue
         rows: list[Mapping[str, Any]] = [trial.metrics for trial in view.trials]
         for row in [*rows, view.test or {}]:
             for name, value in row.items():
@@ -82,6 +84,21 @@ def headline(view: SweepView, percent: Sequence[str]) -> str:
     return f"{first.trial}{alone} won with {reached}."
 
 
+def headlines(views: Sequence[SweepView], percent: Sequence[str]) -> str:
+    """Say the same of several sweeps: which of them is ahead, where they share a metric."""
+    if len(views) == 1:
+        return headline(views[0], percent)
+    leaders = [(view, trial) for view in views if (trial := winner(view)) is not None]
+    if len({(view.metric, view.goal) for view in views}) > 1:
+        return f"{len(views)} sweeps with different metrics, side by side."
+    if not leaders:
+        return f"None of the {len(views)} sweeps has a winner."
+    sign = 1 if views[0].goal == "minimize" else -1
+    view, trial = min(leaders, key=lambda each: sign * (score(*each) or 0.0))
+    reached = metric(view.metric, score(view, trial), percent)
+    return f"{view.sweep} is ahead: its {trial.trial} reached {view.metric} {reached}."
+
+
 def _all_failed(total: int) -> str:
     return "both trials failed." if total == 2 else f"all {total:,} trials failed."
 
@@ -107,15 +124,12 @@ def lead(view: SweepView, percent: Sequence[str]) -> str:
 
 def course(view: SweepView) -> str:
     """Say how many trials there were, how they ended, and how long it took."""
-    states = Counter(trial.state for trial in view.trials)
+    states = Counter[str](trial.state for trial in view.trials)
     names = {"stopped": "stopped early"}
     order = ("completed", "stopped", "failed", "running", "waiting")
     known = [f"{states[each]:,} {names.get(each, each)}" for each in order if states[each]]
-    rest = [f"{n:,} {each}" for each, n in states.items() if each not in order]
-    ended = f": {', '.join([*known, *rest])}" if states else ""
-    took = ""
-    if view.started is not None and view.ended is not None:
-        took = f"; {duration(max(view.ended - view.started, 0))} in all"
+    ended = f": {', '.join(known)}" if known else ""
+    took = f"; {duration(view.wall_s)} in all" if view.wall_s else ""
     return f"{plural(len(view.trials), 'trial')}{ended}{took}."
 
 

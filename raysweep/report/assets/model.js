@@ -19,6 +19,7 @@ function load(doc) {
   S.goal = doc.sweeps[0].goal;
   S.made = doc.made;
   S.version = doc.version;
+  S.step = doc.step;
   S.trials = doc.trials.map((given, index) => {
     const sweep = doc.sweeps[given.s];
     const trial = { v: {}, m: {}, h: {}, x: [], y: null, ...given, index, sweep };

@@ -1,0 +1,131 @@
+// Parallel coordinates: a line a trial through all its values to its score. Drag along an axis to
+// keep only what passes there; everything else on the page follows.
+
+// What has an axis: the parameters, and the score last. `range` names a brushed part.
+let brushable = null;
+function BRUSHABLE() {
+  if (brushable) return brushable;
+  brushable = S.axes.map((axis) => ({
+    name: axis.name, axis, read: (trial) => position(axis, trial),
+    range: (low, high) => {
+      if (axis.choices) return axis.choices.filter((_, i) => i >= low && i <= high).map((c) => cut(c, 20)).join(", ");
+      const real = axis.log ? (value) => 10 ** value : (value) => value;
+      return `${number(Number(real(low).toPrecision(3)))} to ${number(Number(real(high).toPrecision(3)))}`;
+    },
+  }));
+  if (S.multi) {
+    brushable.unshift({
+      name: "sweep", axis: { choices: S.sweeps.map((sweep) => sweep.name) }, read: (trial) => trial.s,
+      range: (low, high) => S.sweeps.filter((_, i) => i >= low && i <= high).map((s) => s.name).join(", "),
+    });
+  }
+  if (oneMetric()) {
+    brushable.push({
+      name: S.metric, axis: {}, read: (trial) => trial.y,
+      range: (low, high) => `${metric(S.metric, low)} to ${metric(S.metric, high)}`,
+    });
+  }
+  return brushable;
+}
+
+function ticks(low, high, log) {
+  if (!(high > low)) return [low];
+  if (log) {
+    const found = [];
+    for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
+      for (const step of high - low < 1.2 ? [1, 2, 5] : [1]) {
+        const at = power + Math.log10(step);
+        if (at >= low - 1e-9 && at <= high + 1e-9) found.push(at);
+      }
+    }
+    if (found.length >= 2) return found;
+  }
+  const raw = (high - low) / 4;
+  const unit = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((each) => each * unit).find((each) => each >= raw);
+  const found = [];
+  for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-6; at += step) found.push(at);
+  return found;
+}
+
+function dimension(each, trials) {
+  const { axis } = each;
+  const label = plotText(cutLeft(each.name, 20));
+  const read = trials.map(each.read);
+  const known = read.filter((value) => value !== null);
+  if (axis.choices) {
+    const lacking = read.includes(null);
+    const values = read.map((value) => value ?? -1);
+    const names = axis.choices.map((text) => cut(text, 18));
+    return {
+      label, values, range: [lacking ? -1.3 : -0.3, axis.choices.length - 0.7],
+      tickvals: [...(lacking ? [-1] : []), ...axis.choices.keys()], ticktext: [...(lacking ? ["none"] : []), ...names],
+    };
+  }
+  let [low, high] = [Math.min(...known), Math.max(...known)];
+  if (low === high) [low, high] = [low - Math.abs(low || 1) / 10, high + Math.abs(high || 1) / 10];
+  const at = ticks(low, high, axis.log);
+  const text = at.map((value) => number(Number((axis.log ? 10 ** value : value).toPrecision(6))));
+  if (!read.includes(null)) return { label, values: read, range: [low, high], tickvals: at, ticktext: text };
+  const none = low - 0.15 * (high - low);
+  return {
+    label, values: read.map((value) => value ?? none), range: [none, high],
+    tickvals: [none, ...at], ticktext: ["none", ...text],
+  };
+}
+
+function hasWebgl() {
+  const canvas = document.createElement("canvas");
+  return Boolean(canvas.getContext("webgl") || canvas.getContext("experimental-webgl"));
+}
+
+function makeParallel() {
+  const all = filtered({ brushed: false });
+  const withScore = oneMetric() ? scored(all) : all;
+  const trials = withScore.length ? [...withScore] : all;
+  if (!S.axes.length) return "The sweep has no parameters.";
+  if (trials.length < 2) return "Fewer than two trials in view: nothing to compare.";
+  if (!hasWebgl()) return "Parallel coordinates need WebGL, which this browser has switched off. The filter above does the same.";
+  const sign = S.goal === "minimize" ? -1 : 1;
+  if (withScore.length) trials.sort((a, b) => sign * ((a.y ?? 0) - (b.y ?? 0)));  // the best on top
+  const shown = BRUSHABLE().filter((each) => trials.some((trial) => each.read(trial) !== null));
+  const dimensions = shown.map((each) => {
+    const made = dimension(each, trials);
+    const ranges = S.brush.get(each.name);
+    if (ranges) made.constraintrange = ranges.length === 1 ? ranges[0] : ranges;
+    return made;
+  });
+  const scores = [...trials.map((trial) => trial.y ?? 0)];
+  const places = trials.map((_, place) => place);  // by rank: one far score takes no colour away
+  const line = S.multi
+    ? { color: trials.map((trial) => trial.s), cmin: 0, cmax: Math.max(S.sweeps.length - 1, 1),
+        colorscale: S.sweeps.map((sweep, i) => [i / Math.max(S.sweeps.length - 1, 1), sweepColour(sweep)]) }
+    : { color: new Set(scores).size > 1 ? places : places.fill(1), colorscale: scale(), cmin: 0, cmax: Math.max(...places, 1) };
+  const narrow = Math.max(640, shown.length * 96);
+  return {
+    data: [{
+      type: "parcoords", dimensions, line, labelside: "top", labelangle: 0,
+      labelfont: { color: colour("ink"), size: 12 }, tickfont: { color: colour("soft"), size: 11 },
+      rangefont: { color: "rgba(0,0,0,0)", size: 1 },
+      unselected: { line: { color: colour("line"), opacity: 0.5 } },
+    }],
+    layout: { margin: { l: 64, r: 64, t: 44, b: 18 } }, height: 400, width: narrow,
+  };
+}
+
+function readBrush(box) {
+  S.brush.clear();
+  const labels = new Map(BRUSHABLE().map((each) => [plotText(cutLeft(each.name, 20)), each.name]));
+  for (const { label, constraintrange: found } of box.data[0].dimensions) {
+    if (!found || !found.length) continue;
+    S.brush.set(labels.get(label), Array.isArray(found[0]) ? found.map((each) => [...each]) : [[...found]]);
+  }
+  refilter("plot-parallel");
+}
+
+function parallelSection() {
+  const note = "A line is a trial. Drag along an axis to keep only the trials that pass there: tables and plots follow. Click the axis to undo it, drag its name to move it.";
+  return section("parallel", "Parallel coordinates", note, chart("plot-parallel",
+    "Parallel coordinates of all parameters and the score; the filter does the same by keyboard",
+    makeParallel, (box) => box.on("plotly_restyle", () => readBrush(box))));
+}
