@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from raysweep.sweep.view import ParameterView, SweepView
 
 _LOG_RATIO = 30
-"""Listed numbers get a log axis from this ratio of the largest to the smallest: 0.1, 0.01, 0.001
-do, and 16, 32, 64 do not."""
+"""Listed numbers get a log axis from this ratio of the largest to the smallest."""
+
+_SAME_RATIO = 1.1
+_MOST_LISTED = 12
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A parameter's axis. `choices`, for one that is no number, are in the order of the space."""
+    """A parameter's axis. `choices`, for one that is no number, are in the order of the space;
+    `listed` are the numbers of one that has only a few."""
 
     name: str
     log: bool = False
     choices: tuple[str, ...] | None = None
+    listed: tuple[float, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Convert for the page."""
-        choices = None if self.choices is None else list(self.choices)
-        return {"name": self.name, "log": self.log, "choices": choices}
+        return asdict(self)
 
 
 def axes_of(views: Iterable[SweepView]) -> list[Axis]:
@@ -52,10 +56,18 @@ def _axis(name: str, parameter: ParameterView | None, values: list[Any]) -> Axis
     listed = () if parameter is None else parameter.choices or ()
     if not all(_is_number(value) for value in values):
         return Axis(name, choices=tuple(dict.fromkeys(map(shown, [*listed, *values]))))
+    few = tuple(sorted(set(values))) if listed and len(set(values)) <= _MOST_LISTED else None
     if min(values) <= 0:
-        return Axis(name)
-    spread = bool(listed) and max(values) / min(values) >= _LOG_RATIO
-    return Axis(name, log=spread or (parameter is not None and parameter.log))
+        return Axis(name, listed=few)
+    log = _is_geometric(sorted(set(values))) if listed else parameter is not None and parameter.log
+    return Axis(name, log=log, listed=few)
+
+
+def _is_geometric(values: list[float]) -> bool:
+    """Whether the numbers spread by factors: 0.1, 0.01, 0.001, or 16, 32, 64."""
+    ratios = [after / before for before, after in itertools.pairwise(values)]
+    alike = len(ratios) > 1 and max(ratios) / min(ratios) < _SAME_RATIO
+    return alike or values[-1] / values[0] >= _LOG_RATIO
 
 
 def _is_number(value: Any) -> bool:

@@ -28,7 +28,7 @@ def lineage_json(store: TrackioStore, ref: str | None) -> dict[str, Any] | None:
 def graph_json(lineage: Lineage) -> dict[str, Any]:
     """Return `{"nodes": [{id, kind, name, about, column, focus}], "edges": [[from, to]]}`.
 
-    A node's column is the length of the longest way to it, so that every edge leads to the right.
+    Every edge leads to the right, and a node stands as near as it can to what uses it.
     """
     columns = _columns(lineage)
     groups: dict[tuple[int, str, str], list[LineageNode]] = {}
@@ -66,14 +66,15 @@ def _node(node: LineageNode, column: int, focus: str) -> dict[str, Any]:
 
 
 def _columns(lineage: Lineage) -> Mapping[str, int]:
-    """Map each node to the length of the longest way that ends there."""
-    columns = {node.id: 0 for node in lineage.nodes}
+    """Map each node to its column: as far from the end as the longest way from it is long."""
+    after = {node.id: 0 for node in lineage.nodes}
     for _ in lineage.nodes:  # a graph without a circle settles within as many rounds
         changed = False
         for start, end in lineage.edges:
-            if columns[end] <= columns[start]:
-                columns[end] = columns[start] + 1
+            if after[start] <= after[end]:
+                after[start] = after[end] + 1
                 changed = True
         if not changed:
             break
-    return columns
+    last = max(after.values(), default=0)
+    return {node: last - ways for node, ways in after.items()}

@@ -113,13 +113,17 @@ def lead(view: SweepView, percent: Sequence[str]) -> str:
         values = ", ".join(f"{name} {number(value)}" for name, value in first.values.items())
         sentences.append(f"It was trained with {values}.")
     if view.test:
-        order = sorted(view.test, key=lambda name: name == "loss")
-        scores = [f"{name} {metric(name, view.test[name], percent)}" for name in order]
-        sentences.append(f"On the test split: {', '.join(scores)}.")
+        told = [f"{name} {metric(name, value, percent)}" for name, value in scores(view)]
+        sentences.append(f"On the test split: {', '.join(told)}.")
     artifact = first.artifact or (view.best or {}).get("artifact")
     if artifact:
         sentences.append(f"Its model is {artifact}.")
     return " ".join(sentences)
+
+
+def scores(view: SweepView) -> list[tuple[str, Any]]:
+    """List the scores on the test split; the loss is last."""
+    return sorted((view.test or {}).items(), key=lambda item: item[0] == "loss")
 
 
 def course(view: SweepView) -> str:

@@ -57,12 +57,13 @@ function makeCurves() {
   };
   for (const [name, tint, own] of groups) {
     if (own.length) line(name, tint, own, { opacity: faint, line: { width: 1.2 } });
+    if (own.length && !S.multi) data[data.length - 1].showlegend = own[0].st !== "stopped" && own[0].st !== "failed";
   }
   const marks = [["stopped", "stopped early", "x-thin-open"], ["failed", "failed", "x-open"]];
   for (const [state, name, symbol] of marks) {
     const own = ends(trials.filter((trial) => trial.st === state), curveMetric);
     if (!own.length) continue;
-    data.push({ type, mode: "markers", name: `${name} here`, x: own.map((e) => e.x), y: own.map((e) => e.y),
+    data.push({ type, mode: "markers", name, x: own.map((e) => e.x), y: own.map((e) => e.y),
       customdata: own.map((e) => e.trial.index), text: own.map((e) => hover(e.trial)),
       hovertemplate: `${name}<br>%{text}<extra></extra>`, showlegend: true,
       marker: { symbol, size: 6, color: stateColour(state), line: { width: 1.3, color: stateColour(state) } } });

@@ -2,7 +2,7 @@
 
 function pictures(set) {
   const items = set.items.map(({ src, caption }) => el("figure", {},
-    el("img", { src, alt: caption, loading: "lazy" }), el("figcaption", {}, caption)));
+    el("img", { src, alt: caption }), el("figcaption", {}, caption)));
   const some = set.items.length < set.total ? ` The first ${set.items.length} of ${set.total} are shown.` : "";
   const note = set.hardest ? `The test pictures with the highest loss, the hardest first.${some}` : some.trim();
   return [el("h3", {}, set.title), note ? el("p", { class: "note" }, note) : null, el("div", { class: "pictures" }, items)];

@@ -2,27 +2,64 @@
 
 const NODE = { width: 186, height: 46, gapX: 46, gapY: 18 };
 
-function lineageGraph(graph, label) {
-  const columns = Math.max(...graph.nodes.map((node) => node.column)) + 1;
-  const byColumn = Array.from({ length: columns }, (_, i) => graph.nodes.filter((node) => node.column === i));
-  const tallest = Math.max(...byColumn.map((nodes) => nodes.length));
-  const width = columns * (NODE.width + NODE.gapX) - NODE.gapX + 4;
-  const height = tallest * (NODE.height + NODE.gapY) - NODE.gapY + 4;
-  const at = new Map();
-  byColumn.forEach((nodes, i) => {
-    const own = nodes.length * (NODE.height + NODE.gapY) - NODE.gapY;
-    nodes.forEach((node, j) => at.set(node.id, {
-      x: 2 + i * (NODE.width + NODE.gapX), y: 2 + (height - 4 - own) / 2 + j * (NODE.height + NODE.gapY) }));
+// Each column's items from top to bottom: its nodes, and a place for each edge that passes through.
+function layered(graph) {
+  const columns = Array.from({ length: Math.max(...graph.nodes.map((node) => node.column)) + 1 }, () => []);
+  const items = new Map();
+  const add = (id, column, height) => {
+    const item = { id, column, height, before: [] };
+    columns[column].push(item);
+    items.set(id, item);
+    return item;
+  };
+  for (const node of graph.nodes) add(node.id, node.column, NODE.height);
+  const ways = graph.edges.map(([from, to]) => {
+    const way = [items.get(from)];
+    for (let column = way[0].column + 1; column < items.get(to).column; column++) {
+      way.push(add(`${from} ${to} ${column}`, column, 6));
+    }
+    way.push(items.get(to));
+    way.slice(1).forEach((item, i) => item.before.push(way[i]));
+    return way;
   });
+  for (const column of columns) {
+    for (const item of column) {
+      item.wish = item.before.length ? item.before.reduce((sum, each) => sum + each.y, 0) / item.before.length : 0;
+    }
+    column.sort((a, b) => a.wish - b.wish);
+    let y = 0;
+    for (const item of column) {
+      item.y = y + item.height / 2;
+      y += item.height + NODE.gapY;
+    }
+    column.height = y - NODE.gapY;
+    for (const item of column) item.y -= column.height / 2;
+  }
+  const height = Math.max(...columns.map((column) => column.height));
+  for (const item of columns.flat()) {
+    item.x = 2 + item.column * (NODE.width + NODE.gapX);
+    item.y += 2 + height / 2;
+  }
+  return { columns, items, ways, height: height + 4 };
+}
+
+function lineageGraph(graph, label) {
+  const { columns, items, ways, height } = layered(graph);
+  const width = columns.length * (NODE.width + NODE.gapX) - NODE.gapX + 4;
   const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, class: "lineage" });
-  for (const [from, to] of graph.edges) {
-    const [a, b] = [at.get(from), at.get(to)];
-    const [x1, y1, x2, y2] = [a.x + NODE.width, a.y + NODE.height / 2, b.x, b.y + NODE.height / 2];
-    const bend = Math.max(24, (x2 - x1) / 2);
-    picture.append(svg("path", { class: "edge", d: `M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` }));
+  for (const way of ways) {
+    const steps = way.slice(1).map((item, i) => {
+      const before = way[i];
+      const [x1, x2] = [before.x + NODE.width, item.x];
+      const bend = (x2 - x1) / 2;
+      const through = item === way[way.length - 1] ? "" : ` H${item.x + NODE.width}`;
+      return `C${x1 + bend} ${before.y} ${x2 - bend} ${item.y} ${x2} ${item.y}${through}`;
+    });
+    picture.append(svg("path", { class: "edge", d: `M${way[0].x + NODE.width} ${way[0].y} ${steps.join(" ")}` }));
   }
   for (const node of graph.nodes) {
-    const { x, y } = at.get(node.id);
+    const { x } = items.get(node.id);
+    const y = items.get(node.id).y - NODE.height / 2;
     const group = svg("g", { class: `node ${node.kind} ${node.focus ? "focus" : ""}` });
     const name = svg("text", { x: x + 12, y: y + (node.about ? 20 : 28) });
     name.textContent = cut(node.name, 25);

@@ -48,6 +48,18 @@ function ticks(low, high, log) {
   return found;
 }
 
+// What a brush snaps to on a log axis: 1, 2, … 9 of every decade from below `low` to above `high`.
+function logGrid(low, high) {
+  const all = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
+    for (let step = 1; step < 10; step++) all.push(power + Math.log10(step));
+  }
+  const first = all.findLastIndex((at) => at <= low + 1e-9);
+  const last = all.findIndex((at) => at >= high - 1e-9);
+  return all.slice(Math.max(first, 0), last < 0 ? all.length : last + 1);
+}
+
+// Plotly lets a brush snap to `tickvals`, so a linear axis has none of its own.
 function dimension(each, trials) {
   const { axis } = each;
   const label = plotText(cutLeft(each.name, 20));
@@ -55,7 +67,7 @@ function dimension(each, trials) {
   const known = read.filter((value) => value !== null);
   if (axis.choices) {
     const lacking = read.includes(null);
-    const values = read.map((value) => value ?? -1);
+    const values = read.map((value, i) => (value ?? -1) + nudge(axis, trials[i].n, 0.6));
     const names = axis.choices.map((text) => cut(text, 18));
     return {
       label, values, range: [lacking ? -1.3 : -0.3, axis.choices.length - 0.7],
@@ -64,13 +76,23 @@ function dimension(each, trials) {
   }
   let [low, high] = [Math.min(...known), Math.max(...known)];
   if (low === high) [low, high] = [low - Math.abs(low || 1) / 10, high + Math.abs(high || 1) / 10];
-  const at = ticks(low, high, axis.log);
-  const text = at.map((value) => number(Number((axis.log ? 10 ** value : value).toPrecision(6))));
-  if (!read.includes(null)) return { label, values: read, range: [low, high], tickvals: at, ticktext: text };
+  const lacking = read.includes(null);
   const none = low - 0.15 * (high - low);
+  const values = read.map((value, i) => (value === null ? none : value + nudge(axis, trials[i].n, 0.5)));
+  if (axis.listed && axis.listed.length > 1) {
+    const at = axis.listed.map((value) => (axis.log ? Math.log10(value) : value));
+    const pad = 0.04 * (high - low);
+    return { label, values, range: [(lacking ? none : low) - pad, high + pad],
+      tickvals: [...(lacking ? [none] : []), ...at], ticktext: [...(lacking ? ["none"] : []), ...axis.listed.map(number)] };
+  }
+  if (!axis.log && !lacking) return { label, values, range: [low, high] };
+  const named = ticks(low, high, axis.log);
+  const grid = axis.log ? logGrid(low, high) : named;
+  const text = grid.map((at) => (named.some((each) => Math.abs(each - at) < 1e-9)
+    ? number(Number((axis.log ? 10 ** at : at).toPrecision(6))) : ""));
   return {
-    label, values: read.map((value) => value ?? none), range: [none, high],
-    tickvals: [none, ...at], ticktext: ["none", ...text],
+    label, values, range: [lacking ? none : Math.min(low, grid[0]), Math.max(high, grid[grid.length - 1])],
+    tickvals: [...(lacking ? [none] : []), ...grid], ticktext: [...(lacking ? ["none"] : []), ...text],
   };
 }
 

@@ -10,7 +10,7 @@ function makeImportances() {
     const shares = names.map((name) => sweep.importances.shares[name] ?? null);
     return {
       type: "bar", orientation: "h", name: plotText(sweep.name), y: names.map((name) => plotText(cutLeft(name, 32))), x: shares,
-      text: shares.map((share) => (share === null ? "" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`)),
+      text: shares.map((share) => (share === null ? "" : `${(100 * share).toFixed(share < 0.095 ? 1 : 0)} %`)),
       textposition: "outside", cliponaxis: false, hoverinfo: "skip",
       textfont: { color: colour("soft") }, marker: { color: S.multi ? sweepColour(sweep) : colour("completed") },
     };
@@ -46,6 +46,15 @@ function slicedAxes() {
 // The same small move to the side each time, so that points of one choice do not hide each other.
 const jitter = (n) => (((n * 2654435761) % 1000) / 1000 - 0.5) * 0.36;
 
+// The same on any axis with few values, in the axis' own units.
+function nudge(axis, n, share = 1) {
+  if (axis.choices) return share * jitter(n);
+  if (!axis.listed || axis.listed.length < 2) return 0;
+  const at = axis.listed.map((value) => (axis.log ? Math.log10(value) : value));
+  const gaps = at.slice(1).map((value, i) => value - at[i]);
+  return share * jitter(n) * Math.min(...gaps);
+}
+
 function makeSlices() {
   const axes = slicedAxes().slice(0, MOST_SLICES);
   if (!axes.length) return "No parameter varies.";
@@ -60,17 +69,20 @@ function makeSlices() {
   const places = new Map([...trials].sort((a, b) => sign * (a.y - b.y)).map((t, place) => [t, place]));
   const gapX = columns > 1 ? 0.06 : 0, height = 200;
   const slotX = (1 - gapX * (columns - 1)) / columns;
-  const total = rows * (height + 62);
+  const total = rows * (height + 62) - 62;
   const data = axes.map((axis, i) => {
     const key = i ? i + 1 : "";
     const own = trials.filter((trial) => trial.v[axis.name] !== undefined);
     const column = i % columns, row = Math.floor(i / columns);
     const left = column * (slotX + gapX), top = 1 - (row * (height + 62)) / total;
-    const xs = own.map((trial) => position(axis, trial) + (axis.choices ? jitter(trial.n) : 0));
+    const xs = own.map((trial) => position(axis, trial) + nudge(axis, trial.n));
     const labels = axis.choices
       ? { tickvals: [...axis.choices.keys()], ticktext: axis.choices.map((text) => plotText(cut(text, 12))), range: [-0.6, axis.choices.length - 0.4] }
       : {};
-    if (axis.log && xs.length) {
+    if (axis.listed && xs.length) {
+      const at = axis.listed.map((value) => (axis.log ? Math.log10(value) : value));
+      Object.assign(labels, { tickvals: at, ticktext: axis.listed.map(number) });
+    } else if (axis.log && xs.length) {
       const [low, high] = [Math.min(...xs), Math.max(...xs)];
       const at = ticks(low, high, true);
       Object.assign(labels, { tickvals: at, ticktext: at.map((value) => number(Number((10 ** value).toPrecision(3)))) });
@@ -89,7 +101,7 @@ function makeSlices() {
       },
     };
   });
-  return { data, layout, height: total + 20 };
+  return { data, layout, height: total + 54 };
 }
 
 function slicesSection() {

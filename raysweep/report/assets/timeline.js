@@ -5,9 +5,10 @@ const MOST_ROWS = 60;
 // A row for each worker; where there are too many, or none was recorded, as few rows as the
 // trials fit in, node by node.
 function rowsOf(trials) {
-  const workers = new Set(trials.map((trial) => trial.w));
-  if (!workers.has(undefined) && workers.size <= MOST_ROWS) {
-    return { rows: new Map(trials.map((trial) => [trial, (S.multi ? `${trial.sweep.name} · ` : "") + trial.w])), packed: false };
+  const of = (trial, text) => (S.multi ? `${trial.sweep.name} · ${text}` : text);
+  const told = trials.filter((trial) => trial.w);
+  if (2 * told.length >= trials.length && new Set(told.map((trial) => of(trial, trial.w))).size <= MOST_ROWS) {
+    return new Map(trials.map((trial) => [trial, of(trial, trial.w ?? "not recorded")]));
   }
   const lanes = new Map(), rows = new Map();
   for (const trial of [...trials].sort((a, b) => a.a - b.a)) {
@@ -19,13 +20,13 @@ function rowsOf(trials) {
     own[lane] = trial.b ?? S.made;
     rows.set(trial, where ? `${where} · ${lane + 1}` : `at once: ${lane + 1}`);
   }
-  return { rows, packed: true };
+  return rows;
 }
 
 function makeTimeline() {
   const trials = S.visible.filter((trial) => trial.a && (trial.b || trial.st === "running"));
   if (!trials.length) return "The times of the trials in view were not recorded.";
-  const { rows } = rowsOf(trials);
+  const rows = rowsOf(trials);
   const names = [...new Set(trials.map((trial) => rows.get(trial)))].sort(
     (a, b) => a.localeCompare(b, undefined, { numeric: true }));
   const until = (trial) => trial.b ?? Math.max(trial.a, S.made);
