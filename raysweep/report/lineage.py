@@ -16,16 +16,16 @@ _MOST_OF_A_KIND = 4
 """Nodes of one kind in a column; the rest are drawn as one: `997 more`."""
 
 
-def lineage_json(store: TrackioStore, ref: str | None) -> dict[str, Any] | None:
-    """Return the graph of the version `ref`; None where the store does not have it."""
+def lineage_json(store: TrackioStore, ref: str | None, sweep: str) -> dict[str, Any] | None:
+    """Return the graph of the version `ref` of `sweep`; None where the store does not have it."""
     if ref is None:
         return None
     with suppress(ArtifactNotFound):
-        return graph_json(store.lineage(ref))
+        return graph_json(store.lineage(ref), sweep)
     return None
 
 
-def graph_json(lineage: Lineage) -> dict[str, Any]:
+def graph_json(lineage: Lineage, sweep: str) -> dict[str, Any]:
     """Return `{"nodes": [{id, kind, name, about, column, focus}], "edges": [[from, to]]}`.
 
     Every edge leads to the right, and a node stands as near as it can to what uses it.
@@ -41,7 +41,7 @@ def graph_json(lineage: Lineage) -> dict[str, Any]:
         others = [node for node in members if node.id != lineage.focus]
         room = _MOST_OF_A_KIND - len(focused)
         shown = others if len(others) <= room else others[: room - 1]
-        nodes += [_node(node, column, lineage.focus) for node in [*focused, *shown]]
+        nodes += [_node(node, column, lineage.focus, sweep) for node in [*focused, *shown]]
         rest = others[len(shown) :]
         if rest:
             more = f"more:{column}:{kind}:{what}"
@@ -52,13 +52,14 @@ def graph_json(lineage: Lineage) -> dict[str, Any]:
     return {"nodes": nodes, "edges": [list(edge) for edge in dict.fromkeys(edges)]}
 
 
-def _node(node: LineageNode, column: int, focus: str) -> dict[str, Any]:
+def _node(node: LineageNode, column: int, focus: str, sweep: str) -> dict[str, Any]:
     run = node.kind == "run"
+    name = node.name.removesuffix(f"-{sweep}")  # which the page need not repeat
     about = (node.job_type or "run") if run else ", ".join(node.aliases)
     return {
         "id": node.id,
         "kind": node.kind,
-        "name": node.name if run else f"{node.name}:{node.version}",
+        "name": name if run else f"{node.name}:{node.version}",
         "about": about,
         "column": column,
         "focus": node.id == focus,

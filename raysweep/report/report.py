@@ -77,7 +77,7 @@ def _shown(stored: StoredSweep) -> Shown:
     report = SweepIdentity(record.name, record.id).run_id(REPORT)
     if storage.origin is not None:
         storage.origin.media(record.project, [report])
-    return Shown(view, place, media_json(store, report), lineage_json(store, _model(view)))
+    return Shown(view, place, media_json(store, report), lineage_json(store, _model(view), view.sweep))
 
 
 def _model(view: SweepView) -> str | None:

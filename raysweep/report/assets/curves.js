@@ -59,7 +59,7 @@ function makeCurves() {
     if (own.length) line(name, tint, own, { opacity: faint, line: { width: 1.2 } });
     if (own.length && !S.multi) data[data.length - 1].showlegend = own[0].st !== "stopped" && own[0].st !== "failed";
   }
-  const marks = [["stopped", "stopped early", "x-thin-open"], ["failed", "failed", "x-open"]];
+  const marks = [["stopped", "stopped early", "x-thin-open"], ["failed", "failed", "triangle-up"]];
   for (const [state, name, symbol] of marks) {
     const own = ends(trials.filter((trial) => trial.st === state), curveMetric);
     if (!own.length) continue;
@@ -78,7 +78,8 @@ function makeCurves() {
   return {
     data, height: 400,
     layout: {
-      xaxis: axisStyle({ title: S.step, showgrid: false, rangemode: "nonnegative" }),
+      xaxis: axisStyle({ title: S.step, showgrid: false, tickformat: ",d",
+        ...(Math.max(...trials.map((t) => t.x[t.x.length - 1])) <= 12 ? { dtick: 1 } : {}) }),
       yaxis: axisStyle({ title: plotText(curveMetric), type: log ? "log" : "linear", ...(range ? { range } : {}) }),
     },
   };
@@ -90,7 +91,7 @@ function curvesSection() {
   curveMetric = metricFirst ?? S.metric;
   const again = () => draw(charts.get("plot-curves"));
   const made = section("curves", "Learning curves",
-    "Every trial's history. A cross marks where one was stopped early; the thick line is the best.",
+    "Every trial's history. A cross marks where one was stopped early, a triangle where one failed; the thick line is the best.",
     chart("plot-curves", "Learning curves of all trials", makeCurves));
   if (!names.length) return made;
   made.querySelector(".section-head").append(

@@ -72,6 +72,7 @@ function makeHistory() {
 }
 
 function historySection() {
+  if (S.trials.length < 2 || !scored(S.trials).length) return null;
   const note = `Each point is a trial by its ${S.metric} (${S.goal}); the line is the best so far. Click a point to open the trial.`;
   const over = choice("Over", [["trial", "trial number"], ["time", "time"]], historyOver, (value) => {
     historyOver = value;

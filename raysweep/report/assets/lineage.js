@@ -1,6 +1,6 @@
 // The lineage of the best model: runs and artifact versions in columns, from raw data on.
 
-const NODE = { width: 186, height: 46, gapX: 46, gapY: 18 };
+const NODE = { width: 172, height: 46, gapX: 30, gapY: 18 };
 
 // Each column's items from top to bottom: its nodes, and a place for each edge that passes through.
 function layered(graph) {
@@ -62,9 +62,9 @@ function lineageGraph(graph, label) {
     const y = items.get(node.id).y - NODE.height / 2;
     const group = svg("g", { class: `node ${node.kind} ${node.focus ? "focus" : ""}` });
     const name = svg("text", { x: x + 12, y: y + (node.about ? 20 : 28) });
-    name.textContent = cut(node.name, 25);
+    name.textContent = cut(node.name, 22);
     const about = svg("text", { x: x + 12, y: y + 36, class: "about" });
-    about.textContent = cut(node.about ?? "", 29);
+    about.textContent = cut(node.about ?? "", 26);
     const title = svg("title");
     title.textContent = `${node.name}${node.about ? ` (${node.about})` : ""}`;
     const round = node.kind === "run" ? NODE.height / 2 : 6;

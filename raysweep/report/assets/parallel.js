@@ -59,10 +59,20 @@ function logGrid(low, high) {
   return all.slice(Math.max(first, 0), last < 0 ? all.length : last + 1);
 }
 
+// Plotly finds a tick by its text, so each must be another: marks of no width make them so.
+function distinct(texts) {
+  const seen = new Map();
+  return texts.map((text) => {
+    const before = seen.get(text) ?? (text === "" ? 1 : 0);
+    seen.set(text, before + 1);
+    return text + "\u200b".repeat(before);
+  });
+}
+
 // Plotly lets a brush snap to `tickvals`, so a linear axis has none of its own.
 function dimension(each, trials) {
   const { axis } = each;
-  const label = plotText(cutLeft(each.name, 20));
+  const label = plotText(cutLeft(each.name, 18));
   const read = trials.map(each.read);
   const known = read.filter((value) => value !== null);
   if (axis.choices) {
@@ -71,7 +81,7 @@ function dimension(each, trials) {
     const names = axis.choices.map((text) => cut(text, 18));
     return {
       label, values, range: [lacking ? -1.3 : -0.3, axis.choices.length - 0.7],
-      tickvals: [...(lacking ? [-1] : []), ...axis.choices.keys()], ticktext: [...(lacking ? ["none"] : []), ...names],
+      tickvals: [...(lacking ? [-1] : []), ...axis.choices.keys()], ticktext: distinct([...(lacking ? ["none"] : []), ...names]),
     };
   }
   let [low, high] = [Math.min(...known), Math.max(...known)];
@@ -83,7 +93,7 @@ function dimension(each, trials) {
     const at = axis.listed.map((value) => (axis.log ? Math.log10(value) : value));
     const pad = 0.04 * (high - low);
     return { label, values, range: [(lacking ? none : low) - pad, high + pad],
-      tickvals: [...(lacking ? [none] : []), ...at], ticktext: [...(lacking ? ["none"] : []), ...axis.listed.map(number)] };
+      tickvals: [...(lacking ? [none] : []), ...at], ticktext: distinct([...(lacking ? ["none"] : []), ...axis.listed.map(number)]) };
   }
   if (!axis.log && !lacking) return { label, values, range: [low, high] };
   const named = ticks(low, high, axis.log);
@@ -92,7 +102,7 @@ function dimension(each, trials) {
     ? number(Number((axis.log ? 10 ** at : at).toPrecision(6))) : ""));
   return {
     label, values, range: [lacking ? none : Math.min(low, grid[0]), Math.max(high, grid[grid.length - 1])],
-    tickvals: [...(lacking ? [none] : []), ...grid], ticktext: [...(lacking ? ["none"] : []), ...text],
+    tickvals: [...(lacking ? [none] : []), ...grid], ticktext: distinct([...(lacking ? ["none"] : []), ...text]),
   };
 }
 
@@ -131,13 +141,13 @@ function makeParallel() {
       rangefont: { color: "rgba(0,0,0,0)", size: 1 },
       unselected: { line: { color: colour("line"), opacity: 0.5 } },
     }],
-    layout: { margin: { l: 64, r: 64, t: 44, b: 18 } }, height: 400, width: narrow,
+    layout: { margin: { l: 72, r: 72, t: 44, b: 18 } }, height: 400, width: narrow,
   };
 }
 
 function readBrush(box) {
   S.brush.clear();
-  const labels = new Map(BRUSHABLE().map((each) => [plotText(cutLeft(each.name, 20)), each.name]));
+  const labels = new Map(BRUSHABLE().map((each) => [plotText(cutLeft(each.name, 18)), each.name]));
   for (const { label, constraintrange: found } of box.data[0].dimensions) {
     if (!found || !found.length) continue;
     S.brush.set(labels.get(label), Array.isArray(found[0]) ? found.map((each) => [...each]) : [[...found]]);
@@ -146,6 +156,7 @@ function readBrush(box) {
 }
 
 function parallelSection() {
+  if (S.trials.length < 2 || !S.axes.length) return null;
   const note = "A line is a trial. Drag along an axis to keep only the trials that pass there: tables and plots follow. Click the axis to undo it, drag its name to move it.";
   return section("parallel", "Parallel coordinates", note, chart("plot-parallel",
     "Parallel coordinates of all parameters and the score; the filter does the same by keyboard",

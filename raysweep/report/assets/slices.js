@@ -26,6 +26,7 @@ function makeImportances() {
 }
 
 function importancesSection() {
+  if (scored(S.trials).length < 2) return null;
   const told = S.sweeps.filter((sweep) => Object.keys(sweep.importances.shares).length);
   const notes = told.map((sweep) => `${S.multi ? `${sweep.name}: ` : ""}${sweep.importances.note}`);
   const note = told.length
@@ -106,6 +107,7 @@ function makeSlices() {
 
 function slicesSection() {
   const many = slicedAxes().length;
+  if (!many || scored(S.trials).length < 2) return null;
   const more = many > MOST_SLICES ? ` The ${MOST_SLICES} most important of ${many} are shown.` : "";
   const note = `${S.metric} over each parameter${S.multi ? "" : "; the better the score, the stronger the colour"}.${more}`;
   return section("slices", "Slices", note, chart("plot-slices", "Score over each parameter", makeSlices));
