@@ -86,7 +86,9 @@ class TrialUpdated:
     many there will be, where that is known; `repeat`, from
     0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
     was: the `parent`, its `checkpoint`, and the new `values`. `restarts`: how often its process
-    died, and it went on in another.
+    died, and it went on in another. Of one that failed, `error` is the exception in one line,
+    `where` the file and line of the user's innermost frame (`/home/me/nets.py:12`), and `traceback`
+    the traceback, with the frames of libraries folded.
     """
 
     index: int
@@ -101,6 +103,8 @@ class TrialUpdated:
     repeat: int = 0
     cloned: Mapping[str, Any] | None = None
     restarts: int = 0
+    where: str | None = None
+    traceback: str | None = None
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """Convert for selection; with `so_far`, treat a running trial as if it ended now."""

@@ -72,7 +72,7 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
     if not args.json:
         show_best(open_console(sys.stdout), stored.record.name, result, args.download)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
-    return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
+    return {"sweep": stored.record.name, **result, **downloaded}
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:

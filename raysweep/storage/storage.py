@@ -6,6 +6,7 @@
     sweep.json        its record: written when the sweep starts
     config.yaml       its whole configuration
     journal.jsonl     its driver's decisions and reports: `resume` replays it
+    logs/             what its runs print, and the tracebacks of those that failed
     checkpoints/      those of its trials, until it has ended
     result.json       its result: written last
     best/             the winner's files

@@ -69,6 +69,7 @@ def first_event(
         "modules": [str(path.parent) for path in config.own_modules()],
         "cpus": resources.cpus,
         "gpus": resources.gpus,
+        "trials": space.trial_count(config),
         "warm_start": list(warm_start),
         "precision": precision,
         "boot": boot(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ from raysweep.storage.storage import Storage
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHOWN = 10
+"""Trials of the table that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,10 @@ class Scores(dict[str, float]):
         raise AttributeError(f"no score {name}; there are {', '.join(self) or 'none'}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
-    """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
+    """A sweep that ended with a best; in a notebook it shows itself as a table. `artifacts` maps
+    each input's name to the version used.
 
     `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
     `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
@@ -104,6 +110,8 @@ class SweepResult:
     warm_start: WarmStarted | None = None
     promoted: bool = True
     percent: bool = field(default=True, repr=False)
+    reports: Mapping[str, Sequence[Mapping[str, Any]]] | None = field(default=None, compare=False)
+    """Trial → its reports, where they have been read already; `histories` has them as a table."""
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -119,6 +127,46 @@ class SweepResult:
                 for row in rows
             ]
         )
+
+    @property
+    def histories(self) -> pd.DataFrame:
+        """A row a report of each trial, in the order of the sweep: `trial`, `epoch` (from 0),
+        `step` (of the trial's run) and its metrics. They are read from the sweep's folder."""
+        import pandas as pd
+
+        reports = self.reports
+        if reports is None:
+            from raysweep.sweep.view import load_view
+
+            place, _, name = str(self.folder).rpartition("/")
+            reports = {trial.trial: trial.history for trial in load_view(place, name).trials}
+        rows = [{"trial": trial, **row} for trial, found in reports.items() for row in found]
+        return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", "step"])
+
+    @property
+    def failures(self) -> tuple[TrialUpdated, ...]:
+        """The trials that failed, each with its `error`, `where` and `traceback`."""
+        return tuple(row for row in self.rows if row.state == "failed")
+
+    def __repr__(self) -> str:
+        counts = self.trials
+        scores = "".join(f", test {name} {value:.4g}" for name, value in self.test.items())
+        return (
+            f"SweepResult({self.sweep!r}: {counts.total} trials ({counts.completed} completed, "
+            f"{counts.stopped} stopped early, {counts.failed} failed) in {self.wall_s:.0f} s; "
+            f"best {self.best.artifact or 'without a model'} of {self.best.trial}, "
+            f"{self.metric} {self.best.metrics.get(self.metric, math.nan):.4g}{scores}; "
+            f"folder {str(self.folder)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the ten best trials in a notebook, below the headline."""
+        more = f"<p>… {len(self.rows) - SHOWN} more</p>" if len(self.rows) > SHOWN else ""
+        # With `float_format`, as `to_html` would write 0.00003 as 0.0.
+        table = self.leaderboard.head(SHOWN).to_html(
+            float_format="{:.4g}".format, na_rep="", border=0
+        )
+        return f"<p>{html.escape(repr(self))}</p>\n{table}\n{more}"
 
     def ranked(self) -> list[TrialUpdated]:
         """The trials, best first, those of a configuration together; those that cannot win come

@@ -6,10 +6,10 @@ Neither Ray nor torch is imported.
 
 from __future__ import annotations
 
-import math
+import gc
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from raysweep.storage.journal import read_journal
 from raysweep.storage.open_storage import read_storage
 from raysweep.storage.reading import StoredSweep, kept_store, state_of
 from raysweep.storage.storage import Storage
+from raysweep.sweep.axes import ParameterView, space_of
 from raysweep.sweep.told import State, Telling, TrialTold
 
 SweepState = Literal["running", "ended", "stopped", "unknown"]
@@ -86,21 +87,6 @@ class StageView:
 
 
 @dataclass(frozen=True)
-class ParameterView:
-    """One parameter of the space, for an axis. The bounds are those of the values themselves;
-    None where there is none."""
-
-    name: str
-    kind: str
-    """W&B's name of the distribution: `log_uniform_values`, `categorical`, …"""
-    log: bool
-    """Whether an axis of it should be logarithmic."""
-    choices: tuple[Any, ...] | None
-    min: float | None
-    max: float | None
-
-
-@dataclass(frozen=True)
 class SweepView:
     """A sweep with all of its trials, in the order of the sweep."""
 
@@ -129,6 +115,8 @@ class SweepView:
     """What ended it before its last trial: `max_time`, `target`, …"""
     wall_s: float = 0.0
     """The sweep's own time: the sum over its drivers."""
+    planned: int | None = None
+    """How many trials it has if nothing ends it before; None where that was not recorded."""
 
     @property
     def repeats(self) -> int:
@@ -157,6 +145,11 @@ def load_view(storage: Path | str | Storage, sweep: str | None = None) -> SweepV
 def view_of(stored: StoredSweep, *, artifacts: bool = True) -> SweepView:
     """Look at a sweep. Without `artifacts` the tracker's store is not opened, and what trials
     logged is None."""
+    with _no_collection():
+        return _view_of(stored, artifacts=artifacts)
+
+
+def _view_of(stored: StoredSweep, *, artifacts: bool) -> SweepView:
     folder, record = stored.folder, stored.record
     result = folder.result()
     events = read_journal(folder.journal)
@@ -180,7 +173,7 @@ def view_of(stored: StoredSweep, *, artifacts: bool = True) -> SweepView:
         config=config,
         metric=metric["name"],
         goal=metric["goal"],
-        space=tuple(_parameter(name, given) for name, given in _space(config).items()),
+        space=space_of(config),
         trials=tuple(
             _trial(told.trials[index], config, products, logs) for index in sorted(told.trials)
         ),
@@ -194,7 +187,21 @@ def view_of(stored: StoredSweep, *, artifacts: bool = True) -> SweepView:
         result=result,
         budget=over[0]["why"] if over else None,
         wall_s=wall_s,
+        planned=told.events[0].get("trials") if told.events else None,
     )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector, which would take half the time that 10,000 trials take: it looks
+    through all events again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _config(stored: StoredSweep) -> Mapping[str, Any]:
@@ -211,8 +218,9 @@ def _trial(
     logs: Mapping[str, Path],
 ) -> TrialView:
     worker = None if told.node is None else f"{told.node}/pid {told.pid}"
+    name = told.name
     return TrialView(
-        trial=told.name,
+        trial=name,
         number=told.index,
         values=told.values,
         state=told.state,
@@ -222,11 +230,11 @@ def _trial(
         worker=worker,
         history=tuple(told.history),
         metrics=told.best or {},
-        artifact=products.get(told.name),
+        artifact=products.get(name),
         error=told.failure.get("error"),
         where=told.failure.get("where"),
         traceback=told.failure.get("traceback"),
-        log=logs.get(told.name),
+        log=logs.get(name),
         repeat=told.repeat,
         epochs=_epochs(config, told.values),
         restarts=told.restarts,
@@ -250,39 +258,6 @@ def _stages(told: Telling, logs: Mapping[str, Path]) -> tuple[StageView, ...]:
             found.append(StageView(name, event["ref"], event["cached"], before, ended, *place))
         before = told.time(event)
     return tuple(found)
-
-
-def _space(config: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    space: Mapping[str, Mapping[str, Any]] = config["sweep"]["parameters"]
-    return space
-
-
-def _parameter(name: str, given: Mapping[str, Any]) -> ParameterView:
-    kind = given.get("distribution") or _kind(given)
-    log = "log" in kind and "normal" not in kind
-    low, high = given.get("min"), given.get("max")
-    if log and not kind.endswith("_values") and low is not None and high is not None:
-        if kind.startswith("inv_"):
-            low, high = -high, -low
-        low, high = math.exp(low), math.exp(high)  # they are exponents
-    choices = given.get("values")
-    if kind == "constant":
-        choices = [given.get("value")]
-    listed = None if choices is None else tuple(choices)
-    return ParameterView(name, kind, log or kind.endswith("log_normal"), listed, low, high)
-
-
-def _kind(given: Mapping[str, Any]) -> str:
-    """As `config.space.parameter` has it, without reading the config anew, which imports code of
-    the user's own."""
-    if "value" in given:
-        return "constant"
-    if "values" in given:
-        return "categorical_w_probabilities" if "probabilities" in given else "categorical"
-    if "q" in given:
-        return "q_uniform"
-    whole = isinstance(given.get("min"), int) and isinstance(given.get("max"), int)
-    return "int_uniform" if whole else "uniform"
 
 
 def _logs(folder: Path) -> dict[str, Path]:

@@ -36,7 +36,7 @@ class LiveTable:
         self._evaluating: Evaluating | None = None
         self._waits = False
         self._live = Live(
-            console=console, refresh_per_second=4, get_renderable=self._render, transient=True
+            console=console, refresh_per_second=4, get_renderable=self.render, transient=True
         )
 
     def __enter__(self) -> LiveTable:
@@ -63,7 +63,8 @@ class LiveTable:
         elif isinstance(event, Evaluating):
             self._evaluating = event
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """Make the table as it stands."""
         start = self._board.start
         if start is None:
             waits = "waiting for the cluster" if self._waits else "starting Ray"

@@ -13,6 +13,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from raysweep.cluster import signals
 from raysweep.cluster.tune_internals import error_of
 from raysweep.config import Config
+from raysweep.config.failure import Failure
 from raysweep.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.search.failures import Failures
 from raysweep.search.searcher import TrialSearcher
@@ -72,9 +73,9 @@ class Progress(tune.Callback):
         """In the order of the sweep."""
         return [self._trials[index] for index in sorted(self._trials)]
 
-    def fail(self, index: int, error: str) -> None:
+    def fail(self, index: int, failure: Failure) -> None:
         """Take back that a trial finished."""
-        self._end(self._trials[index], "failed", error)
+        self._end(self._trials[index], "failed", failure)
 
     def end(self, spec: TrialSpec) -> None:
         """The trial has ended, with the last epoch that it told."""
@@ -143,7 +144,7 @@ class Progress(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
         if result.get("storage"):
-            raise StorageLost(result["failed"])
+            raise StorageLost(Failure.from_text(result["failed"]).error)
         if "failed" in result or "gate" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
@@ -165,7 +166,7 @@ class Progress(tune.Callback):
             return  # it goes on later, as a trial that is new to Tune
         if failed is not None:
             place = self._new_place(spec.index, trial.last_result)
-            self._end(self.row(spec), "failed", failed, **place)
+            self._end(self.row(spec), "failed", Failure.from_text(failed), place)
         else:
             self.end(spec)
 
@@ -183,17 +184,22 @@ class Progress(tune.Callback):
             self._observer(self.row(spec))
         else:
             self._searcher.ended(spec, None, failed=True)
-            self._end(row, "failed", _cause(error, deaths))
+            self._end(row, "failed", Failure(_cause(error, deaths)))
 
     def _end(
-        self, row: TrialUpdated, state: TrialState, error: str | None = None, **more: Any
+        self,
+        row: TrialUpdated,
+        state: TrialState,
+        failure: Failure | None = None,
+        place: Mapping[str, Any] | None = None,
     ) -> None:
-        self._journal.write("ended", index=row.index, state=state, error=error, **more)
-        if state == "failed":
-            self.failures.see(error or "")
+        told = {"error": None} if failure is None else failure.plain()
+        self._journal.write("ended", index=row.index, state=state, **told, **(place or {}))
+        if failure is not None:
+            self.failures.see(failure.error)
         if state != "stopped":  # whose model may not be logged yet
             self._forget(row.name)
-        self.keep(replace(row, state=state, error=error))
+        self.keep(replace(row, state=state, **told))
 
     def _new_place(self, index: int, result: Mapping[str, Any]) -> dict[str, Any]:
         """The node and the process that a result of the trial came from, where they are not those

@@ -118,7 +118,8 @@ class Replay:
         if spec.index not in self._told:  # else it lost its model, and failed after all
             self._end(spec, event["state"])
         row = self._progress.row(spec)
-        self._progress.recall(replace(row, state=event["state"], error=event["error"]))
+        told = {key: event.get(key) for key in ("error", "where", "traceback")}
+        self._progress.recall(replace(row, state=event["state"], **told))
 
     def _end(self, spec: TrialSpec, state: str) -> None:
         self._told.add(spec.index)

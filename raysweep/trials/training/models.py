@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.cluster.signals import is_interrupt
+from raysweep.config.failure import Failure
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.errors import ConfigError, RaysweepError
 from raysweep.events import TrialUpdated
@@ -53,7 +55,9 @@ def log_lacking_models(
         except RaysweepError as error:
             if is_of_the_storage(error):
                 raise StorageLost(str(error)) from error
-            progress.fail(row.index, f"its process ended before its model was logged, and {error}")
+            failure = Failure.of(error)
+            why = f"its process ended before its model was logged, and {error}"
+            progress.fail(row.index, replace(failure, error=why))
 
 
 def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:

@@ -36,7 +36,7 @@ def drawn(events: list[Event], width: int = 100, height: int = 40) -> list[str]:
     for event in events:
         table(event)
     with console.capture() as capture:
-        console.print(table._render())
+        console.print(table.render())
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
