@@ -57,10 +57,11 @@ def add_to(commands: Any, common: Parser) -> None:
 
 def _show(args: argparse.Namespace) -> dict[str, Any] | None:
     from raysweep.storage.open_storage import read_storage
+    from raysweep.sweep.view import no_collection
 
     if args.csv == "-" and args.json:
         raise UserError("--csv -: stdout is for the JSON object; name a file, or leave --json out")
-    with read_storage(storage_of(args)) as storage:
+    with no_collection(), read_storage(storage_of(args)) as storage:
         sweeps, trial = _asked(storage, args.names)
         if trial is not None:
             return _show_trial(args, sweeps[0], trial)

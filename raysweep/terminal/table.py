@@ -69,22 +69,26 @@ def lines(
 ) -> Iterator[str]:
     """Yield the same table as lines, the titles first: 10,000 rows in a twentieth of the time that
     Rich takes. Cells are plain text, and none is folded."""
-    natural = [
-        max([cell_len(column.title), *(cell_len(str(row.cells[i])) for row in rows)])
-        for i, column in enumerate(columns)
-    ]
+    cells = [[column.title for column in columns], *([str(c) for c in row.cells] for row in rows)]
+    natural = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     kept = _kept(columns, natural, width)
     widths = _shortened(columns, natural, kept, width)
-    for row in [Row([column.title for column in columns], "bold"), *rows]:
-        cells = (_padded(str(row.cells[i]), widths[i], columns[i].right) for i in kept)
-        yield paint((" " * GAP).join(cells).rstrip(), row.style)
+    places = [(i, widths[i], columns[i].right) for i in kept]
+    for line, style in zip(cells, ["bold", *(row.style for row in rows)], strict=True):
+        padded = [_padded(line[i], length, right) for i, length, right in places]
+        yield paint((" " * GAP).join(padded).rstrip(), style)
+
+
+def _width(cell: str) -> int:
+    """Return the columns of the terminal that it takes; Rich's way takes ten times as long."""
+    return len(cell) if cell.isascii() else cell_len(cell)
 
 
 def _padded(cell: str, width: int, right: bool) -> str:
-    length = cell_len(cell)
+    length = _width(cell)
     if length > width:
         cell = set_cell_size(cell, width - 1).rstrip() + "…"
-        length = cell_len(cell)
+        length = _width(cell)
     blanks = " " * (width - length)
     return blanks + cell if right else cell + blanks
 
