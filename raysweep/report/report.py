@@ -28,9 +28,9 @@ def write_report(
     """Write one self-contained HTML page about the named sweeps, or the latest; return its path.
 
     This is what `raysweep report` calls. `storage` is a folder or a URI (default ./runs). `output`
-    is the file to write, which is replaced; by default it is `report.html` in the sweep's folder,
-    and in the current folder for several sweeps, or for a storage at a URI. A running sweep is
-    shown as far as it has come. The page needs neither a server nor a network.
+    is the file to write, which is replaced; by default it is `report.html` in the sweep's folder.
+    For several sweeps that is in the current folder, and `report-NAME.html` there for one at a URI.
+    A running sweep is shown as far as it has come. The page needs neither a server nor a network.
 
     Raises UserError for a sweep that does not exist, and where the file cannot be written.
     """
@@ -46,12 +46,25 @@ def write_page(storage: Storage, sweeps: Sequence[str], output: Path | None = No
     """Do the same for a storage that is open."""
     found = [StoredSweep.find(storage, name) for name in dict.fromkeys(sweeps or [None])]
     shown = [_shown(stored) for stored in found]
-    usual = storage.is_uri or len(found) > 1
-    path = output or (Path.cwd() if usual else found[0].folder.path) / USUAL_NAME
+    path = output or _usual_path(found)
     told = document(shown)
     names = ", ".join(each.view.sweep for each in shown)
     write(path, page(f"{names} · raysweep", told["headline"], told))
     return path.absolute()
+
+
+def log_page(path: Path, sweep: str, storage: Path | str) -> bool:
+    """Add the page to the files of the sweep's report run in W&B; False for a sweep that is not
+    recorded there. Raises TrackingError where W&B does not take it."""
+    with read_storage(storage) as place:
+        record = StoredSweep.find(place, sweep).record
+    if record.tracker != "wandb":
+        return False
+    from raysweep.tracking.wandb.tracker import WandbTracker
+
+    tracker = WandbTracker(record.project, record.entity)
+    tracker.upload(SweepIdentity(record.name, record.id).run_id(REPORT), path)
+    return True
 
 
 def write(path: Path, text: str) -> None:
@@ -67,6 +80,15 @@ def write(path: Path, text: str) -> None:
         ) from error
 
 
+def _usual_path(found: Sequence[StoredSweep]) -> Path:
+    if len(found) > 1:
+        return Path.cwd() / USUAL_NAME
+    first = found[0]
+    if first.storage.is_uri:
+        return Path.cwd() / f"report-{first.record.name}.html"
+    return first.folder.path / USUAL_NAME
+
+
 def _shown(stored: StoredSweep) -> Shown:
     view = view_of(stored)
     place = str(stored.storage.shown_path(stored.folder.path))
@@ -77,7 +99,9 @@ def _shown(stored: StoredSweep) -> Shown:
     report = SweepIdentity(record.name, record.id).run_id(REPORT)
     if storage.origin is not None:
         storage.origin.media(record.project, [report])
-    return Shown(view, place, media_json(store, report), lineage_json(store, _model(view), view.sweep))
+    return Shown(
+        view, place, media_json(store, report), lineage_json(store, _model(view), view.sweep)
+    )
 
 
 def _model(view: SweepView) -> str | None:

@@ -133,7 +133,7 @@ function makeParallel() {
     ? { color: trials.map((trial) => trial.s), cmin: 0, cmax: Math.max(S.sweeps.length - 1, 1),
         colorscale: S.sweeps.map((sweep, i) => [i / Math.max(S.sweeps.length - 1, 1), sweepColour(sweep)]) }
     : { color: new Set(scores).size > 1 ? places : places.fill(1), colorscale: scale(), cmin: 0, cmax: Math.max(...places, 1) };
-  const narrow = Math.max(640, shown.length * 96);
+  const narrow = shown.length * 128;
   return {
     data: [{
       type: "parcoords", dimensions, line, labelside: "top", labelangle: 0,
