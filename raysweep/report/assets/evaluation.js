@@ -34,7 +34,7 @@ function makeMatrix(table) {
       xaxis: axisStyle({ title: "predicted", type: "category", showgrid: false, fixedrange: true }),
       yaxis: axisStyle({ title: "is", type: "category", showgrid: false, autorange: "reversed", fixedrange: true }),
     },
-    height: size, width: null,
+    height: size, config: { displayModeBar: false },
   };
 }
 

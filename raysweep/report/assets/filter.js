@@ -87,10 +87,10 @@ function buildBar() {
       },
     }, el("i", { class: `dot ${state}` }), `${STATE_WORDS[state] ?? state} ${total.toLocaleString("en")}`);
   });
-  const clear = el("button", { id: "clear", class: "chip", hidden: true, onclick: clearFilters }, "Clear");
+  const clear = el("button", { id: "clear", class: "chip", onclick: clearFilters }, "Clear");
   document.getElementById("bar").append(el("div", { class: "wrap bar" }, input,
-    el("div", { class: "chips" }, states, el("span", { id: "brushes" }), clear),
-    el("output", { id: "count", "aria-live": "polite" })));
+    el("div", { class: "chips" }, states), el("output", { id: "count", "aria-live": "polite" }),
+    el("div", { class: "chips", id: "narrowed", hidden: true }, el("span", { id: "brushes" }), clear)));
   document.addEventListener("keydown", (event) => {
     const typing = /^(input|select|textarea)$/i.test(event.target.tagName);
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
@@ -114,7 +114,7 @@ function refilter(except = null) {
   const some = S.visible.length;
   document.getElementById("count").textContent =
     some === all ? count(all, "trial") : `${some.toLocaleString("en")} of ${count(all, "trial")}`;
-  document.getElementById("clear").hidden = !(S.query || S.states.size || S.brush.size);
+  document.getElementById("narrowed").hidden = !(S.query || S.states.size || S.brush.size);
   for (const chip of document.querySelectorAll(".chip.state")) {
     chip.setAttribute("aria-pressed", String(S.states.has(chip.dataset.state)));
   }

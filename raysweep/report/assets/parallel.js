@@ -9,6 +9,10 @@ function BRUSHABLE() {
     name: axis.name, axis, read: (trial) => position(axis, trial),
     range: (low, high) => {
       if (axis.choices) return axis.choices.filter((_, i) => i >= low && i <= high).map((c) => cut(c, 20)).join(", ");
+      if (axis.listed) {
+        const inside = (value) => value >= low && value <= high;
+        return axis.listed.filter((value) => inside(axis.log ? Math.log10(value) : value)).map(number).join(", ");
+      }
       const real = axis.log ? (value) => 10 ** value : (value) => value;
       return `${number(Number(real(low).toPrecision(3)))} to ${number(Number(real(high).toPrecision(3)))}`;
     },
@@ -141,7 +145,7 @@ function makeParallel() {
       rangefont: { color: "rgba(0,0,0,0)", size: 1 },
       unselected: { line: { color: colour("line"), opacity: 0.5 } },
     }],
-    layout: { margin: { l: 72, r: 72, t: 44, b: 18 } }, height: 400, width: narrow,
+    layout: { margin: { l: 72, r: 72, t: 44, b: 18 } }, height: 400, width: narrow, config: { displayModeBar: false },
   };
 }
 

@@ -16,7 +16,7 @@ function makeImportances() {
     };
   });
   return {
-    data, height: Math.max(120, 34 + names.length * (S.multi ? 16 + 14 * sweeps.length : 30)),
+    data, config: { displayModeBar: false }, height: Math.max(120, 34 + names.length * (S.multi ? 16 + 14 * sweeps.length : 30)),
     layout: {
       margin: { l: 40, r: 56, t: S.multi ? 34 : 4, b: 8 }, bargap: 0.4, showlegend: S.multi, dragmode: false,
       xaxis: axisStyle({ visible: false, fixedrange: true, rangemode: "tozero" }),

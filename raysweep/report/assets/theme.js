@@ -25,6 +25,7 @@ function layoutOf(extra) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, color: colour("ink"), size: 12 },
     margin: { l: 56, r: 16, t: 12, b: 44 }, hovermode: "closest", dragmode: "zoom",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("soft"), activecolor: colour("ink") },
     hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), align: "left",
       font: { color: colour("ink"), size: 12 } },
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: colour("soft") } },
@@ -61,7 +62,7 @@ function draw(each) {
   if (!each.drawn) each.box.replaceChildren();
   each.box.style.height = `${made.height}px`;
   each.box.style.minWidth = made.width ? `${made.width}px` : "";
-  Plotly.react(each.box, made.data, layoutOf({ height: made.height, ...made.layout }), PLOT);
+  Plotly.react(each.box, made.data, layoutOf({ height: made.height, ...made.layout }), { ...PLOT, ...made.config });
   each.box.dataset.drawn = "yes";
   if (!each.drawn) {
     each.drawn = true;
