@@ -38,7 +38,7 @@ def page(title: str, summary: str, document: Mapping[str, Any]) -> str:
 
     Data and library are gzip in base64, which holds no character that ends a script.
     """
-    data = json.dumps(document, allow_nan=False, default=str, separators=(",", ":"))
+    data = json.dumps(document, allow_nan=False, separators=(",", ":"))
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     return Template(_asset("page.html")).substitute(
         title=html.escape(title),

@@ -9,6 +9,7 @@ from typing import Any
 
 from raysweep.report.importances import score
 from raysweep.sweep.view import SweepView, TrialView
+from raysweep.tracking.metadata import plain
 
 _MOST_VALUES = 1_500_000
 """Numbers of all histories together, which are 6 MB of the page."""
@@ -69,7 +70,7 @@ def _trial(
         "n": trial.number,
         "t": trial.trial,
         "st": trial.state,
-        "v": trial.values,
+        "v": plain(trial.values),
         "m": {name: rounded(value) for name, value in trial.metrics.items()},
         "y": score(view, trial),
         "a": _seconds(trial.started),
