@@ -75,7 +75,10 @@ function buildBar() {
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { clearFilters(); input.blur(); }
-    if (event.key === "Enter") document.querySelector("#trials .open")?.focus();
+    if (event.key === "Enter") {
+      event.preventDefault();  // else it would press the button that is focused now
+      document.querySelector("#trials .open")?.focus();
+    }
   });
   const states = STATES.filter((state) => S.trials.some((trial) => trial.st === state)).map((state) => {
     const total = S.trials.filter((trial) => trial.st === state).length;

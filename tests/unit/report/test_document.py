@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded_sweep import EPOCHS, record
 
 from raysweep.report import trials
 from raysweep.report.axes import axes_of
@@ -19,6 +18,8 @@ from raysweep.report.lineage import graph_json
 from raysweep.sweep.view import SweepView, TrialView, load_view
 from raysweep.tracking.port import Lineage, LineageNode
 from raysweep.tracking.store import Pictures, Table
+
+from recorded_sweep import EPOCHS, record
 
 
 @pytest.fixture(scope="module")

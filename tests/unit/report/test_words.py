@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recorded_sweep import record
 
 from raysweep.report import words
 from raysweep.sweep.view import SweepView, load_view
+
+from recorded_sweep import record
 
 
 def told(storage: Path, states: list[str], *, ended: bool = True) -> tuple[SweepView, list[str]]:
