@@ -25,7 +25,9 @@ function detail(trial) {
       el("p", {}, error), trial.wh && el("p", { class: "where" }, trial.wh)),
     el("div", { class: "columns" },
       pairs("Values", Object.entries(trial.v).map(([name, value]) => [name, number(value)])),
-      pairs("Metrics", Object.entries(trial.m).map(([name, value]) => [name, metric(name, value)])),
+      pairs("Metrics", Object.entries(trial.m).map(([name, value]) => (
+        // The journal counts epochs from 0, and people from 1.
+        name === "epoch" ? ["best epoch", number(value + 1)] : [name, metric(name, value)]))),
       pairs("Run", about)));
   const curves = Object.keys(trial.h).slice(0, 6).filter((name) => trial.h[name].some((each) => each !== null));
   if (curves.length && trial.x.length > 1) {
