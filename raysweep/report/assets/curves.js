@@ -41,7 +41,7 @@ function makeCurves() {
   const trials = S.visible.filter((trial) => trial.h[curveMetric]);
   if (!trials.length) return "No trial in view has reported this metric.";
   const points = trials.reduce((sum, trial) => sum + trial.x.length, 0);
-  const type = points > 60000 && hasWebgl() ? "scattergl" : "scatter";
+  const type = pointsType(points / 4);
   const faint = Math.max(0.12, Math.min(0.75, 14 / trials.length));
   const groups = S.multi
     ? S.sweeps.map((sweep) => [sweep.name, sweepColour(sweep), trials.filter((t) => t.sweep === sweep)])

@@ -42,10 +42,11 @@ function makeHistory() {
     ? S.sweeps.map((sweep) => [sweep.name, sweepColour(sweep), trials.filter((t) => t.sweep === sweep)])
     : STATES.map((st) => [STATE_WORDS[st] ?? st, stateColour(st), trials.filter((t) => t.st === st)]);
   const data = [];
+  const type = pointsType(4 * trials.length);
   for (const [name, tint, own] of groups) {
     if (!own.length) continue;
     data.push({
-      type: "scatter", mode: "markers", name: plotText(name), x: own.map(historyX), y: own.map((t) => t.y),
+      type, mode: "markers", name: plotText(name), x: own.map(historyX), y: own.map((t) => t.y),
       customdata: own.map((t) => t.index), text: own.map(hover), hovertemplate: "%{text}<extra></extra>",
       marker: { color: tint, size: trials.length > 300 ? 5 : 8, opacity: 0.7,
         symbol: own.map((t) => (t.st === "stopped" ? "x-thin-open" : "circle")), line: { width: 1.2, color: tint } },

@@ -115,15 +115,28 @@ function hasWebgl() {
   return Boolean(canvas.getContext("webgl") || canvas.getContext("experimental-webgl"));
 }
 
+const MOST_LINES = 3000;
+
+// The best sixth of what can be drawn, which are last, and as many of the others, evenly.
+function thinned(trials) {
+  const best = Math.round(MOST_LINES / 6);
+  const others = trials.length - best;
+  const step = others / (MOST_LINES - best);
+  const picked = Array.from({ length: MOST_LINES - best }, (_, i) => trials[Math.floor(i * step)]);
+  return [...picked, ...trials.slice(others)];
+}
+
 function makeParallel() {
   const all = filtered({ brushed: false });
   const withScore = oneMetric() ? scored(all) : all;
-  const trials = withScore.length ? [...withScore] : all;
+  let trials = withScore.length ? [...withScore] : all;
   if (!S.axes.length) return "The sweep has no parameters.";
   if (trials.length < 2) return "Fewer than two trials in view: nothing to compare.";
   if (!hasWebgl()) return "Parallel coordinates need WebGL, which this browser has switched off. The filter above does the same.";
   const sign = S.goal === "minimize" ? -1 : 1;
   if (withScore.length) trials.sort((a, b) => sign * ((a.y ?? 0) - (b.y ?? 0)));  // the best on top
+  const left = trials.length;
+  if (left > MOST_LINES) trials = thinned(trials);
   const shown = BRUSHABLE().filter((each) => trials.some((trial) => each.read(trial) !== null));
   const dimensions = shown.map((each) => {
     const made = dimension(each, trials);
@@ -145,8 +158,14 @@ function makeParallel() {
       rangefont: { color: "rgba(0,0,0,0)", size: 1 },
       unselected: { line: { color: colour("line"), opacity: 0.5 } },
     }],
-    layout: { margin: { l: 72, r: 72, t: 44, b: 18 } }, height: 400, width: narrow, config: { displayModeBar: false },
+    layout: { margin: { l: 72, r: 72, t: 44, b: left > MOST_LINES ? 34 : 18 }, annotations: linesDrawn(trials.length, left) }, height: 400, width: narrow, config: { displayModeBar: false },
   };
+}
+
+function linesDrawn(some, all) {
+  if (some === all) return [];
+  const text = `${some.toLocaleString("en")} of ${count(all, "line")} are drawn: the best, and an even share of the others`;
+  return [{ text, showarrow: false, xref: "paper", yref: "paper", x: 0, y: 0, yshift: -22, yanchor: "top", font: { color: colour("soft"), size: 11 } }];
 }
 
 function readBrush(box) {

@@ -93,7 +93,7 @@ function makeSlices() {
     layout[`yaxis${key}`] = axisStyle({ domain: [top - height / total, top], anchor: `x${key}`, nticks: 5, automargin: false,
       showticklabels: column === 0, matches: i ? "y" : undefined, ...(range ? { range } : {}) });
     return {
-      type: "scatter", mode: "markers", x: xs, y: own.map((t) => t.y), xaxis: `x${key}`, yaxis: `y${key}`,
+      type: pointsType(trials.length * axes.length), mode: "markers", x: xs, y: own.map((t) => t.y), xaxis: `x${key}`, yaxis: `y${key}`,
       customdata: own.map((t) => t.index), text: own.map(hover), hovertemplate: "%{text}<extra></extra>",
       marker: {
         size: trials.length > 300 ? 4.5 : 7, opacity: 0.8,

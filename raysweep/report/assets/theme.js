@@ -93,6 +93,9 @@ async function redraw(except = null) {
   }
 }
 
+// SVG up to some thousand points; WebGL, where there is any, above.
+const pointsType = (points) => (points > 15000 && hasWebgl() ? "scattergl" : "scatter");
+
 // A range that leaves out a few far values, so that a diverged trial does not flatten the rest.
 function calmRange(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
