@@ -158,20 +158,14 @@ def _run_of(stored: StoredSweep, trial: TrialView) -> RunRecord | None:
 
 
 def _log_end(trial: TrialView) -> list[str]:
-    """The last lines of its log, as a terminal can show them."""
+    """The last lines of its log."""
     if trial.log is None:
         return []
     with trial.log.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _LOG_BYTES))
         text = file.read().decode(errors="replace")
-    return [_printable(line) for line in text.splitlines()[-LOG_LINES:]]
-
-
-def _printable(line: str) -> str:
-    """Without what would move the cursor or change the terminal; of a progress bar, its end."""
-    line = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", line.rstrip("\r").rpartition("\r")[2])
-    return "".join(each for each in line if each == "\t" or each.isprintable())
+    return text.removesuffix("\n").split("\n")[-LOG_LINES:] if text else []
 
 
 def _write_csv(

@@ -52,14 +52,14 @@ def file_and_line(error: BaseException) -> str | None:
 
 
 def passed_own_code(error: BaseException) -> bool:
-    """Whether `error`, or its cause, passed through the user's own code."""
+    """Return whether `error`, or its cause, passed through the user's own code."""
     return any(map(_innermost_own, chain(error)))
 
 
 def whole_cause(error: BaseException) -> str:
     """Describe `error` as `cause` does, with all lines of the text."""
-    whose = "" if isinstance(error, RaysweepError) else place_of(error)
-    return f"{type(error).__name__}: {_text(error)}".rstrip(": ") + whose
+    place = "" if isinstance(error, RaysweepError) else place_of(error)
+    return f"{type(error).__name__}: {_text(error)}".rstrip(": ") + place
 
 
 def cause(error: BaseException) -> str:

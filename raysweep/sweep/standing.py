@@ -55,8 +55,12 @@ def ranking(view: SweepView) -> list[Ranked]:
     ]
 
 
-def leader(ranked: Sequence[Ranked]) -> TrialView | None:
-    """The best trial of the best configuration; None where none has a score."""
+def leader(view: SweepView, ranked: Sequence[Ranked]) -> TrialView | None:
+    """Return the winner; before the end, the best trial of the best configuration so far. None
+    where none has a score."""
+    if view.best is not None:
+        won = view.best["trial"]
+        return next((trial for trial in view.trials if trial.trial == won), None)
     return ranked[0].trials[0] if ranked and ranked[0].configuration.scores else None
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.events import WarmStarted
+from raysweep.stderr import to_stderr
 from raysweep.storage.open_storage import read_storage
 from raysweep.storage.reading import StoredSweep, listed
-from raysweep.storage.record import to_stderr
 from raysweep.storage.storage import Storage
 from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.sweep.standing import row_of
@@ -94,7 +94,7 @@ def result_of(view: SweepView, storage: Storage) -> SweepResult:
         warm_start=None
         if warm is None
         else WarmStarted(tuple(warm["sweeps"]), warm["taken"], warm["passed_over"]),
-        percent=view.percent,
+        display=view.display,
         reports={trial.trial: trial.history for trial in view.trials},
     ).at(storage)
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from raysweep.events import Display
 from raysweep.selection import Goal
 from raysweep.storage.journal import read_journal
 from raysweep.storage.open_storage import read_storage
@@ -22,6 +23,7 @@ from raysweep.storage.reading import StoredSweep, kept_store, state_of
 from raysweep.storage.storage import Storage
 from raysweep.sweep.axes import ParameterView, space_of
 from raysweep.sweep.told import State, Telling, TrialTold
+from raysweep.trials.workloads import display_of
 
 SweepState = Literal["running", "ended", "stopped", "unknown"]
 """As in `list`: `ended` has a best; `stopped` is for `resume`, or says why it has no best; whether
@@ -115,6 +117,8 @@ class SweepView:
     """What ended it before its last trial: `max_time`, `target`, …"""
     wall_s: float = 0.0
     """The sweep's own time: the sum over its drivers."""
+    kind: str = "training"
+    """The kind of its trials (see `trials.workloads`)."""
     planned: int | None = None
     """How many trials it has if nothing ends it before; None where that was not recorded."""
 
@@ -125,9 +129,14 @@ class SweepView:
         return repeats
 
     @property
+    def display(self) -> Display:
+        """How to show its kind of trials."""
+        return display_of(self.kind)
+
+    @property
     def percent(self) -> bool:
         """Whether metrics called accuracy are percent, as the built-in training's are."""
-        return True
+        return self.display.percent
 
 
 def load_view(storage: Path | str | Storage, sweep: str | None = None) -> SweepView:
@@ -187,6 +196,7 @@ def _view_of(stored: StoredSweep, *, artifacts: bool) -> SweepView:
         result=result,
         budget=over[0]["why"] if over else None,
         wall_s=wall_s,
+        kind=record.kind,
         planned=told.events[0].get("trials") if told.events else None,
     )
 

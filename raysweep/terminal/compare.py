@@ -33,7 +33,7 @@ def comparison_lines(views: Sequence[SweepView], width: int, paint: Paint) -> li
 
 
 def _facts(view: SweepView) -> dict[str, str]:
-    count, first = counts(view), leader(ranking(view))
+    count, first = counts(view), leader(view, ranking(view))
     facts = {
         "state": view.state,
         "started": when(view.started),
@@ -56,4 +56,7 @@ def _facts(view: SweepView) -> dict[str, str]:
 
 
 def _value(value: Any) -> str:
+    """As YAML has it. A key that is null, or is not there, has no value."""
+    if value is None:
+        return "–"
     return text.number(value) if isinstance(value, (str, float)) else json.dumps(value)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 from raysweep.storage.storage import Storage
 from raysweep.sweep.shape import BUDGET
@@ -46,7 +45,7 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
         yield from _now(view)
     if limits := _limits(view):
         yield f"limits: {limits}"
-    first = leader(ranked)
+    first = leader(view, ranked)
     if first is None:
         yield "best: none yet"
         return
@@ -122,7 +121,7 @@ def _leaderboard(
         Column("time", dropped=4, right=True),
         Column("values", shortened=True),
     ]
-    best = leader(ranked)
+    best = leader(view, ranked)
     pairs = [(each, trial) for each in ranked for trial in each.trials]
     rows = [
         Row(
@@ -178,7 +177,8 @@ def _failures(view: SweepView, paint: Paint) -> Iterator[str]:
         names = ", ".join(each.trials[:NAMED])
         more = len(each.trials) - NAMED
         where = f" at {each.where}" if each.where and each.where not in each.error else ""
-        yield paint(f"  {text.plural(len(each.trials), 'trial')}: {each.error}{where}", "red")
+        error = text.printable(each.error)
+        yield paint(f"  {text.plural(len(each.trials), 'trial')}: {error}{where}", "red")
         yield f"    {names}" + (f" and {more} more" if more > 0 else "")
 
 
@@ -199,9 +199,12 @@ def _where(view: SweepView, storage: Storage) -> Iterator[str]:
 
 
 def state(view: SweepView) -> str:
-    """Say how the sweep stands: `stopped (resume continues it)`."""
-    more = {"stopped": " before it had a best", "unknown": " whether it runs: it is at a URI"}
-    return f"{view.state}{more.get(view.state, '')}"
+    """Say how the sweep stands."""
+    said = {
+        "stopped": "stopped before it had a best",
+        "unknown": "has not ended (at a URI nobody can tell whether its driver runs)",
+    }
+    return said.get(view.state, view.state)
 
 
 def short(name: str) -> str:
@@ -214,8 +217,3 @@ def when(moment: float | None) -> str:
     if moment is None:
         return "–"
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def numbers(values: Mapping[str, Any], percent: bool) -> dict[str, str]:
-    """Format metrics, by name."""
-    return {name: text.metric(name, value, percent=percent) for name, value in values.items()}

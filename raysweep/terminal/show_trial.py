@@ -105,12 +105,12 @@ def _error(trial: TrialView, paint: Paint) -> Iterator[str]:
     if trial.error is None:
         return
     yield ""
-    yield paint(f"failed: {trial.error}", "red")
+    yield paint(f"failed: {text.printable(trial.error)}", "red")
     if trial.where:
         yield f"at {trial.where}"
     if trial.traceback:
         yield ""
-        yield from trial.traceback.splitlines()
+        yield from map(text.printable, trial.traceback.splitlines())
 
 
 def _log(trial: TrialView, storage: Storage, log_end: Sequence[str], paint: Paint) -> Iterator[str]:
@@ -118,4 +118,4 @@ def _log(trial: TrialView, storage: Storage, log_end: Sequence[str], paint: Pain
         return
     yield ""
     yield paint(f"the end of its log, {storage.shown_path(trial.log)}", "bold")
-    yield from (f"  {line}" for line in log_end or ["(empty)"])
+    yield from (f"  {text.printable(line)}" for line in log_end or ["(empty)"])

@@ -1,12 +1,12 @@
-"""Models that trials have logged, and those that their processes died before logging."""
+"""Find the models that trials have logged, and log those that a dead process did not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_task, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config.failure import Failure
 from raysweep.config.raised import passed_own_code, where_raised
@@ -18,6 +18,7 @@ from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
+from raysweep.trials.training.values import MODEL_ARTIFACT
 from raysweep.trials.trial import TrialSession
 from raysweep.trials.work import Workload
 
@@ -25,12 +26,13 @@ from raysweep.trials.work import Workload
 def logged_models(
     tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
 ) -> dict[int, str]:
-    """Trial → the `trained-model:vK` that it logged; those that logged none are left out."""
+    """Return the `trained-model:vK` that each trial logged, by the trial's index. Trials that
+    logged none are left out."""
     runs = {run.id: run for run in tracker.runs(sweep.name)}
     models = {}
     for row in trials:
         run = runs.get(sweep.run_id(row.name))
-        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
+        logged = [ref for ref in run.logged if ref.startswith(f"{MODEL_ARTIFACT}:")] if run else []
         if logged and run is not None and run.state == "finished":
             models[row.index] = logged[-1]
     return models
@@ -39,10 +41,11 @@ def logged_models(
 def log_lacking_models(
     workload: Workload, context: TrialContext, resources: Resources, progress: Progress
 ) -> None:
-    """Log them from the trials' checkpoints. A trial of which even that fails has failed.
+    """Log the missing models of ended trials, from the trials' checkpoints. Where that fails,
+    record the trial as failed.
 
-    A stopped trial logs its model after Tune has heard of its end: a driver that dies then leaves
-    it without, and so does Tune, which gives it 10 s.
+    A stopped trial logs its model after Tune has recorded its end. The model is missing if the
+    driver dies in between, or if logging takes longer than the 10 s that Tune allows.
     """
     ended = [row for row in progress.trials if row.state in ("completed", "stopped")]
     models = logged_models(context.tracker, context.sweep, ended)
@@ -61,7 +64,8 @@ def log_lacking_models(
 
 
 def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
-    """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
+    """Finish an ended trial, in a Ray task. Raises ConfigError for an exception of the user's own
+    code."""
     try:
         TrialSession(workload, context, spec).close_again()
     except BaseException as error:

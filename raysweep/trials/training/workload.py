@@ -1,28 +1,29 @@
 """The built-in training as a sweep's workload.
 
-`plan` asks it without Ray, the driver without torch: each method imports what it needs.
+Each method imports what it needs: `plan` calls it without Ray, the driver without torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config
 from raysweep.search import space
 from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.trials.training import checks, planned
-from raysweep.trials.training.promotion import data_of
-from raysweep.trials.work import Evaluated, PlannedStage
+from raysweep.trials.training.promotion import data_of, other_data
+from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
     from raysweep.storage.past import Past
     from raysweep.storage.reading import StoredSweep
-    from raysweep.tracking import Tracker
+    from raysweep.tracking import ArtifactVersion, Tracker
     from raysweep.tracking.identity import SweepIdentity
     from raysweep.trials.context import TrialContext
     from raysweep.trials.progress import Progress
@@ -31,10 +32,28 @@ if TYPE_CHECKING:
 
 
 class Training:
-    """See Workload. A trial trains a network, an epoch a report."""
+    """See Workload. A trial trains a network, and reports after each epoch."""
 
-    percent = True
+    cannot_clone: str | None = None
+    """See Workload. (The config asks a custom trainer whether it can.)"""
+
+    cannot_pause: str | None = None
     """See Workload."""
+
+    def versions(self) -> dict[str, str]:
+        """See Workload."""
+        return {"torch": version("torch")}
+
+    def settings(self, config: Config, resources: Resources, past: Past) -> Settings:
+        """See Workload: what `train.precision: auto` means."""
+        from raysweep.cluster import precision
+
+        found = precision.of_machines(config, resources, past.setting("precision"))
+        return Settings({"precision": found.format}, found.notices)
+
+    def grace_s(self, config: Config) -> float:
+        """See Workload. Nothing runs between two epochs, so there is nothing to wait for."""
+        return 0.0
 
     def check(self, config: Config) -> None:
         """See Workload."""
@@ -45,7 +64,7 @@ class Training:
         checks.check_here(config)
 
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
-        """See Workload: the data's files."""
+        """See Workload: compare the data set's files."""
         checks.check_again(config, past, stored)
 
     def planned(self, config: Config, tracker: Tracker | None) -> list[PlannedStage]:
@@ -53,11 +72,11 @@ class Training:
         return planned.planned(config, tracker)
 
     def absent(self, config: Config) -> str | None:
-        """See Workload: a data set that is not here."""
+        """See Workload: look for missing data sets."""
         return planned.absent(config)
 
     def at_hand(self, config: Config) -> tuple[Config, str | None]:
-        """See Workload: with the data set that is really there."""
+        """See Workload: download a missing data set, or use its fallback."""
         from raysweep.trials.training.prepare import with_data
 
         return with_data(config)
@@ -69,6 +88,10 @@ class Training:
     def most_epochs(self, config: Config) -> int:
         """See Workload."""
         return space.longest_epochs(config)
+
+    def keeps_best(self, winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
+        """See Workload: one that was trained on another data set."""
+        return other_data(winner, holder)
 
     def prepare(
         self,
@@ -91,8 +114,8 @@ class Training:
         return TrainingWork(context, spec)
 
     def is_worth_another_process(self, error: BaseException) -> bool:
-        """Return whether a CUDA device is at fault: that stays with the process that met it. No
-        other exception does."""
+        """Return whether a CUDA device is at fault: its error persists in the process that met it.
+        No other exception does."""
         import torch
 
         cause: BaseException | None = error
@@ -101,7 +124,7 @@ class Training:
         return cause is not None
 
     def complete(self, context: TrialContext, resources: Resources, progress: Progress) -> None:
-        """See Workload: log the models that are lacking."""
+        """See Workload: log the missing models."""
         from raysweep.trials.training.models import log_lacking_models
 
         log_lacking_models(self, context, resources, progress)
@@ -109,7 +132,7 @@ class Training:
     def products(
         self, tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
     ) -> dict[int, str]:
-        """See Workload: the `trained-model` of each."""
+        """See Workload: the trial's `trained-model`."""
         from raysweep.trials.training.models import logged_models
 
         return logged_models(tracker, sweep, trials)
