@@ -158,9 +158,7 @@ def test_the_report_has_its_pictures_and_its_table(api: wandb.Api, swept: Swept)
     assert report.summary["accuracy"] == swept.first["test"]["accuracy"]
 
 
-def test_the_page_is_a_file_of_the_report_run(
-    api: wandb.Api, swept: Swept, tmp_path: Path
-) -> None:
+def test_the_page_is_a_file_of_the_report_run(api: wandb.Api, swept: Swept, tmp_path: Path) -> None:
     page = swept.storage / "first" / "report.html"
     report = runs(api, swept, "first")["report"]
     assert f"report: {page}" in swept.said
