@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.addresses import is_uri
+from raysweep.cli import report
 from raysweep.cli.common import add_sweep, config_of, storage_of, stored_sweep
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import Interrupted, UserError
@@ -61,6 +62,7 @@ def add_to(commands: Any, common: Parser) -> None:
 
     run = commands.add_parser("run", parents=[sweep, on_ray, told, common], help="run a sweep")
     _add_warm_start(run)
+    report.add_option(run)
     run.set_defaults(command="run", call=_run)
 
     resume = commands.add_parser(
@@ -72,6 +74,7 @@ def add_to(commands: Any, common: Parser) -> None:
         action="store_true",
         help="run failed trials again, from their beginning, also of a sweep that has ended",
     )
+    report.add_option(resume)
     resume.set_defaults(command="resume", call=_resume)
 
     submit = commands.add_parser(
@@ -194,6 +197,8 @@ def _watched(
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
     show_result(console, result, None if usual else storage)
+    if args.report:
+        report.write_at_the_end(result.sweep, storage)
     return result.to_json()
 
 

@@ -68,14 +68,8 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     if result.unsent:
         names = ", ".join(result.unsent)
         console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)
-        command = f"send it: python -m raysweep sync {result.sweep}{where}"
-    elif result.tracker == "trackio":
-        command = f"see it: python -m raysweep dashboard{where}"
-    elif best.artifact is not None:
-        command = f"next: python -m raysweep lineage {best.artifact}{where}"
-    else:
-        command = f"next: python -m raysweep best {result.sweep}{where}"
-    console.print(f"\n{command}", soft_wrap=True)
+        console.print(f"send it: python -m raysweep sync {result.sweep}{where}", soft_wrap=True)
+    console.print(f"\nsee it: python -m raysweep report {result.sweep}{where}", soft_wrap=True)
 
 
 def _leaderboard(result: SweepResult, width: int) -> Table:

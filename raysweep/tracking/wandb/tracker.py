@@ -214,6 +214,12 @@ class WandbTracker:
         url: str = run.url
         return url
 
+    def upload(self, run_id: str, path: Path) -> None:
+        """Add a file to those of the run, which may have finished; one of that name is replaced."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"upload {path.name}"):
+            run.upload_file(str(path), root=str(path.parent))
+
     def _close(self, run: Any, state: StaleState) -> None:
         with self._project.explained(f"close run {run.id}"):
             run.summary.update({wandb_read.ERROR_KEY: STALE_ERRORS[state]})
