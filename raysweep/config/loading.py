@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from raysweep.addresses import without_keys
-from raysweep.config import targets
 from raysweep.config.explain import Loc, found, one_line, to_config_error
 from raysweep.config.fields import field_of
+from raysweep.config.import_path import look_in
 from raysweep.config.notices import notices, space_notices
 from raysweep.config.schema import Config, parse
 from raysweep.config.space.distributions import Json
@@ -53,7 +53,7 @@ def load_config(
     file = read_document(path) if path is not None else Document({}, ())
     document, words = file.value, list(file.words)
     if path is not None:
-        targets.look_in(path.parent)
+        look_in(path.parent)
     if sweep_file is None and path is not None and isinstance(document.get("sweep"), str):
         sweep_file = path.parent / Path(document["sweep"]).expanduser()
     if sweep_file is not None:

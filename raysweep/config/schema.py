@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from raysweep.addresses import refuse_keys
-from raysweep.config import fit, targets
+from raysweep.config import fit, import_path, targets
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
@@ -174,7 +174,7 @@ class Config(Section):
         """List the packages (folders) and modules (files) of its custom parts, without installed
         ones, which must be installed everywhere anyway."""
         sections = (getattr(self, name) for name in targets.PARTS)
-        found = [targets.home(each.target) for each in sections if isinstance(each, Target)]
+        found = [import_path.home(each.target) for each in sections if isinstance(each, Target)]
         installed = {"site-packages", "dist-packages"}
         return [path for path in dict.fromkeys(found) if installed.isdisjoint(path.parts)]
 
@@ -245,7 +245,7 @@ def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:
 
 def _restored(document: dict[str, Json], folders: list[str]) -> Config:
     for folder in folders:
-        targets.look_in(Path(folder))
+        import_path.look_in(Path(folder))
     return Config.from_dict(document)
 
 
