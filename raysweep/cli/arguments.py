@@ -9,6 +9,7 @@ from typing import Any
 from raysweep.cli import keeping, reading, sweeping
 from raysweep.cli.common import common_arguments
 from raysweep.cli.parser import Parser
+from raysweep.invocation import program
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,7 +27,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def parser() -> Parser:
     """Return the parser of all commands."""
     root = Parser(
-        prog="python -m raysweep",
+        prog=program(),
         description="From raw data to a model tagged `best`, in one command, on Ray.",
     )
     root.add_argument(

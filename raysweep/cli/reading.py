@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.cli.common import add_sweep, storage_of, stored_sweep
 from raysweep.cli.parser import Parser
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
@@ -57,7 +58,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps)
     elif not args.json:
-        print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
+        print(f"no sweep in {storage.shown}: `{program()} run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
 
 

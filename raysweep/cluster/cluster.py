@@ -26,6 +26,7 @@ from raysweep.cluster.faststart.start import start
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.events import ClusterNotice, Observer, silent
+from raysweep.invocation import program
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _initialise(
 def _by_client(what: str) -> UserError:
     return UserError(
         f"{what}: Ray Client reaches a cluster from outside, where no sweep can be driven; hand it "
-        "over with `python -m raysweep submit`, or run it on a machine of the cluster with "
+        f"over with `{program()} submit`, or run it on a machine of the cluster with "
         "--address HOST:PORT"
     )
 

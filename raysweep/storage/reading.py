@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
+from raysweep.invocation import program
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
@@ -43,7 +44,7 @@ class StoredSweep:
         if result is None:
             raise UserError(
                 f"{self.record.name}: has no best yet; if it is not running, resume it with "
-                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
+                f"`{program()} resume {self.record.name}`; see `{program()} list`"
             )
         return result
 

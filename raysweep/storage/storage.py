@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from raysweep.addresses import is_uri, refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
+from raysweep.invocation import program
 from raysweep.paths import safe_join
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.nearest import no_such_sweep
@@ -186,7 +187,7 @@ def new_sweep_name(what: str) -> str:
 def _taken(folder: Path) -> UserError:
     return UserError(
         f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep, "
-        f"resume it: python -m raysweep resume {folder.name}"
+        f"resume it: {program()} resume {folder.name}"
     )
 
 

@@ -14,6 +14,7 @@ from raysweep.cluster.cluster import Resources
 from raysweep.config import Config
 from raysweep.errors import Interrupted, StorageFailed, StoreFailed, SweepFailed, UserError
 from raysweep.events import Resumed, SweepStarted
+from raysweep.invocation import program
 from raysweep.paths import is_of_the_disk
 from raysweep.search import space
 from raysweep.search.failures import Hopeless
@@ -107,7 +108,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
         if SweepFolder(storage.root / name).result() is not None:
             raise Interrupted(
-                f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
+                f"interrupted, and {name} has ended: see it with `{program()} best {name}`"
             ) from None
         raise Interrupted(
             f"interrupted: {name} has no best yet; progress is saved, resume it with: "
@@ -156,4 +157,4 @@ def resume_command(storage: Storage, name: str, address: str | None = None) -> s
     usual = storage.shown == str(Path(Config().storage).resolve())
     where = "" if usual else f" --storage {shlex.quote(storage.shown)}"
     join = f" --address {shlex.quote(address)}" if address else ""
-    return f"python -m raysweep resume {name}{where}{join}"
+    return f"{program()} resume {name}{where}{join}"

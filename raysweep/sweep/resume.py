@@ -12,6 +12,7 @@ from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
+from raysweep.invocation import program
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
 from raysweep.storage.claim import taken_up
@@ -127,7 +128,7 @@ def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> Non
                 "leave it out, or start a new sweep"
             )
     elif stored.folder.result() is not None:
-        raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
+        raise UserError(f"{name}: has ended; see `{program()} best {name}`")
 
 
 def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str | None]:

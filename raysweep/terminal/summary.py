@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from raysweep.invocation import program
 from raysweep.search.budget import EndedBy
 from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
@@ -56,7 +57,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
         console.print(
-            f"copy it: python -m raysweep best {result.sweep} --download ./my-model{where}",
+            f"copy it: {program()} best {result.sweep} --download ./my-model{where}",
             soft_wrap=True,
         )
     for what, url in result.links.items():
@@ -64,13 +65,13 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     if result.unsent:
         names = ", ".join(result.unsent)
         console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)
-        command = f"send it: python -m raysweep sync {result.sweep}{where}"
+        command = f"send it: {program()} sync {result.sweep}{where}"
     elif result.tracker == "trackio":
-        command = f"see it: python -m raysweep dashboard{where}"
+        command = f"see it: {program()} dashboard{where}"
     elif best.artifact is not None:
-        command = f"next: python -m raysweep lineage {best.artifact}{where}"
+        command = f"next: {program()} lineage {best.artifact}{where}"
     else:
-        command = f"next: python -m raysweep best {result.sweep}{where}"
+        command = f"next: {program()} best {result.sweep}{where}"
     console.print(f"\n{command}", soft_wrap=True)
 
 
