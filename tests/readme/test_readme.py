@@ -82,7 +82,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     env = {**os.environ, **offline}
     env = {k: v for k, v in env.items() if not k.startswith("WANDB_")}
-    # Of an environment that scripts/run did not make, which has none of its own; else that is first.
+    # Last on the path: only an environment that scripts/run did not make has none of its own.
     env["PATH"] += f"{os.pathsep}{installed_command(folder / 'bin').parent}"
     with lent() as server, ray_head(folder / "head.log") as address:
         commands = [on_mnist(in_wandb(command, server)) for command in commands]
