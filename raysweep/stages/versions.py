@@ -7,8 +7,11 @@ first trial asks: who knows what a sampler will suggest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from ray.exceptions import GetTimeoutError
 
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_actor, as_task, get
@@ -145,10 +148,12 @@ class SweptVersions:
         versions: Versions = get(self._actor.versions.remote(self._tracker, config))
         return versions
 
-    def outcomes(self) -> list[StageOutcome]:
-        """As VersionMaker's."""
-        outcomes: list[StageOutcome] = get(self._actor.outcomes.remote())
-        return outcomes
+    def outcomes(self, timeout_s: float | None = None) -> list[StageOutcome] | None:
+        """As VersionMaker's; None where it does not answer in time, since it makes a version."""
+        with suppress(GetTimeoutError):
+            outcomes: list[StageOutcome] = get(self._actor.outcomes.remote(), timeout_s)
+            return outcomes
+        return None
 
 
 def _setting(stage: str, config: Config) -> bytes:

@@ -50,9 +50,10 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     made = (job.tracker, job.identity, config, job.past, job.journal, how.observer)
     prepared = workload.prepare(*made)
     context = _context(job, config, prepared, how)
+    observer = prepared.telling(how.observer)
     progress = Progress(
         config,
-        how.observer,
+        observer,
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
@@ -65,7 +66,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     run_trials(
         *(workload, context, how.resources, progress, budget),
         *(job.journal, job.past, job.folder.tune, known),
-        observer=how.observer,
+        observer=observer,
         verbose=how.verbose,
         retry_failed=how.retry_failed,
     )

@@ -34,6 +34,7 @@ class LiveTable:
         self._console = console
         self._board = Board()
         self._evaluating: Evaluating | None = None
+        self._late: list[StageFinished] = []
         self._waits = False
         self._live = Live(
             console=console, refresh_per_second=4, get_renderable=self._render, transient=True
@@ -57,11 +58,16 @@ class LiveTable:
             self._waits = True
             self._console.print(Text(event.text))
         elif isinstance(event, StageFinished):
-            self._console.print(text.stage_line(event))
+            if self._board.trials:  # one of many, perhaps: all in one line of the table
+                self._late.append(event)
+            else:
+                self._console.print(text.stage_line(event))
         elif isinstance(event, WarmStarted):
             self._console.print(Text(text.warm_start_line(event)))
         elif isinstance(event, Evaluating):
             self._evaluating = event
+            for line in text.late_stages(self._late):
+                self._console.print(line)
 
     def _render(self) -> RenderableType:
         start = self._board.start
@@ -72,7 +78,10 @@ class LiveTable:
             prepared = any(stage.stage == "preprocess" for stage in self._board.stages)
             what = "starting the trials" if prepared else "preparing the data and the model"
             return Text(f"{what} …", style="dim")
-        return Group(self._table(start), self._footer(start))
+        late = [] if self._evaluating else text.late_stages(self._late)
+        return Group(
+            self._table(start), *(Text(line, style="dim") for line in late), self._footer(start)
+        )
 
     def _table(self, start: SweepStarted) -> Table:
         columns = [

@@ -128,9 +128,14 @@ class Prepared(Protocol):
         """The data that every trial uses, `name:vK`; None where there is no such thing."""
         ...
 
+    def telling(self, observer: Observer) -> Observer:
+        """Return an observer for the time of the trials, which tells `observer` of each event, and
+        before a trial's first report of what was made for trials meanwhile."""
+        ...
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         """Return the stages that were reused, when all trials have ended. `observer` is told of
-        what was made meanwhile."""
+        what was made meanwhile and not told of yet."""
         ...
 
 
