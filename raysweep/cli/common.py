@@ -30,6 +30,15 @@ def common_arguments() -> Parser:
     return common
 
 
+def add_promote(command: argparse.ArgumentParser) -> None:
+    """Add the argument that says when the alias `best` moves."""
+    command.add_argument(
+        "--promote",
+        choices=["always", "if_better"],
+        help="move best to the winner always, or if it beats the present one (tracking.promote)",
+    )
+
+
 def add_sweep(command: argparse.ArgumentParser) -> None:
     """Add the argument that names a stored sweep."""
     command.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
@@ -43,6 +52,8 @@ def config_of(args: argparse.Namespace) -> Config:
     overrides = list(args.overrides)
     if args.tracker:
         overrides.append(f"tracking.backend={args.tracker}")
+    if args.promote:
+        overrides.append(f"tracking.promote={args.promote}")
     if args.storage:
         overrides.append(f"storage={json.dumps(str(args.storage))}")
     return load_config(args.config, overrides, args.sweep)

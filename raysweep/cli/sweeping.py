@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.addresses import is_uri
-from raysweep.cli.common import add_sweep, config_of, storage_of, stored_sweep
+from raysweep.cli.common import add_promote, add_sweep, config_of, storage_of, stored_sweep
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import Interrupted, UserError
 from raysweep.terminal.process import ended_by_the_second_interrupt
@@ -38,6 +38,7 @@ def add_to(commands: Any, common: Parser) -> None:
         "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
     )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="what records it")
+    add_promote(sweep)
     on_ray = Parser(add_help=False)
     on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
     on_ray.add_argument(
@@ -58,6 +59,7 @@ def add_to(commands: Any, common: Parser) -> None:
         "resume", parents=[on_ray, told, common], help="continue an interrupted or crashed sweep"
     )
     add_sweep(resume)
+    add_promote(resume)
     resume.add_argument(
         "--retry-failed",
         action="store_true",
@@ -147,6 +149,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
         from raysweep.sweep.resume import resume_sweep
 
         more = {"storage": storage_of(args), "retry_failed": args.retry_failed}
+        more["promote"] = args.promote
         return resume_sweep(name, observer=observer, **more, **on_ray)
 
     return _watched(args, resume, storage_of(args))

@@ -22,6 +22,7 @@ from raysweep.config import fit, import_path, targets
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
+from raysweep.config.given import Given, from_mapping
 from raysweep.config.notices import Notices, notices, space_notices
 from raysweep.config.section import Section
 from raysweep.config.sections import (
@@ -114,11 +115,17 @@ class Config(Section):
     sweep: SweepConfig = MNIST_SWEEP
 
     _notices: Notices = PrivateAttr(default=Notices())
+    _given: Given = PrivateAttr(default=Given())
 
     @property
     def notices(self) -> tuple[str, ...]:
         """The notices about the files that it was read from, one line each."""
         return self._notices.lines
+
+    @property
+    def given(self) -> str | None:
+        """What the user wrote, as YAML; None for a config that was made from its defaults."""
+        return self._given.text()
 
     @model_validator(mode="before")
     @classmethod
@@ -199,7 +206,9 @@ class Config(Section):
             file = read_document(Path(document["sweep"]))
             document["sweep"] = file.value
             words = [Word(("sweep", *loc), text, value) for loc, text, value in file.words]
-        return parse(document, lambda loc: "", words)
+        config = parse(document, lambda loc: "", words)
+        config._given = from_mapping(mapping)
+        return config
 
     def to_dict(self) -> dict[str, Json]:
         """Convert to plain JSON values, from which `Config.from_dict` makes an equal config."""

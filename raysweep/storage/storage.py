@@ -5,6 +5,7 @@
   <sweep>/
     sweep.json        its record: written when the sweep starts
     config.yaml       its whole configuration
+    config.given.yaml what the user wrote of it
     journal.jsonl     its driver's decisions and reports: `resume` replays it
     checkpoints/      those of its trials, until it has ended
     result.json       its result: written last
@@ -115,8 +116,11 @@ class Storage:
         if name is not None and (self.root / name).exists():
             raise _taken(self.root / name)
 
-    def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
-        """Create the sweep's folder, with its configuration and its record."""
+    def create(
+        self, record: SweepRecord, config: dict[str, Any], given: str | None = None
+    ) -> SweepFolder:
+        """Create the sweep's folder, with its configuration, what the user wrote of it (`given`, as
+        YAML), and its record."""
         folder = SweepFolder(self.root / record.name)
         try:
             folder.path.mkdir(parents=True)
@@ -125,6 +129,8 @@ class Storage:
         try:
             sync_folder(self.root)
             write_atomically(folder.config, dump_yaml(config))
+            if given is not None:
+                write_atomically(folder.given, given)
             folder.write_record(record)
         except OSError:
             shutil.rmtree(folder.path, ignore_errors=True)

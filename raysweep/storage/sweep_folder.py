@@ -40,6 +40,11 @@ class SweepFolder:
         return self._inside("config.yaml")
 
     @property
+    def given(self) -> Path:
+        """The config as the user wrote it, for people; nothing reads it."""
+        return self._inside("config.given.yaml")
+
+    @property
     def inputs(self) -> Path:
         return self._inside("inputs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, precision, signals
 from raysweep.config import Config, look_in
@@ -26,6 +26,7 @@ from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.sweep.announce import announcement, interruptible, versions
 from raysweep.sweep.drive import Drive, drive
+from raysweep.sweep.habits import with_promote
 from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
 from raysweep.sweep.result import SweepResult
@@ -42,13 +43,15 @@ def resume_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     retry_failed: bool = False,
+    promote: Literal["always", "if_better"] | None = None,
 ) -> SweepResult:
     """Go on with the named sweep, or the latest: what `python -m raysweep resume` calls.
 
     Trials that had ended are not run again; those under way go on from their last checkpoint, as
     the same runs; the rest of the sweep follows as if nothing had happened. With `retry_failed`
     trials that failed are run again, from their beginning, as the same runs, also of a sweep that
-    has ended: its best is then chosen anew. The other arguments are those of `run_sweep`.
+    has ended: its best is then chosen anew. `promote` is `tracking.promote` from here on, instead
+    of what the sweep was started with. The other arguments are those of `run_sweep`.
 
     A trial whose checkpoint is damaged or gone is trained again, and told of as it was; so is what
     a power cut took.
@@ -59,7 +62,7 @@ def resume_sweep(
     process as it was, too.
     """
     where = storage or Config().storage
-    options = (address, local_mode, verbose, observer, retry_failed)
+    options = (address, local_mode, verbose, observer, retry_failed, promote)
     alone = caller.left_as_it_was(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
@@ -73,6 +76,7 @@ def _resume_in(
     verbose: bool,
     observer: Observer,
     retry_failed: bool,
+    promote: str | None,
 ) -> SweepResult:
     """Go on in a folder of this machine."""
     started = time.monotonic()
@@ -84,7 +88,7 @@ def _resume_in(
         past = Past(read_journal(folder.journal))
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
-        config = _config(folder, past)
+        config = with_promote(_config(folder, past), promote or past.promote)
         lost = lost_epochs(stored, past, config.resources.checkpoint_every)
         past = put_in_order(stored, past)
         workload_of(config).check_again(config, past, stored)
@@ -102,7 +106,7 @@ def _resume_in(
             with job_again(folder, place, config, past, started) as this:
                 found = precision.of_machines(config, resources, past.precision)
                 again = {"precision": found.format, "boot": boot(), "versions": versions()}
-                this.journal.write("resumed", **again)
+                this.journal.write("resumed", **again, promote=promote)
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
                 said, notices = _resumed(past, retry_failed), (*lost, *of_ray, *found.notices)

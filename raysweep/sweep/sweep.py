@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, precision, signals
 from raysweep.config import Config, load_config
@@ -22,7 +22,7 @@ from raysweep.sweep.announce import (
     kept_where_input_is_wrong,
 )
 from raysweep.sweep.drive import Drive, drive
-from raysweep.sweep.habits import with_project
+from raysweep.sweep.habits import with_project, with_promote
 from raysweep.sweep.job import job
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import choose, connect
@@ -39,6 +39,7 @@ def run_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     warm_start: Sequence[str] = (),
+    promote: Literal["always", "if_better"] | None = None,
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
 
@@ -47,6 +48,7 @@ def run_sweep(
     without it Ray is started on this machine, unless the process has initialised it already, and
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
+    `promote` overrides the config's `tracking.promote`: when the alias `best` moves to the winner.
 
     Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
     gave a model, Interrupted where the user stopped it.
@@ -55,7 +57,7 @@ def run_sweep(
     that asks for one meanwhile gets a UserError.
     """
     with caller.left_as_it_was(local_mode=local_mode):
-        config = with_project(_as_config(config))
+        config = with_promote(with_project(_as_config(config)), promote)
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
             found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
             return found.at(place)

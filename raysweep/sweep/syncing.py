@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import taken_up
+from raysweep.storage.journal import read_journal
+from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage
 from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
@@ -51,12 +53,14 @@ def sync_sweep(
     name: str | None = None,
     tell: Callable[[RunPublished], None] = lambda event: None,
     environ: Mapping[str, str] = os.environ,
+    promote: str | None = None,
 ) -> Synced:
     """Bring the named sweep, or the latest, to W&B, with all that it came from.
 
-    May be repeated, and goes on where an earlier call was cut short. Raises UserError where there
-    is no such sweep, it is still running, or W&B cannot be reached; TrackingError where W&B fails,
-    or refuses a run: the others are sent then, all the same.
+    May be repeated, and goes on where an earlier call was cut short. `promote`: as
+    `tracking.promote`, of `best` in W&B, instead of what the sweep was asked for. Raises UserError
+    where there is no such sweep, it is still running, or W&B cannot be reached; TrackingError where
+    W&B fails, or refuses a run: the others are sent then, all the same.
     """
     from raysweep.tracking.trackio.store import TrackioStore
     from raysweep.tracking.wandb.settings import Habits
@@ -76,7 +80,7 @@ def sync_sweep(
         habits = Habits.of(environ, stored.folder.path)
         there = WandbTracker(record.project, record.entity, habits)
         refs = _refs_here(stored)
-        publisher = Publisher(store, there, _stays(stored))
+        publisher = Publisher(store, there, _stays(stored, promote))
         published = publisher.publish(record.name, tell)
         _note_in_result(stored, url, refs, published)
     if published.refused:
@@ -110,10 +114,13 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
         lock.release()
 
 
-def _stays(stored: StoredSweep) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
+def _stays(
+    stored: StoredSweep, promote: str | None
+) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
     """As the sweep's own report would: `best` leaves no model of another data set unasked."""
-    asked = read_mapping(stored.folder.config).get("tracking", {}).get("promote") == "always"
-    return (lambda mine, holder: None) if asked else other_data
+    then = read_mapping(stored.folder.config).get("tracking", {}).get("promote")
+    asked = promote or Past(read_journal(stored.folder.journal)).promote or then
+    return (lambda mine, holder: None) if asked == "always" else other_data
 
 
 def _refused(published: Published) -> TrackingError:

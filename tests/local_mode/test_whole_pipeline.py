@@ -67,7 +67,7 @@ def test_ray_is_shut_down_and_the_result_written(storage: Path, result: SweepRes
     assert written["cached_stages"] == written["unsent"] == []
     assert written["links"] == {}, "no server shows what the embedded tracker keeps"
     assert {path.name for path in (storage / "first").iterdir()} == {
-        "best", "config.yaml", "journal.jsonl", "result.json", "sweep.json",
+        "best", "config.given.yaml", "config.yaml", "journal.jsonl", "result.json", "sweep.json",
     }  # fmt: skip
 
 

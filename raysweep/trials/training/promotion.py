@@ -37,7 +37,7 @@ def other_data(winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
         return None
     return (
         f"best stays {holder.ref}, which was trained on {theirs or 'unknown data'}, and "
-        f"{winner.ref} on {mine or 'unknown data'}; tracking.promote: always moves it all the same"
+        f"{winner.ref} on {mine or 'unknown data'}; --promote always moves it all the same"
     )
 
 
