@@ -11,6 +11,7 @@
     result.json       its result: written last
     best/             the winner's files
     wandb/            the files of W&B's client, if the sweep is recorded in W&B
+    wandb.json        its page in W&B, if there is one
     inputs/, tune/    while it runs
 """
 

@@ -45,6 +45,11 @@ class SweepFolder:
         return self._inside("config.given.yaml")
 
     @property
+    def wandb_page(self) -> Path:
+        """The sweep's page in W&B."""
+        return self._inside("wandb.json")
+
+    @property
     def inputs(self) -> Path:
         return self._inside("inputs")
 

@@ -17,6 +17,7 @@ from raysweep.search.budget import Budget
 from raysweep.search.population import SharedPopulation
 from raysweep.search.warm_start import Earlier, WarmStart
 from raysweep.storage.journal import read_journal
+from raysweep.sweep import in_wandb
 from raysweep.sweep.job import Job
 from raysweep.sweep.result import Scores, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
@@ -98,7 +99,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         promoted=report.promoted,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
-        links=links(job.tracker, job.identity, best.trial),
+        links=links(job.tracker, job.identity, best.trial) | in_wandb.link(job.folder),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,

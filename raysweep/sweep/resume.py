@@ -24,6 +24,7 @@ from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.sweep import in_wandb
 from raysweep.sweep.announce import announcement, interruptible, versions
 from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.habits import with_promote
@@ -111,6 +112,9 @@ def _resume_in(
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
                 said, notices = _resumed(past, retry_failed), (*lost, *of_ray, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
+                no_page = in_wandb.open_page(this.tracker, folder, config.to_dict())
+                if no_page and not unreachable:
+                    notices = (*notices, no_page)
                 observer(
                     announcement(
                         this, config, choice, url, resources, warning, said, notices=notices

@@ -14,7 +14,7 @@ from raysweep.search import space
 from raysweep.search.warm_start import Earlier
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.storage import Storage, new_sweep_name
-from raysweep.sweep import preflight
+from raysweep.sweep import in_wandb, preflight
 from raysweep.sweep.announce import (
     announcement,
     first_event,
@@ -98,7 +98,8 @@ def _run_in(
             first = first_event(config, resources, earlier.names, found.format)
             new = job(config, place, choice.backend, name, started, first)
             with kept_where_input_is_wrong(place, name, address), new as this:
-                notices = (*of_ray, *found.notices)
+                no_page = in_wandb.open_page(this.tracker, this.folder, config.to_dict())
+                notices = (*of_ray, *found.notices, *([no_page] if no_page else []))
                 observer(
                     announcement(this, config, choice, url, resources, warning, notices=notices)
                 )

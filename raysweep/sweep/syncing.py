@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -19,12 +19,16 @@ from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage
-from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
+from raysweep.sweep import in_wandb
+from raysweep.tracking import ArtifactVersion, RunRecord, connect, where_the_key_is
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.links import links, unsent
 from raysweep.tracking.mirror.tracker import MirroredTracker
 from raysweep.tracking.publish.publish import Published, Publisher, RunPublished
 from raysweep.trials.training.promotion import other_data
+
+if TYPE_CHECKING:
+    from raysweep.tracking.wandb.tracker import WandbTracker
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,24 @@ def sync_sweep(
         store.close_stale(record.name)
         habits = Habits.of(environ, stored.folder.path)
         there = WandbTracker(record.project, record.entity, habits)
+        no_page = _open_page(stored, there, store.runs(record.name))
         refs = _refs_here(stored)
         publisher = Publisher(store, there, _stays(stored, promote))
         published = publisher.publish(record.name, tell)
+        published.stays += [no_page] if no_page else []
         _note_in_result(stored, url, refs, published)
     if published.refused:
         raise _refused(published)
     return Synced(record.name, url, published)
+
+
+def _open_page(stored: StoredSweep, there: WandbTracker, runs: list[RunRecord]) -> str | None:
+    """As `run` does. A page that is there already costs no request."""
+    try:
+        in_wandb.attach(there, stored.folder, read_mapping(stored.folder.config), runs)
+    except TrackingError as error:
+        return f"the sweep has no page of its own: {error}"
+    return None
 
 
 @contextmanager
@@ -162,7 +177,8 @@ def _note_in_result(
     tracker = stored.tracker()
     try:
         sweep = SweepIdentity(record.name, record.id)
-        result["links"] = links(tracker, sweep, best["trial"]) | {"project": url}
+        pages = {"project": url, **in_wandb.link(stored.folder)}
+        result["links"] = links(tracker, sweep, best["trial"]) | pages
         result["unsent"] = list(unsent(tracker, sweep))
     finally:
         tracker.close()
