@@ -89,6 +89,11 @@ def add_to(commands: Any, common: Parser) -> None:
         "plan", parents=[sweep, common], help="check the input and show what would run"
     )
     plan.add_argument(
+        "--address",
+        metavar="ADDR",
+        help="the sweep would join a cluster: do not check what a trial needs against this machine",
+    )
+    plan.add_argument(
         "--space-only",
         action="store_true",
         help="show only the space of --sweep FILE, which may be written for another program",
@@ -214,7 +219,7 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.plan import show_notices, show_plan
 
-    plan = make_plan(config, args.name, args.show)
+    plan = make_plan(config, args.name, args.show, args.address)
     if not args.json:
         show_notices(open_console(sys.stderr), plan.notices)
         show_plan(open_console(sys.stdout), plan)

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from raysweep.addresses import refuse_keys
-from raysweep.cluster import growing, joining, own, quiet, signals
+from raysweep.cluster import growing, joining, machine, own, quiet, signals
 from raysweep.cluster.cpus import usable_cpus
 from raysweep.cluster.faststart import fork_server, ray_internals
 from raysweep.cluster.faststart.checks import PatchName
@@ -79,11 +79,13 @@ def connect(
         slow = untested() if wanted else None
         patches = usable() if wanted else frozenset[PatchName]()
         copied = "worker-copies" in patches and not local_mode
-        with fork_server.running() if copied else nullcontext(), _admitted(address):
+        alone = machine.shared() if address is None else nullcontext()
+        server = fork_server.running() if copied else nullcontext()
+        with server, _admitted(address), alone as others:
             try:
                 said = _initialise(address, local_mode, verbose, modules, patches)
                 ports = None if address else ray_internals.open_ports()
-                yield tuple(line for line in (slow, said, ports) if line)
+                yield tuple(line for line in (slow, said, ports, others) if line)
             finally:
                 ray.shutdown()
 

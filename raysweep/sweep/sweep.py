@@ -76,7 +76,7 @@ def _run_in(
     """The sweep in a folder of this machine."""
     started = time.monotonic()
     choice = choose(config.tracking.backend)
-    preflight.check(config, place, name)
+    preflight.check(config, place, name, address=address)
     earlier = Earlier.of(place, warm_start, config)
     tracking = config.tracking
     there = (tracking.project, tracking.entity, ", or use --tracker trackio")

@@ -245,7 +245,7 @@ def test_more_training_pictures_than_there_are(
 
 def test_more_gpus_a_trial_than_there_are(tmp_path: Path) -> None:
     line = refused(tmp_path, "run", "--set", "resources.gpus=5000")
-    assert "resources.gpus: a trial needs 5000, and the largest machine has " in line
+    assert "resources.gpus: a trial needs 5000, and this machine has " in line
 
 
 def test_absent_data_that_nothing_stands_in_for(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import yaml
 from kept_sweep import NAME, small_sweep
 
 from raysweep.config import Config
-from raysweep.storage.reading import StoredSweep
-from raysweep.sweep.in_wandb import as_wandb_sweep
+from raysweep.sweep.in_wandb import as_wandb_sweep, link
 from raysweep.sweep.syncing import sync_sweep
 
 from commands import call, raysweep
@@ -71,8 +70,7 @@ def test_a_synced_sweep_has_one_page(server: WandbServer, tmp_path: Path) -> Non
     (name,) = pages(server, "page-of-a-sync")
     assert pages(server, "page-of-a-sync") == {name: {f"trial-0000-{NAME}"}}
     address = f"{server.url}/{server.entity}/page-of-a-sync/sweeps/{name}"
-    result = StoredSweep.find(kept.storage, NAME).result()
-    assert result["links"]["sweep"] == address
+    assert link(kept.folder) == {"sweep": address}
     sync_sweep(kept.storage)
     assert len(pages(server, "page-of-a-sync")) == 1
     kept.folder.wandb_page.unlink()
