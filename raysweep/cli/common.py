@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.addresses import refuse_keys
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def add_promote(command: argparse.ArgumentParser) -> None:
 
 def add_sweep(command: argparse.ArgumentParser) -> None:
     """Add the argument that names a stored sweep."""
-    command.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    named = command.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    named.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
 
 
 def config_of(args: argparse.Namespace) -> Config:
