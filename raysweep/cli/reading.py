@@ -77,12 +77,14 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.terminal.console import open_console, say
     from raysweep.terminal.graph import lineage_lines
 
     with stored_sweep(args) as stored:
         lineage = stored.lineage(args.artifact)
     if not args.json:
-        print("\n".join(lineage_lines(lineage)))
+        for line in lineage_lines(lineage):
+            say(open_console(sys.stdout), line)
     return lineage.to_json()
 
 

@@ -170,19 +170,19 @@ def _watched(
     """Call `sweep`, show its progress and result, and return the result as JSON."""
     from raysweep.cluster.faststart import fork_server
     from raysweep.config import Config
-    from raysweep.terminal.console import open_console
+    from raysweep.terminal.console import open_console, redraws
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
     from raysweep.terminal.summary import show_result
 
     console = open_console(sys.stderr)
-    live = console.is_terminal and not args.verbose
+    live = redraws(console) and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
     # It imports what the workers need while we do, too.
     options = {"local_mode": args.local_mode, "fast_start": fast_start}
     workers = fork_server.running_for(args.address, **options)
-    with ended_by_the_second_interrupt(), workers, shown as observer:
+    with ended_by_the_second_interrupt(shown.hide), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
     show_result(console, result, None if usual else storage)

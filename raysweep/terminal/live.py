@@ -20,6 +20,7 @@ from raysweep.events import (
 )
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
+from raysweep.terminal.console import say
 from raysweep.terminal.table import Column, Row, fitted
 
 STYLES = {"running": "cyan", "completed": "green", "stopped": "yellow", "failed": "red"}
@@ -45,29 +46,33 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hide()
+
+    def hide(self) -> None:
+        """Take the table away for good; what is printed later takes its place. May come twice."""
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
         self._board(event)
         if isinstance(event, SweepStarted):
-            self._console.print(text.headline(event))
-            self._console.print(text.recorder(event))
+            say(self._console, text.headline(event))
+            say(self._console, text.recorder(event))
             for warning in text.warnings(event):
-                self._console.print(Text(f"WARNING: {warning}", style="bold black on yellow"))
+                say(self._console, f"WARNING: {warning}", style="bold black on yellow")
         elif isinstance(event, ClusterNotice):
             self._waits = True
-            self._console.print(Text(event.text))
+            say(self._console, event.text)
         elif isinstance(event, StageFinished):
             if self._board.trials:  # one of many, perhaps: all in one line of the table
                 self._late.append(event)
             else:
-                self._console.print(text.stage_line(event))
+                say(self._console, text.stage_line(event))
         elif isinstance(event, WarmStarted):
-            self._console.print(Text(text.warm_start_line(event)))
+            say(self._console, text.warm_start_line(event))
         elif isinstance(event, Evaluating):
             self._evaluating = event
             for line in text.late_stages(self._late):
-                self._console.print(line)
+                say(self._console, line)
 
     def _render(self) -> RenderableType:
         start = self._board.start

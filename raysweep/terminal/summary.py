@@ -14,6 +14,7 @@ from raysweep.invocation import program
 from raysweep.search.budget import EndedBy
 from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
+from raysweep.terminal.console import copyable, say
 from raysweep.terminal.table import Column, Row, fitted
 
 SHOWN = 10
@@ -36,35 +37,34 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     table = _leaderboard if result.repeats == 1 else _of_configurations
     console.print(table(result, console.width), soft_wrap=True)
     counts = result.trials
-    console.print(
+    say(
+        console,
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
         f"{counts.stopped} stopped early, {counts.failed} failed; "
         f"{text.duration(result.wall_s)} in all{_ENDED_BY[result.ended_by]}",
     )
     for row in result.rows:
         if row.error:
-            console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
+            say(console, f"  {row.name} failed: {row.error}", style="red")
     best = result.best
     mean = text.spread(result.metric, best.mean, best.std, percent=result.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
     scores = f"{_test_scores(result.test, percent=result.percent)}\n" if result.test else ""
-    model = "" if result.model_path is None else f"\nmodel: {result.model_path}"
-    console.print(
+    say(
+        console,
         f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
-        f"{repeats}{scores}{result.promotion}{model}",
-        soft_wrap=True,
+        f"{repeats}{scores}{result.promotion}",
     )
+    if result.model_path is not None:
+        copyable(console, f"model: {result.model_path}")
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
-        console.print(
-            f"copy it: {program()} best {result.sweep} --download ./my-model{where}",
-            soft_wrap=True,
-        )
+        copyable(console, f"copy it: {program()} best {result.sweep} --download ./my-model{where}")
     for what, url in result.links.items():
-        console.print(f"{what} in W&B: {url}", soft_wrap=True)
+        copyable(console, f"{what} in W&B: {url}")
     if result.unsent:
         names = ", ".join(result.unsent)
-        console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)
+        say(console, f"kept here, and not yet in W&B: {names}", style="yellow")
         command = f"send it: {program()} sync {result.sweep}{where}"
     elif result.tracker == "trackio":
         command = f"see it: {program()} dashboard{where}"
@@ -72,7 +72,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         command = f"next: {program()} lineage {best.artifact}{where}"
     else:
         command = f"next: {program()} best {result.sweep}{where}"
-    console.print(f"\n{command}", soft_wrap=True)
+    copyable(console, f"\n{command}")
 
 
 def _leaderboard(result: SweepResult, width: int) -> Table:
@@ -160,17 +160,17 @@ def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Pat
     best, test = result["best"], result["test"]
     values = text.values(best["config"])
     winner = _winner(best["artifact"], best["trial"])
-    console.print(f"{sweep}: {winner} ({values})", soft_wrap=True)
+    say(console, f"{sweep}: {winner} ({values})")
     for name, value in best["metrics"].items():
         if name not in ("epoch", "train/loss"):
-            console.print(f"  {name:<20} {text.metric(name, value)}")
+            say(console, f"  {name:<20} {text.metric(name, value)}")
     if best.get("repeats", 1) > 1:  # results of an earlier raysweep do not have the key
         mean, std = text.number(best["mean"]), text.number(best["std"])
-        console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
+        say(console, f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
     for name, value in test.items():
-        console.print(f"  {f'test/{name}':<20} {text.metric(name, value)}")
+        say(console, f"  {f'test/{name}':<20} {text.metric(name, value)}")
     if path is not None:
-        console.print(f"  downloaded to {path}", soft_wrap=True)
+        copyable(console, f"  downloaded to {path}")
 
 
 def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
