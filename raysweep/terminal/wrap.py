@@ -39,4 +39,4 @@ def _wrapped(line: str, width: int) -> str:
             lines.append(line[start:end])
             start = word.start()
         end = word.end()
-    return "\n".join([*lines, line[start:]])
+    return "\n".join([*lines, line[start:end]])
