@@ -7,6 +7,7 @@
     config.yaml       its whole configuration
     config.given.yaml what the user wrote of it
     journal.jsonl     its driver's decisions and reports: `resume` replays it
+    logs/             what its runs print, and the tracebacks of those that failed
     checkpoints/      those of its trials, until it has ended
     result.json       its result: written last
     best/             the winner's files
@@ -31,11 +32,12 @@ from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
 from raysweep.invocation import program
 from raysweep.paths import safe_join
+from raysweep.stderr import to_stderr
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.nearest import no_such_sweep
 from raysweep.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.storage.record import SweepRecord as SweepRecord
-from raysweep.storage.record import is_name, sweep_names, to_stderr
+from raysweep.storage.record import is_name, sweep_names
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.write_behind import sync_folder
 
@@ -139,17 +141,17 @@ class Storage:
         return folder
 
     def sweeps(
-        self, passed_over: Callable[[str], None] = lambda line: None, prefix: str = ""
+        self, on_skipped: Callable[[str], None] = lambda line: None, prefix: str = ""
     ) -> list[SweepFolder]:
-        """All sweeps that can be read, and whose names begin with `prefix`, oldest first.
-        `passed_over` is told of each other one, and why, in a line."""
+        """Return the readable sweeps whose names begin with `prefix`, oldest first. `on_skipped` is
+        called with a line for each unreadable one, which says why."""
         found = []
         for name in (each for each in sweep_names(self.root) if each.startswith(prefix)):
             try:
                 folder = self.folder(name)
                 found.append((folder.record().created, name, folder))
             except UserError as error:
-                passed_over(str(error))
+                on_skipped(str(error))
         return [folder for _, _, folder in sorted(found, key=lambda each: each[:2])]
 
     def folder(self, name: str) -> SweepFolder:

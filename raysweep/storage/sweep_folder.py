@@ -15,6 +15,9 @@ from raysweep.storage.atomic import half_written, write_atomically
 from raysweep.storage.record import NOTE, SweepRecord
 from raysweep.tracking.folder import half_downloaded
 
+LOGS = "logs"
+"""The folder of what the sweep's runs print, in the sweep's folder."""
+
 REOPENED = "null\n"
 """The `result.json` of a sweep that had ended and is resumed. A file that was only removed here
 would remain at a URI."""
@@ -65,6 +68,15 @@ class SweepFolder:
     @property
     def best(self) -> Path:
         return self._inside("best")
+
+    @property
+    def logs(self) -> Path:
+        return self._inside("logs")
+
+    def log(self, run: str) -> Path:
+        """Return where the run's output is kept: of a trial (`trial-0003`), a stage (`load`,
+        `preprocess`, `initialize`), or the evaluation (`evaluate`). The file may not be there."""
+        return safe_join(self.path, f"{LOGS}/{run}.log")
 
     @property
     def _record(self) -> Path:

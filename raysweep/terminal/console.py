@@ -24,7 +24,8 @@ def open_console(stream: TextIO) -> Console:
     Rich would parse the `[/tmp/x]` of an error as markup, and raise.
     """
     file: Any = _Trimmed(stream)
-    console = _Console(file=file, markup=False, emoji=False, highlight=False)
+    # In a notebook Rich would write to the cell instead.
+    console = _Console(file=file, markup=False, emoji=False, highlight=False, force_jupyter=False)
     if not console.is_terminal:
         console.width = UNFOLDED
     elif console.is_dumb_terminal:  # Rich takes 80 for granted

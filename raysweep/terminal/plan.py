@@ -45,7 +45,7 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 
 def show_space(console: Console, plan: SpacePlan) -> None:
-    """Print the space of a sweep file alone."""
+    """Print the search space of a sweep file without a config."""
     _show_parameters(console, plan.space)
     end = f"run_cap {plan.run_cap}" if plan.run_cap else "no run_cap, so it would never end"
     if plan.method == "grid" and plan.combinations is not None:

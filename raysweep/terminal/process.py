@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from raysweep.cluster.signals import STOPS, end_at_once, heeded
+from raysweep.cluster.signals import STOPS, end_at_once, interrupting
 from raysweep.terminal.streams import lossy, to_nowhere
 
 
@@ -44,7 +44,7 @@ def terminable() -> Iterator[None]:
     # Ray blocks SIGINT in processes of its job server: a job could not be stopped by it.
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
-        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, heeded(numbers):
+        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, interrupting(numbers):
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -75,17 +75,17 @@ def ended_by_the_second_interrupt(first: Callable[[], None] = lambda: None) -> I
             os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    heard = [number for number in STOPS if callable(signal.getsignal(number))]
+    handled = [number for number in STOPS if callable(signal.getsignal(number))]
 
     def ignore() -> None:
         """Ignore the signals: at exit Python restores the kernel's defaults, which would kill the
         process without an exit code; and nothing is left to interrupt."""
-        for number in heard:
+        for number in handled:
             signal.signal(number, signal.SIG_IGN)
 
     atexit.register(ignore)  # registered before Ray's and W&B's own, so called after them
     try:
-        with _handled(interrupt, heard, for_good=lambda: interrupted):
+        with _handled(interrupt, handled, for_good=lambda: interrupted):
             yield
     finally:
         if not interrupted:

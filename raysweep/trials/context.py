@@ -5,7 +5,7 @@ Does not import torch: the driver creates the context, and trains nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,8 @@ class TrialContext:
     population: asked by a trial whether to continue from another member's checkpoint
     (population-based training).
     gate: asked by a trial whether to continue past a bracket (`early_terminate.order: sweep`).
-    precision: the meaning of `train.precision: auto` on every machine; None: each machine decides.
+    threads, gpus: a trial's share of its machine.
+    settings: what the workload decided once for all trials (see `Settings`).
     resumed: a run that starts may already have rows, logged by a process that the journal does not
     record.
     """
@@ -47,5 +48,5 @@ class TrialContext:
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
     gate: Gate | None = None
-    precision: str | None = None
+    settings: Mapping[str, str | None] = field(default_factory=dict)
     resumed: bool = False

@@ -13,6 +13,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from raysweep.cluster import signals
 from raysweep.cluster.tune_internals import error_of
 from raysweep.config import Config
+from raysweep.config.failure import Failure
 from raysweep.events import Observer, TrialState, TrialUpdated, silent
 from raysweep.search.failures import Failures
 from raysweep.search.searcher import TrialSearcher
@@ -47,6 +48,7 @@ class Progress(tune.Callback):
         self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
         self._done: set[int] = set()
+        self._places: dict[int, dict[str, Any]] = {}
         self._searcher: TrialSearcher | None = None
         self.failures = Failures(config.resources.max_consecutive_failures)
 
@@ -74,9 +76,9 @@ class Progress(tune.Callback):
         """The latest row of each trial, in the order of the sweep."""
         return [self._trials[index] for index in sorted(self._trials)]
 
-    def fail(self, index: int, error: str) -> None:
+    def fail(self, index: int, failure: Failure) -> None:
         """Record that a trial, which had been recorded as finished, failed."""
-        self._end(self._trials[index], "failed", error)
+        self._end(self._trials[index], "failed", failure)
 
     def end(self, spec: TrialSpec) -> None:
         """Record that the trial ended after the last epoch that it reported."""
@@ -114,20 +116,21 @@ class Progress(tune.Callback):
         self._deaths.pop(spec.index, None)
         self.recall(self.row(spec))
 
-    def died_before(self, spec: TrialSpec, counts: int) -> None:
-        """Record that the trial's process died and another continues it. `counts`: what this adds
-        to the trial's deaths, 0 where it was not the trial's fault."""
+    def died(self, spec: TrialSpec, counts: int) -> bool:
+        """Count a death of the trial's process. Return whether another process continues it, which
+        is a restart; after `max_failures` none does. `counts`: 0 where it was not its fault."""
         row = self.row(spec)
-        self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
-        self.recall(replace(row, restarts=row.restarts + 1))
+        deaths = self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
+        continues = deaths <= self._config.resources.max_failures
+        if continues:
+            self.recall(replace(row, restarts=row.restarts + 1))
+        return continues
 
     def after(self, row: TrialUpdated, report: TrialReport) -> TrialUpdated:
         """Return the row after `report`. Note whether the trial says that it is its last."""
         if report.last:
             self._done.add(row.index)
-        keys = ("epoch", *self._config.goals())
-        metrics = {key: report.metrics[key] for key in keys if key in report.metrics}
-        row = replace(row, epoch=report.epochs, metrics=metrics, best=report.best)
+        row = replace(row, epoch=report.epochs, metrics=report.metrics, best=report.best)
         if self._config.sweep.pbt is not None:  # the values change on the way
             row = replace(row, overrides=report.values or {}, cloned=report.cloned)
         return row
@@ -138,13 +141,15 @@ class Progress(tune.Callback):
         signals.raise_if_interrupted()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.keep(self.row(TrialSpec.from_config(trial.config)))
+        spec = TrialSpec.from_config(trial.config)
+        self._journal.write("begun", index=spec.index)
+        self.keep(self.row(spec))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
         if result.get("storage"):
-            raise StorageLost(result["failed"])
+            raise StorageLost(Failure.from_text(result["failed"]).error)
         if "failed" in result or "gate" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
@@ -153,15 +158,20 @@ class Progress(tune.Callback):
                 self._done.add(spec.index)
             return
         report = TrialReport.from_text(result["report"])
-        self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
+        place = self._new_place(spec.index, result)
+        self._journal.write(
+            "epoch", index=spec.index, ends=result["done"], **report.plain(), **place
+        )
         self.keep(self.after(self.row(spec), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if trial.last_result.get("gate") == "wait":
-            return  # it continues later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
+        if trial.last_result.get("gate") == "wait":
+            self._journal.write("paused", index=spec.index)
+            return  # it continues later, as a trial that is new to Tune
         if failed is not None:
-            self._end(self.row(spec), "failed", failed)
+            place = self._new_place(spec.index, trial.last_result)
+            self._end(self.row(spec), "failed", Failure.from_text(failed), place)
         else:
             self.end(spec)
 
@@ -172,22 +182,37 @@ class Progress(tune.Callback):
         spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
         counts = _counts(error)
         self._journal.write("died", index=spec.index, counts=counts)
-        row, deaths = self.row(spec), self._deaths.get(spec.index, 0) + counts
-        self.died_before(spec, counts)
-        if deaths <= self._config.resources.max_failures:
-            self._searcher.again(spec.continued(row.epoch))
+        if self.died(spec, counts):
+            self._searcher.again(spec.continued(self.row(spec).epoch))
             self._observer(self.row(spec))
         else:
             self._searcher.ended(spec, None, failed=True)
-            self._end(row, "failed", _cause(error, deaths))
+            cause = Failure(_cause(error, self._deaths[spec.index]))
+            self._end(self.row(spec), "failed", cause)
 
-    def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
-        self._journal.write("ended", index=row.index, state=state, error=error)
-        if state == "failed":
-            self.failures.see(error or "")
+    def _end(
+        self,
+        row: TrialUpdated,
+        state: TrialState,
+        failure: Failure | None = None,
+        place: Mapping[str, Any] | None = None,
+    ) -> None:
+        told = {"error": None} if failure is None else failure.plain()
+        self._journal.write("ended", index=row.index, state=state, **told, **(place or {}))
+        if failure is not None:
+            self.failures.see(failure.error)
         if state != "stopped":  # a stopped trial's model may not be logged yet
             self._forget(row.name)
-        self.keep(replace(row, state=state, error=error))
+        self.keep(replace(row, state=state, **told))
+
+    def _new_place(self, index: int, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The node and the process that a result of the trial came from, where they are not those
+        of the one before. Tune fills them in."""
+        place = {"node": result.get("hostname"), "pid": result.get("pid")}
+        if None in place.values() or self._places.get(index) == place:
+            return {}
+        self._places[index] = place
+        return place
 
 
 def _error_of(trial: Any) -> BaseException | None:

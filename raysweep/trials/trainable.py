@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config.raised import cause
+from raysweep.config.failure import Failure
 from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 from raysweep.storage.stop import is_of_the_storage
 from raysweep.trials.context import TrialContext
@@ -86,7 +86,7 @@ class TrialTrainable(tune.Trainable):
             SCORE: math.nan,
             BEST_SCORE: None,
             "trial": self._spec.name,
-            "failed": cause(error),
+            "failed": Failure.of(error).to_text(),
             "storage": is_of_the_storage(error),
             "done": True,
         }

@@ -30,7 +30,7 @@ from raysweep.tracking.port import (
 from raysweep.tracking.wandb import read as wandb_read
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.run import WandbRun, open_runs
-from raysweep.tracking.wandb.settings import BOUNDED, QUICK, Habits
+from raysweep.tracking.wandb.settings import BOUNDED, QUICK, UserSettings
 from raysweep.tracking.wandb.sweep import SweepPage
 from raysweep.tracking.wandb.sweep import create as create_sweep
 
@@ -45,10 +45,10 @@ class WandbTracker:
     backend = "wandb"
 
     def __init__(
-        self, project: str, entity: str | None = None, habits: Habits | None = None
+        self, project: str, entity: str | None = None, settings: UserSettings | None = None
     ) -> None:
         self._project = Project(project, entity)
-        self._habits = habits or Habits()
+        self._user_settings = settings or UserSettings()
         self.project = project
         self.page: SweepPage | None = None
         """The W&B sweep to which runs of its group belong: those of trials."""
@@ -89,7 +89,7 @@ class WandbTracker:
         with self._project.explained(f"start run {spec.id}"):
             if left_open := open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
-            folder = self._habits.place()
+            folder = self._user_settings.place()
             if folder:
                 with suppress(OSError):  # the client then uses the machine's temporary folder
                     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -101,9 +101,9 @@ class WandbTracker:
                 resume="allow",
                 reinit="create_new",  # else it returns the run that is active in this process
                 name=spec.name,
-                group=self._habits.group or spec.group,
+                group=self._user_settings.group or spec.group,
                 job_type=spec.job_type,
-                tags=list(dict.fromkeys([*spec.tags, *self._habits.tags])),
+                tags=list(dict.fromkeys([*spec.tags, *self._user_settings.tags])),
                 config=plain(spec.config, "config", strict=False),
                 allow_val_change=True,
                 settings=wandb.Settings(**QUICK, **BOUNDED, sweep_id=self._page_of(spec)),

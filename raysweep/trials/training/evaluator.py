@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_actor, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.config.raised import whole_cause
 from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
 from raysweep.selection import Goal

@@ -52,7 +52,7 @@ def test_values_are_short() -> None:
     assert (text.plural(1, "trial"), text.plural(0, "trial")) == ("1 trial", "0 trials")
 
 
-def test_a_warm_start_says_what_was_taken_and_why_not_more() -> None:
+def test_a_warm_start_shows_what_was_taken_and_what_was_skipped() -> None:
     assert (
         text.warm_start_line(WarmStarted(("a", "b"), 1, {})) == "warm start  1 trial of a, b taken"
     )

@@ -14,7 +14,7 @@ PROMOTE = ("always", "if_better")
 
 
 def with_project(config: Config, environ: Mapping[str, str] = os.environ) -> Config:
-    """The config with WANDB_PROJECT, unless it names a project itself.
+    """Return the config with the project WANDB_PROJECT, unless it names a project itself.
 
     As in W&B's own client, where an argument beats the environment. Raises ConfigError for a name
     that a tracker refuses.
