@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from raysweep.sweep.result import SweepResult
 
 
+ON_RAY = ("address", "local_mode", "verbose", "fail_fast")
+"""The options of `run` and `resume` that are arguments of `run_sweep` and `resume_sweep`."""
+
+
 def add_to(commands: Any, common: Parser) -> None:
     """Add the commands and their arguments."""
     sweep = Parser(add_help=False)
@@ -43,6 +47,11 @@ def add_to(commands: Any, common: Parser) -> None:
     on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
     on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
+    )
+    on_ray.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end the sweep at the first trial that fails, with its traceback",
     )
     told = Parser(add_help=False)
     told.add_argument(
@@ -182,8 +191,9 @@ def _watched(
     from raysweep.trials.workloads import preload_of
 
     console = open_console(sys.stderr)
-    live = redraws(console) and not args.verbose
-    on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
+    # In local mode a debugger has the terminal, and what trials print appears as it is printed.
+    live = redraws(console) and not args.verbose and not args.local_mode
+    on_ray = {name: getattr(args, name) for name in ON_RAY}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
     # The fork server imports what the workers need while this process imports Ray.
     options = {"local_mode": args.local_mode, "fast_start": fast_start}

@@ -25,6 +25,9 @@ from raysweep.cluster.faststart.start import start
 from raysweep.errors import UserError
 from raysweep.invocation import program
 
+BREAKPOINT = "PYTHONBREAKPOINT"
+"""What `breakpoint()` calls."""
+
 
 @contextmanager
 def connect(
@@ -67,11 +70,22 @@ def connect(
         alone = machine.shared() if address is None else nullcontext()
         with server, _checked(address), alone as others:
             try:
+                debugger = os.environ.get(BREAKPOINT)
                 retried = _initialise(address, local_mode, verbose, modules, patches)
+                if local_mode:
+                    _give_back_breakpoint(debugger)
                 ports = None if address else ray_internals.open_ports()
                 yield tuple(line for line in (slow, retried, ports, others) if line)
             finally:
                 ray.shutdown()
+
+
+def _give_back_breakpoint(debugger: str | None) -> None:
+    """Let `breakpoint()` be the user's: Ray has put its own debugger in its place."""
+    if debugger is None:
+        os.environ.pop(BREAKPOINT, None)
+    else:
+        os.environ[BREAKPOINT] = debugger
 
 
 @contextmanager

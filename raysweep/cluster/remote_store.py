@@ -189,6 +189,10 @@ class RemoteStore:
         """Call a method of the writer that is not the store's: those of its checkpoints."""
         return self._call(method, *arguments)
 
+    def append_log(self, run: str, data: bytes, most: int) -> Any:
+        """Return the reference of the call. From any thread: logs are in no turn with the rest."""
+        return self._actor.append_log.remote(run, data, most)
+
     def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
         version: ArtifactVersion = self._call(method, *arguments)
         return version

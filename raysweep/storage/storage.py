@@ -54,6 +54,9 @@ class Origin(Protocol):
     def project(self, project: str) -> None:
         """Download a project's database."""
 
+    def logs(self, name: str) -> None:
+        """Download the logs of a sweep's runs."""
+
     def media(self, project: str, runs: Iterable[str]) -> None:
         """Download the pictures that these runs logged."""
 

@@ -18,6 +18,9 @@ from raysweep.tracking.folder import half_downloaded
 LOGS = "logs"
 """The folder of what the sweep's runs print, in the sweep's folder."""
 
+EVALUATE = "evaluate"
+"""The log of the winner's evaluation."""
+
 REOPENED = "null\n"
 """The `result.json` of a sweep that had ended and is resumed. A file that was only removed here
 would remain at a URI."""

@@ -41,13 +41,17 @@ class Drive:
     verbose: bool
     earlier: Earlier
     settings: Mapping[str, str | None]
+    logs: str
+    """The command that shows the log of a run, but for the run."""
     retry_failed: bool = False
+    fail_fast: bool = False
+    """Whether the first trial that fails ends the sweep."""
 
 
 def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResult:
     """Drive the sweep from its current state to its end. The result file is written last."""
-    made = (job.tracker, job.identity, config, job.past, job.journal, how.observer)
-    prepared = workload.prepare(*made)
+    recorded = (job.past, job.journal, how.observer, job.logs)
+    prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
     context = _context(job, config, workload, prepared, how)
     observer = prepared.telling(how.observer)
     progress = Progress(
@@ -56,6 +60,8 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
@@ -72,7 +78,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     workload.complete(context, how.resources, progress)
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
-    best = choose_winner(job.identity, config, progress, products)
+    best = choose_winner(job.identity, config, progress, products, how.logs)
     how.observer(Evaluating(best.trial, best.artifact))
     report = workload.evaluate(context, how.resources, best.artifact, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
@@ -149,6 +155,8 @@ def _context(
         else Gate(config, workload.most_epochs(config)),
         settings=how.settings,
         resumed=bool(job.past.events),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from raysweep.cluster.logs import SweepLogs
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
@@ -41,6 +42,7 @@ class Job:
     checkpoints: RemoteCheckpoints
     journal: Journal
     past: Past
+    logs: SweepLogs
     settle: Callable[[], None]
     """Fsync all that its runs logged, so that it survives a power cut."""
 
@@ -53,13 +55,15 @@ def job(
     name: str,
     started: float,
     first: Mapping[str, Any],
+    *,
+    verbose: bool = False,
 ) -> Iterator[Job]:
     """Open the context of a new sweep: create its folder, claim it, open its tracker and journal.
 
     Call it when the input has been checked and Ray is running. `started`: `time.monotonic()` at the
     start of the command. `first`: the journal's first event. At the end it closes open runs and
     removes scratch files; it also removes the folder if the input was wrong after all (UserError)
-    or nothing was started.
+    or nothing was started. `verbose`: what the workers print is also shown by Ray.
     """
     tracking = config.tracking
     record = SweepRecord.new(name, tracking.project, tracking.entity, backend, config.kind)
@@ -71,15 +75,23 @@ def job(
         stack.callback(release, claim(folder))
         with closing(Journal(folder.journal, time.monotonic() - started)) as journal:
             journal.write("started", **first)
-        yield stack.enter_context(_driven(folder, record, storage, config, Past(), started))
+        yield stack.enter_context(
+            _driven(folder, record, storage, config, Past(), started, verbose)
+        )
 
 
 @contextmanager
 def job_again(
-    folder: SweepFolder, storage: Storage, config: Config, past: Past, started: float
+    folder: SweepFolder,
+    storage: Storage,
+    config: Config,
+    past: Past,
+    started: float,
+    *,
+    verbose: bool = False,
 ) -> Iterator[Job]:
     """Reopen the context of a sweep whose driver is gone and which the caller has claimed."""
-    with _driven(folder, folder.record(), storage, config, past, started) as reopened:
+    with _driven(folder, folder.record(), storage, config, past, started, verbose) as reopened:
         yield reopened
 
 
@@ -91,6 +103,7 @@ def _driven(
     config: Config,
     past: Past,
     started: float,
+    verbose: bool,
 ) -> Iterator[Job]:
     """Open the tracker, the checkpoints and the journal, and close everything at the end.
 
@@ -120,7 +133,9 @@ def _driven(
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         settle = partial(store.call, "settle", record.name)
-        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, settle)
+        logs = SweepLogs(store, folder.logs, inputs.folder, config.resources.log_limit_mb, verbose)
+        stack.callback(logs.collect)
+        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, logs, settle)
 
 
 def _close_runs(

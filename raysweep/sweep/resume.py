@@ -26,7 +26,7 @@ from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.sweep import in_wandb
-from raysweep.sweep.announce import announcement, interruptible, versions
+from raysweep.sweep.announce import announcement, interruptible, logs_command, versions
 from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.environment import with_promote
 from raysweep.sweep.job import Job, job_again
@@ -46,6 +46,7 @@ def resume_sweep(
     observer: Observer = silent,
     retry_failed: bool = False,
     promote: Literal["always", "if_better"] | None = None,
+    fail_fast: bool = False,
 ) -> SweepResult:
     """Resume the named sweep, or the latest: what `python -m raysweep resume` calls.
 
@@ -63,7 +64,7 @@ def resume_sweep(
     then. Otherwise raises as `run_sweep` does, and also leaves the process as it was.
     """
     where = storage or Config().storage
-    options = (address, local_mode, verbose, observer, retry_failed, promote)
+    options = (address, local_mode, verbose, observer, retry_failed, promote, fail_fast)
     alone = caller.process_restored(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
@@ -78,11 +79,14 @@ def _resume_in(
     observer: Observer,
     retry_failed: bool,
     promote: str | None,
+    fail_fast: bool,
 ) -> SweepResult:
     """Resume in a local folder."""
     started = time.monotonic()
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
+    if place.origin is not None:
+        place.origin.logs(stored.record.name)
     if folder.result() is not None:
         clean_up_ended(stored)
     with reclaimed(folder), interruptible(place, stored.record.name, address):
@@ -110,7 +114,8 @@ def _resume_in(
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
-            with job_again(folder, place, config, past, started) as this:
+            reopened = job_again(folder, place, config, past, started, verbose=verbose)
+            with reopened as this:
                 found, now = workload.settings(config, resources, past), versions(workload)
                 this.journal.write(
                     "resumed", **found.values, boot=boot(), versions=now, promote=promote
@@ -125,7 +130,12 @@ def _resume_in(
                 asked = (this, config, workload, choice, url, resources)
                 observer(announcement(*asked, warning, said, notices=notices))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                how = Drive(resources, observer, verbose, earlier, found.values, retry_failed)
+                logs = logs_command(place, record.name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.values, logs),
+                    retry_failed=retry_failed,
+                    fail_fast=fail_fast,
+                )
                 return drive(this, config, workload, how)
 
 

@@ -22,6 +22,7 @@ from raysweep.sweep.announce import (
     first_event,
     interruptible,
     kept_where_input_is_wrong,
+    logs_command,
 )
 from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.environment import with_project, with_promote
@@ -42,6 +43,7 @@ def run_sweep(
     observer: Observer = silent,
     warm_start: Sequence[str] = (),
     promote: Literal["always", "if_better"] | None = None,
+    fail_fast: bool = False,
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
 
@@ -51,9 +53,12 @@ def run_sweep(
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
     `promote` overrides the config's `tracking.promote`: when the alias `best` moves to the winner.
+    With `fail_fast` the first trial that fails ends the sweep.
 
-    Raises UserError if the input is wrong (nothing is left behind), SweepFailed if no trial
-    succeeded, Interrupted if the user stopped it.
+    Raises UserError if the input is wrong (nothing is left behind), Interrupted if the user stopped
+    it, and SweepFailed if no trial succeeded, or if a stage, the evaluation or, with `fail_fast`, a
+    trial failed. What the user's own code raised is then its cause, and in local mode its frames
+    are the innermost of the traceback: a debugger's post-mortem is there.
 
     Leaves the process as it was (see `cluster.caller`). A process runs one sweep at a time; another
     thread that starts one meanwhile gets a UserError.
@@ -61,7 +66,8 @@ def run_sweep(
     with caller.process_restored(local_mode=local_mode):
         config = with_promote(with_project(_as_config(config)), promote)
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
-            found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
+            options = (address, local_mode, verbose, observer, warm_start, fail_fast)
+            found = _run_in(place, config, name, *options)
             return found.at(place)
 
 
@@ -74,6 +80,7 @@ def _run_in(
     verbose: bool,
     observer: Observer,
     warm_start: Sequence[str],
+    fail_fast: bool,
 ) -> SweepResult:
     """Run the sweep in a local folder."""
     started = time.monotonic()
@@ -100,13 +107,17 @@ def _run_in(
             config, warning = workload.at_hand(config)
             found = workload.settings(config, resources, Past())
             first = first_event(config, workload, resources, earlier.names, found.values)
-            new = job(config, place, choice.backend, name, started, first)
+            new = job(config, place, choice.backend, name, started, first, verbose=verbose)
             with kept_where_input_is_wrong(place, name, address), new as this:
                 no_page = in_wandb.open_page(this.tracker, this.folder, config.to_dict())
                 notices = (*of_ray, *found.notices, *([no_page] if no_page else []))
                 asked = (this, config, workload, choice, url, resources)
                 observer(announcement(*asked, warning, notices=notices))
-                how = Drive(resources, observer, verbose, earlier, found.values)
+                logs = logs_command(place, name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.values, logs),
+                    fail_fast=fail_fast,
+                )
                 return drive(this, config, workload, how)
 
 

@@ -47,6 +47,10 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     for row in result.rows:
         if row.error:
             say(console, f"  {row.name} failed: {row.error}", style="red")
+    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if failures := result.failures:
+        command = f"{program()} logs{where} {result.sweep} {failures[0].trial}"
+        copyable(console, f"  logs: {result.folder}/logs; see one: {command}")
     best = result.best
     mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
@@ -58,7 +62,6 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     )
     if result.model_path is not None:
         copyable(console, f"model: {result.model_path}")
-    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
         copyable(console, f"copy it: {program()} best {result.sweep} --download ./my-model{where}")
     for what, url in result.links.items():

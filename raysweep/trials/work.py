@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from raysweep.cluster.logs import Logs
     from raysweep.cluster.resources import Resources
     from raysweep.config import Config
     from raysweep.events import Observer, TrialUpdated
@@ -237,8 +238,10 @@ class Workload(Protocol):
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> Prepared:
-        """Make the inputs of trials, except those that `past` records as made."""
+        """Make the inputs of trials, except those that `past` records as made. What is made keeps
+        its output in `logs`."""
         ...
 
     def open(self, context: TrialContext, spec: TrialSpec) -> Work:

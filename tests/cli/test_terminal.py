@@ -19,18 +19,18 @@ import yaml
 from commands import environment
 from sweeps import HAS_LOCAL_MODE, digits, grid
 
-pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
-
 WIDTH = 60
 
 
-def on_a_terminal(folder: Path, term: str, epochs: int, interrupt_at: str | None = None) -> str:
+def on_a_terminal(
+    folder: Path, term: str, epochs: int, *options: str, interrupt_at: str | None = None
+) -> str:
     """All that `run` writes to a terminal of WIDTH columns; Ctrl-C once it shows `interrupt_at`."""
     config = digits(grid(learning_rate=[0.01]), train={"epochs": epochs}, data={"train_size": 100})
     (folder / "sweep.yaml").write_text(yaml.safe_dump(config))
     mine, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
-    command = [sys.executable, "-m", "raysweep", "run", "sweep.yaml", "--local-mode"]
+    command = [sys.executable, "-m", "raysweep", "run", "sweep.yaml", *options]
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -55,7 +55,7 @@ def on_a_terminal(folder: Path, term: str, epochs: int, interrupt_at: str | None
 
 
 def test_ctrl_c_takes_the_table_away_before_it_says_so(tmp_path: Path) -> None:
-    shown = on_a_terminal(tmp_path, "xterm", 2000, "trial-0000")
+    shown = on_a_terminal(tmp_path, "xterm", 2000, interrupt_at="trial-0000")
     before, said, after = shown.partition("raysweep: stopping; once more ends it at once")
     assert said, shown[-2000:]
     assert before.rstrip("\r\n").endswith("\x1b[2K"), "the last of it was erased"
@@ -65,8 +65,9 @@ def test_ctrl_c_takes_the_table_away_before_it_says_so(tmp_path: Path) -> None:
     assert re.fullmatch(r"python -m raysweep resume sweep-\S+", command)
 
 
+@pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 def test_a_dumb_terminal_gets_lines(tmp_path: Path) -> None:
-    shown = on_a_terminal(tmp_path, "dumb", 2)
+    shown = on_a_terminal(tmp_path, "dumb", 2, "--local-mode")
     assert "\x1b" not in shown.rstrip().removesuffix("\x1b[0m"), "colorama's, which Ray loads"
     assert "trial-0000  running   epoch 1/2  validation/accuracy" in shown
     lines = [line.rstrip() for line in shown.splitlines()]

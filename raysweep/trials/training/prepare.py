@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from raysweep.cluster.logs import Logs, kept
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.config import Config, DataConfig, DataTarget
@@ -82,6 +83,7 @@ def prepare(
     past: Past,
     journal: Journal,
     observer: Observer,
+    logs: Logs,
 ) -> PreparedTraining:
     """Run the stages load, preprocess and initialize as Ray tasks, each once. A stage whose
     settings are swept runs later, when a trial asks for its output.
@@ -92,7 +94,7 @@ def prepare(
     done = past.stages()
     outcomes: list[StageOutcome] = []
 
-    def run(stage: str, task: Any, *arguments: Any) -> None:
+    def run(stage: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         if space.sweeps(stage, config):
             return
         if stage in done:
@@ -101,22 +103,23 @@ def prepare(
             observer(StageFinished(stage, ref, cached=True))
         else:
             try:
-                outcome = wait_for(task.remote(tracker, sweep, *arguments))
+                task = _task(kept, **options)
+                outcome = wait_for(task.remote(logs, stage, call, tracker, sweep, *arguments))
             except WorkerDied as error:
                 raise stage_died(stage, config) from error
             journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
             observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
 
-    run("load", _task(stages.load, num_cpus=0, **on_this_node()), config)
+    run("load", stages.load, config, num_cpus=0, **on_this_node())
     if outcomes:
-        run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
+        run("preprocess", stages.preprocess, config, outcomes[0].artifact)
     common = None if space.sweeps("preprocess", config) else outcomes[-1].artifact
-    run("initialize", _task(stages.initialize), config, common)
+    run("initialize", stages.initialize, config, common)
     if len(outcomes) == len(space.DEPENDS):
         _, data, model = (outcome.artifact for outcome in outcomes)
         return PreparedTraining(FixedVersions({"data": data, "model": model}), outcomes)
-    return PreparedTraining(SweptVersions(tracker, sweep, config, outcomes), outcomes)
+    return PreparedTraining(SweptVersions(tracker, sweep, config, outcomes, logs), outcomes)
 
 
 def with_data(config: Config) -> tuple[Config, str | None]:
