@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.cli.common import add_sweep, storage_of, stored_sweep
 from raysweep.cli.parser import Parser
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
@@ -60,7 +61,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:
-        print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
+        print(f"no sweep in {storage.shown}: `{program()} run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
 
 
@@ -81,12 +82,14 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.terminal.console import open_console, say
     from raysweep.terminal.graph import lineage_lines
 
     with stored_sweep(args) as stored:
         lineage = stored.lineage(args.artifact)
     if not args.json:
-        print("\n".join(lineage_lines(lineage)))
+        for line in lineage_lines(lineage):
+            say(open_console(sys.stdout), line)
     return lineage.to_json()
 
 

@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import RayError
 
 from raysweep.addresses import refuse_keys
-from raysweep.cluster import joining, own, quiet, signals
+from raysweep.cluster import joining, machine, own, quiet, signals
 from raysweep.cluster.cpus import usable_cpus
 from raysweep.cluster.faststart import fork_server, ray_internals
 from raysweep.cluster.faststart.checks import PatchName
@@ -23,6 +23,7 @@ from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 BREAKPOINT = "PYTHONBREAKPOINT"
 """What `breakpoint()` calls."""
@@ -65,14 +66,16 @@ def connect(
         slow = untested() if wanted else None
         patches = usable() if wanted else frozenset[PatchName]()
         forked = "worker-copies" in patches and not local_mode
-        with fork_server.running(preload) if forked else nullcontext(), _checked(address):
+        server = fork_server.running(preload) if forked else nullcontext()
+        alone = machine.shared() if address is None else nullcontext()
+        with server, _checked(address), alone as others:
             try:
                 debugger = os.environ.get(BREAKPOINT)
                 retried = _initialise(address, local_mode, verbose, modules, patches)
                 if local_mode:
                     _give_back_breakpoint(debugger)
                 ports = None if address else ray_internals.open_ports()
-                yield tuple(line for line in (slow, retried, ports) if line)
+                yield tuple(line for line in (slow, retried, ports, others) if line)
             finally:
                 ray.shutdown()
 
@@ -150,6 +153,6 @@ def _initialise(
 def _by_client(what: str) -> UserError:
     return UserError(
         f"{what}: Ray Client reaches a cluster from outside, where no sweep can be driven; hand it "
-        "over with `python -m raysweep submit`, or run it on a machine of the cluster with "
+        f"over with `{program()} submit`, or run it on a machine of the cluster with "
         "--address HOST:PORT"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
+from raysweep.invocation import program
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
@@ -44,7 +45,7 @@ class StoredSweep:
         if result is None:
             raise UserError(
                 f"{self.record.name}: has no best yet; if it is not running, resume it with "
-                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
+                f"`{program()} resume {self.record.name}`; see `{program()} list`"
             )
         return result
 

@@ -5,12 +5,14 @@
   <sweep>/
     sweep.json        its record: written when the sweep starts
     config.yaml       its whole configuration
+    config.given.yaml what the user wrote of it
     journal.jsonl     its driver's decisions and reports: `resume` replays it
     logs/             what its runs print, and the tracebacks of those that failed
     checkpoints/      those of its trials, until it has ended
     result.json       its result: written last
     best/             the winner's files
     wandb/            the files of W&B's client, if the sweep is recorded in W&B
+    wandb.json        its page in W&B, if there is one
     inputs/, tune/    while it runs
 """
 
@@ -28,6 +30,7 @@ from typing import Any, Protocol
 from raysweep.addresses import is_uri, refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
+from raysweep.invocation import program
 from raysweep.paths import safe_join
 from raysweep.stderr import to_stderr
 from raysweep.storage.atomic import write_atomically
@@ -119,8 +122,11 @@ class Storage:
         if name is not None and (self.root / name).exists():
             raise _taken(self.root / name)
 
-    def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
-        """Create the sweep's folder, with its configuration and its record."""
+    def create(
+        self, record: SweepRecord, config: dict[str, Any], given: str | None = None
+    ) -> SweepFolder:
+        """Create the sweep's folder, with its configuration, what the user wrote of it (`given`, as
+        YAML), and its record."""
         folder = SweepFolder(self.root / record.name)
         try:
             folder.path.mkdir(parents=True)
@@ -129,6 +135,8 @@ class Storage:
         try:
             sync_folder(self.root)
             write_atomically(folder.config, dump_yaml(config))
+            if given is not None:
+                write_atomically(folder.given, given)
             folder.write_record(record)
         except OSError:
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -191,7 +199,7 @@ def new_sweep_name(what: str) -> str:
 def _taken(folder: Path) -> UserError:
     return UserError(
         f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep, "
-        f"resume it: python -m raysweep resume {folder.name}"
+        f"resume it: {program()} resume {folder.name}"
     )
 
 

@@ -46,6 +46,16 @@ class SweepFolder:
         return self._inside("config.yaml")
 
     @property
+    def given(self) -> Path:
+        """The config as the user wrote it, for people; nothing reads it."""
+        return self._inside("config.given.yaml")
+
+    @property
+    def wandb_page(self) -> Path:
+        """The sweep's page in W&B."""
+        return self._inside("wandb.json")
+
+    @property
     def inputs(self) -> Path:
         return self._inside("inputs")
 

@@ -17,6 +17,7 @@ from raysweep.search.budget import Budget
 from raysweep.search.population import SharedPopulation
 from raysweep.search.warm_start import Earlier, WarmStart
 from raysweep.storage.journal import read_journal
+from raysweep.sweep import in_wandb
 from raysweep.sweep.job import Job
 from raysweep.sweep.result import Scores, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
@@ -52,9 +53,10 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     recorded = (job.past, job.journal, how.observer, job.logs)
     prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
     context = _context(job, config, workload, prepared, how)
+    observer = prepared.telling(how.observer)
     progress = Progress(
         config,
-        how.observer,
+        observer,
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
@@ -69,7 +71,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     run_trials(
         *(workload, context, how.resources, progress, budget),
         *(job.journal, job.past, job.folder.tune, known),
-        observer=how.observer,
+        observer=observer,
         verbose=how.verbose,
         retry_failed=how.retry_failed,
     )
@@ -101,7 +103,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         promoted=report.promoted,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
-        links=links(job.tracker, job.identity, best.trial),
+        links=links(job.tracker, job.identity, best.trial) | in_wandb.link(job.folder),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,

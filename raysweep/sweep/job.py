@@ -70,7 +70,7 @@ def job(
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
         stack.push(partial(_remove_empty, made))
-        folder = storage.create(record, config.to_dict())
+        folder = storage.create(record, config.to_dict(), config.given)
         stack.push(partial(_remove_unless_kept, folder))
         stack.callback(release, claim(folder))
         with closing(Journal(folder.journal, time.monotonic() - started)) as journal:

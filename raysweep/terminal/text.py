@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
@@ -133,5 +133,22 @@ def warnings(start: SweepStarted) -> list[str]:
 
 
 def stage_line(stage: StageFinished) -> str:
-    """Format a stage: `load        mnist-raw:v0   reused`."""
-    return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"
+    """Format a stage: `load        mnist-raw:v0   reused`, `… convnet:v0 and 3 more   made`."""
+    refs = stage.ref + (f" and {len(stage.more)} more" if stage.more else "")
+    return f"{stage.stage:<11} {refs:<24} {'reused' if stage.cached else 'made'}"
+
+
+def late_stages(stages: Sequence[StageFinished]) -> list[str]:
+    """Format what trials asked for, a line a stage: `initialize  convnet: 5 made, 1 reused`."""
+    lines = []
+    for name in dict.fromkeys(each.stage for each in stages):
+        mine = [each for each in stages if each.stage == name]
+        artifact = mine[0].ref.partition(":")[0]
+        counts = [
+            sum(1 + len(each.more) for each in mine if each.cached is c) for c in (False, True)
+        ]
+        words = zip(counts, ("made", "reused"), strict=True)
+        lines.append(
+            f"{name:<11} {artifact}: " + ", ".join(f"{n} {word}" for n, word in words if n)
+        )
+    return lines
