@@ -1,0 +1,293 @@
+"""Take runs, versions and bytes out of a Trackio project, so that what other sweeps need stays.
+
+Removing is crash-safe. One transaction takes the rows out and notes the paths whose bytes are not
+needed any more; the bytes go afterwards, and then the note. A process that dies in between leaves
+the note, and the next call of `bury` goes on with it. Transactions that refer to a blob check under
+the same lock that it is there (see `TrackioStore.commit_artifact`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from raysweep.errors import ArtifactNotFound
+from raysweep.paths import safe_join
+from raysweep.tracking.names import parse_reference
+from raysweep.tracking.port import DROPPED, METADATA_FILE
+from raysweep.tracking.trackio import artifacts, notes
+from raysweep.tracking.trackio.database import Database
+from raysweep.tracking.trackio.reach import Removable, removable
+
+_BATCH = 100
+"""Files removed in one transaction: other processes wait meanwhile."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """The sweeps to be removed: their names and ids; and what must stay.
+
+    `others`: the ids of the storage's other sweeps; None if one of them cannot be read. `pins`: the
+    versions, `name:vK`, that other sweeps refer to outside of the project's graph; `pins_there`:
+    those in W&B's numbers, and `there`: the prefix of the aliases that hold these. `takes_best`:
+    names of other sweeps; the winner of the first of them that has one takes the alias `best`, if a
+    removed version has it. `force`: drop the bytes of versions that stay.
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+    others: tuple[str, ...] | None = ()
+    pins: tuple[str, ...] = ()
+    pins_there: tuple[str, ...] = ()
+    there: str = "wandb-"
+    takes_best: tuple[str, ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What goes. `runs` and `versions` are ids and references `name:vK`. `stay`: versions that the
+    sweeps made and that others need → who needs them, in words. `dropped`: those of them that lose
+    their bytes. `aliases`: `name:alias` → the version that it moves to, or None. `blobs`: digest →
+    size in bytes. `media`: the runs whose pictures go.
+    """
+
+    runs: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    stay: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    aliases: Mapping[str, str | None] = field(default_factory=dict)
+    blobs: Mapping[str, int] = field(default_factory=dict)
+    media: tuple[str, ...] = ()
+
+
+class Removing:
+    """The removing of one project's rows and bytes. `root` is the tracker's folder."""
+
+    def __init__(self, database: Database, root: Path, project: str) -> None:
+        self._database, self._root, self._project = database, root, project
+
+    def plan(self, removed: Removed) -> Taken:
+        """Say what `remove` would take out now."""
+        with self._database.reading("read what is to be removed") as db:
+            return _plan(db, removed)[0]
+
+    def remove(self, removed: Removed) -> Taken:
+        """Take the sweeps' rows out, durably; `bury` removes the bytes. Idempotent."""
+        with self._database.writing("remove a sweep") as db:
+            taken, lost = _plan(db, removed)
+            _move_aliases(db, taken, removed)
+            for ref in taken.versions:
+                _delete_version(db, ref)
+            for ref in taken.dropped:
+                _mark_dropped(db, ref, "remove --force")
+            for run_id in taken.runs:
+                _delete_run(db, run_id)
+            _mend_producers(db)
+            db.execute(
+                "DELETE FROM artifacts WHERE id NOT IN (SELECT artifact_id FROM artifact_versions)"
+            )
+            media = [self._media(run_id) for run_id in taken.runs]
+            notes.add_doomed(db, [*(self._blob(digest) for digest in lost), *media])
+        self._settle()
+        return taken
+
+    def drop(self, refs: Collection[str], why: str) -> None:
+        """Mark these versions as without their bytes, durably; `bury` removes the bytes.
+
+        Bytes that another version has, too, stay.
+        """
+        if not refs:
+            return
+        with self._database.writing("drop a version's bytes") as db:
+            lost: set[str] = set()
+            for ref in refs:
+                lost |= _mark_dropped(db, ref, why)
+            lost -= notes.held_digests(db, lost)
+            notes.add_doomed(db, [self._blob(digest) for digest in sorted(lost)])
+        self._settle()
+
+    def bury(self, *, keep_note: bool = False) -> list[str]:
+        """Remove the bytes that are noted as not needed; return the noted paths, relative to the
+        tracker's folder, a run's pictures as a folder.
+
+        Paths that are needed again stay, and are taken off the note. `keep_note`: leave the others
+        on it, since they may be at a URI, too, until `forget`.
+        """
+        with self._database.reading("read what is to be removed") as db:
+            todo = iter(notes.doomed(db))
+        gone: list[str] = []
+        while batch := list(islice(todo, _BATCH)):
+            with self._database.writing("remove bytes") as db:
+                held = notes.held_digests(db, {path.rpartition("/")[2] for path in batch})
+                needed = {path for path in batch if path.rpartition("/")[2] in held}
+                needed |= {path for path in batch if _has_run(db, path)}
+                for path in batch:
+                    if path not in needed:
+                        self._unlink(path)
+                notes.forget_doomed(db, needed if keep_note else batch)
+                gone += [path for path in batch if path not in needed]
+        return gone
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Take these paths off the note: nothing of them is left anywhere."""
+        if paths := list(paths):
+            with self._database.writing("note what was removed") as db:
+                notes.forget_doomed(db, paths)
+
+    def compact(self) -> None:
+        """Give the pages of the removed rows back to the disk, if they are many."""
+        with self._database.explained("make the database smaller"):
+            self._database.compact()
+
+    def _settle(self) -> None:
+        with self._database.explained("put the store on the disk"):
+            self._database.settle()
+
+    def _unlink(self, path: str) -> None:
+        target = safe_join(self._root, path)
+        if path.startswith("media/"):
+            if target.is_symlink():  # within the store: the pictures of another run
+                target.unlink()
+            elif target.exists():
+                shutil.rmtree(target)
+            return
+        target.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            target.parent.rmdir()
+
+    def _blob(self, digest: str) -> str:
+        return f"artifacts/{self._project}/blobs/sha256/{digest[:2]}/{digest}"
+
+    def _media(self, run_id: str) -> str:
+        return f"media/{self._project}/{run_id}"
+
+
+def _plan(db: sqlite3.Connection, removed: Removed) -> tuple[Taken, list[str]]:
+    """What goes, and the digests of the blobs that nothing needs any more."""
+    versions = notes.versions(db)
+    pins = {ref for ref in removed.pins if ref in versions}
+    pins |= set(_pinned_there(versions, removed))
+    pins |= {ref for ref, each in versions.items() if _protects(each.aliases, removed)}
+    found = removable(list(artifacts.events(db)), notes.groups(db), versions, pins, removed)
+    dropped = tuple(ref for ref in found.stay if removed.force and not versions[ref].dropped)
+    held = notes.held(versions, without=found.versions, dropped=dropped)
+    lost = {
+        digest: size
+        for ref in (*found.versions, *dropped)
+        for digest, size in versions[ref].blobs.items()
+        if digest not in held
+    }
+    taken = Taken(
+        runs=found.runs,
+        versions=found.versions,
+        stay=found.stay,
+        dropped=dropped,
+        aliases=_aliases_after(versions, found, removed, dropped),
+        blobs=lost,
+        media=found.runs,
+    )
+    return taken, list(lost)
+
+
+def _protects(aliases: Iterable[str], removed: Removed) -> bool:
+    """Whether one of the aliases is somebody's own, or another sweep's."""
+    ours = {"latest", "best", *(f"best-{name}" for name in removed.names)}
+    return any(alias not in ours and not alias.startswith(removed.there) for alias in aliases)
+
+
+def _pinned_there(versions: Mapping[str, notes.Version], removed: Removed) -> Iterator[str]:
+    """The versions here of references in W&B's numbers, whichever W&B project has them."""
+    pins = {(ref.rpartition(":")[0], ref.rpartition(":")[2]) for ref in removed.pins_there}
+    for ref, version in versions.items():
+        for alias in version.aliases:
+            number = alias.rpartition("-")[2]
+            if alias.startswith(removed.there) and (version.name, number) in pins:
+                yield ref
+
+
+def _aliases_after(
+    versions: Mapping[str, notes.Version],
+    found: Removable,
+    removed: Removed,
+    dropped: Collection[str],
+) -> dict[str, str | None]:
+    """Where `latest` and `best` go that a removed version has: `latest` to the newest that is left,
+    `best` to the winner of the sweep that is asked for; None where there is none."""
+    gone, after = {*found.versions}, dict[str, str | None]()
+    for ref in found.versions:
+        name = versions[ref].name
+        left = [v for v in versions.values() if v.name == name and v.ref not in gone]
+        if "latest" in versions[ref].aliases:
+            newest = max(left, key=lambda each: each.number, default=None)
+            after[f"{name}:latest"] = newest.ref if newest else None
+        if "best" in versions[ref].aliases:
+            usable = [v for v in left if not v.dropped and v.ref not in dropped]
+            wins = (
+                v.ref
+                for sweep in removed.takes_best
+                for v in usable
+                if f"best-{sweep}" in v.aliases
+            )
+            after[f"{name}:best"] = next(wins, None)
+    return after
+
+
+def _move_aliases(db: sqlite3.Connection, taken: Taken, removed: Removed) -> None:
+    for name in removed.names:
+        db.execute("DELETE FROM artifact_aliases WHERE alias = ?", (f"best-{name}",))
+    for alias, ref in taken.aliases.items():
+        if ref is not None:
+            artifacts.set_alias(db, artifacts.find(db, ref), parse_reference(alias).spec)
+
+
+def _delete_version(db: sqlite3.Connection, ref: str) -> None:
+    found = artifacts.find(db, ref)
+    notes.never_again(db, found["name"], found["artifact_id"])
+    for table in ("artifact_aliases", "run_artifact_links"):
+        db.execute(f"DELETE FROM {table} WHERE artifact_version_id = ?", (found["version_id"],))
+    db.execute("DELETE FROM artifact_versions WHERE id = ?", (found["version_id"],))
+
+
+def _delete_run(db: sqlite3.Connection, run_id: str) -> None:
+    tables = ("metrics", "system_metrics", "traces", "alerts", "configs", "pending_uploads")
+    for table in (*tables, "run_artifact_links", "external_run_artifact_links"):
+        db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+
+
+def _mend_producers(db: sqlite3.Connection) -> None:
+    """Name a remaining run as the producer of a version whose producer was removed."""
+    db.execute(
+        """UPDATE artifact_versions AS v SET (producer_run_id, producer_run_name) = (
+            SELECT l.run_id, l.run_name FROM run_artifact_links l
+            WHERE l.artifact_version_id = v.id AND l.direction = 'output' ORDER BY l.id LIMIT 1)
+        WHERE producer_run_id NOT IN (SELECT run_id FROM configs)
+          AND EXISTS (SELECT 1 FROM run_artifact_links l
+            WHERE l.artifact_version_id = v.id AND l.direction = 'output')"""
+    )
+
+
+def _mark_dropped(db: sqlite3.Connection, ref: str, why: str) -> set[str]:
+    """Mark the version; return the digests of its files but its record."""
+    try:
+        found = artifacts.find(db, ref)
+    except ArtifactNotFound:  # the call was made before
+        return set()
+    metadata = json.dumps({**(found["metadata"] or {}), DROPPED: why})
+    db.execute(
+        "UPDATE artifact_versions SET metadata = ? WHERE id = ?", (metadata, found["version_id"])
+    )
+    return {file["digest"] for file in found["manifest"] if file["path"] != METADATA_FILE}
+
+
+def _has_run(db: sqlite3.Connection, path: str) -> bool:
+    """Whether the path is of the pictures of a run that is there (again)."""
+    run_id = path.rpartition("/")[2]
+    query = "SELECT 1 FROM configs WHERE run_id = ?"
+    return path.startswith("media/") and db.execute(query, (run_id,)).fetchone() is not None
