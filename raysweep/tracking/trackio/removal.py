@@ -94,7 +94,10 @@ class Removing:
                 "DELETE FROM artifacts WHERE id NOT IN (SELECT artifact_id FROM artifact_versions)"
             )
             media = [self._media(run_id) for run_id in taken.runs]
-            notes.add_doomed(db, [*(self._blob(digest) for digest in lost), *media])
+            paths = [*(self._blob(digest) for digest in lost), *media]
+            for path in paths:  # before the transaction is committed
+                self._target(path)
+            notes.add_doomed(db, paths)
         self._settle()
         return taken
 
@@ -151,16 +154,21 @@ class Removing:
             self._database.settle()
 
     def _unlink(self, path: str) -> None:
-        target = safe_join(self._root, path)
-        if path.startswith("media/"):
-            if target.is_symlink():  # within the store: the pictures of another run
-                target.unlink()
-            elif target.exists():
+        target = self._target(path)
+        if path.startswith("media/") and not target.is_symlink():
+            if target.exists():
                 shutil.rmtree(target)
             return
         target.unlink(missing_ok=True)
         with suppress(OSError):  # others are in it
             target.parent.rmdir()
+
+    def _target(self, path: str) -> Path:
+        """The file or folder, or the link in its place, which itself is removed. Raises UnsafeName
+        for a path that leads out of the store otherwise: the database may be another's."""
+        above, _, name = path.rpartition("/")
+        link = safe_join(self._root, above) / name
+        return link if link.is_symlink() else safe_join(self._root, path)
 
     def _blob(self, digest: str) -> str:
         return f"artifacts/{self._project}/blobs/sha256/{digest[:2]}/{digest}"

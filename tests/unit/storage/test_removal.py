@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from raysweep.storage.claim import claim, release
 from raysweep.storage.removal import carry_out, plan_removal
 from raysweep.storage.storage import Storage
 from raysweep.tracking.identity import SweepIdentity
+from raysweep.tracking.store import Row
 
 from kept_sweeps import (
     assert_whole,
@@ -189,7 +193,7 @@ def test_an_alias_of_ones_own_holds_a_version(storage: Storage) -> None:
     mine = keep(storage, "mine")
     model = models_of(storage, mine)[0]
     tracker_of(storage).set_alias(model, "production")
-    assert remove(storage, "mine")["stay"] == {model: (), "raw:v0": ["mine"]} or True
+    assert remove(storage, "mine")["stay"] == {"raw:v0": [], "ready:v0": [], model: []}
     assert tracker_of(storage).artifact("trained-model:production").ref == model
     assert {node["name"] for node in lineage_of(storage, model)["nodes"]} >= {"ready", "raw"}
     assert_whole(storage, sweeps=0)
@@ -205,8 +209,6 @@ def test_a_version_that_only_a_journal_names_stays(storage: Storage) -> None:
 
 
 def test_a_copied_folder_goes_alone(storage: Storage) -> None:
-    import shutil
-
     mine = keep(storage, "mine")
     shutil.copytree(storage.root / "mine", storage.root / "copy")
     remove(storage, "copy")
@@ -265,18 +267,34 @@ def test_a_sweep_that_is_a_link_is_refused(storage: Storage, tmp_path: Path) -> 
     assert (tmp_path / "theirs" / "their" / "sweep.json").exists()
 
 
-def test_a_run_whose_name_leads_out_is_refused(storage: Storage, tmp_path: Path) -> None:
-    """The database is another's, maybe: its paths are checked before anything is removed there."""
+def test_a_link_in_place_of_a_runs_pictures_goes_alone(storage: Storage, tmp_path: Path) -> None:
     outside = tmp_path / "precious"
     outside.mkdir()
     mine = keep(storage, "mine")
-    media = storage.tracker / "media" / "kept"
-    report = media / f"{mine.id}-report"
-    report.rename(tmp_path / "pictures")
+    report = storage.tracker / "media" / "kept" / f"{mine.id}-report"
+    report.rename(outside / "pictures")
     report.symlink_to(outside, target_is_directory=True)
-    with pytest.raises(UserError, match="leads out of it by a link"):
+    remove(storage, "mine")
+    assert (outside / "pictures").is_dir()
+    assert not report.is_symlink()
+    assert_whole(storage, sweeps=0)
+
+
+def test_a_run_whose_id_leads_out_changes_nothing(storage: Storage, tmp_path: Path) -> None:
+    """The database may be another's."""
+    outside = tmp_path / "precious"
+    outside.mkdir()
+    mine = keep(storage, "mine")
+    wicked = f"{mine.id}-/../../../../precious"
+    with closing(sqlite3.connect(storage.tracker / "kept.db")) as db, db:
+        for table in ("configs", "metrics", "run_artifact_links"):
+            db.execute(
+                f"UPDATE {table} SET run_id = ? WHERE run_id = ?", (wicked, f"{mine.id}-report")
+            )
+    with pytest.raises(UserError, match="would lead out"):
         remove(storage, "mine")
     assert outside.is_dir()
+    assert len(tracker_of(storage).runs("mine")) == 5
 
 
 def test_staging_meanwhile(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,8 +321,6 @@ def test_staging_meanwhile(storage: Storage, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_database_becomes_smaller(storage: Storage) -> None:
     mine = keep(storage, "mine", trials=1)
     store = tracker_of(storage).store
-    from raysweep.tracking.store import Row
-
     run = f"{mine.id}-trial-0000"
     rows = [Row(f"{run}:{i}", i, {f"metric/{k}": i / 7 for k in range(20)}) for i in range(6000)]
     store.log_rows(run, rows)
