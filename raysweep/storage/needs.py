@@ -16,7 +16,7 @@ from raysweep.storage.past import Past
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.mirror.names import HERE, THERE
-from raysweep.tracking.trackio.removal import Removed
+from raysweep.tracking.trackio.taken import Removed
 
 
 @dataclass(frozen=True)

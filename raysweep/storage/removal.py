@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from raysweep.errors import UserError
 from raysweep.storage.atomic import write_atomically
@@ -26,7 +26,7 @@ from raysweep.storage.reading import store_if_any
 from raysweep.storage.record import to_stderr
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.tracking.trackio.removal import Removed, Removing, Taken
+from raysweep.tracking.trackio.taken import Removed, Taken
 from raysweep.tracking.write_behind import sync_folder
 
 _PUT_AWAY = ".removed-"
@@ -140,7 +140,15 @@ def carry_out(removal: Removal) -> Removal:
     return replace(removal, taken=taken)
 
 
-def bury(storage: Storage, removing: Removing) -> None:
+class Buries(Protocol):
+    """`Removing`, here or in the process of the store's writer."""
+
+    def bury(self, *, keep_note: bool = False) -> list[str]: ...
+
+    def forget(self, paths: Iterable[str]) -> None: ...
+
+
+def bury(storage: Storage, removing: Buries) -> None:
     """Remove the bytes that are noted as not needed, here and at the storage's URI."""
     origin = storage.origin
     paths = removing.bury(keep_note=origin is not None)

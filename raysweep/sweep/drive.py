@@ -25,6 +25,7 @@ from raysweep.tracking.links import links, unsent
 from raysweep.tracking.write_behind import settle_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.gate import Gate
+from raysweep.trials.keep_best import KeepBest
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
 from raysweep.trials.work import Prepared
@@ -50,12 +51,20 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     made = (job.tracker, job.identity, config, job.past, job.journal, how.observer)
     prepared = workload.prepare(*made)
     context = _context(job, config, prepared, how)
+    best_only = KeepBest(config, job.identity, job.removing)
+    keeps_best = config.tracking.keep == "best"
+
+    def ended() -> None:
+        if keeps_best:
+            best_only.look(progress.trials)
+
     progress = Progress(
         config,
         how.observer,
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
+        ended=ended,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
@@ -70,6 +79,7 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         retry_failed=how.retry_failed,
     )
     workload.complete(context, how.resources, progress)
+    ended()
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
     best = choose_winner(job.identity, config, progress, products)
@@ -108,6 +118,8 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     job.settle()
     job.folder.write_result(result.to_json())
     shutil.rmtree(job.folder.checkpoints, ignore_errors=True)
+    if keeps_best:
+        best_only.drop_checkpoints()
     return result
 
 

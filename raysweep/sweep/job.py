@@ -13,13 +13,15 @@ from types import TracebackType
 from typing import Any
 
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.cluster.remote_removing import RemoteRemoving
 from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
-from raysweep.errors import TrackingError, UserError
+from raysweep.errors import RaysweepError, TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.left_behind import put_away
 from raysweep.storage.past import Past
+from raysweep.storage.removal import bury
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
@@ -43,6 +45,8 @@ class Job:
     past: Past
     settle: Callable[[], None]
     """Fsync all that its runs logged, so that it survives a power cut."""
+    removing: RemoteRemoving
+    """Drops bytes of the store that are not needed any more."""
 
 
 @contextmanager
@@ -120,7 +124,10 @@ def _driven(
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         settle = partial(store.call, "settle", record.name)
-        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, settle)
+        removing = RemoteRemoving(store, storage)
+        with suppress(RaysweepError):  # what it cannot remove now, the next one tries
+            bury(storage, removing)
+        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, settle, removing)
 
 
 def _close_runs(

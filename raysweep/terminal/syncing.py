@@ -62,6 +62,13 @@ def show_synced(console: Console, synced: Synced) -> None:
             style="yellow",
             soft_wrap=True,
         )
+    if found.records_only:
+        count = text.plural(len(found.records_only), "version")
+        console.print(
+            f"of {count} W&B has the record alone: tracking.keep: best had dropped the bytes here",
+            style="yellow",
+            soft_wrap=True,
+        )
     for line in found.stays:
         console.print(f"in W&B, {line}", style="yellow", soft_wrap=True)
     console.print(f"see it: {synced.url}", soft_wrap=True)

@@ -32,9 +32,12 @@ class Progress(tune.Callback):
         journal: Journal,
         forget: Callable[[str], None] = lambda trial: None,
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """`forget` is told of a trial whose checkpoint nobody needs any more. `epochs_of`: a
-        trial's values → how many reports it will make, where that is known."""
+        trial's values → how many reports it will make, where that is known. `ended` is called when
+        another trial has ended, and that is journalled."""
+        self._ended = ended
         self._epochs_of = epochs_of
         self._forget = forget
         self._config = config
@@ -58,6 +61,7 @@ class Progress(tune.Callback):
             "_observer": silent,
             "_forget": None,
             "_epochs_of": None,
+            "_ended": None,
             "_searcher": None,
         }
 
@@ -184,6 +188,7 @@ class Progress(tune.Callback):
         if state != "stopped":  # whose model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, error=error))
+        self._ended()
 
 
 def _error_of(trial: Any) -> BaseException | None:

@@ -61,10 +61,13 @@ class MirroredTracker(Backends):
             return self.numbering.presented(mine) if mine else None
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
-        """See Tracker. Uses the local copy if there is one."""
+        """See Tracker. Uses the local copy if there is one with its bytes."""
         mine = self.numbering.kept(ref) or self.numbering.kept(self.artifact(ref).ref)
         if mine is None:
             return self.there.download(ref, folder)
+        version = self.numbering.presented(mine)
+        if mine.dropped is not None and not is_pending(version):  # W&B keeps its own
+            return self.there.download(version.ref, folder)
         return self.numbering.presented(self.here.download(mine.ref, folder))
 
     def set_alias(self, ref: str, alias: str) -> None:

@@ -13,7 +13,6 @@ import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -23,48 +22,12 @@ from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import DROPPED, METADATA_FILE
 from raysweep.tracking.trackio import artifacts, notes
 from raysweep.tracking.trackio.database import Database
+from raysweep.tracking.trackio.models import LoggedModel, logged_models
 from raysweep.tracking.trackio.reach import Removable, removable
+from raysweep.tracking.trackio.taken import Removed, Taken
 
 _BATCH = 100
 """Files removed in one transaction: other processes wait meanwhile."""
-
-
-@dataclass(frozen=True)
-class Removed:
-    """The sweeps to be removed: their names and ids; and what must stay.
-
-    `others`: the ids of the storage's other sweeps; None if one of them cannot be read. `pins`: the
-    versions, `name:vK`, that other sweeps refer to outside of the project's graph; `pins_there`:
-    those in W&B's numbers, and `there`: the prefix of the aliases that hold these. `takes_best`:
-    names of other sweeps; the winner of the first of them that has one takes the alias `best`, if a
-    removed version has it. `force`: drop the bytes of versions that stay.
-    """
-
-    names: tuple[str, ...]
-    ids: tuple[str, ...]
-    others: tuple[str, ...] | None = ()
-    pins: tuple[str, ...] = ()
-    pins_there: tuple[str, ...] = ()
-    there: str = "wandb-"
-    takes_best: tuple[str, ...] = ()
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What goes. `runs` and `versions` are ids and references `name:vK`. `stay`: versions that the
-    sweeps made and that others need → who needs them, in words. `dropped`: those of them that lose
-    their bytes. `aliases`: `name:alias` → the version that it moves to, or None. `blobs`: digest →
-    size in bytes. `media`: the runs whose pictures go.
-    """
-
-    runs: tuple[str, ...] = ()
-    versions: tuple[str, ...] = ()
-    stay: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    dropped: tuple[str, ...] = ()
-    aliases: Mapping[str, str | None] = field(default_factory=dict)
-    blobs: Mapping[str, int] = field(default_factory=dict)
-    media: tuple[str, ...] = ()
 
 
 class Removing:
@@ -100,6 +63,11 @@ class Removing:
             notes.add_doomed(db, paths)
         self._settle()
         return taken
+
+    def models(self, group: str, name: str) -> list[LoggedModel]:
+        """List the versions of the artifact `name` that the group's finished runs logged."""
+        with self._database.reading("list models") as db:
+            return logged_models(db, group, name)
 
     def drop(self, refs: Collection[str], why: str) -> None:
         """Mark these versions as without their bytes, durably; `bury` removes the bytes.
