@@ -23,6 +23,7 @@ from raysweep.cluster.faststart import fork_server, ray_internals
 from raysweep.cluster.faststart.checks import PatchName
 from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
+from raysweep.cluster.session_folder import remove_sessions
 from raysweep.config import Config, ResourcesConfig
 from raysweep.errors import UserError
 from raysweep.events import ClusterNotice, Observer, silent
@@ -78,13 +79,17 @@ def connect(
         slow = untested() if wanted else None
         patches = usable() if wanted else frozenset[PatchName]()
         copied = "worker-copies" in patches and not local_mode
-        with fork_server.running() if copied else nullcontext(), _admitted(address):
-            try:
-                said = _initialise(address, local_mode, verbose, modules, patches)
-                ports = None if address else ray_internals.open_ports()
-                yield tuple(line for line in (slow, said, ports) if line)
-            finally:
-                ray.shutdown()
+        sessions: list[Path] = []
+        try:
+            with fork_server.running() if copied else nullcontext(), _admitted(address):
+                try:
+                    said = _initialise(address, local_mode, verbose, modules, patches, sessions)
+                    ports = None if address else ray_internals.open_ports()
+                    yield tuple(line for line in (slow, said, ports) if line)
+                finally:
+                    ray.shutdown()
+        finally:
+            remove_sessions(sessions)
 
 
 @contextmanager
@@ -109,8 +114,10 @@ def _initialise(
     verbose: bool,
     modules: Sequence[Path],
     patches: frozenset[PatchName],
+    sessions: list[Path],
 ) -> str | None:
-    """Returns the line that says that Ray was started twice, if it was."""
+    """Returns the line that says that Ray was started twice, if it was. The session folder of each
+    Ray that is started here goes to `sessions`."""
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
@@ -126,11 +133,13 @@ def _initialise(
     loopback = nullcontext() if address else ray_internals.on_loopback()
 
     def init() -> None:
-        ray.init(
+        context = ray.init(
             log_to_driver=verbose,
             logging_level=logging.INFO if verbose else logging.ERROR,
             **options,
         )
+        if address is None:
+            sessions.append(Path(context.address_info["session_dir"]))
 
     try:
         with signals.given_back(), ray_internals.while_joining(signals.deferred), loopback:

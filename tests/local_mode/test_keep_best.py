@@ -33,7 +33,7 @@ def test_only_the_winner_keeps_its_bytes(tmp_path: Path) -> None:
     assert_whole(Storage(tmp_path / "best"), PROJECT)
     load_model("best", tmp_path / "best")
     poor = next(f"trained-model:v{i}" for i in range(3) if lean.best.artifact[-1] != str(i))
-    with pytest.raises(ArtifactDropped, match="tracking.keep: best"):
+    with pytest.raises(ArtifactDropped, match="keep: best"):
         load_model(poor, tmp_path / "best")
 
 

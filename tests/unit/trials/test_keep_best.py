@@ -143,4 +143,3 @@ def test_other_sweeps_models_are_not_touched(storage: Storage) -> None:
     good = trained(storage, 1)
     look(storage, row(0, 90.0), row(1, 95.0))
     assert bytes_of(storage) == [theirs, good]
-    assert tracker.project == PROJECT
