@@ -15,11 +15,17 @@ from raysweep.errors import UserError
 
 if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
+    from raysweep.storage.storage import Storage
 
 
 def add_to(commands: Any, common: Parser) -> None:
     """Add the commands and their arguments."""
     listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
+    listing.add_argument(
+        "--sizes",
+        action="store_true",
+        help="also the bytes that a sweep uses alone, which `remove` frees, and those it shares",
+    )
     listing.set_defaults(command="list", call=_list)
 
     best = commands.add_parser("best", parents=[common], help="the winner of a sweep")
@@ -54,11 +60,22 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 
     with read_storage(storage_of(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
+        if args.sizes:
+            _add_sizes(storage, sweeps)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps)
     elif not args.json:
         print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
+
+
+def _add_sizes(storage: Storage, sweeps: list[dict[str, Any]]) -> None:
+    from raysweep.storage.sizes import sizes
+
+    found = sizes(storage)
+    for sweep in sweeps:
+        if (its := found.get(sweep["sweep"])) is not None:
+            sweep["bytes"] = {"alone": its.alone, "shared": its.shared}
 
 
 def _best(args: argparse.Namespace) -> dict[str, Any]:

@@ -61,10 +61,8 @@ class Others:
             names=tuple(each.name for each in gone),
             ids=tuple(each.id for each in gone),
             others=tuple(sorted(ids)) if self.whole else None,
-            pins=tuple(ref for each in here for ref in _pins(each)),
-            pins_there=tuple(
-                ref for each in here if each.record.tracker == "wandb" for ref in each.refs
-            ),
+            pins=tuple(ref for each in here for ref in pinned_here(each)),
+            pins_there=tuple(ref for each in here for ref in pinned_there(each)),
             there=THERE,
             takes_best=tuple(each.record.name for each in reversed(here) if each.promoted),
             force=force,
@@ -89,8 +87,13 @@ def _of_result(result: Mapping[str, Any]) -> Iterator[str]:
         yield str(best)
 
 
-def _pins(sweep: Kept) -> Iterator[str]:
-    """Its references in the numbers that are used here."""
+def pinned_there(sweep: Kept) -> Iterator[str]:
+    """Yield the references of a sweep in W&B that have W&B's numbers."""
+    return (ref for ref in sweep.refs if sweep.record.tracker == "wandb")
+
+
+def pinned_here(sweep: Kept) -> Iterator[str]:
+    """Yield the references that have the numbers that are used here."""
     for ref in sweep.refs:
         name, _, spec = ref.partition(":")
         if sweep.record.tracker != "wandb":

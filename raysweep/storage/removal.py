@@ -199,7 +199,7 @@ def _going(storage: Storage, folder: SweepFolder, force: bool) -> Going:
     with suppress(UserError):  # a damaged result is no reason to keep a sweep
         links = (folder.result() or {}).get("links") or {}
     there = links.get("project", "" if record.tracker == "wandb" else None)
-    return Going(folder, record, _folder_bytes(storage, folder), there)
+    return Going(folder, record, folder_bytes(storage, folder), there)
 
 
 def _put_away(storage: Storage, folder: SweepFolder) -> Path:
@@ -213,7 +213,8 @@ def _put_away(storage: Storage, folder: SweepFolder) -> Path:
     return away
 
 
-def _folder_bytes(storage: Storage, folder: SweepFolder) -> int:
+def folder_bytes(storage: Storage, folder: SweepFolder) -> int:
+    """Sum up the sizes of the files in a sweep's folder; of a URI, there."""
     if storage.origin is not None:
         return storage.origin.bytes_below(f"{folder.path.name}/")
     return tree_bytes(folder.path)

@@ -67,6 +67,9 @@ class Origin(Protocol):
     def bytes_below(self, folder: str) -> int:
         """Sum up the sizes of the files below a folder, which ends with a slash."""
 
+    def sizes_in(self, folder: str) -> dict[str, int]:
+        """Map the names in a folder, which ends with a slash, to the bytes of the files below."""
+
     def doom(self, paths: Iterable[str]) -> None:
         """Delete these files there, and those below paths that end with a slash, after the next
         push. One that is here again by then stays."""

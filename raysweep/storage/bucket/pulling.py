@@ -106,6 +106,15 @@ class Remote:
         """Sum up the sizes of the files below a folder, which ends with a slash."""
         return sum(size for path, size in self.listing.items() if path.startswith(folder))
 
+    def sizes_in(self, folder: str) -> dict[str, int]:
+        """Map the names in a folder, which ends with a slash, to the bytes of the files below."""
+        found: dict[str, int] = {}
+        for path, size in self.listing.items():
+            if path.startswith(folder):
+                name = path.removeprefix(folder).partition("/")[0]
+                found[name] = found.get(name, 0) + size
+        return found
+
     def doom(self, paths: Iterable[str]) -> None:
         """Delete these files at the URI, and those below paths that end with a slash, after the
         next push has committed that nothing refers to them (see `Replica`)."""

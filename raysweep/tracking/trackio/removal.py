@@ -24,6 +24,7 @@ from raysweep.tracking.trackio import artifacts, notes
 from raysweep.tracking.trackio.database import Database
 from raysweep.tracking.trackio.models import LoggedModel, logged_models
 from raysweep.tracking.trackio.reach import Removable, removable
+from raysweep.tracking.trackio.shares import Shares, shares
 from raysweep.tracking.trackio.taken import Removed, Taken
 
 _BATCH = 100
@@ -63,6 +64,34 @@ class Removing:
             notes.add_doomed(db, paths)
         self._settle()
         return taken
+
+    def shares(
+        self,
+        sweeps: Mapping[str, str],
+        pins: Mapping[str, Collection[str]],
+        pins_there: Mapping[str, Collection[str]],
+        there: str = Removed().there,
+    ) -> Shares:
+        """Say how many bytes of blobs each sweep needs alone, and shares. `sweeps`: id → name; the
+        pins are as in `Removed`, by the sweep's name."""
+
+        def sweep_of(run_id: str) -> str | None:
+            quick = sweeps.get(run_id.partition("-")[0])
+            long = (name for each, name in sweeps.items() if run_id.startswith(f"{each}-"))
+            return quick or next(long, None)
+
+        with self._database.reading("add up the sizes") as db:
+            versions, events = notes.versions(db), list(artifacts.events(db))
+        named = {
+            sweep: {
+                *refs,
+                *_pinned_there(versions, Removed(pins_there=tuple(pins_there[sweep]), there=there)),
+            }
+            for sweep, refs in pins.items()
+        }
+        every = Removed(names=tuple(sweeps.values()), there=there)
+        held = [ref for ref, each in versions.items() if _protects(each.aliases, every)]
+        return shares(events, versions, sweep_of, named, held)
 
     def models(self, group: str, name: str) -> list[LoggedModel]:
         """List the versions of the artifact `name` that the group's finished runs logged."""

@@ -17,8 +17,8 @@ class Removed:
     removed version has it. `force`: drop the bytes of versions that stay.
     """
 
-    names: tuple[str, ...]
-    ids: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
     others: tuple[str, ...] | None = ()
     pins: tuple[str, ...] = ()
     pins_there: tuple[str, ...] = ()
