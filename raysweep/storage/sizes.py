@@ -1,4 +1,4 @@
-"""How many bytes each sweep of a storage uses alone, which `remove` frees, and how many it shares."""
+"""How many bytes each sweep of a storage uses alone, which `remove` frees, and shares."""
 
 from __future__ import annotations
 
