@@ -1,4 +1,4 @@
-"""Which kind of trials a sweep is of."""
+"""Choose the workload of a sweep."""
 
 from __future__ import annotations
 
