@@ -29,13 +29,13 @@ def plan_lines(removal: Removal) -> Iterator[str]:
             f"project {project}: {text.plural(len(taken.runs), 'run')}, "
             f"{_versions(taken.versions)}, {text.size(kept)}"
         )
-        if removal.media_bytes:
-            yield f"pictures of runs, {text.size(removal.media_bytes)}"
         for ref, by in taken.stay.items():
             stays = "loses its bytes and keeps its record" if ref in taken.dropped else "stays"
             yield f"{ref} {stays}: {_needed_by(by)}"
-        for alias, ref in taken.aliases.items():
-            yield f"{alias} moves to {ref}" if ref else _nothing(alias)
+        for alias, after in taken.aliases.items():
+            yield f"{alias} moves to {after}" if after else _nothing(alias)
+    if removal.media_bytes:
+        yield f"pictures of the runs: {text.size(removal.media_bytes)}"
     for each in removal.going:
         if each.there is not None:
             where = f" at {each.there}" if each.there else ""

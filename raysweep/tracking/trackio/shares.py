@@ -41,11 +41,11 @@ def shares(
     labels = _Labels(edges)
     for sweep, refs in pins.items():
         labels.need([ref for ref in refs if ref in versions], sweep)
-    for run, sweep in sweeps.items():
-        if sweep is not None:
-            labels.own(run, sweep)
-    for run, sweep in sweeps.items():
-        if sweep is None and run not in labels.runs:  # no sweep came from it: it stays
+    for run, of in sweeps.items():
+        if of is not None:
+            labels.own(run, of)
+    for run, of in sweeps.items():
+        if of is None and run not in labels.runs:  # no sweep came from it: it stays
             labels.own(run, _SEVERAL)
     labels.need([*held, *(ref for ref in versions if not edges.producers.get(ref))], _SEVERAL)
     return _added_up(edges, versions, sweeps, pins, labels.versions)
