@@ -356,7 +356,8 @@ def test_bytes_that_were_dropped_here(server: WandbServer, api: wandb.Api, tmp_p
     kept = whole_sweep(tmp_path, "sync-dropped")
     removing = kept.store.removing
     (model,) = {ref for run in kept.tracker.runs() for ref in run.used if "trained" in ref}
-    (lean,) = {ref for r in kept.tracker.runs() for ref in r.logged if "trained" in ref} - {model}
+    models = {ref for run in kept.tracker.runs() for ref in run.logged if "trained" in ref}
+    lean = min(models - {model})
     removing.drop([lean], "tracking.keep: best")
     removing.bury()
     published = sync_sweep(kept.storage).published
