@@ -60,7 +60,7 @@ def keep(
     report = tracker.start_run(identity.run("report", "report", {}))
     report.use_artifact(ready.ref)
     report.use_artifact(models[-1].ref)
-    picture = Image(np.full((8, 8), trials, dtype=np.uint8), name)
+    picture = Image(np.full((8, 8), trials % 256, dtype=np.uint8), name)
     report.log_images("high-loss-examples", [picture], step=0)
     tracker.set_alias(models[-1].ref, f"best-{name}")
     if promoted:

@@ -139,10 +139,12 @@ def drop_uses(db: sqlite3.Connection, run_id: str) -> None:
 
 
 def find_by_fingerprint(db: sqlite3.Connection, name: str, fingerprint: str) -> Found | None:
-    """Find the newest version of `name` whose metadata has this `fingerprint`."""
+    """Find the newest version of `name` whose metadata has this `fingerprint`, and whose bytes were
+    not dropped."""
     row = db.execute(
-        """SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
+        f"""SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
         WHERE a.name = ? AND json_extract(v.metadata, '$.fingerprint') = ?
+          AND json_extract(v.metadata, '$.{DROPPED}') IS NULL
         ORDER BY v.version DESC LIMIT 1""",
         (name, fingerprint),
     ).fetchone()

@@ -23,9 +23,11 @@ _FEW = 8
 
 @dataclass(frozen=True)
 class Version:
-    """A version and its bytes. `blobs`: digest → size in bytes of its files, the record included;
-    of one whose bytes were dropped, of the record alone."""
+    """A version and its bytes. `id` and `artifact_id`: of its rows. `blobs`: digest → size in bytes
+    of its files, the record included; of one whose bytes were dropped, of the record alone."""
 
+    id: int
+    artifact_id: int
     name: str
     number: int
     aliases: tuple[str, ...]
@@ -49,7 +51,7 @@ def versions(db: sqlite3.Connection, *, of: Collection[str] = ()) -> dict[str, V
         aliases.setdefault(row[0], []).append(row[1])
     found = {}
     for row in db.execute(
-        f"""SELECT v.id, a.name, v.version, v.manifest,
+        f"""SELECT v.id, v.artifact_id, a.name, v.version, v.manifest,
             json_extract(v.metadata, '$.{DROPPED}') IS NOT NULL AS dropped
         FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id {where} ORDER BY v.id""",
         few,
@@ -57,8 +59,16 @@ def versions(db: sqlite3.Connection, *, of: Collection[str] = ()) -> dict[str, V
         files = json.loads(row["manifest"])
         record = {f["digest"]: f["size"] for f in files if f["path"] == METADATA_FILE}
         blobs = record if row["dropped"] else {f["digest"]: f["size"] for f in files}
-        own = tuple(aliases.get(row["id"], ()))
-        each = Version(row["name"], row["version"], own, bool(row["dropped"]), record, blobs)
+        each = Version(
+            row["id"],
+            row["artifact_id"],
+            row["name"],
+            row["version"],
+            tuple(aliases.get(row["id"], ())),
+            bool(row["dropped"]),
+            record,
+            blobs,
+        )
         found[each.ref] = each
     return found
 

@@ -47,8 +47,7 @@ class Removing:
         with self._database.writing("remove a sweep") as db:
             taken, lost = _plan(db, removed)
             _move_aliases(db, taken, removed)
-            for ref in taken.versions:
-                _delete_version(db, ref)
+            _delete_versions(db, taken.versions)
             for ref in taken.dropped:
                 _mark_dropped(db, ref, "remove --force")
             for run_id in taken.runs:
@@ -252,12 +251,15 @@ def _move_aliases(db: sqlite3.Connection, taken: Taken, removed: Removed) -> Non
             artifacts.set_alias(db, artifacts.find(db, ref), parse_reference(alias).spec)
 
 
-def _delete_version(db: sqlite3.Connection, ref: str) -> None:
-    found = artifacts.find(db, ref)
-    notes.never_again(db, found["name"], found["artifact_id"])
+def _delete_versions(db: sqlite3.Connection, refs: Iterable[str]) -> None:
+    known = notes.versions(db)
+    gone = [known[ref] for ref in refs]
+    for name, artifact_id in {(each.name, each.artifact_id) for each in gone}:
+        notes.never_again(db, name, artifact_id)
     for table in ("artifact_aliases", "run_artifact_links"):
-        db.execute(f"DELETE FROM {table} WHERE artifact_version_id = ?", (found["version_id"],))
-    db.execute("DELETE FROM artifact_versions WHERE id = ?", (found["version_id"],))
+        query = f"DELETE FROM {table} WHERE artifact_version_id = ?"
+        db.executemany(query, [(each.id,) for each in gone])
+    db.executemany("DELETE FROM artifact_versions WHERE id = ?", [(each.id,) for each in gone])
 
 
 def _delete_run(db: sqlite3.Connection, run_id: str) -> None:

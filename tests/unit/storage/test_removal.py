@@ -183,9 +183,11 @@ def test_bytes_that_were_dropped_and_are_logged_again_are_there(storage: Storage
     keep(storage, "other")
     remove(storage, "first", force=True)
     tracker = tracker_of(storage)
+    assert tracker.find_artifact("raw", "data") is None
     run = tracker.start_run(SweepIdentity("new", "abcd").run("raw", "stage", {}))
     made = log(run, storage, "raw", "dataset", {"fingerprint": "data"}, b"raw data" * 50)
     assert (made.ref, made.dropped) == ("raw:v0", None)
+    assert tracker.find_artifact("raw", "data") == made
     assert_whole(storage)
 
 
