@@ -51,13 +51,13 @@ class Keeper(TrackioStore):
         """See Removing."""
         return self.removing.models(group, name)
 
-    def drop(self, refs: Sequence[str], why: str) -> None:
+    def drop(self, refs: Sequence[str], why: str) -> list[str]:
         """See Removing."""
-        self.removing.drop(refs, why)
+        return self.removing.drop(refs, why)
 
-    def bury(self, keep_note: bool) -> list[str]:
+    def bury(self, only: Sequence[str] | None, keep_note: bool) -> list[str]:
         """See Removing."""
-        return self.removing.bury(keep_note=keep_note)
+        return self.removing.bury(only, keep_note=keep_note)
 
     def forget_bytes(self, paths: Sequence[str]) -> None:
         """See Removing.forget."""

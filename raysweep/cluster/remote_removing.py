@@ -23,12 +23,11 @@ class RemoteRemoving:
 
     def drop(self, refs: Collection[str], why: str) -> None:
         """Drop the bytes of these versions, not their records."""
-        self._store.call("drop", list(refs), why)
-        bury(self._storage, self)
+        bury(self._storage, self, only=self._store.call("drop", list(refs), why))
 
-    def bury(self, *, keep_note: bool = False) -> list[str]:
+    def bury(self, only: Collection[str] | None = None, *, keep_note: bool = False) -> list[str]:
         """See Removing."""
-        paths: list[str] = self._store.call("bury", keep_note)
+        paths: list[str] = self._store.call("bury", only, keep_note)
         return paths
 
     def forget(self, paths: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,18 +143,25 @@ def carry_out(removal: Removal) -> Removal:
 class Buries(Protocol):
     """`Removing`, here or in the process of the store's writer."""
 
-    def bury(self, *, keep_note: bool = False) -> list[str]: ...
+    def bury(
+        self, only: Collection[str] | None = None, *, keep_note: bool = False
+    ) -> list[str]: ...
 
     def forget(self, paths: Iterable[str]) -> None: ...
 
 
-def bury(storage: Storage, removing: Buries) -> None:
-    """Remove the bytes that are noted as not needed, here and at the storage's URI."""
+def bury(storage: Storage, removing: Buries, only: Collection[str] | None = None) -> None:
+    """Remove the bytes that are noted as not needed, here and at the storage's URI. `only`: paths
+    that were noted now; None for all."""
     origin = storage.origin
-    paths = removing.bury(keep_note=origin is not None)
-    if origin is not None:  # the note stays until a later call sees that they are gone there
+    paths = removing.bury(only, keep_note=origin is not None)
+    if origin is None:
+        return
+    there = list(paths)
+    if only is None:  # the note stays until a call sees that they are gone there
         there = [path for path in paths if origin.has(f"{storage.tracker.name}/{path}")]
         removing.forget({*paths} - {*there})
+    if there:
         pictures = (f"{path}/" if path.startswith("media/") else path for path in there)
         origin.doom(f"{storage.tracker.name}/{path}" for path in pictures)
 

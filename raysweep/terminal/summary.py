@@ -201,7 +201,7 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
             str(result["trials"]["total"]),
             result["best"]["artifact"] or result["best"]["trial"],
         )
-        cells = [started, sweep["tracker"], "ended", trials, best, score]
+        cells = [started, sweep["tracker"], sweep["state"] or "ended", trials, best, score]
         rows.append(Row([sweep["sweep"], *sizes, *cells]))
     console.print(fitted(columns, rows, console.width), soft_wrap=True)
 

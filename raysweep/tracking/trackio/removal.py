@@ -97,30 +97,28 @@ class Removing:
         with self._database.reading("list models") as db:
             return logged_models(db, group, name)
 
-    def drop(self, refs: Collection[str], why: str) -> None:
-        """Mark these versions as without their bytes, durably; `bury` removes the bytes.
-
-        Bytes that another version has, too, stay.
-        """
-        if not refs:
-            return
+    def drop(self, refs: Collection[str], why: str) -> list[str]:
+        """Mark these versions as without their bytes, durably; return the paths of these, which
+        `bury` removes. Bytes that another version has, too, stay."""
         with self._database.writing("drop a version's bytes") as db:
             lost: set[str] = set()
             for ref in refs:
                 lost |= _mark_dropped(db, ref, why)
             lost -= notes.held_digests(db, lost)
-            notes.add_doomed(db, [self._blob(digest) for digest in sorted(lost)])
+            paths = [self._blob(digest) for digest in sorted(lost)]
+            notes.add_doomed(db, paths)
         self._settle()
+        return paths
 
-    def bury(self, *, keep_note: bool = False) -> list[str]:
+    def bury(self, only: Collection[str] | None = None, *, keep_note: bool = False) -> list[str]:
         """Remove the bytes that are noted as not needed; return the noted paths, relative to the
         tracker's folder, a run's pictures as a folder.
 
         Paths that are needed again stay, and are taken off the note. `keep_note`: leave the others
-        on it, since they may be at a URI, too, until `forget`.
+        on it, since they may be at a URI, too, until `forget`. `only`: look at these paths alone.
         """
         with self._database.reading("read what is to be removed") as db:
-            todo = iter(notes.doomed(db))
+            todo = (path for path in notes.doomed(db) if only is None or path in only)
         gone: list[str] = []
         while batch := list(islice(todo, _BATCH)):
             with self._database.writing("remove bytes") as db:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from raysweep.errors import ArtifactDropped, ArtifactNotFound, UserError
 from raysweep.storage.claim import claim, release
-from raysweep.storage.removal import carry_out, plan_removal
+from raysweep.storage.open_storage import open_storage, read_storage
+from raysweep.storage.removal import bury, carry_out, plan_removal
 from raysweep.storage.storage import Storage
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.store import Row
 
+from bucket_workshop import HURRIED
 from kept_sweeps import (
     assert_whole,
     blobs_on_disk,
@@ -350,3 +353,43 @@ def test_a_stage_that_both_made_keeps_the_others_producer(storage: Storage) -> N
     remove(storage, "first")
     assert tracker_of(storage).artifact("raw:v0").producer == f"{other.id}-raw-again"
     assert_whole(storage, sweeps=1)
+
+
+def test_bytes_that_are_dropped_during_a_sweep_go_at_its_uri_too(uri: str, tmp_path: Path) -> None:
+    there = tmp_path / "it's there, 100%"
+    with open_storage(uri, pace=HURRIED) as storage:
+        mine = keep(storage, "mine")
+    before = {path.name for path in there.glob("tracker/artifacts/*/blobs/sha256/*/*")}
+    with open_storage(uri, pace=HURRIED) as storage:
+        storage.origin.project("kept")  # type: ignore[union-attr]
+        tracker = tracker_of(storage)
+        version = tracker.artifact(models_of(storage, mine)[0])
+        removing = tracker.store.removing
+        bury(storage, removing, only=removing.drop([version.ref], "tracking.keep: best"))
+    after = {path.name for path in there.glob("tracker/artifacts/*/blobs/sha256/*/*")}
+    assert before - after == {file.digest for file in version.files if file.path == "file"}
+    with open_storage(uri, pace=HURRIED) as storage:
+        storage.origin.project("kept")  # type: ignore[union-attr]
+        removing = tracker_of(storage).store.removing
+        assert len(removing.bury(keep_note=True)) == 1
+        bury(storage, removing)
+        assert removing.bury(keep_note=True) == []
+
+
+def test_bytes_that_come_again_before_the_push_stay_at_the_uri(uri: str, tmp_path: Path) -> None:
+    with open_storage(uri, pace=HURRIED) as storage:
+        mine = keep(storage, "mine", trials=1)
+    with open_storage(uri, pace=replace(HURRIED, push=replace(HURRIED.push, turn_s=60))) as storage:
+        storage.origin.project("kept")  # type: ignore[union-attr]
+        tracker = tracker_of(storage)
+        removing = tracker.store.removing
+        bury(storage, removing, only=removing.drop(["raw:v0"], "remove --force"))
+        run = tracker.start_run(SweepIdentity("mine", mine.id).run("raw-again", "stage", {}))
+        log(run, storage, "raw", "dataset", {"fingerprint": "data"}, b"raw data" * 50)
+        run.finish()
+    with read_storage(uri) as storage:
+        storage.origin.project("kept")  # type: ignore[union-attr]
+        version = tracker_of(storage).artifact("raw:v0")
+        storage.origin.blobs("kept", [file.digest for file in version.files])  # type: ignore[union-attr]
+        tracker_of(storage).download("raw:v0", tmp_path / "raw")
+    assert (tmp_path / "raw" / "file").read_bytes() == b"raw data" * 50
