@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.cli import completion, keeping, logs, reading, report, show, sweeping
+from raysweep.cli import completion, keeping, logs, reading, remove, report, show, sweeping
 from raysweep.cli.common import common_arguments
 from raysweep.cli.parser import Parser
 from raysweep.invocation import program
@@ -36,7 +36,7 @@ def parser() -> Parser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     common = common_arguments()
-    for group in (sweeping, reading, show, logs, report, keeping, completion):
+    for group in (sweeping, reading, show, logs, report, keeping, remove, completion):
         group.add_to(commands, common)
     root.commands = commands.choices
     return root

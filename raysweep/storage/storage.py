@@ -63,6 +63,25 @@ class Origin(Protocol):
     def blobs(self, project: str, digests: Iterable[str]) -> None:
         """Download blobs of a project, by their digests."""
 
+    def results(self) -> None:
+        """Download every sweep's result."""
+
+    def journal(self, name: str) -> None:
+        """Download a sweep's journal."""
+
+    def has(self, path: str) -> bool:
+        """Whether a file, or a folder with files, is there at this path."""
+
+    def bytes_below(self, folder: str) -> int:
+        """Sum up the sizes of the files below a folder, which ends with a slash."""
+
+    def sizes_in(self, folder: str) -> dict[str, int]:
+        """Map the names in a folder, which ends with a slash, to the bytes of the files below."""
+
+    def doom(self, paths: Iterable[str]) -> None:
+        """Delete these files there, and those below paths that end with a slash, after the next
+        push. One that is here again by then stays."""
+
 
 class Storage:
     """A storage folder: makes, lists and finds sweeps.
@@ -182,6 +201,12 @@ class Storage:
         folder.record()
         if self.origin is not None:
             self.origin.sweep(folder.path.name)
+        if folder.removing.exists():
+            name = folder.path.name
+            raise UserError(
+                f"{name}: its removal was cut short; complete it with "
+                f"`python -m raysweep remove {name}`"
+            )
         return folder
 
 

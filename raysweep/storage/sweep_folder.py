@@ -82,6 +82,11 @@ class SweepFolder:
         return safe_join(self.path, f"{LOGS}/{run}.log")
 
     @property
+    def removing(self) -> Path:
+        """The mark of a sweep whose removal has begun: only `remove` goes on with it."""
+        return self._inside("removing")
+
+    @property
     def _record(self) -> Path:
         return self._inside("sweep.json")
 

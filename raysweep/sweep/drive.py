@@ -26,6 +26,7 @@ from raysweep.tracking.links import links, unsent
 from raysweep.tracking.write_behind import settle_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.gate import Gate
+from raysweep.trials.keep_best import KeepBest
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
 from raysweep.trials.work import Prepared, Workload
@@ -54,6 +55,13 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
     context = _context(job, config, workload, prepared, how)
     observer = prepared.telling(how.observer)
+    best_only = KeepBest(config, job.identity, job.removing)
+    keeps_best = config.tracking.keep == "best"
+
+    def ended() -> None:
+        if keeps_best:
+            best_only.look(progress.trials)
+
     progress = Progress(
         config,
         observer,
@@ -62,6 +70,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         epochs_of=partial(workload.epochs_of, config),
         logs=job.logs,
         fail_fast=how.fail_fast,
+        ended=ended,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
@@ -76,6 +85,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         retry_failed=how.retry_failed,
     )
     workload.complete(context, how.resources, progress)
+    ended()
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
     best = choose_winner(job.identity, config, progress, products, how.logs)
@@ -114,6 +124,8 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     job.settle()
     job.folder.write_result(result.to_json())
     shutil.rmtree(job.folder.checkpoints, ignore_errors=True)
+    if keeps_best:
+        best_only.drop_checkpoints()
     return result
 
 

@@ -94,6 +94,8 @@ def _resume_in(
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
         config = with_promote(_config(folder, past), promote or past.promote)
+        if retry_failed:
+            _check_checkpoints(stored, config)
         workload = workload_named(stored.record.kind)
         lost = (
             []
@@ -151,6 +153,16 @@ def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> Non
             )
     elif stored.folder.result() is not None:
         raise UserError(f"{name}: has ended; see `{program()} best {name}`")
+
+
+def _check_checkpoints(stored: StoredSweep, config: Config) -> None:
+    """Raise UserError for a population that has ended and dropped what a trial may go on from."""
+    ended = stored.folder.result() is not None
+    if ended and config.sweep.pbt is not None and config.tracking.keep == "best":
+        raise UserError(
+            f"--retry-failed: {stored.record.name} was a population, and tracking.keep: best has "
+            "dropped its checkpoints, from which a trial may have to go on; start a new sweep"
+        )
 
 
 def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str | None]:

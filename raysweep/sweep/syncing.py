@@ -49,6 +49,7 @@ class Synced:
             "aliases": found.aliases,
             "lacking": found.lacking,
             "stays": found.stays,
+            "records_only": found.records_only,
         }
 
 

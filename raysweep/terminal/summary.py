@@ -187,21 +187,33 @@ def show_sweeps(
         Column("best", dropped=4),
         Column("test", dropped=5),
     ]
+    sized = any("bytes" in sweep for sweep in sweeps)
+    if sized:
+        columns[1:1] = [Column("alone", right=True), Column("shared", right=True)]
     rows = []
     for sweep in sweeps:
+        sizes = _sizes(sweep) if sized else []
         result = sweep["result"]
         started = sweep["created"][:16].replace("T", " ")
         if result is None:
             state = sweep["state"] or "–"
-            rows.append(Row([sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–"]))
+            cells = [started, sweep["tracker"], state, "–", "none", "–"]
+            rows.append(Row([sweep["sweep"], *sizes, *cells]))
             continue
         score = _first_score(result["test"], percent=displays[sweep["sweep"]].percent)
         trials, best = (
             str(result["trials"]["total"]),
             result["best"]["artifact"] or result["best"]["trial"],
         )
-        rows.append(Row([sweep["sweep"], started, sweep["tracker"], "ended", trials, best, score]))
+        cells = [started, sweep["tracker"], sweep["state"] or "ended", trials, best, score]
+        rows.append(Row([sweep["sweep"], *sizes, *cells]))
     console.print(fitted(columns, rows, console.width), soft_wrap=True)
+
+
+def _sizes(sweep: Mapping[str, Any]) -> list[str]:
+    """The cells of `list --sizes`."""
+    its = sweep.get("bytes")
+    return ["–", "–"] if its is None else [text.size(its[each]) for each in ("alone", "shared")]
 
 
 def _winner(artifact: str | None, trial: str) -> str:

@@ -64,6 +64,13 @@ def show_synced(console: Console, synced: Synced) -> None:
             f"run {run_id}: W&B has rows of steps {shown} in part, and accepts no more of them",
             style="yellow",
         )
+    if found.records_only:
+        count = text.plural(len(found.records_only), "version")
+        console.print(
+            f"of {count} W&B has the record alone: tracking.keep: best had dropped the bytes here",
+            style="yellow",
+            soft_wrap=True,
+        )
     for line in found.stays:
         say(console, f"in W&B, {line}", style="yellow")
     copyable(console, f"see it: {synced.url}")
