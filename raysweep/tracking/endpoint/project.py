@@ -1,0 +1,251 @@
+"""A project: its runs and artifacts in the store, and what its programs have said since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysweep.tracking.endpoint import filters as run_filters
+from raysweep.tracking.endpoint.artifacts import (
+    CollectionView,
+    MembershipView,
+    TypeView,
+    VersionView,
+    find,
+)
+from raysweep.tracking.endpoint.live import LiveRun
+from raysweep.tracking.endpoint.paging import Connection, opaque, page, parts_of
+from raysweep.tracking.endpoint.run import RunView
+from raysweep.tracking.endpoint.uploads import Received, Uploads, md5_of
+from raysweep.tracking.names import check_run_id
+from raysweep.tracking.port import ArtifactVersion, RunRecord, RunSpec
+from raysweep.tracking.store import Store
+
+ENTITY = "raysweep"
+"""The entity that every client is told it belongs to."""
+
+
+@dataclass(frozen=True)
+class EntityView:
+    """The one entity."""
+
+    name: str = ENTITY
+
+    graphql_type = "Entity"
+    xxhash_digests_enabled = False
+    organization = None
+    is_team = False
+
+    @property
+    def id(self) -> str:
+        return opaque("entity", self.name)
+
+
+@dataclass(frozen=True)
+class UserView:
+    """The one user, who holds the endpoint's key."""
+
+    username: str = ENTITY
+
+    graphql_type = "User"
+    admin, flags, deleted_at, photo_url = False, "{}", None, None
+    email = f"{ENTITY}@localhost"
+
+    @property
+    def id(self) -> str:
+        return opaque("user", self.username)
+
+    @property
+    def name(self) -> str:
+        return self.username
+
+    @property
+    def entity(self) -> str:
+        return self.username
+
+    @property
+    def default_entity(self) -> EntityView:
+        return EntityView(self.username)
+
+    @property
+    def api_keys(self) -> Connection:
+        return page([])
+
+    @property
+    def teams(self) -> Connection:
+        return page([EntityView(self.username)])
+
+
+@dataclass
+class Project:
+    """A project over its store."""
+
+    name: str
+    store: Store
+    uploads: Uploads
+    live: dict[str, LiveRun] = field(default_factory=dict)
+    received: dict[str, Received] = field(default_factory=dict)  # by MD5
+    _md5s: dict[str, str] = field(default_factory=dict)  # by SHA-256
+
+    graphql_type = "Project"
+    read_only = is_benchmark = is_published = False
+    created_at = "1970-01-01T00:00:00Z"
+    owner = UserView()
+    description = None
+
+    @property
+    def id(self) -> str:
+        return opaque("project", self.name)
+
+    @property
+    def internal_id(self) -> str:
+        return opaque("project-internal", self.name)
+
+    @property
+    def entity(self) -> EntityView:
+        return EntityView()
+
+    @property
+    def entity_name(self) -> str:
+        return ENTITY
+
+    @property
+    def user(self) -> UserView:
+        return self.owner
+
+    def keep(self, received: Received) -> None:
+        """Remember bytes that have come: a client need not send them again."""
+        self.received[received.md5] = received
+        self._md5s[received.digest] = received.md5
+
+    def md5(self, digest: str) -> str:
+        """Return the MD5 of the blob with this SHA-256."""
+        if digest not in self._md5s:
+            self._md5s[digest] = md5_of(self.store, digest)
+        return self._md5s[digest]
+
+    # ---- runs ----
+
+    def run(self, name: str) -> RunView | None:
+        """Return the run of that id."""
+        return next((self._view(record) for record in self.store.runs(run_id=name)), None)
+
+    def bucket(self, name: str, missing_ok: bool | None = None) -> RunView | None:
+        """Return the run of that id, by its older name."""
+        return self.run(name)
+
+    def open_run(self, name: str, fixed: bool) -> tuple[LiveRun, bool]:
+        """Return the run that a program begins or goes on with, and whether it is new."""
+        if name in self.live:
+            run = self.live[name]
+            if run.state != "running":
+                run.state, run.exit_code = "running", None
+                self.store.start_run(run.spec)
+            return run, False
+        record = next(iter(self.store.runs(run_id=name)), None)
+        spec = _spec_of(record) if record else RunSpec(check_run_id(name), name, "", "")
+        run = LiveRun(self.store, spec, fixed)
+        if record is None or record.state != "running":
+            self.store.start_run(spec)
+        if record is not None:
+            run.summary = dict(record.summary)
+        self.live[name] = run
+        return run, record is None
+
+    def run_count(self, filters: str | None = None) -> int:
+        """Count the runs that the filter takes."""
+        return len(self._filtered(filters))
+
+    def runs(
+        self,
+        filters: str | None = None,
+        after: str | None = None,
+        first: int | None = None,
+        order: str | None = None,
+    ) -> Connection:
+        """Return the runs that the filter takes, by time of creation unless `order` says else."""
+        found = self._filtered(filters)
+        key = (order or "+created_at").lstrip("+-")
+        if key.startswith(("summary_metrics.", "config.")):
+            section, _, name = key.partition(".")
+            found.sort(key=lambda run: _sortable(_section(run, section).get(name)))
+        if (order or "").startswith("-"):
+            found.reverse()
+        return page(found, first, after)
+
+    def _filtered(self, filters: str | None) -> list[RunView]:
+        wanted = run_filters.parsed(filters)
+        views = map(self._view, self.store.runs())
+        return [run for run in views if run_filters.matches(run, wanted)]
+
+    def _view(self, record: RunRecord) -> RunView:
+        return RunView(self, record, self.live.get(record.id))
+
+    # ---- artifacts ----
+
+    def collections(self, type_name: str | None = None) -> list[CollectionView]:
+        """Return the collections, of one type or all."""
+        types = {version.name: version.type for version in self.store.versions()}
+        return [
+            CollectionView(self, name, of) for name, of in types.items() if type_name in (None, of)
+        ]
+
+    def artifact_collection(self, name: str) -> CollectionView | None:
+        """Return the collection of that name."""
+        newest = self.artifact(f"{name}:latest") or next(
+            (VersionView(self, version) for version in self.store.versions(name)), None
+        )
+        return newest.artifact_sequence if newest else None
+
+    def artifact_collections(
+        self, after: str | None = None, first: int | None = None
+    ) -> Connection:
+        """Return all collections."""
+        return page(self.collections(), first, after)
+
+    def artifact_collection_membership(self, name: str) -> MembershipView | None:
+        """Return `collection:alias` or `collection:vK`."""
+        found = self.artifact(name)
+        return MembershipView(found) if found else None
+
+    def artifact(self, name: str) -> VersionView | None:
+        """Return `collection:alias` or `collection:vK`."""
+        return find(self, name)
+
+    def version_of_id(self, id: str) -> ArtifactVersion | None:
+        """Return the version that the id of this project's artifact means."""
+        parts = parts_of(id)
+        found = self.artifact(parts[2]) if len(parts) == 3 and parts[0] == "artifact" else None
+        return found.version if found else None
+
+    def artifact_type(self, name: str) -> TypeView | None:
+        """Return the type of that name, if anything is of it."""
+        return TypeView(self, name) if self.collections(name) else None
+
+    def artifact_types(self, after: str | None = None, first: int | None = None) -> Connection:
+        """Return all types that have an artifact."""
+        types = sorted({collection.type_name for collection in self.collections()})
+        return page([TypeView(self, name) for name in types], first, after)
+
+
+def _spec_of(record: RunRecord) -> RunSpec:
+    return RunSpec(
+        id=record.id,
+        name=record.name,
+        job_type=record.job_type,
+        group=record.group,
+        config=record.config,
+        tags=record.tags,
+        attributes=record.attributes,
+    )
+
+
+def _section(run: RunView, section: str) -> Any:
+    return run.record.config if section == "config" else run.record.summary
+
+
+def _sortable(value: Any) -> tuple[int, Any]:
+    """Order numbers before texts before what is missing."""
+    if isinstance(value, (int, float)):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (2, "")
