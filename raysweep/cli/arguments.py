@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.cli import keeping, reading, sweeping
+from raysweep.cli import exec, keeping, reading, sweeping
 from raysweep.cli.common import common_arguments
 from raysweep.cli.parser import Parser
 
@@ -34,7 +34,7 @@ def parser() -> Parser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     common = common_arguments()
-    for group in (sweeping, reading, keeping):
+    for group in (sweeping, exec, reading, keeping):
         group.add_to(commands, common)
     root.commands = commands.choices
     return root

@@ -8,6 +8,7 @@ is parsed and its fields are looked up by name (`graphql`), without a schema; a 
 knows here is null, as with a server of another version, and is named once.
 """
 
+from raysweep.tracking.endpoint.recorded import recorded
 from raysweep.tracking.endpoint.server import Endpoint
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "recorded"]

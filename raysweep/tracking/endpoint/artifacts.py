@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raysweep.errors import ArtifactNotFound
 from raysweep.tracking.endpoint import manifests
-from raysweep.tracking.endpoint.paging import Connection, opaque, page
-from raysweep.tracking.port import ArtifactFile, ArtifactVersion
-
-if TYPE_CHECKING:
-    from raysweep.tracking.endpoint.project import Project
-    from raysweep.tracking.endpoint.run import RunView
+from raysweep.tracking.endpoint.files import FileView
+from raysweep.tracking.endpoint.paging import Connection, opaque, page, parts_of
+from raysweep.tracking.endpoint.place import Place
+from raysweep.tracking.port import ArtifactVersion
 
 SOMETIME = "1970-01-01T00:00:00Z"
 """The time of creation where the store keeps none."""
@@ -23,7 +21,7 @@ SOMETIME = "1970-01-01T00:00:00Z"
 class TypeView:
     """An artifact type, such as `dataset`."""
 
-    project: Project
+    place: Place
     name: str
 
     graphql_type = "ArtifactType"
@@ -32,25 +30,25 @@ class TypeView:
 
     @property
     def id(self) -> str:
-        return opaque("type", self.project.name, self.name)
+        return opaque("type", self.place.name, self.name)
 
     def artifact_collection(self, name: str) -> CollectionView | None:
         """Return the collection of that name, if it is of this type."""
-        found = self.project.artifact_collection(name)
+        found = find_collection(self.place, name)
         return found if found and found.type_name == self.name else None
 
     def artifact_collections(
         self, after: str | None = None, first: int | None = None
     ) -> Connection:
         """Return the collections of this type."""
-        return page(self.project.collections(self.name), first, after)
+        return page(collections(self.place, self.name), first, after)
 
 
 @dataclass(frozen=True)
 class CollectionView:
     """All versions of one name."""
 
-    project: Project
+    place: Place
     name: str
     type_name: str
 
@@ -63,11 +61,15 @@ class CollectionView:
 
     @property
     def id(self) -> str:
-        return opaque("collection", self.project.name, self.name)
+        return opaque("collection", self.place.name, self.name)
+
+    @property
+    def project(self) -> Any:
+        return self.place.project
 
     @property
     def type(self) -> TypeView:
-        return TypeView(self.project, self.type_name)
+        return TypeView(self.place, self.type_name)
 
     @property
     def default_artifact_type(self) -> TypeView:
@@ -79,7 +81,7 @@ class CollectionView:
 
     @property
     def latest_artifact(self) -> VersionView | None:
-        return self.project.artifact(f"{self.name}:latest")
+        return find(self.place, f"{self.name}:latest")
 
     def aliases(self, after: str | None = None, first: int | None = None) -> Connection:
         """Return the aliases of all versions."""
@@ -89,7 +91,8 @@ class CollectionView:
 
     def artifact_membership(self, alias_name: str) -> MembershipView | None:
         """Return the version `vK`, or the one that has the alias."""
-        return self.project.artifact_collection_membership(f"{self.name}:{alias_name}")
+        found = find(self.place, f"{self.name}:{alias_name}")
+        return MembershipView(found) if found else None
 
     def artifacts(
         self,
@@ -103,8 +106,8 @@ class CollectionView:
         return page(newest_first, first, after, lambda a: {"version": f"v{a.version_index}"})
 
     def _versions(self) -> list[VersionView]:
-        found = self.project.store.versions(self.name)
-        return [VersionView(self.project, version) for version in found]
+        found = self.place.store.versions(self.name)
+        return [VersionView(self.place, version) for version in found]
 
 
 @dataclass(frozen=True)
@@ -122,50 +125,10 @@ class AliasView:
 
 
 @dataclass(frozen=True)
-class FileView:
-    """A file of a run or of a version. `md5` is empty where nobody has asked for it yet."""
-
-    project: Project
-    file: ArtifactFile
-    md5: str = ""
-
-    graphql_type = "File"
-    mimetype = storage_path = updated_at = None
-
-    @property
-    def id(self) -> str:
-        return opaque("file", self.project.name, self.file.digest, self.file.path)
-
-    @property
-    def name(self) -> str:
-        return self.file.path
-
-    @property
-    def display_name(self) -> str:
-        return self.file.path
-
-    @property
-    def size_bytes(self) -> int:
-        return self.file.size_bytes
-
-    @property
-    def digest(self) -> str:
-        return self.md5
-
-    @property
-    def direct_url(self) -> str:
-        return self.project.uploads.get_url(self.project.store, self.file)
-
-    def url(self, upload: bool = False) -> str:
-        """Return where to GET it."""
-        return self.direct_url
-
-
-@dataclass(frozen=True)
 class VersionView:
     """A version of an artifact, which the store has."""
 
-    project: Project
+    place: Place
     version: ArtifactVersion
 
     graphql_type = "Artifact"
@@ -177,15 +140,15 @@ class VersionView:
 
     @property
     def id(self) -> str:
-        return opaque("artifact", self.project.name, self.version.ref)
+        return opaque("artifact", self.place.name, self.version.ref)
 
     @property
     def artifact_sequence(self) -> CollectionView:
-        return CollectionView(self.project, self.version.name, self.version.type)
+        return CollectionView(self.place, self.version.name, self.version.type)
 
     @property
     def artifact_type(self) -> TypeView:
-        return TypeView(self.project, self.version.type)
+        return TypeView(self.place, self.version.type)
 
     @property
     def version_index(self) -> int:
@@ -229,20 +192,20 @@ class VersionView:
         return page([MembershipView(self)])
 
     @property
-    def created_by(self) -> RunView | None:
+    def created_by(self) -> Any:
         producer = self.version.producer
-        return self.project.run(producer) if producer else None
+        return self.place.run_of(producer) if producer else None
 
     @property
     def used_by(self) -> Connection:
         focus = f"artifact:{self.version.ref}"
-        edges = self.project.store.lineage(self.version.ref).edges
+        edges = self.place.store.lineage(self.version.ref).edges
         ids = [to.removeprefix("run:") for source, to in edges if source == focus]
-        return page([run for id in ids if (run := self.project.run(id))])
+        return page([run for id in ids if (run := self.place.run_of(id))])
 
     @property
     def current_manifest(self) -> manifests.ManifestView:
-        return manifests.ManifestView(self.project, self.version)
+        return manifests.ManifestView(self.place, self.version)
 
     def files(
         self,
@@ -253,7 +216,7 @@ class VersionView:
         """Return the version's files."""
         entries = self.current_manifest.entries
         found = [
-            FileView(self.project, file, entries[file.path]["digest"])
+            FileView(self.place, file, entries[file.path]["digest"])
             for file in manifests.users_files(self.version)
             if not names or file.path in names
         ]
@@ -295,9 +258,32 @@ class MembershipView:
         return self.artifact.files(names, after, first)
 
 
-def find(project: Project, ref: str) -> VersionView | None:
+def find(place: Place, ref: str) -> VersionView | None:
     """Return the version that `name:vK` or `name:alias` means, if there is one."""
     try:
-        return VersionView(project, project.store.artifact(ref))
+        return VersionView(place, place.store.artifact(ref))
     except ArtifactNotFound:
         return None
+
+
+def find_by_id(place: Place, id: str) -> VersionView | None:
+    """Return the version that the id of this project's artifact means."""
+    parts = parts_of(id)
+    return find(place, parts[2]) if len(parts) == 3 and parts[0] == "artifact" else None
+
+
+def collections(place: Place, type_name: str | None = None) -> list[CollectionView]:
+    """Return the collections, of one type or all."""
+    types = {version.name: version.type for version in place.store.versions()}
+    return [
+        CollectionView(place, name, of) for name, of in types.items() if type_name in (None, of)
+    ]
+
+
+def find_collection(place: Place, name: str) -> CollectionView | None:
+    """Return the collection of that name."""
+    newest = find(place, f"{name}:latest")
+    if newest is not None:
+        return newest.artifact_sequence
+    versions = place.store.versions(name)
+    return CollectionView(place, name, versions[0].type) if versions else None

@@ -6,25 +6,23 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raysweep.tracking.endpoint import manifests
-from raysweep.tracking.endpoint.artifacts import CollectionView, TypeView, VersionView
+from raysweep.tracking.endpoint.artifacts import CollectionView, TypeView, VersionView, find_by_id
 from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.paging import opaque
+from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.endpoint.uploads import Received, blob_chunks, hex_md5
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import METADATA_FILE, ArtifactFile, ArtifactVersion, Json
-
-if TYPE_CHECKING:
-    from raysweep.tracking.endpoint.project import Project
 
 
 @dataclass
 class Draft:
     """An artifact that has no version yet; after the commit it stands for its version."""
 
-    project: Project
+    place: Place
     run_id: str
     said: Mapping[str, Any]
     number: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -48,7 +46,7 @@ class Draft:
 
     @property
     def version_index(self) -> int | None:
-        return VersionView(self.project, self.version).version_index if self.version else None
+        return VersionView(self.place, self.version).version_index if self.version else None
 
     @property
     def commit_hash(self) -> str:
@@ -56,7 +54,7 @@ class Draft:
 
     @property
     def artifact_sequence(self) -> CollectionView:
-        return CollectionView(self.project, self.name, str(self.said["artifact_type_name"]))
+        return CollectionView(self.place, self.name, str(self.said["artifact_type_name"]))
 
     @property
     def artifact_type(self) -> TypeView:
@@ -67,12 +65,12 @@ class Draft:
     def expect_manifest(self, digest: str) -> dict[str, Any]:
         """Return what `createArtifactManifest` answers: where to upload the manifest."""
         self.manifest_digest = digest
-        store, name = self.project.store, manifests.MANIFEST_FILE
+        store, name = self.place.store, manifests.MANIFEST_FILE
         file = {
             "id": opaque("manifest-file", self.number),
             "name": name,
             "display_name": name,
-            "upload_url": self.project.uploads.put_url(store, name, self._accept),
+            "upload_url": self.place.uploads.put_url(store, name, self._accept),
             "upload_headers": [f"Content-MD5:{digest}", "Content-Type:application/json"],
         }
         return {"id": opaque("manifest", self.number), "file": file}
@@ -84,11 +82,11 @@ class Draft:
         """Return an answer of `createArtifactFiles`: where to upload it; nowhere for bytes that
         have come before."""
         md5 = spec["md5"]
-        known = md5 in self.project.received
+        known = md5 in self.place.received
         url = (
             None
             if known
-            else self.project.uploads.put_url(self.project.store, spec["name"], self.project.keep)
+            else self.place.uploads.put_url(self.place.store, spec["name"], self.place.keep)
         )
         return {
             "name": spec["name"],
@@ -117,7 +115,7 @@ class Draft:
 
     def take(self, files: list[ArtifactFile], metadata: Mapping[str, Json]) -> None:
         """Log the version as the run's, and move its aliases."""
-        self.version = self.project.store.commit_artifact(
+        self.version = self.place.store.commit_artifact(
             self.run_id,
             self.name,
             str(self.said["artifact_type_name"]),
@@ -126,7 +124,7 @@ class Draft:
             files,
         )
         for alias in self.said.get("aliases") or ():
-            self.project.store.set_alias(self.version.ref, alias["alias"])
+            self.place.store.set_alias(self.version.ref, alias["alias"])
 
     def again(self, same: ArtifactVersion) -> None:
         """Stand for a version that has the same content: the run has logged it, too."""
@@ -136,17 +134,17 @@ class Draft:
     def _entries(self) -> dict[str, Any]:
         if self.manifest is None:
             raise Refusal(f"commitArtifact: the manifest of {self.name} was not uploaded")
-        data = b"".join(blob_chunks(self.project.store, self.manifest.digest))
+        data = b"".join(blob_chunks(self.place.store, self.manifest.digest))
         entries: dict[str, Any] = json.loads(data)["contents"]
         return entries
 
     def _file(self, path: str, entry: Mapping[str, Any]) -> ArtifactFile:
         """Return the file of an entry: what was uploaded, or what another version has."""
-        if entry["digest"] in self.project.received:
-            return self.project.received[entry["digest"]].at(path)
+        if entry["digest"] in self.place.received:
+            return self.place.received[entry["digest"]].at(path)
         if birth := entry.get("birthArtifactID"):
-            other = self.project.version_of_id(birth)
-            for file in other.files if other else ():
-                if self.project.md5(file.digest) == entry["digest"]:
+            other = find_by_id(self.place, birth)
+            for file in other.version.files if other else ():
+                if self.place.md5(file.digest) == entry["digest"]:
                     return ArtifactFile(path, file.digest, file.size_bytes)
         raise Refusal(f"commitArtifact: the file {path} of {self.name} was not uploaded")

@@ -10,13 +10,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raysweep.tracking.endpoint.paging import opaque
+from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.port import METADATA_FILE, ArtifactFile, ArtifactVersion, Json
-
-if TYPE_CHECKING:
-    from raysweep.tracking.endpoint.project import Project
 
 NOTES = "_wandb"
 """The key of a version's metadata for what the client must be told again: the `digest` of the
@@ -55,14 +53,14 @@ def digest_of(entries: Mapping[str, Any]) -> str:
 class ManifestView:
     """The manifest of a version. It is its own file, which is written when it is asked for."""
 
-    project: Project
+    place: Place
     version: ArtifactVersion
 
     graphql_type = "ArtifactManifest"
 
     @property
     def id(self) -> str:
-        return opaque("manifest", self.project.name, self.version.ref)
+        return opaque("manifest", self.place.name, self.version.ref)
 
     @property
     def file(self) -> ManifestView:
@@ -72,9 +70,9 @@ class ManifestView:
     def entries(self) -> dict[str, Any]:
         """Path → entry: `digest` (MD5 in base64) and `size`, of a reference what was logged."""
         entries: dict[str, Any] = dict(notes(self.version).get("entries", {}))
-        birth = opaque("artifact", self.project.name, self.version.ref)
+        birth = opaque("artifact", self.place.name, self.version.ref)
         for file in users_files(self.version):
-            md5 = self.project.md5(file.digest)
+            md5 = self.place.md5(file.digest)
             entries[file.path] = {"digest": md5, "size": file.size_bytes, "birthArtifactID": birth}
         return entries
 
@@ -88,4 +86,4 @@ class ManifestView:
             "contents": self.entries,
         }
         data = json.dumps(manifest).encode()
-        return self.project.uploads.get_url_of_text(MANIFEST_FILE, data)
+        return self.place.uploads.get_url_of_text(MANIFEST_FILE, data)

@@ -85,7 +85,7 @@ class Mutation:
         run_id = input.get("run_name") or ""
         if not run_id:
             raise Refusal("createArtifact: artifacts are logged by a run here")
-        draft = Draft(project, run_id, input)
+        draft = Draft(project.place, run_id, input)
         if input.get("enable_digest_deduplication"):
             same = project.store.find_digest(draft.name, input["digest"])
             if same is not None:
@@ -126,14 +126,14 @@ class Mutation:
     def use_artifact(self, input: dict[str, Any]) -> dict[str, VersionView]:
         """Note that the run uses the version."""
         view = self._version(input["artifact_id"])
-        view.project.store.use_artifact(input["run_name"], view.version.ref)
+        view.place.store.use_artifact(input["run_name"], view.version.ref)
         return {"artifact": view}
 
     def update_artifact(self, input: dict[str, Any]) -> dict[str, VersionView]:
         """Change aliases of a version. Its description and metadata are part of it, and stay."""
         view = self._version(input["artifact_id"])
         for alias in input.get("aliases") or ():
-            view.project.store.set_alias(view.version.ref, alias["alias"])
+            view.place.store.set_alias(view.version.ref, alias["alias"])
         if json.loads(input.get("metadata") or "null") not in (None, json.loads(view.metadata)):
             self._say(f"{view.version.ref}: a version's metadata cannot change here; log another")
         return {"artifact": self._version(input["artifact_id"])}
@@ -142,14 +142,14 @@ class Mutation:
         """Move the aliases to the version."""
         view = self._version(input["artifact_id"])
         for alias in input["aliases"]:
-            view.project.store.set_alias(view.version.ref, alias["alias"])
+            view.place.store.set_alias(view.version.ref, alias["alias"])
         return {"success": True}
 
     def delete_aliases(self, input: dict[str, Any]) -> dict[str, bool]:
         """Take the aliases from the version, where it has them."""
         view = self._version(input["artifact_id"])
         for alias in input["aliases"]:
-            view.project.store.remove_alias(view.version.ref, alias["alias"])
+            view.place.store.remove_alias(view.version.ref, alias["alias"])
         return {"success": True}
 
     def _draft(self, id: str) -> Draft:
@@ -172,10 +172,10 @@ class Mutation:
 
 def _upload(project: Project, run: LiveRun, name: str) -> dict[str, Any]:
     def accept(received: Received) -> None:
-        project.keep(received)
+        project.place.keep(received)
         run.add_file(received.at(name))
 
-    url = project.uploads.put_url(project.store, name, accept)
+    url = project.place.uploads.put_url(project.store, name, accept)
     return {
         "id": opaque("run-file", run.spec.id, name),
         "name": name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from raysweep.tracking.endpoint import filters as run_filters
@@ -11,14 +11,17 @@ from raysweep.tracking.endpoint.artifacts import (
     MembershipView,
     TypeView,
     VersionView,
+    collections,
     find,
+    find_collection,
 )
 from raysweep.tracking.endpoint.live import LiveRun
-from raysweep.tracking.endpoint.paging import Connection, opaque, page, parts_of
+from raysweep.tracking.endpoint.paging import Connection, opaque, page
+from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.endpoint.run import RunView
-from raysweep.tracking.endpoint.uploads import Received, Uploads, md5_of
+from raysweep.tracking.endpoint.uploads import Uploads
 from raysweep.tracking.names import check_run_id
-from raysweep.tracking.port import ArtifactVersion, RunRecord, RunSpec
+from raysweep.tracking.port import RunRecord, RunSpec
 from raysweep.tracking.store import Store
 
 ENTITY = "raysweep"
@@ -76,22 +79,20 @@ class UserView:
         return page([EntityView(self.username)])
 
 
-@dataclass
 class Project:
-    """A project over its store."""
-
-    name: str
-    store: Store
-    uploads: Uploads
-    live: dict[str, LiveRun] = field(default_factory=dict)
-    received: dict[str, Received] = field(default_factory=dict)  # by MD5
-    _md5s: dict[str, str] = field(default_factory=dict)  # by SHA-256
+    """A project over its store. `live`: the runs whose programs talk to this endpoint."""
 
     graphql_type = "Project"
     read_only = is_benchmark = is_published = False
     created_at = "1970-01-01T00:00:00Z"
     owner = UserView()
     description = None
+
+    def __init__(self, name: str, store: Store, uploads: Uploads) -> None:
+        self.name = name
+        self.store = store
+        self.live: dict[str, LiveRun] = {}
+        self.place = Place(name, store, uploads, self, self.run)
 
     @property
     def id(self) -> str:
@@ -112,17 +113,6 @@ class Project:
     @property
     def user(self) -> UserView:
         return self.owner
-
-    def keep(self, received: Received) -> None:
-        """Remember bytes that have come: a client need not send them again."""
-        self.received[received.md5] = received
-        self._md5s[received.digest] = received.md5
-
-    def md5(self, digest: str) -> str:
-        """Return the MD5 of the blob with this SHA-256."""
-        if digest not in self._md5s:
-            self._md5s[digest] = md5_of(self.store, digest)
-        return self._md5s[digest]
 
     # ---- runs ----
 
@@ -179,29 +169,19 @@ class Project:
         return [run for run in views if run_filters.matches(run, wanted)]
 
     def _view(self, record: RunRecord) -> RunView:
-        return RunView(self, record, self.live.get(record.id))
+        return RunView(self.place, record, self.live.get(record.id))
 
     # ---- artifacts ----
 
-    def collections(self, type_name: str | None = None) -> list[CollectionView]:
-        """Return the collections, of one type or all."""
-        types = {version.name: version.type for version in self.store.versions()}
-        return [
-            CollectionView(self, name, of) for name, of in types.items() if type_name in (None, of)
-        ]
-
     def artifact_collection(self, name: str) -> CollectionView | None:
         """Return the collection of that name."""
-        newest = self.artifact(f"{name}:latest") or next(
-            (VersionView(self, version) for version in self.store.versions(name)), None
-        )
-        return newest.artifact_sequence if newest else None
+        return find_collection(self.place, name)
 
     def artifact_collections(
         self, after: str | None = None, first: int | None = None
     ) -> Connection:
         """Return all collections."""
-        return page(self.collections(), first, after)
+        return page(collections(self.place), first, after)
 
     def artifact_collection_membership(self, name: str) -> MembershipView | None:
         """Return `collection:alias` or `collection:vK`."""
@@ -210,22 +190,16 @@ class Project:
 
     def artifact(self, name: str) -> VersionView | None:
         """Return `collection:alias` or `collection:vK`."""
-        return find(self, name)
-
-    def version_of_id(self, id: str) -> ArtifactVersion | None:
-        """Return the version that the id of this project's artifact means."""
-        parts = parts_of(id)
-        found = self.artifact(parts[2]) if len(parts) == 3 and parts[0] == "artifact" else None
-        return found.version if found else None
+        return find(self.place, name)
 
     def artifact_type(self, name: str) -> TypeView | None:
         """Return the type of that name, if anything is of it."""
-        return TypeView(self, name) if self.collections(name) else None
+        return TypeView(self.place, name) if collections(self.place, name) else None
 
     def artifact_types(self, after: str | None = None, first: int | None = None) -> Connection:
         """Return all types that have an artifact."""
-        types = sorted({collection.type_name for collection in self.collections()})
-        return page([TypeView(self, name) for name in types], first, after)
+        types = sorted({collection.type_name for collection in collections(self.place)})
+        return page([TypeView(self.place, name) for name in types], first, after)
 
 
 def _spec_of(record: RunRecord) -> RunSpec:

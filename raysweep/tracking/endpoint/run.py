@@ -6,17 +6,16 @@ import fnmatch
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from raysweep.tracking.endpoint.artifacts import FileView, find
+from raysweep.tracking.endpoint.artifacts import find
+from raysweep.tracking.endpoint.files import FileView
 from raysweep.tracking.endpoint.live import CONSOLE, EVENTS, HISTORY, LiveRun
 from raysweep.tracking.endpoint.paging import Connection, opaque, page
+from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunRecord
 from raysweep.tracking.store import ClientMedia
-
-if TYPE_CHECKING:
-    from raysweep.tracking.endpoint.project import Project
 
 _STATES = {"interrupted": "crashed"}
 
@@ -25,7 +24,7 @@ _STATES = {"interrupted": "crashed"}
 class RunView:
     """A run. `live`: what its program has said here; None where it talks to nobody here."""
 
-    project: Project
+    place: Place
     record: RunRecord
     live: LiveRun | None
 
@@ -35,7 +34,11 @@ class RunView:
 
     @property
     def id(self) -> str:
-        return opaque("run", self.project.name, self.record.id)
+        return opaque("run", self.place.name, self.record.id)
+
+    @property
+    def project(self) -> Any:
+        return self.place.project
 
     @property
     def project_id(self) -> int:
@@ -47,7 +50,7 @@ class RunView:
 
     @property
     def user(self) -> Any:
-        return self.project.owner
+        return self.place.project.owner
 
     @property
     def name(self) -> str:
@@ -133,7 +136,7 @@ class RunView:
     def _rows(self) -> list[dict[str, Json]]:
         """Return one row a step, with `_step`, the later value of a key winning."""
         rows: dict[int, dict[str, Json]] = {}
-        for row in self.project.store.rows(self.record.id):
+        for row in self.place.store.rows(self.record.id):
             media = {k: v.value for k, v in row.media.items() if isinstance(v, ClientMedia)}
             rows.setdefault(row.step, {"_step": row.step}).update(plain({**row.metrics, **media}))
         return [rows[step] for step in sorted(rows)]
@@ -203,7 +206,7 @@ class RunView:
 
     @property
     def file_count(self) -> int:
-        return len(self.project.store.files(self.record.id))
+        return len(self.place.store.files(self.record.id))
 
     def files(
         self,
@@ -213,14 +216,12 @@ class RunView:
         pattern: str | None = None,
     ) -> Connection:
         """Return the run's files; `pattern` is SQL's LIKE."""
-        files = [
-            f for f in self.project.store.files(self.record.id) if not names or f.path in names
-        ]
+        files = [f for f in self.place.store.files(self.record.id) if not names or f.path in names]
         if pattern:
             glob = pattern.replace("%", "*").replace("_", "?")
             files = [file for file in files if fnmatch.fnmatchcase(file.path, glob)]
-        md5 = self.project.md5
-        return page([FileView(self.project, f, md5(f.digest)) for f in files], first, after)
+        md5 = self.place.md5
+        return page([FileView(self.place, f, md5(f.digest)) for f in files], first, after)
 
     def input_artifacts(self, after: str | None = None, first: int | None = None) -> Connection:
         """Return what the run used."""
@@ -231,5 +232,5 @@ class RunView:
         return self._versions(self.record.logged, first, after)
 
     def _versions(self, refs: tuple[str, ...], first: int | None, after: str | None) -> Connection:
-        found = [version for ref in refs if (version := find(self.project, ref))]
+        found = [version for ref in refs if (version := find(self.place, ref))]
         return page(found, first, after)

@@ -88,6 +88,15 @@ class Endpoint:
                     return project.live[run_id]
         return None
 
+    def close_runs(self, exit_code: int) -> None:
+        """Close the runs that are open although their program has ended, with its exit code."""
+        with self.state.lock:
+            for project in self.state.projects.values():
+                for run in project.live.values():
+                    if run.state == "running":
+                        self._keep_streams(run)
+                        run.end(exit_code)
+
     def stop(self) -> None:
         """End it. What it has answered is in the store."""
         self._listener.shutdown()
@@ -125,7 +134,7 @@ class Endpoint:
                 file = next((file for file in files if file.path == name), None)
                 if view is None or file is None:
                     raise Refusal(f"no such file {name}", status=404)
-                url = self.state.uploads.get_url(view.project.store, file)
+                url = self.state.uploads.get_url(view.place.store, file)
             return self.state.uploads.get(url.partition("/storage/")[2])
         self.unknown(f"GET {path}")
         raise Refusal(f"GET {path}: no such route", status=404)
@@ -166,12 +175,12 @@ class Endpoint:
                 else:
                     self.unknown(f"the stream {name}")
             if message.get("complete"):
-                self._keep_streams(project, run)
+                self._keep_streams(run)
                 run.end(int(message.get("exitcode") or 0))
             answer: dict[str, Any] = {"exitcode": None, "limits": {}}
             return {**answer, "stopped": True} if run.stop_requested.is_set() else answer
 
-    def _keep_streams(self, project: str, run: LiveRun) -> None:
+    def _keep_streams(self, run: LiveRun) -> None:
         """Keep the console and the system's metrics as files of the run."""
         from io import BytesIO
 

@@ -44,7 +44,7 @@ class State:
     def version(self, id: str) -> VersionView | None:
         """Return the version of that id, or the one that a draft has become."""
         if (draft := self.drafts.get(id)) is not None:
-            return VersionView(draft.project, draft.version) if draft.version else None
+            return VersionView(draft.place, draft.version) if draft.version else None
         parts = parts_of(id)
         if len(parts) == 3 and parts[0] == "artifact":
             return self.project(parts[1]).artifact(parts[2])

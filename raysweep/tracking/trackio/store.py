@@ -5,7 +5,6 @@ Only this folder and the dashboard's server use Trackio's private parts.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from raysweep.tracking.port import (
     ArtifactVersion,
     Json,
     Lineage,
-    LineageNode,
     RunRecord,
     RunSpec,
     RunState,
@@ -38,6 +36,7 @@ from raysweep.tracking.port import (
 from raysweep.tracking.store import ClientMedia, Media, Row, Table
 from raysweep.tracking.trackio import artifacts, runs
 from raysweep.tracking.trackio.database import Database
+from raysweep.tracking.trackio.graph import Graph
 from raysweep.tracking.trackio.rows import (
     RunEntry,
     client_media_payload,
@@ -256,7 +255,7 @@ class TrackioStore:
         """See Store."""
         with self._database.reading("read the lineage") as db:
             focus = artifacts.version(artifacts.find(db, ref)).ref
-            return lineage.walk(_Graph(db), focus)
+            return lineage.walk(Graph(db), focus)
 
     def stage_file(self, path: str) -> tuple[str, int]:
         """See Store."""
@@ -310,29 +309,3 @@ class TrackioStore:
                 f"artifact {name!r}: the bytes of {file.path} ({file.digest}) were not staged; "
                 "log the artifact again"
             )
-
-
-class _Graph(artifacts.Links):
-    """The project's graph, with the names of its nodes."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        super().__init__(db)
-        self._db = db
-        self._entries = dict(runs.entries(db))
-
-    def artifact_node(self, ref: str) -> LineageNode:
-        version = artifacts.version(artifacts.find(self._db, ref))
-        return LineageNode(
-            id=lineage.artifact_node_id(ref),
-            kind="artifact",
-            name=version.name,
-            type=version.type,
-            version=version.version,
-            aliases=version.aliases,
-        )
-
-    def run_node(self, run_id: str) -> LineageNode:
-        entry, node_id = self._entries.get(run_id), lineage.run_node_id(run_id)
-        if entry is None:  # logged by another program that writes to the same project
-            return LineageNode(id=node_id, kind="run", name=run_id)
-        return LineageNode(node_id, "run", entry.name, job_type=entry.job_type, state=entry.state)
