@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -39,6 +40,7 @@ def _exec(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.storage.record import to_stderr
     from raysweep.terminal.recorded import show_recorded
     from raysweep.tracking.endpoint import Endpoint, recorded
+    from raysweep.tracking.metadata import plain
     from raysweep.tracking.trackio.store import TrackioStore
 
     refuse_keys("--storage", args.storage)
@@ -50,10 +52,12 @@ def _exec(args: argparse.Namespace) -> dict[str, Any]:
             runs = recorded(endpoint)
         finally:
             endpoint.stop()
-    show_recorded(sys.stderr, runs, None if args.storage is None else args.storage)
+    show_recorded(sys.stderr, runs, args.storage)
     if code:
+        if args.json:  # the command failed, and what it logged until then is there all the same
+            print(json.dumps({"runs": plain(runs), "exit_code": code}), file=args.out, flush=True)
         raise CommandFailed(f"{args.arguments[0]}: {_how_it_ended(code)}", code)
-    return {"runs": runs, "exit_code": code}
+    return {"runs": plain(runs), "exit_code": code}
 
 
 def _run(command: Sequence[str], environ: dict[str, str]) -> int:

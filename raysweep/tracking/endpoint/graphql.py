@@ -167,6 +167,8 @@ def _merged(before: Any, now: Any) -> Any:
 
 
 def _type_of(source: Any) -> str:
+    if isinstance(source, Mapping):
+        return str(source.get("graphql_type", "Payload"))
     return getattr(source, "graphql_type", type(source).__name__)
 
 

@@ -46,6 +46,7 @@ def page(
         for at in range(start, stop)
     ]
     end = {
+        "graphql_type": "PageInfo",
         "end_cursor": edges[-1]["cursor"] if edges else None,
         "has_next_page": stop < len(nodes),
     }

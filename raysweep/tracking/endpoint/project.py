@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,15 @@ from raysweep.tracking.endpoint.artifacts import (
     VersionView,
     collections,
     find,
+    find_by_id,
     find_collection,
 )
+from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.endpoint.run import RunView
-from raysweep.tracking.endpoint.uploads import Uploads
+from raysweep.tracking.endpoint.uploads import Uploads, blob_chunks, hex_md5
 from raysweep.tracking.names import check_run_id
 from raysweep.tracking.port import RunRecord, RunSpec
 from raysweep.tracking.store import Store
@@ -172,6 +175,17 @@ class Project:
         return RunView(self.place, record, self.live.get(record.id))
 
     # ---- artifacts ----
+
+    def file_chunks(self, collection: str, birth: str, md5: str) -> Iterator[bytes]:
+        """Return the bytes with this MD5, in hex, of a version of the collection. `birth`: the id
+        of the version that brought them, which may be empty. Raises Refusal (404)."""
+        known = find_by_id(self.place, birth)
+        versions = [known.version] if known else self.store.versions(collection)[::-1]
+        for version in versions:
+            for file in version.files:
+                if hex_md5(self.place.md5(file.digest)) == md5:
+                    return blob_chunks(self.store, file.digest)
+        raise Refusal(f"{collection} has no such file", status=404)
 
     def artifact_collection(self, name: str) -> CollectionView | None:
         """Return the collection of that name."""

@@ -28,7 +28,7 @@ from raysweep.tracking.endpoint.state import State
 from raysweep.tracking.store import Store
 
 _FILE_STREAM = re.compile(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream")
-_ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/[^/]+/[^/]+/([^/]+)/[0-9a-f]{32}/(.+)")
+_ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/([^/]+)/([^/]+)/([^/]*)/([0-9a-f]{32})/.+")
 _STORAGE = re.compile(r"/storage/(.+)")
 _JSON_LIMIT = 256 * 2**20
 """Bytes of a request that is no upload: a history of a day in one message stays far below."""
@@ -127,15 +127,9 @@ class Endpoint:
             return self.state.uploads.get(match[1])
         self._check(authorization)
         if match := _ARTIFACT_FILE.fullmatch(path):
+            project, collection, birth, md5 = map(unquote, match.groups())
             with self.state.lock:
-                view = self.state.version(unquote(match[1]))
-                name = unquote(match[2])
-                files = view.version.files if view else ()
-                file = next((file for file in files if file.path == name), None)
-                if view is None or file is None:
-                    raise Refusal(f"no such file {name}", status=404)
-                url = self.state.uploads.get_url(view.place.store, file)
-            return self.state.uploads.get(url.partition("/storage/")[2])
+                return self.state.project(project).file_chunks(collection, birth, md5)
         self.unknown(f"GET {path}")
         raise Refusal(f"GET {path}: no such route", status=404)
 
