@@ -53,11 +53,14 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.storage.record import to_stderr
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
+    from raysweep.trials.workloads import display_of
 
     with read_storage(storage_of(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
+        names = [each["sweep"] for each in sweeps]
+        displays = {name: display_of(storage.find(name).record().kind) for name in names}
     if not args.json and sweeps:
-        show_sweeps(open_console(sys.stdout), sweeps)
+        show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:
         print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
@@ -66,13 +69,15 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 def _best(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_best
+    from raysweep.trials.workloads import display_of
 
     with stored_sweep(args) as stored:
         result = stored.result()
         if args.download:
             stored.download_best(args.download)
     if not args.json:
-        show_best(open_console(sys.stdout), stored.record.name, result, args.download)
+        console, display = open_console(sys.stdout), display_of(stored.record.kind)
+        show_best(console, stored.record.name, result, args.download, display)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
     return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
 

@@ -121,15 +121,18 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         more = {"name": args.name, "warm_start": args.warm_start}
         return run_sweep(config, observer=observer, **more, **on_ray)
 
-    return _watched(args, run, config.storage, fast_start=config.resources.fast_start)
+    wanted = (config.kind, config.resources.fast_start)
+    return _watched(args, run, config.storage, *wanted)
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.config import Config
     from raysweep.storage.left_behind import put_away_ended
 
     try:
         with stored_sweep(args) as stored:
             name, result = stored.record.name, stored.folder.result()
+            wanted = (stored.record.kind, stored.fast_start())
             if args.retry_failed and stored.failed():
                 result = None
             elif result is not None:
@@ -138,6 +141,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
         if not is_uri(storage_of(args)):
             raise
         name, result = args.sweep, None  # a copy of this machine may have what is not there yet
+        wanted = (Config().kind, True)
     if result is not None:
         none_failed = " (no trial of it failed)" if args.retry_failed else ""
         print(f"{name} has ended already{none_failed}: nothing is left to do", file=sys.stderr)
@@ -149,31 +153,33 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
         more = {"storage": storage_of(args), "retry_failed": args.retry_failed}
         return resume_sweep(name, observer=observer, **more, **on_ray)
 
-    return _watched(args, resume, storage_of(args))
+    return _watched(args, resume, storage_of(args), *wanted)
 
 
 def _watched(
     args: argparse.Namespace,
     sweep: Callable[..., SweepResult],
     storage: Path | str,
-    *,
-    fast_start: bool = True,
+    kind: str,
+    fast_start: bool,
 ) -> dict[str, Any]:
-    """Call `sweep`, show its progress and result, and return the result as JSON."""
+    """Call `sweep`, show its progress and result, and return the result as JSON. `kind`: that of
+    its trials; `fast_start`: the config's."""
     from raysweep.cluster.faststart import fork_server
     from raysweep.config import Config
     from raysweep.terminal.console import open_console
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
     from raysweep.terminal.summary import show_result
+    from raysweep.trials.workloads import preload_of
 
     console = open_console(sys.stderr)
     live = console.is_terminal and not args.verbose
     on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
-    # It imports what the workers need while we do, too.
+    # The fork server imports what the workers need while this process imports Ray.
     options = {"local_mode": args.local_mode, "fast_start": fast_start}
-    workers = fork_server.running_for(args.address, **options)
+    workers = fork_server.running_for(args.address, preload_of(kind), **options)
     with ended_by_the_second_interrupt(), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)

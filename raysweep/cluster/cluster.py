@@ -21,6 +21,7 @@ from raysweep.cluster import growing, joining, own, quiet, signals
 from raysweep.cluster.cpus import usable_cpus
 from raysweep.cluster.faststart import fork_server, ray_internals
 from raysweep.cluster.faststart.checks import PatchName
+from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
 from raysweep.config import Config, ResourcesConfig
@@ -50,12 +51,13 @@ def connect(
     verbose: bool,
     modules: Sequence[Path] = (),
     fast_start: bool = True,
+    preload: Preload = NOTHING,
 ) -> Iterator[tuple[str, ...]]:
     """Join the cluster at `address`, or start one on this machine and shut it down afterwards.
 
     Yields what the user should know of how Ray was started, a line each. `modules`: the user's own
     packages and files, which a cluster's machines are sent. `fast_start`: whether a Ray that is
-    started here may be patched to start sooner (see `faststart`).
+    started here may be patched to start sooner (see `faststart`). `preload`: what its workers need.
 
     A process that has initialised Ray already keeps its own, as it is.
     Raises UserError where there is no such cluster, local mode is asked of a Ray without it, or
@@ -78,7 +80,7 @@ def connect(
         slow = untested() if wanted else None
         patches = usable() if wanted else frozenset[PatchName]()
         copied = "worker-copies" in patches and not local_mode
-        with fork_server.running() if copied else nullcontext(), _admitted(address):
+        with fork_server.running(preload) if copied else nullcontext(), _admitted(address):
             try:
                 said = _initialise(address, local_mode, verbose, modules, patches)
                 ports = None if address else ray_internals.open_ports()

@@ -14,6 +14,9 @@ Count = Annotated[int, Field(ge=1)]
 MOST_BRACKETS = 100
 """W&B stops counting up from `min_iter` here; with eta = 2 that is beyond any number of epochs."""
 
+SHOWN_BRACKETS = 4
+"""How many brackets are listed where nobody knows how long trials are."""
+
 _KEYS = {
     "hyperband": {"min_iter", "max_iter", "s", "eta", "strict", "order"},
     "median": {"min_iter"},
@@ -79,12 +82,14 @@ class EarlyTerminate(Section):
             )
             raise mistake(("max_iter",), f"{text}; expected at least {self.eta}")
 
-    def brackets(self, longest: int) -> tuple[int, ...]:
+    def brackets(self, longest: int | None) -> tuple[int, ...]:
         """Return the epochs (counted from 1) at which trials are compared, up to `longest`, sorted.
+        `longest`: None where nobody knows; then hyperband has its first MOST_BRACKETS.
 
         hyperband: as W&B computes them. median: every epoch from `min_iter` on.
         """
         if self.type == "median":
+            assert longest is not None, "median has no last bracket"
             return tuple(range(self.min_iter or 1, longest + 1))
         if self.min_iter is not None:
             found = [self.min_iter * self.eta**k for k in range(MOST_BRACKETS)]
@@ -93,15 +98,21 @@ class EarlyTerminate(Section):
             assert self.s is not None
             down = range(1, min(self.s, self.max_iter.bit_length()) + 1)  # below: less than 1
             found = [self.max_iter // self.eta**k for k in down]
-        return tuple(sorted({epoch for epoch in found if 1 <= epoch <= longest}))
+        return tuple(sorted({e for e in found if e >= 1 and (longest is None or e <= longest)}))
 
-    def describe(self, longest: int) -> str:
-        """Describe the rule and its first epoch, for people."""
+    def describe(self, longest: int | None) -> str:
+        """Describe the rule and its first epoch, for people. `longest`: the most epochs of a trial,
+        None where nobody knows."""
+        if self.type == "median":
+            first = self.min_iter or 1
+            if longest is not None and first > longest:
+                return f"median, which has no bracket within {longest} epochs"
+            return f"median (from epoch {first})"
         places = self.brackets(longest)
         if not places:
-            return f"{self.type}, which has no bracket within {longest} epochs"
-        if self.type == "median":
-            return f"median (from epoch {places[0]})"
-        shown = ", ".join(map(str, places))
+            return f"hyperband, which has no bracket within {longest} epochs"
+        endless = longest is None and len(places) > SHOWN_BRACKETS
+        shown = ", ".join(map(str, places[:SHOWN_BRACKETS] if endless else places))
+        shown += ", …" if endless else ""
         order = ", in the order of the sweep" if self.order == "sweep" else ""
         return f"hyperband (at epoch {shown}, 1 in {self.eta} continues{order})"

@@ -159,12 +159,18 @@ class Config(Section):
         fit.check_population(self.sweep, self.train)
         return self
 
+    @property
+    def kind(self) -> str:
+        """The name of the kind of its trials (see `trials.workloads`)."""
+        return "training"
+
     def fields(self) -> Fields:
         """Return the fields that may differ from trial to trial; all others are fixed."""
         return Fields({name: getattr(self, name) for name in SWEPT_SECTIONS})
 
-    def goals(self) -> Mapping[str, str]:
-        """Map each metric that a trial reports each epoch to its goal."""
+    def goals(self) -> Mapping[str, str] | None:
+        """Map each metric that a trial reports each epoch to its goal; None where nobody knows the
+        metrics before trials report them."""
         if isinstance(self.train, TrainTarget):
             metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
             return metrics

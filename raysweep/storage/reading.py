@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
@@ -57,6 +58,14 @@ class StoredSweep:
     def failed(self) -> list[int]:
         """List its failed trials, by their index in the sweep."""
         return Past(read_journal(self.folder.journal)).failed()
+
+    def fast_start(self) -> bool:
+        """Return `resources.fast_start` of its config; true if that cannot be read."""
+        try:
+            resources = read_mapping(self.folder.config).get("resources", {})
+            return resources.get("fast_start") is not False
+        except (UserError, AttributeError):  # `resume` says what is wrong with it
+            return True
 
     def tracker(self) -> Tracker:
         """Open the tracker that recorded it, in this process."""

@@ -17,7 +17,7 @@ from raysweep.storage.storage import check_name, new_sweep_name
 from raysweep.submission import job_server, shipment
 from raysweep.submission.job_log import RESULT, STARTED
 from raysweep.sweep import preflight
-from raysweep.sweep.habits import with_project
+from raysweep.sweep.environment import with_project
 from raysweep.tracking import choose
 
 

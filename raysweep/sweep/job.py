@@ -62,7 +62,7 @@ def job(
     or nothing was started.
     """
     tracking = config.tracking
-    record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+    record = SweepRecord.new(name, tracking.project, tracking.entity, backend, config.kind)
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
         stack.push(partial(_remove_empty, made))
@@ -116,7 +116,7 @@ def _driven(
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
             put_away(dead, tracker)
-        with suppress(OSError):  # another user's, in a folder that is shared
+        with suppress(OSError):  # another user's files, in a shared folder
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         settle = partial(store.call, "settle", record.name)
@@ -133,14 +133,14 @@ def _close_runs(
 ) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     if interrupted:
-        with suppress(StorageLost):  # a full disk does not keep the runs from being closed
+        with suppress(StorageLost):  # close the runs even if the disk is full
             journal.write("interrupted")
     try:
         tracker.close_stale(name, "interrupted" if interrupted else "crashed")
     except TrackingError:
         if error is None:
             raise
-        # The storage's fault, and what is on its way says so; whoever resumes it starts them again.
+        # The storage failed, which the error in flight reports; resuming reopens the runs.
 
 
 def _remove_unless_kept(
@@ -149,8 +149,8 @@ def _remove_unless_kept(
     error: BaseException | None,
     traceback: TracebackType | None,
 ) -> None:
-    """What holds no work that would be lost: of wrong input without a trial, and, whatever
-    happened, a folder without an event, which nobody could resume."""
+    """Remove the folder if no work is lost by that: it has no events, so it cannot be resumed, or
+    the input was wrong and no trial had started."""
     events = {event["event"] for event in read_journal(folder.journal)}
     if not events or (isinstance(error, UserError) and "trial" not in events):
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -163,6 +163,6 @@ def _remove_empty(
     traceback: TracebackType | None,
 ) -> None:
     if error is not None:
-        with suppress(OSError):  # a folder that a sweep uses is not empty
+        with suppress(OSError):  # not empty: a sweep uses it
             for path in made:
                 path.rmdir()

@@ -1,4 +1,4 @@
-"""A new sweep, from raw data to a model tagged `best`."""
+"""`run`: start a new sweep and drive it to its end."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raysweep.cluster import caller, cluster, precision, signals
+from raysweep.cluster import caller, cluster, signals
 from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
 from raysweep.storage.open_storage import open_storage
+from raysweep.storage.past import Past
 from raysweep.storage.storage import Storage, new_sweep_name
 from raysweep.sweep import preflight
 from raysweep.sweep.announce import (
@@ -22,11 +23,11 @@ from raysweep.sweep.announce import (
     kept_where_input_is_wrong,
 )
 from raysweep.sweep.drive import Drive, drive
-from raysweep.sweep.habits import with_project
+from raysweep.sweep.environment import with_project
 from raysweep.sweep.job import job
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import choose, connect
-from raysweep.trials.workloads import workload_of
+from raysweep.trials.workloads import preload_of, workload_of
 
 
 def run_sweep(
@@ -48,11 +49,11 @@ def run_sweep(
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
 
-    Raises UserError where the input is wrong (nothing is left behind), SweepFailed where no trial
-    gave a model, Interrupted where the user stopped it.
+    Raises UserError if the input is wrong (nothing is left behind), SweepFailed if no trial
+    succeeded, Interrupted if the user stopped it.
 
-    The process is left as it was: see `cluster.caller`. It runs one sweep at a time; another thread
-    that asks for one meanwhile gets a UserError.
+    Leaves the process as it was (see `cluster.caller`). A process runs one sweep at a time; another
+    thread that starts one meanwhile gets a UserError.
     """
     with caller.left_as_it_was(local_mode=local_mode):
         config = with_project(_as_config(config))
@@ -71,7 +72,7 @@ def _run_in(
     observer: Observer,
     warm_start: Sequence[str],
 ) -> SweepResult:
-    """The sweep in a folder of this machine."""
+    """Run the sweep in a local folder."""
     started = time.monotonic()
     choice = choose(config.tracking.backend)
     preflight.check(config, place, name)
@@ -87,21 +88,22 @@ def _run_in(
             verbose=verbose,
             modules=config.own_modules(),
             fast_start=config.resources.fast_start,
+            preload=preload_of(config.kind),
         )
         with signals.watched(), ray_there as of_ray:
             trials, joined = space.trial_count(config), address is not None
             resources = cluster.resources(config, trials, observer, joined=joined)
-            config, warning = workload_of(config).at_hand(config)
-            found = precision.of_machines(config, resources)
-            first = first_event(config, resources, earlier.names, found.format)
+            workload = workload_of(config)
+            config, warning = workload.at_hand(config)
+            found = workload.settings(config, resources, Past())
+            first = first_event(config, workload, resources, earlier.names, found.values)
             new = job(config, place, choice.backend, name, started, first)
             with kept_where_input_is_wrong(place, name, address), new as this:
                 notices = (*of_ray, *found.notices)
-                observer(
-                    announcement(this, config, choice, url, resources, warning, notices=notices)
-                )
-                how = Drive(resources, observer, verbose, earlier, found.format)
-                return drive(this, config, how)
+                asked = (this, config, workload, choice, url, resources)
+                observer(announcement(*asked, warning, notices=notices))
+                how = Drive(resources, observer, verbose, earlier, found.values)
+                return drive(this, config, workload, how)
 
 
 def _as_config(config: Config | Mapping[str, Any] | str | Path | None) -> Config:

@@ -1,4 +1,4 @@
-"""`sync`: a sweep that is kept here, brought to W&B. Without Ray or torch."""
+"""`sync`: send a stored sweep to W&B. Without Ray or torch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.links import links, unsent
 from raysweep.tracking.mirror.tracker import MirroredTracker
 from raysweep.tracking.publish.publish import Published, Publisher, RunPublished
-from raysweep.trials.training.promotion import other_data
+from raysweep.trials.workloads import workload_named
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What `sync` did: `sent` and `there` are run ids; `versions` maps ours to W&B's."""
+    """What `sync` did. `published`: which runs and versions W&B has now."""
 
     sweep: str
     url: str
@@ -52,11 +52,11 @@ def sync_sweep(
     tell: Callable[[RunPublished], None] = lambda event: None,
     environ: Mapping[str, str] = os.environ,
 ) -> Synced:
-    """Bring the named sweep, or the latest, to W&B, with all that it came from.
+    """Send the named sweep, or the latest, to W&B, with its whole ancestry.
 
-    May be repeated, and goes on where an earlier call was cut short. Raises UserError where there
-    is no such sweep, it is still running, or W&B cannot be reached; TrackingError where W&B fails,
-    or refuses a run: the others are sent then, all the same.
+    Idempotent: a repeated call continues where an earlier one was cut short. Raises UserError if
+    there is no such sweep, it is still running, or W&B cannot be reached; TrackingError if W&B
+    fails, or refuses a run (the other runs are sent nevertheless).
     """
     from raysweep.tracking.trackio.store import TrackioStore
     from raysweep.tracking.wandb.settings import Habits
@@ -86,7 +86,7 @@ def sync_sweep(
 
 @contextmanager
 def _alone(stored: StoredSweep) -> Iterator[None]:
-    """One sync a storage: two that log the same version at once could both make it."""
+    """Allow one sync per storage at a time: two could both create the same version in W&B."""
     if not stored.storage.tracker.is_dir():
         raise UserError(
             f"--storage {stored.storage.shown}: its tracker folder is not there, so nothing is "
@@ -111,20 +111,20 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
 
 
 def _stays(stored: StoredSweep) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
-    """As the sweep's own report would: `best` leaves no model of another data set unasked."""
+    """Decide about the alias `best` as the sweep itself does: see `Workload.keeps_best`."""
     asked = read_mapping(stored.folder.config).get("tracking", {}).get("promote") == "always"
-    return (lambda mine, holder: None) if asked else other_data
+    return (lambda mine, holder: None) if asked else workload_named(stored.record.kind).keeps_best
 
 
 def _refused(published: Published) -> TrackingError:
-    """The first cause, and all runs that W&B does not have whole: that one, and those that used
-    what it was to log."""
+    """Make the error: the first cause, and all runs that W&B does not have completely, which are
+    the refused ones and those that used their outputs."""
     cause, names = next(iter(published.refused.values())), ", ".join(published.refused)
     return TrackingError(f"{cause}; not in W&B as a whole, unlike the others: {names}")
 
 
 def _refs_here(stored: StoredSweep) -> dict[str, str]:
-    """The references in the result of a sweep in W&B → those of the versions here."""
+    """Map the references in the result of a sweep in W&B to the local versions."""
     result = stored.folder.result()
     if result is None or stored.record.tracker != "wandb":
         return {}
@@ -143,7 +143,7 @@ def _refs_here(stored: StoredSweep) -> dict[str, str]:
 def _note_in_result(
     stored: StoredSweep, url: str, refs: Mapping[str, str], published: Published
 ) -> None:
-    """The sweep's result, with its pages in W&B and the versions that it has there now."""
+    """Update the sweep's result with its pages in W&B and its versions there."""
     result = stored.folder.result()
     if result is None:
         return

@@ -1,4 +1,4 @@
-"""From the trials that ended to the one that won, with what it logged."""
+"""Choose the winner among the trials that ended."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from raysweep.trials.progress import Progress
 def choose_winner(
     sweep: SweepIdentity, config: Config, progress: Progress, products: Mapping[int, str]
 ) -> Best:
-    """The best trial, of the best configuration, that finished. `products`: see Workload.
+    """Return the best finished trial of the best configuration. `products`: see Workload.
 
-    Raises SweepFailed, with a cause, where there is none.
+    Raises SweepFailed, with a cause, if there is none.
     """
     if not progress.trials:
         raise SweepFailed(f"{sweep.name}: max_time expired before the first trial started")
@@ -30,7 +30,8 @@ def choose_winner(
         causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
         raise SweepFailed(
             f"no trial of {sweep.name} finished with a finite {metric.name} "
-            f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
+            f"({counts.failed} of {counts.total} failed)"
+            + (f"; {causes[0]}" if causes else _reported(progress, metric.name))
         )
     first = ranked[0]
     row = rows[first.trials[0].index]
@@ -43,3 +44,9 @@ def choose_winner(
         mean=first.mean,
         std=first.std,
     )
+
+
+def _reported(progress: Progress, metric: str) -> str:
+    """Return `; trials reported a, b`, if none of what they reported is the metric."""
+    names = dict.fromkeys(name for row in progress.trials for name in row.metrics)
+    return "" if metric in names or not names else f"; trials reported {', '.join(names)}"

@@ -69,8 +69,9 @@ class LiveTable:
             waits = "waiting for the cluster" if self._waits else "starting Ray"
             return Text(f"{waits} …", style="dim")
         if not self._board.trials:
-            prepared = any(stage.stage == "preprocess" for stage in self._board.stages)
-            what = "starting the trials" if prepared else "preparing the data and the model"
+            last = start.display.last_stage
+            prepared = last is None or any(stage.stage == last for stage in self._board.stages)
+            what = "starting the trials" if prepared else start.display.preparing
             return Text(f"{what} …", style="dim")
         return Group(self._table(start), self._footer(start))
 
@@ -78,7 +79,7 @@ class LiveTable:
         columns = [
             Column("trial"),
             Column("state"),
-            Column("epoch", right=True),
+            Column(start.display.step, right=True),
             Column(start.metric, shortened=True),
             Column("best", dropped=2),
             Column("values", dropped=1, shortened=True),
@@ -106,7 +107,7 @@ class LiveTable:
         start = self._board.start
         assert start is not None, "a sweep starts before its trials"
         value = (metrics or {}).get(start.metric)
-        return text.metric(start.metric, value, percent=start.percent)
+        return text.metric(start.metric, value, percent=start.display.percent)
 
     def _cells(self, trial: TrialUpdated) -> list[str | Text]:
         last = "–" if trial.error else self._number(trial.metrics)
@@ -123,7 +124,7 @@ class LiveTable:
     def _footer(self, start: SweepStarted) -> Text:
         if self._evaluating:
             what = self._evaluating.ref or self._evaluating.trial
-            return Text(f"evaluating {what} on the test split …", style="dim")
+            return Text(f"evaluating {what}{start.display.scored_on} …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
         parts = [f"{len(self._board.ended)} ended"]
         if not start.may_end_early:

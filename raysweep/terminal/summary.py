@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from raysweep.events import Display
 from raysweep.search.budget import EndedBy
 from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
@@ -44,9 +45,9 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         if row.error:
             console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
     best = result.best
-    mean = text.spread(result.metric, best.mean, best.std, percent=result.percent)
+    mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
-    scores = f"{_test_scores(result.test, percent=result.percent)}\n" if result.test else ""
+    scores = f"{_test_scores(result.test, percent=result.display.percent)}\n" if result.test else ""
     model = "" if result.model_path is None else f"\nmodel: {result.model_path}"
     console.print(
         f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
@@ -76,7 +77,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
 
 def _leaderboard(result: SweepResult, width: int) -> Table:
     reported = {name for row in result.rows for name in row.best or {}}
-    usual = [each for each in ("validation/accuracy", "validation/loss") if each in reported]
+    usual = [each for each in result.display.columns if each in reported]
     metrics = dict.fromkeys([result.metric, *usual])
     names = [name.replace("validation/", "val. ").replace("/", " ") for name in metrics]
     title = f"leaderboard by {result.metric} ({result.goal})"
@@ -85,7 +86,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
         Column("", dropped=2),
         Column("trial"),
         Column("state"),
-        Column("epochs", dropped=3),
+        Column(f"{result.display.step}s", dropped=3),
         Column(first),
         *(Column(name, dropped=1) for name in others),
         Column("values", shortened=True),
@@ -98,7 +99,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
                 row.state,
                 text.epoch(row),
                 *(
-                    text.metric(name, (row.best or {}).get(name), percent=result.percent)
+                    text.metric(name, (row.best or {}).get(name), percent=result.display.percent)
                     for name in metrics
                 ),
                 text.values(row.overrides),
@@ -132,11 +133,11 @@ def _of_configurations(result: SweepResult, width: int) -> Table:
                 str(place),
                 trials[0].name,
                 f"{len(each.scores)} of {each.repeats}",
-                text.spread(result.metric, each.mean, each.std, percent=result.percent),
+                text.spread(result.metric, each.mean, each.std, percent=result.display.percent),
                 text.metric(
                     result.metric,
                     (trials[0].best or {}).get(result.metric),
-                    percent=result.percent,
+                    percent=result.display.percent,
                 ),
                 text.values(trials[0].overrides),
             ],
@@ -154,26 +155,31 @@ def _and_more(count: int, columns: int) -> list[Row]:
     return [Row(["", f"… {count} more", *[""] * (columns - 2)], "dim")] if count > 0 else []
 
 
-def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
+def show_best(
+    console: Console, sweep: str, result: Mapping[str, Any], path: Path | None, display: Display
+) -> None:
     """Print the winner of a stored sweep."""
     best, test = result["best"], result["test"]
     values = text.values(best["config"])
     winner = _winner(best["artifact"], best["trial"])
     console.print(f"{sweep}: {winner} ({values})", soft_wrap=True)
     for name, value in best["metrics"].items():
-        if name not in ("epoch", "train/loss"):
-            console.print(f"  {name:<20} {text.metric(name, value)}")
+        if name not in display.hidden:
+            console.print(f"  {name:<20} {text.metric(name, value, percent=display.percent)}")
     if best.get("repeats", 1) > 1:  # results of an earlier raysweep do not have the key
         mean, std = text.number(best["mean"]), text.number(best["std"])
         console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
     for name, value in test.items():
-        console.print(f"  {f'test/{name}':<20} {text.metric(name, value)}")
+        score = text.metric(name, value, percent=display.percent)
+        console.print(f"  {f'test/{name}':<20} {score}")
     if path is not None:
         console.print(f"  downloaded to {path}", soft_wrap=True)
 
 
-def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    """Print one row per sweep, oldest first."""
+def show_sweeps(
+    console: Console, sweeps: Sequence[Mapping[str, Any]], displays: Mapping[str, Display]
+) -> None:
+    """Print one row per sweep, oldest first. `displays`: how each is shown, by its name."""
     columns = [
         Column("sweep"),  # names are for copying: never cut
         Column("started (UTC)", dropped=2),
@@ -191,7 +197,7 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
             state = sweep["state"] or "–"
             rows.append(Row([sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–"]))
             continue
-        score = _first_score(result["test"])
+        score = _first_score(result["test"], percent=displays[sweep["sweep"]].percent)
         trials, best = (
             str(result["trials"]["total"]),
             result["best"]["artifact"] or result["best"]["trial"],
@@ -212,7 +218,7 @@ def _test_scores(scores: Mapping[str, float], *, percent: bool) -> str:
     return ", ".join(f"test {name} {score}" for name, score in shown.items())
 
 
-def _first_score(scores: Mapping[str, float | None]) -> str:
+def _first_score(scores: Mapping[str, float | None], *, percent: bool) -> str:
     """Format one score for a column: `accuracy 99.17 %`."""
     name = min(scores, key=lambda each: each == "loss", default=None)
-    return "–" if name is None else f"{name} {text.metric(name, scores[name])}"
+    return "–" if name is None else f"{name} {text.metric(name, scores[name], percent=percent)}"

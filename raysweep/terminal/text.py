@@ -81,7 +81,7 @@ def headline(start: SweepStarted) -> str:
     each = f" ({start.repeats} per configuration)" if start.repeats > 1 else ""
     most = "at most " if start.may_end_early else ""
     share = f"{start.cpus:g} CPU" + (f" and {start.gpus:g} GPU" if start.gpus else "")
-    length = "" if start.epochs is None else f" of up to {plural(start.epochs, 'epoch')}"
+    length = "" if start.epochs is None else f" of up to {plural(start.epochs, start.display.step)}"
     return (
         f"sweep {start.sweep}: {most}{plural(start.trials, 'trial')}{each}{length}, "
         f"{start.concurrent} at once with {share} each{_resumed(start)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,10 @@ class TrialContext:
     """What all trials of a sweep share. `versions`: a trial's config → what it starts from, by
     name; `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
     whether it goes on as another (population-based training); `gate` is where it asks whether it
-    goes on past a bracket (early stopping in the order of the sweep); `precision` is what
-    `train.precision: auto` means on every machine, None: what each machine makes of it;
-    `resumed`: a run that begins may have rows of a process that the journal does not know."""
+    goes on past a bracket (early stopping in the order of the sweep); `threads` and `gpus` are a
+    trial's share of its machine; `settings` is what the workload decided once for all trials (see
+    `Settings`); `resumed`: a run that begins may have rows of a process that the journal does not
+    know."""
 
     sweep: SweepIdentity
     tracker: Tracker
@@ -40,5 +41,5 @@ class TrialContext:
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
     gate: Gate | None = None
-    precision: str | None = None
+    settings: Mapping[str, str | None] = field(default_factory=dict)
     resumed: bool = False

@@ -111,20 +111,21 @@ class Progress(tune.Callback):
         self._deaths.pop(spec.index, None)
         self.recall(self.row(spec))
 
-    def died_before(self, spec: TrialSpec, counts: int) -> None:
-        """The trial's process has died, and another goes on; `counts`: 0 where it was not the
-        trial's fault."""
+    def died(self, spec: TrialSpec, counts: int) -> bool:
+        """Count a death of the trial's process. Return whether another process continues it, which
+        is a restart; after `max_failures` none does. `counts`: 0 where it was not its fault."""
         row = self.row(spec)
-        self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
-        self.recall(replace(row, restarts=row.restarts + 1))
+        deaths = self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
+        continues = deaths <= self._config.resources.max_failures
+        if continues:
+            self.recall(replace(row, restarts=row.restarts + 1))
+        return continues
 
     def after(self, row: TrialUpdated, report: TrialReport) -> TrialUpdated:
         """The row once the trial has told of another epoch: whether its last, the trial says."""
         if report.last:
             self._done.add(row.index)
-        keys = ("epoch", *self._config.goals())
-        metrics = {key: report.metrics[key] for key in keys if key in report.metrics}
-        row = replace(row, epoch=report.epochs, metrics=metrics, best=report.best)
+        row = replace(row, epoch=report.epochs, metrics=report.metrics, best=report.best)
         if self._config.sweep.pbt is not None:  # the values change on the way
             row = replace(row, overrides=report.values or {}, cloned=report.cloned)
         return row
@@ -168,14 +169,12 @@ class Progress(tune.Callback):
         spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
         counts = _counts(error)
         self._journal.write("died", index=spec.index, counts=counts)
-        row, deaths = self.row(spec), self._deaths.get(spec.index, 0) + counts
-        self.died_before(spec, counts)
-        if deaths <= self._config.resources.max_failures:
-            self._searcher.again(spec.continued(row.epoch))
+        if self.died(spec, counts):
+            self._searcher.again(spec.continued(self.row(spec).epoch))
             self._observer(self.row(spec))
         else:
             self._searcher.ended(spec, None, failed=True)
-            self._end(row, "failed", _cause(error, deaths))
+            self._end(self.row(spec), "failed", _cause(error, self._deaths[spec.index]))
 
     def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
         self._journal.write("ended", index=row.index, state=state, error=error)

@@ -22,10 +22,6 @@ from raysweep.trials.context import TrialContext
 from raysweep.trials.reports import TrialReport
 from raysweep.trials.work import Work, Workload
 
-GRACE_S = 8.0
-"""How long a work that is stopped early has before it is ended by force. At the end of a sweep Tune
-gives a trial 10 s."""
-
 PATIENCE_S = 60.0
 """How long a caller that has nothing else to do waits for a report before it asks again."""
 
@@ -48,6 +44,7 @@ class TrialSession:
         self._context = context
         self._spec = spec
         self._name = spec.name
+        self._grace_s = workload.grace_s(context.config)
         self._told = spec.told or 0
         self._run: Run | None = None
         self._work: Work | None = None
@@ -202,7 +199,7 @@ class TrialSession:
     def _finish(self, *, stopped: bool) -> None:
         assert self._work is not None
         if stopped:
-            self._work.stop(GRACE_S)
+            self._work.stop(self._grace_s)
         self._work.finish(stopped=stopped)
         self._end("finished")
 
@@ -210,7 +207,7 @@ class TrialSession:
         self._closed = True
         try:
             if self._work is not None and state != "finished":
-                self._work.stop(GRACE_S if state == "interrupted" else 0.0)
+                self._work.stop(self._grace_s if state == "interrupted" else 0.0)
         finally:
             if self._run is not None:
                 with nullcontext() if error is None else suppress(TrackingError):

@@ -59,9 +59,10 @@ def run_trials(
         values = dict(spec.overrides)
         journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
 
-    order = search.sweep_order(config, context.gate.say) if context.gate else None
+    longest = workload.most_epochs(config)
+    order = search.sweep_order(config, longest, context.gate.say) if context.gate else None
     searcher = search.algorithm(config, budget, known, note, order, progress.failures)
-    scheduler, stopper = search.scheduler(config, order), search.stopper(config, budget)
+    scheduler, stopper = search.scheduler(config, longest, order), search.stopper(config, budget)
     replay = Replay(searcher, scheduler, stopper, budget, progress)
     replay.play(past)
     if retry_failed:

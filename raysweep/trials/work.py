@@ -114,6 +114,18 @@ class Evaluated:
     file: str | None
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What results depend on and the config leaves open.
+
+    `values`, by name, come to the trials and into the journal's first event, beside that event's
+    own keys; `notices` are what the user should know of them, a line each.
+    """
+
+    values: Mapping[str, str | None]
+    notices: tuple[str, ...] = ()
+
+
 class Prepared(Protocol):
     """What was made before the first trial, or is made when a trial asks for it."""
 
@@ -139,8 +151,30 @@ class Workload(Protocol):
     asked in the workers, into which it is pickled."""
 
     @property
-    def percent(self) -> bool:
-        """Whether metrics called accuracy are percent; else a person is shown the bare number."""
+    def cannot_clone(self) -> str | None:
+        """Why no trial can continue from another's state, as population-based training asks; None
+        where it can."""
+        ...
+
+    @property
+    def cannot_pause(self) -> str | None:
+        """Why no trial can give its worker back and continue later, as `early_terminate` in the
+        order of the sweep asks: a work has no snapshot. None where it can."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of the libraries that its results depend on, by name, besides those
+        that every sweep depends on."""
+        ...
+
+    def settings(self, config: Config, resources: Resources, past: Past) -> Settings:
+        """Return what the results depend on and the config leaves open, decided once for all trials
+        of the sweep, or as `past` has it. Ray is up."""
+        ...
+
+    def grace_s(self, config: Config) -> float:
+        """Return how long a work that is stopped early has before it is ended by force. At the end
+        of a sweep Tune gives a trial 10 s in all; `complete` is for what is lacking then."""
         ...
 
     def check(self, config: Config) -> None:
@@ -174,6 +208,11 @@ class Workload(Protocol):
 
     def most_epochs(self, config: Config) -> int | None:
         """Return the most that any trial will make; None where nobody knows."""
+        ...
+
+    def keeps_best(self, winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
+        """Return why the alias `best` stays with its holder unless the config says otherwise, in
+        one line; None where it moves to the winner."""
         ...
 
     def prepare(

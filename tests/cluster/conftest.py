@@ -11,6 +11,7 @@ import ray
 from raysweep.cluster import quiet
 from raysweep.cluster.faststart import fork_server, lean
 from raysweep.cluster.faststart.probe import probe, usable
+from raysweep.trials.training.kind import PRELOAD
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def anew() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
     """As a sweep has them on this machine: workers are copies."""
-    with fork_server.running(), _two_cpus():
+    with fork_server.running(PRELOAD), _two_cpus():
         yield
 
 

@@ -115,6 +115,12 @@ class Workload:
     def is_worth_another_process(self, error: BaseException) -> bool:
         return False
 
+    def most_epochs(self, config: Config) -> None:
+        return None
+
+    def grace_s(self, config: Config) -> float:
+        return 1.0
+
     def note(self, what: str) -> None:
         with (self.folder / what).open("a") as file:
             file.write("x")

@@ -1,7 +1,7 @@
 """Workers of a Ray of one's own as copies of one process that has imported what they need.
 
-A worker of Ray's begins with imports (Ray, Tune, torch) that take 2 s of a CPU, and a sweep has
-five workers and more. Three processes share the work instead: the driver starts the server
+A worker of Ray's begins with imports (Ray, Tune, perhaps torch) that take 2 s of a CPU, and a sweep
+has five workers and more. Three processes share the work instead: the driver starts the server
 (`running`), which imports once; Ray's raylet starts `ray_worker.py` for each worker, which hands
 over what it was given, and is gone; the server forks, and the copy runs Ray's own worker script.
 
@@ -25,6 +25,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from select import POLLIN, poll
 from typing import Any
@@ -39,32 +40,32 @@ SCRIPT = "RAYSWEEP_WORKER_SCRIPT"
 """The environment variable that tells a worker the script that Ray would have started."""
 
 SERVER = """import sys
-sys.path[:] = sys.argv[2:]
+sys.path[:] = sys.argv[3:]
 from raysweep.cluster.faststart import fork_server
-fork_server.main(int(sys.argv[1]))"""
+fork_server.main(int(sys.argv[1]), sys.argv[2])"""
 """The server's code: it finds a module where the driver would."""
 
 WORKER = Path(__file__).with_name("ray_worker.py")
 
-BEFORE_RAY = (
-    "pandas",
-    "torch",
-    "trackio",
-    "raysweep.ml.eager",
-    "raysweep.ml.inference",
-    "raysweep.ml.preprocess",
-    "raysweep.ml.training",
-)
-"""Imported while Ray's own processes start."""
+BEFORE_RAY = ("pandas", "trackio")
+WITH_RAY = ("raysweep.cluster.keeper", "raysweep.trials.trainable")
+"""What the workers of any sweep need (see Preload)."""
 
-WITH_RAY = (
-    "raysweep.cluster.keeper",
-    "raysweep.trials.training.evaluator",
-    "raysweep.stages.stages",
-    "raysweep.trials.trainable",
-)
-"""Imported for the first worker: Ray reads its variables, the raylet's id among them, once, when it
-is imported. With the former, these are all that a sweep's workers need."""
+
+@dataclass(frozen=True)
+class Preload:
+    """The modules that the workers of one kind of trials need, besides those of any sweep.
+
+    `before_ray`: imported while Ray's own processes start; they must not import Ray. `with_ray`:
+    imported for the first worker, since Ray reads its variables, the raylet's id among them, once,
+    when it is imported.
+    """
+
+    before_ray: tuple[str, ...] = ()
+    with_ray: tuple[str, ...] = ()
+
+
+NOTHING = Preload()
 
 TITLE = "raysweep::ForkServer"
 
@@ -90,14 +91,15 @@ def address() -> str | None:
 
 
 @contextmanager
-def running() -> Iterator[None]:
-    """Within it this process has a server, unless the system allows none."""
+def running(preload: Preload = NOTHING) -> Iterator[None]:
+    """Within it this process has a server, unless the system allows none. One that runs already
+    stays, with the modules that it has."""
     global _address
     if _address or sys.platform != "linux":
         yield
         return
     try:
-        server, _address = _start()
+        server, _address = _start(preload)
     except OSError:  # who may start no process will be told so where one is needed
         yield
         return
@@ -109,13 +111,14 @@ def running() -> Iterator[None]:
         server.communicate()
 
 
-def _start() -> tuple[subprocess.Popen[bytes], str]:
+def _start(preload: Preload) -> tuple[subprocess.Popen[bytes], str]:
     """The server, and its address."""
+    python = [sys.executable, "-c", SERVER]
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")  # the kernel chooses an abstract address, which leaves no file
         listening.listen(64)
         server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(listening.fileno()), *_search_path()],
+            [*python, str(listening.fileno()), json.dumps(asdict(preload)), *_search_path()],
             stdin=subprocess.PIPE,  # its end tells the server that the driver is gone, however
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -126,12 +129,16 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
 
 
 def running_for(
-    address: str | None, *, local_mode: bool, fast_start: bool = True
+    address: str | None,
+    preload: Preload = NOTHING,
+    *,
+    local_mode: bool,
+    fast_start: bool = True,
 ) -> AbstractContextManager[None]:
     """`running` for a sweep with those options; nothing for one that starts no Ray, or no workers,
     or has the fast start switched off."""
     unneeded = address or local_mode or not fast_start or switched_off()
-    return nullcontext() if unneeded else running()
+    return nullcontext() if unneeded else running(preload)
 
 
 def _search_path() -> list[str]:
@@ -139,21 +146,24 @@ def _search_path() -> list[str]:
     return [str(Path(entry).absolute()) for entry in sys.path]
 
 
-def main(handle: int) -> None:
-    """Serve until the driver is gone; in a copy, be a worker until Ray ends it."""
+def main(handle: int, preload: str) -> None:
+    """Serve until the driver is gone; in a copy, be a worker until Ray ends it. `preload`: a
+    Preload as JSON."""
     os.setpgrp()  # a Ctrl-C in the terminal is the driver's to tell
     with socket.socket(fileno=handle) as listening:
-        asked = serve(listening)
+        asked = serve(listening, Preload(**json.loads(preload)))
     if asked:
         _become_worker(*asked)
 
 
-def serve(listening: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def serve(
+    listening: socket.socket, preload: Preload = NOTHING
+) -> tuple[dict[str, Any], list[int]] | None:
     """In each copy, what it was asked to be. None when the driver is gone.
 
     The first worker that is asked for decides which of Ray's variables all have that are copied.
     """
-    for module in BEFORE_RAY:
+    for module in (*BEFORE_RAY, *preload.before_ray):
         importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
     settings: dict[str, str] | None = None
@@ -173,7 +183,7 @@ def serve(listening: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
             if settings is None:
                 settings = _ray_settings(given)
                 try:
-                    _import_ray(settings)
+                    _import_ray(settings, preload)
                 except (ImportError, RuntimeError) as error:
                     connection.send(str(error).encode())
                     raise
@@ -198,11 +208,11 @@ def _same_python(given: dict[str, Any]) -> bool:
     return bool(given["executable"] == sys.executable and path == os.environ.get("PYTHONPATH"))
 
 
-def _import_ray(settings: dict[str, str]) -> None:
+def _import_ray(settings: dict[str, str], preload: Preload) -> None:
     """Raises RuntimeError where this process cannot be copied."""
     os.environ.update(settings)
     with ids_from_the_kernel():
-        for module in WITH_RAY:
+        for module in (*WITH_RAY, *preload.with_ray):
             importlib.import_module(module)
     raylet: Any = importlib.import_module("ray._raylet")
     raylet.setproctitle(TITLE)  # notes where titles are, which a new environment would hide
@@ -249,12 +259,13 @@ def ids_from_the_kernel() -> Iterator[None]:
 
 def _drawn_by_a_copy() -> bytes:
     """A random id; nothing from a copy that could not use CUDA."""
-    import torch
     from ray import ObjectRef
+
+    torch = sys.modules.get("torch")
 
     read, write = os.pipe()
     if os.fork() == 0:
-        if not torch.cuda._is_in_bad_fork():
+        if torch is None or not torch.cuda._is_in_bad_fork():
             os.write(write, ObjectRef.from_random().binary())
         os._exit(0)
     os.close(write)

@@ -16,6 +16,7 @@ from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
+from raysweep.trials.training.values import MODEL_ARTIFACT
 from raysweep.trials.trial import TrialSession
 from raysweep.trials.work import Workload
 
@@ -28,7 +29,7 @@ def logged_models(
     models = {}
     for row in trials:
         run = runs.get(sweep.run_id(row.name))
-        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
+        logged = [ref for ref in run.logged if ref.startswith(f"{MODEL_ARTIFACT}:")] if run else []
         if logged and run is not None and run.state == "finished":
             models[row.index] = logged[-1]
     return models

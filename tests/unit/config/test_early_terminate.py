@@ -35,9 +35,18 @@ def test_the_brackets_within_thirty_epochs(keys: dict[str, Any], brackets: tuple
     assert rule(**keys).brackets(longest=30) == brackets
 
 
+def test_the_brackets_of_trials_whose_length_nobody_knows() -> None:
+    assert rule(min_iter=2).brackets(None)[:4] == (2, 6, 18, 54)
+    assert rule(max_iter=27, s=2, eta=2).brackets(None) == (6, 13)
+
+
 def test_a_rule_says_what_it_does() -> None:
     assert rule(min_iter=1).describe(9) == "hyperband (at epoch 1, 3, 9, 1 in 3 continues)"
     assert rule(type="median", min_iter=2).describe(9) == "median (from epoch 2)"
+    assert rule(type="median").describe(None) == "median (from epoch 1)"
+    endless = "hyperband (at epoch 2, 6, 18, 54, …, 1 in 3 continues)"
+    assert rule(min_iter=2).describe(None) == endless
+    assert rule(max_iter=27, s=2).describe(None) == "hyperband (at epoch 3, 9, 1 in 3 continues)"
     outside = "hyperband, which has no bracket within 3 epochs"
     assert rule(min_iter=4).describe(3) == outside
 

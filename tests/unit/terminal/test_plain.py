@@ -6,7 +6,7 @@ import io
 import re
 from dataclasses import replace
 
-from raysweep.events import Evaluating, WarmStarted
+from raysweep.events import Display, Evaluating, WarmStarted
 from raysweep.terminal.plain import PlainLines
 
 from terminal_sweep import SWEEP, started, trial
@@ -98,13 +98,13 @@ def test_a_share_of_a_gpu_is_said() -> None:
 def test_of_a_trial_whose_length_nobody_knows_the_reports_are_counted() -> None:
     stream = io.StringIO()
     with PlainLines(stream) as lines:
-        lines(started(epochs=None, percent=False))
+        lines(started(epochs=None, display=Display()))
         lines(replace(trial(0, "running", 3, 80.0), epochs=None))
         lines(replace(trial(0, "completed", 3, 80.0), epochs=None))
         lines(Evaluating("trial-0000", None))
     assert "3 trials, 2 at once" in stream.getvalue()
     assert stream.getvalue().splitlines()[-3:] == [
-        "trial-0000  running   epoch 3  validation/accuracy 80",
-        "trial-0000  completed epoch 3  validation/accuracy 80  (2 trials left)",
-        "evaluating  trial-0000 on the test split",
+        "trial-0000  running   report 3  validation/accuracy 80",
+        "trial-0000  completed report 3  validation/accuracy 80  (2 trials left)",
+        "evaluating  trial-0000",
     ]

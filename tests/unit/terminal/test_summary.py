@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from raysweep.events import TrialUpdated
+from raysweep.events import Display, TrialUpdated
 from raysweep.search.space_plan import PlannedParameter, SpacePlan
 from raysweep.storage.storage import Storage
 from raysweep.sweep.plan import Plan, PlannedStage
@@ -18,6 +19,7 @@ from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
 from raysweep.terminal.console import open_console
 from raysweep.terminal.plan import show_plan, show_space
 from raysweep.terminal.summary import show_best, show_result, show_sweeps
+from raysweep.trials.training.kind import DISPLAY
 
 from terminal_sweep import METRIC, trial
 
@@ -68,6 +70,7 @@ def result() -> SweepResult:
         metric=METRIC,
         goal="maximize",
         rows=rows,
+        display=DISPLAY,
     )
 
 
@@ -102,11 +105,11 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
         model_path=None,
         promotion="nothing is tagged best",
         tracker="wandb",
-        percent=False,
+        display=Display(),
     )
     show_result(pipe, bare, None)
     lines = [line.rstrip() for line in text_of(pipe).splitlines()]
-    assert lines[2].startswith("1  trial-0002  stopped  1       90.5 ")
+    assert lines[2].startswith("1  trial-0002  stopped  1        90.5 ")
     assert lines[5:] == [
         "best: trial-0002 (learning_rate=0.003 epochs=2)",
         "nothing is tagged best",
@@ -115,7 +118,7 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
     ]
     stored = bare.at(Storage(Path("/a folder"))).to_json()
     assert (stored["best"]["artifact"], stored["test"]) == (None, {})
-    show_best(pipe, "mine", stored, None)
+    show_best(pipe, "mine", stored, None, DISPLAY)
     assert "mine: trial-0002 (" in text_of(pipe)
 
 
@@ -160,7 +163,7 @@ def test_repeats_are_a_row_a_configuration(pipe: Console, result: SweepResult) -
     ]
     assert "best: trained-model:v3 of trial-0003 (learning_rate=0.2)" in lines
     assert "validation/accuracy 85.00 ± 7.07 % over 2 repeats" in lines
-    show_best(pipe, result.sweep, result.to_json(), None)
+    show_best(pipe, result.sweep, result.to_json(), None, DISPLAY)
     assert "  mean ± std           85 ± 7.071 over 2 repeats" in text_of(pipe).splitlines()
 
 
@@ -209,12 +212,13 @@ def sweep_row(name: str, *, ended: bool = True) -> dict[str, Any]:
     }
 
 
+DISPLAYS = defaultdict(lambda: DISPLAY)
 NAMES = ["mnist-20261123-0915-3fa2", "fashionmnist-20261123-0916-12ab"]
 
 
 def test_piped_every_sweep_is_one_line(pipe: Console) -> None:
     name = "a-name-of-the-greatest-length-" + "x" * 34
-    show_sweeps(pipe, [*map(sweep_row, NAMES), sweep_row(name, ended=False)])
+    show_sweeps(pipe, [*map(sweep_row, NAMES), sweep_row(name, ended=False)], DISPLAYS)
     header, *lines = text_of(pipe).splitlines()
     assert header.split("  ")[0] == "sweep"
     assert [line.split()[0] for line in lines] == [*NAMES, name]
@@ -226,7 +230,7 @@ def test_piped_every_sweep_is_one_line(pipe: Console) -> None:
 
 
 def test_on_80_columns_no_name_is_cut(narrow: Console) -> None:
-    show_sweeps(narrow, [*map(sweep_row, NAMES)])
+    show_sweeps(narrow, [*map(sweep_row, NAMES)], DISPLAYS)
     text = text_of(narrow)
     assert [name for name in NAMES if name in text] == NAMES
     assert "…" not in text
@@ -236,26 +240,26 @@ def test_on_80_columns_no_name_is_cut(narrow: Console) -> None:
 
 def test_on_80_columns_a_long_name_is_whole(narrow: Console) -> None:
     name = "abcdefgh" * 11
-    show_sweeps(narrow, [sweep_row(name)])
+    show_sweeps(narrow, [sweep_row(name)], DISPLAYS)
     assert name in text_of(narrow).splitlines()[1]
 
 
 def test_on_60_columns_columns_go_and_no_word_is_broken(result: SweepResult) -> None:
     console = open_console(io.StringIO())
     console.width = 60
-    show_sweeps(console, [*map(sweep_row, NAMES)])
+    show_sweeps(console, [*map(sweep_row, NAMES)], DISPLAYS)
     lines = text_of(console).splitlines()
     assert [line.split()[0] for line in lines[1:]] == NAMES
     assert max(map(len, lines)) <= 60
 
 
 def test_no_sweeps_is_an_empty_table(pipe: Console) -> None:
-    show_sweeps(pipe, [])
+    show_sweeps(pipe, [], DISPLAYS)
     assert text_of(pipe).split()[0] == "sweep"
 
 
 def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> None:
-    show_best(narrow, result.sweep, result.to_json(), LONG_PATH.parent)
+    show_best(narrow, result.sweep, result.to_json(), LONG_PATH.parent, DISPLAY)
     assert text_of(narrow).splitlines() == [
         "digits-20261123-0915-3fa2: trained-model:v2 of trial-0002 (learning_rate=0.003 epochs=2)",
         "  validation/accuracy  90.50 %",

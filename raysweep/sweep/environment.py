@@ -1,4 +1,4 @@
-"""What a W&B user's environment says of a sweep, beside what the tracker itself reads of it."""
+"""Take the project from the environment, as W&B's client does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from raysweep.tracking import validate_project
 
 
 def with_project(config: Config, environ: Mapping[str, str] = os.environ) -> Config:
-    """The config with WANDB_PROJECT, unless it names a project itself.
+    """Return the config with the project WANDB_PROJECT, unless it names a project itself.
 
     As in W&B's own client, where an argument beats the environment. Raises ConfigError for a name
     that a tracker refuses.
