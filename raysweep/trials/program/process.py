@@ -1,0 +1,84 @@
+"""A program's process: started under a supervisor, and ended with all that it has started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from raysweep.trials.program import supervisor
+
+AFTER_SIGTERM_S = 5.0
+"""Seconds from SIGTERM to SIGKILL."""
+
+_LOOK_S = 0.05
+
+
+class ProgramProcess:
+    """One run of a program. Its stdin is closed; its output goes where the worker's goes."""
+
+    def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self._group: int | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", supervisor.__file__, str(os.getpid()), *command],
+            cwd=folder,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def exit_code(self) -> int | None:
+        """The program's exit code, minus its signal's number if it was killed; None: it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether it has ended, within `timeout_s` seconds."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the whole group; SIGKILL to what is left of it after AFTER_SIGTERM_S."""
+        self._signal(signal.SIGTERM)
+        if not self.wait(AFTER_SIGTERM_S):
+            self.kill()
+
+    def kill(self) -> None:
+        """End the whole group at once."""
+        if self.exit_code is None:
+            self._process.terminate()  # the supervisor, which kills the group
+            if not self.wait(AFTER_SIGTERM_S):
+                self._signal(signal.SIGKILL)
+                self._process.kill()
+                self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        group = self._find_group()
+        if group is not None and self.exit_code is None:
+            try:
+                os.killpg(group, number)
+            except ProcessLookupError:
+                return
+
+    def _find_group(self) -> int | None:
+        """Return the program's process group: that of the supervisor's child, which is there soon
+        after the supervisor has begun."""
+        until = time.monotonic() + 1.0
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        while self._group is None and time.monotonic() < until and self.exit_code is None:
+            try:
+                first = children.read_text().split()
+            except OSError:
+                return None
+            if first and os.getpgid(int(first[0])) == int(first[0]):
+                self._group = int(first[0])
+                break
+            time.sleep(_LOOK_S)
+        return self._group
