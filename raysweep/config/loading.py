@@ -34,7 +34,7 @@ class _Override:
         return f"--set {self.text}"
 
     def touches(self, loc: Loc) -> bool:
-        """Whether one of `loc` and this path lies at or below the other."""
+        """Return whether one of `loc` and this path lies at or below the other."""
         return all(here == there for here, there in zip(self.path, loc, strict=False)) and loc != ()
 
 

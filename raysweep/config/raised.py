@@ -49,14 +49,14 @@ def place_of(error: BaseException) -> str:
 
 
 def passed_own_code(error: BaseException) -> bool:
-    """Whether `error`, or its cause, passed through the user's own code."""
+    """Return whether `error`, or its cause, passed through the user's own code."""
     return any(map(_innermost_own, _chain(error)))
 
 
 def whole_cause(error: BaseException) -> str:
     """Describe `error` as `cause` does, with all lines of the text."""
-    whose = "" if isinstance(error, RaysweepError) else place_of(error)
-    return f"{type(error).__name__}: {_text(error)}".rstrip(": ") + whose
+    place = "" if isinstance(error, RaysweepError) else place_of(error)
+    return f"{type(error).__name__}: {_text(error)}".rstrip(": ") + place
 
 
 def cause(error: BaseException) -> str:

@@ -52,7 +52,7 @@ def _gpu_share(value: Any) -> Any:
 
 
 def _share(value: Any, *, least: int) -> float:
-    """A whole number, or a fraction below 1: what Ray can reserve of a device."""
+    """An integer, or a fraction below 1: what Ray can reserve of a device."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and (0 < value < 1 or (least <= value <= MAX_DEVICES and value % 1 == 0)):
         return float(value)

@@ -96,7 +96,7 @@ def _listed(of: _Sameness) -> tuple[dict[str, Json], ...]:
 
 
 def fits(config: Config, values: Mapping[str, Json]) -> bool:
-    """Whether the fields accept the values."""
+    """Return whether the fields accept the values."""
     try:
         apply(config, values)
     except ConfigError:

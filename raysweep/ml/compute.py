@@ -151,7 +151,7 @@ def auto_means(precision: str | None) -> None:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether `device` has instructions for bf16 and PyTorch uses them."""
+    """Return whether `device` has instructions for bf16 and PyTorch uses them."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

@@ -9,7 +9,8 @@ _CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 def has_fast_bf16() -> bool:
-    """Whether the CPU has bf16 instructions, by Linux's /proc/cpuinfo; false on other systems."""
+    """Return whether the CPU has bf16 instructions, by Linux's /proc/cpuinfo; false on other
+    systems."""
     if not _CPU_FLAGS.is_file():
         return False
     flags = (line for line in _CPU_FLAGS.read_text().splitlines() if line.startswith("flags"))

@@ -54,7 +54,7 @@ def find(dataset: str, root: Path) -> dict[str, Path]:
 
 
 def dataset_state(dataset: str, root: Path) -> Literal["present", "absent"]:
-    """Whether `load` would read the data set from below `root`.
+    """Return `present` if `load` can read the data set from below `root`, else `absent`.
 
     Reads headers and sizes, not the content (a gzipped file is unpacked once). `absent` if any file
     is missing; but a damaged file is an error, even if others are missing.

@@ -1,4 +1,4 @@
-"""Make an optimizer by its torch.optim name, and a learning-rate schedule by our name."""
+"""Make an optimizer by its torch.optim name, and a learning-rate schedule by raysweep's name."""
 
 from __future__ import annotations
 

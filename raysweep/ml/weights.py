@@ -39,8 +39,8 @@ def load_weights(path: Path) -> dict[str, Any]:
     return content
 
 
-def kept(state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy to the CPU, so that further training does not change it."""
+def copy_to_cpu(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a state dict to the CPU, so that further training does not change it."""
     return {
         name: value.detach().cpu().clone()
         if isinstance(value, torch.Tensor)

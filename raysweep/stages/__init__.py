@@ -1,1 +1,1 @@
-"""Data and untrained models: the stages that run once, before the trials."""
+"""The stages that make data and untrained models, once, before the trials."""

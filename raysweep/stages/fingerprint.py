@@ -1,7 +1,8 @@
-"""What identifies a stage's output without running it.
+"""Identify a stage's output without running the stage.
 
 A fingerprint is the SHA-256 of the stage's name, its version number, its configuration and the
-digests of its inputs. Nothing of a place enters it: no path, time, host, process or callable.
+digests of its inputs. It contains no path, time, host, process or callable, so that it is the same
+on every machine.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any
 def fingerprint(
     stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> str:
-    """64 hex digits that name this output.
+    """Return the fingerprint of a stage's output, 64 hex digits.
 
-    `version` is raised whenever the stage's code would give other bytes for the same input.
+    `version` has to be raised whenever the stage's code would give other bytes for the same input.
     `inputs` maps each input's name to the digest of its content.
     """
     identity = {"stage": stage, "version": version, "config": dict(config), "inputs": dict(inputs)}
@@ -26,10 +27,10 @@ def fingerprint(
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one JSON text of a value: sorted keys, no spaces, UTF-8.
+    """Return the canonical JSON of a value: sorted keys, no spaces, UTF-8.
 
-    Raises TypeError for what has no stable identity (an object, a set, a NaN): a fingerprint of it
-    would name something else in the next process.
+    Raises TypeError for a value without a stable identity (an object, a set, a NaN): its
+    fingerprint would differ in the next process.
     """
     _refuse_unstable(value, "value")
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

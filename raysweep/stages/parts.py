@@ -1,7 +1,7 @@
-"""The four parts of a sweep, called the same way whether built-in or of the user's own.
+"""Call the four parts of a sweep (data, model, train, evaluate), built-in or the user's own.
 
-What one of the user's raises, or gives back that is not what it should be, is told in one line that
-names it and where it was. Needs torch.
+If the user's part raises, or returns something unexpected, the error is one line that names the
+part and the place. Needs torch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Section = DataConfig | ModelConfig | TrainConfig | EvaluateConfig | Target
 
 
 def load_data(data: DataConfig | DataTarget) -> Splits:
-    """The whole data set. Raises ConfigError for a target that does not give one."""
+    """Load the whole data set. Raises ConfigError for a target that does not return one."""
     splits = _called("data", data)
     if not isinstance(splits, Splits):
         raise _not_what("data", data, splits, "raysweep.ml.protocols.Splits")
@@ -55,8 +55,8 @@ def load_data(data: DataConfig | DataTarget) -> Splits:
 
 
 def make_network(model: ModelConfig | ModelTarget) -> nn.Module:
-    """The untrained network, the same for the same section. Raises ConfigError for a target that
-    gives none."""
+    """Create the untrained network, the same for the same section. Raises ConfigError for a target
+    that returns none."""
     network = seeded(lambda: _called("model", model), model.seed)
     if not isinstance(network, nn.Module):
         raise _not_what("model", model, network, "torch.nn.Module")
@@ -66,10 +66,11 @@ def make_network(model: ModelConfig | ModelTarget) -> nn.Module:
 def untrained_weights(
     model: ModelConfig | ModelTarget, example: Callable[[], torch.Tensor | None], path: Path
 ) -> None:
-    """Write the weights of the untrained network. `example` gives one of the data's, (1, …), or
-    None where there is none for all trials: lazy modules take their sizes from it.
+    """Write the weights of the untrained network to `path`.
 
-    Raises ConfigError for a network whose weights cannot be had, or not be read back.
+    Lazy modules take their sizes from `example()`: an example of the data, (1, …), or None where
+    the trials use different data. Raises ConfigError for a network whose weights cannot be created,
+    or not be loaded again.
     """
     network, where = make_network(model), _named("model", model)
     if lazy := lazy_modules(network):
@@ -79,7 +80,7 @@ def untrained_weights(
                 f"{where}: {lazy[0]} takes its size from the data, which is swept, too; "
                 "give the size itself, as nn.Linear and its kin have it"
             )
-        with _told("model", model):
+        with _name_the_part("model", model):
             materialize(network, given, model.seed)
         if lazy := lazy_modules(network):
             raise ConfigError(
@@ -97,13 +98,13 @@ def untrained_weights(
 
 
 def network_of(recorded: Mapping[str, Any]) -> nn.Module:
-    """The same from a section as an artifact's metadata has it."""
+    """Create the untrained network from the `model` section in an artifact's metadata."""
     if "target" in recorded:
         try:
             section = section_of("model", recorded)
         except ValidationError as error:
-            whose = f"model.target {recorded['target']}: "
-            raise to_config_error(error, ModelTarget, lambda _: whose) from None
+            prefix = f"model.target {recorded['target']}: "
+            raise to_config_error(error, ModelTarget, lambda _: prefix) from None
         assert isinstance(section, ModelTarget)
         return make_network(section)
     return make_network(ModelConfig.model_validate(recorded))
@@ -116,8 +117,8 @@ def make_trainer(
     seed: int,
     device: torch.device,
 ) -> Trainer:
-    """A trainer of `model` on (training, validation). Raises ConfigError for a target that fails or
-    lacks what a trainer has."""
+    """Create a trainer of `model` on `data`: (training, validation). Raises ConfigError for a
+    target that fails, or whose trainer lacks an attribute of the protocol."""
     training, validation = data
     given = {"model": model, "training": training, "validation": validation}
     trainer: Trainer = _called("train", train, **given, seed=seed, device=device)
@@ -131,10 +132,11 @@ def make_trainer(
 
 
 def events_of(config: Config, trainer: Trainer) -> Iterator[BatchLoss | EpochMetrics]:
-    """Train an epoch: what `trainer` yields, with plain numbers, ending with its EpochMetrics.
+    """Train an epoch. Yield what `trainer` yields, with plain numbers; the last is its
+    EpochMetrics.
 
-    Raises ConfigError where it yields anything else, or not every metric that was promised. What
-    the trainer raises is raised as it is.
+    Raises ConfigError where it yields anything else, or lacks a metric that the config names. An
+    exception of the trainer is raised unchanged.
     """
     where, last = _named("train", config.train), None
     events = trainer.epoch()
@@ -154,8 +156,8 @@ def events_of(config: Config, trainer: Trainer) -> Iterator[BatchLoss | EpochMet
 
 
 def check_metrics(config: Config, last: object) -> EpochMetrics:
-    """What an epoch ended with, with plain numbers. Raises ConfigError unless it has every metric
-    that was promised."""
+    """Return the EpochMetrics that ended an epoch, with plain numbers. Raises ConfigError unless it
+    has every metric that the config names."""
     where = _named("train", config.train)
     if not isinstance(last, EpochMetrics):
         raise ConfigError(f"{where}: an epoch ends with {_shown(last)}; expected EpochMetrics")
@@ -182,13 +184,13 @@ def check_metrics(config: Config, last: object) -> EpochMetrics:
 def evaluate(
     section: EvaluateConfig | EvaluateTarget, model: nn.Module, test: Split, device: torch.device
 ) -> Evaluation:
-    """Score `model`. Raises ConfigError for a target that gives no Evaluation of numbers, or
-    pictures or tables that cannot be logged."""
+    """Score `model`. Raises ConfigError for a target that returns no Evaluation, a score that is no
+    number, or pictures or tables that cannot be logged."""
     found = _called("evaluate", section, model=model, test=test, device=device)
     if not isinstance(found, Evaluation):
         raise _not_what("evaluate", section, found, "raysweep.ml.protocols.Evaluation")
     where = _named("evaluate", section)
-    with _told("evaluate", section):
+    with _name_the_part("evaluate", section):
         scores = {}
         for name, score in found.scores.items():
             number = plain_number(score)
@@ -201,8 +203,8 @@ def evaluate(
 
 
 def check_state(config: Config, data: bytes | memoryview) -> None:
-    """Raise ConfigError unless a trial can go on from `data`, a checkpoint, without code in it
-    being executed. The built-in parts' always can."""
+    """Raise ConfigError unless the checkpoint `data` can be loaded without executing code in it.
+    Those of the built-in parts always can."""
     own = [
         _named(name, section)
         for name, section in (("train", config.train), ("model", config.model))
@@ -220,21 +222,21 @@ def check_state(config: Config, data: bytes | memoryview) -> None:
 
 
 def _called(name: str, section: Section, **given: Any) -> Any:
-    with _told(name, section):
+    with _name_the_part(name, section):
         return section.part()(**given, **section.params())
 
 
 @contextmanager
-def _told(name: str, section: Section) -> Iterator[None]:
-    """Say whose exception it is. Those of the built-in parts say so themselves, unless they come
-    from the user's own code: a network that is scored, for one."""
+def _name_the_part(name: str, section: Section) -> Iterator[None]:
+    """Turn an exception into a ConfigError that names the part. Exceptions of the built-in parts
+    pass unchanged, unless they come from the user's own code, such as a network that is scored."""
     try:
         yield
     except RaysweepError:
         raise
     except BaseException as error:
-        ours = isinstance(error, Exception) and not passed_own_code(error)
-        if is_interrupt(error) or (ours and not isinstance(section, Target)):
+        built_in = isinstance(error, Exception) and not passed_own_code(error)
+        if is_interrupt(error) or (built_in and not isinstance(section, Target)):
             raise
         raise ConfigError(f"{_named(name, section)}: raised {where_raised(error)}") from error
 
@@ -258,7 +260,7 @@ def _count(what: str, value: object) -> int:
     number = plain_number(value)
     if number is None or not math.isfinite(number) or number != int(number):
         shown = _shown(value) if number is None else str(number)
-        raise ConfigError(f"{what} is {shown}; expected a whole number")
+        raise ConfigError(f"{what} is {shown}; expected an integer")
     return int(number)
 
 
@@ -285,7 +287,7 @@ def _not_what(name: str, section: Section, value: object, expected: str) -> Conf
 
 
 def _named(name: str, section: Section) -> str:
-    """`model.target my_pkg.nets:ResNet`, or the section alone where it is built-in."""
+    """Return `model.target my_pkg.nets:ResNet`, or the section's name where it is built-in."""
     return f"{name}.target {section.target}" if isinstance(section, Target) else name
 
 

@@ -1,4 +1,4 @@
-"""What parts of the user's own give, as plain values that any process and any tracker takes."""
+"""Convert what the user's parts return to plain values that any process and any tracker accepts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CELL = (str, int, float, type(None))
 
 
 def plain_number(value: object) -> float | None:
-    """A Python number for one of Python's, NumPy's or torch's; None for anything else.
+    """Convert a number of Python, NumPy or torch to a Python number; None for anything else.
 
-    A tensor or an array counts where it holds a single number. An integer that no float holds is
-    infinite.
+    A tensor or an array counts if it holds a single number. An integer too large for a float
+    becomes infinite.
     """
     if isinstance(value, (torch.Tensor, np.ndarray, np.generic)):
         if isinstance(value, torch.Tensor):
@@ -35,7 +35,7 @@ def plain_number(value: object) -> float | None:
 
 
 def plain_pictures(where: str, key: str, pictures: Sequence[Picture]) -> list[Picture]:
-    """The pictures. Raises ConfigError for one that is none, or whose pixels are not
+    """Convert the pictures. Raises ConfigError for one that is no Picture, or whose pixels are not
     (H, W) or (H, W, 3) uint8."""
     found = []
     for number, picture in enumerate(pictures):
@@ -59,7 +59,7 @@ def plain_pictures(where: str, key: str, pictures: Sequence[Picture]) -> list[Pi
 
 
 def plain_table(where: str, key: str, table: Table) -> Table:
-    """The table, with plain cells. Raises ConfigError for a row that is not as long as the columns,
+    """Convert the table's cells. Raises ConfigError for a row that is not as long as the columns,
     or a cell that is neither a number nor text."""
     if not isinstance(table, Table):
         raise ConfigError(
@@ -82,7 +82,7 @@ def _cell(where: str, key: str, value: Any) -> Any:
     if number is not None or isinstance(value, _CELL):
         return value if number is None else number
     if isinstance(value, (Mapping, list, tuple)):
-        return value  # the tracker says so where it is no JSON
+        return value  # the tracker raises if it is not JSON
     raise ConfigError(
         f"{where}: its table {key} has a cell that is a {type(value).__name__}; "
         "expected a number or text"
@@ -90,6 +90,6 @@ def _cell(where: str, key: str, value: Any) -> Any:
 
 
 def unreadable(error: BaseException) -> str:
-    """What `torch.load(weights_only=True)` will not read, of its long advice."""
+    """Extract from the long message of `torch.load(weights_only=True)` the name that it refuses."""
     found = re.search(r"GLOBAL (\S+)|(Unsupported operand \d+)", str(error))
     return next(filter(None, found.groups()), "") if found else str(error).partition("\n")[0]

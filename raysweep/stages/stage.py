@@ -1,4 +1,4 @@
-"""Running one stage: in a run of its own, to one artifact version, made or used again."""
+"""Run one stage: make one artifact version in a run of its own, or reuse one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run, Tracker
 from raysweep.tracking.identity import SweepIdentity
 
 CONTENT_VERSION = 1
-"""Raised whenever `content` would give another fingerprint for the same bytes."""
+"""To be raised whenever `content` would give another fingerprint for the same bytes."""
 
 Build = Callable[[Run, Path], ArtifactDraft]
-"""What makes a stage's output, in its run and an empty folder."""
+"""A function that makes a stage's output, given its run and an empty folder."""
 
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What a stage gave, and whether it was there already."""
+    """A stage's output. cached: whether it existed before this sweep."""
 
     stage: str
     artifact: ArtifactVersion
@@ -34,7 +34,7 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage about to run: what it is called, what it makes, what identifies the output."""
+    """A stage about to run: its name, the artifact it makes, and the fingerprint of the output."""
 
     name: str
     job_type: str
@@ -46,11 +46,14 @@ class Stage:
 def run_once(
     tracker: Tracker, sweep: SweepIdentity, stage: Stage, build: Build, one_of_many: bool
 ) -> StageOutcome:
-    """Reuse the version that carries the stage's fingerprint, or build and log it in a run."""
+    """Reuse the version that has the stage's fingerprint, or build and log one in a run.
+
+    one_of_many: the stage may run several times in the sweep, so its run's name has a suffix.
+    """
     found = tracker.find_artifact(stage.artifact, stage.fingerprint)
     run_id = sweep.run_id(_run_name(stage, one_of_many))
     made_here = found is not None and found.producer == run_id  # by a process of this sweep
-    # One that died before it had ended the run left it open: the same again, to the same version.
+    # That process died before it had ended its run: build again, to the same version, to end it.
     if found is not None and not (made_here and tracker.run(run_id).state != "finished"):
         return StageOutcome(stage.name, _as_latest(tracker, found), cached=not made_here)
     artifact, _ = _run(tracker, sweep, stage, build, one_of_many)
@@ -60,13 +63,13 @@ def run_once(
 def run_always(
     tracker: Tracker, sweep: SweepIdentity, stage: Stage, build: Build, one_of_many: bool
 ) -> StageOutcome:
-    """Build in a run; `cached` where that gave a version that was there."""
+    """Build in a run. `cached` is true if that gave a version that existed already."""
     artifact, known = _run(tracker, sweep, stage, build, one_of_many)
     return StageOutcome(stage.name, _as_latest(tracker, artifact), cached=known)
 
 
 def content(stage: Stage, saved: Mapping[str, Path]) -> str:
-    """The fingerprint of an output that only its bytes can tell."""
+    """Return the fingerprint of an output that only its bytes identify."""
     digests = {name: files.sha256(path) for name, path in saved.items()}
     return fingerprint(stage.name, CONTENT_VERSION, stage.config, digests)
 
@@ -74,7 +77,7 @@ def content(stage: Stage, saved: Mapping[str, Path]) -> str:
 def _run(
     tracker: Tracker, sweep: SweepIdentity, stage: Stage, build: Build, one_of_many: bool
 ) -> tuple[ArtifactVersion, bool]:
-    """The version that was logged, and whether the tracker had it."""
+    """Build and log the output. Return its version, and whether the tracker already had it."""
     spec = sweep.run(_run_name(stage, one_of_many), stage.job_type, stage.config)
     run = tracker.start_run(spec)
     try:
@@ -84,7 +87,7 @@ def _run(
             artifact = run.log_artifact(draft)
         run.summarize({"artifact": artifact.ref, **_sizes(artifact)})
     except BaseException as error:
-        with suppress(TrackingError):  # what went wrong first is what is told
+        with suppress(TrackingError):  # report the first error, not this one
             run.finish("failed", whole_cause(error))
         raise
     run.finish()
@@ -92,14 +95,15 @@ def _run(
 
 
 def _as_latest(tracker: Tracker, version: ArtifactVersion) -> ArtifactVersion:
-    """`latest` means what the stage gave last: it moves to a reused version too."""
+    """Move the alias `latest` to the version: it marks the stage's last output, reused or not."""
     if "latest" not in version.aliases:
         tracker.set_alias(version.ref, "latest")
     return version
 
 
 def _run_name(stage: Stage, one_of_many: bool) -> str:
-    """A stage that may run several times in a sweep carries the fingerprint's start."""
+    """Return the name of the stage's run. A stage that may run several times in a sweep has the
+    fingerprint's beginning as a suffix."""
     return f"{stage.job_type}-{stage.fingerprint[:6]}" if one_of_many else stage.job_type
 
 

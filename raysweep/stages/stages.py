@@ -1,8 +1,7 @@
 """The three stages, as plain functions: load, preprocess, initialize.
 
-Each makes one artifact version, or finds that a version with its fingerprint exists and reuses it
-(see `stage`).
-torch is imported by the function that needs it, after the search: a reused stage never pays for it.
+Each makes one artifact version, or reuses the version that has its fingerprint (see `stage`). torch
+is imported by the function that builds, so a reused stage does not pay for the import.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ SPLITS = ("training", "validation", "test")
 INITIALIZED_MODEL = "initialized_model.pth"
 TRAINED_MODEL = "trained_model.pth"
 CONVNET = "convnet"
-"""The artifact of the built-in network, untrained."""
+"""The name of the built-in network's artifact, untrained."""
 
 LOAD = "load-data"
 """The job type of the runs that log raw data."""
@@ -44,11 +43,13 @@ LOAD = "load-data"
 LOAD_VERSION = 1
 PREPROCESS_VERSION = 1
 INITIALIZE_VERSION = 1
-"""Raised whenever a stage's code would give other bytes for the same input (see `fingerprint`)."""
+"""To be raised whenever a stage's code would give other bytes for the same input (`fingerprint`).
+"""
 
 
 def load_stage(dataset: str, root: Path, train_size: int) -> Stage:
-    """Identify the raw data by the files it is read from. Raises DataError where they are not."""
+    """Identify the raw data by the files from which it is read. Raises DataError where they are
+    missing."""
     return Stage(
         name="load",
         job_type=LOAD,
@@ -61,9 +62,9 @@ def load_stage(dataset: str, root: Path, train_size: int) -> Stage:
 
 
 def preprocess_stage(raw: ArtifactVersion, steps: Mapping[str, Any]) -> Stage:
-    """Identify the preprocessed data by what identifies the raw data, and the steps.
+    """Identify the preprocessed data by the raw data's fingerprint and the steps.
 
-    Not by the raw version's digest, which is each tracker's own (SHA-256 here, MD5 in W&B).
+    Not by the raw version's digest, since that depends on the tracker (SHA-256 here, MD5 in W&B).
     """
     return Stage(
         name="preprocess",
@@ -77,8 +78,8 @@ def preprocess_stage(raw: ArtifactVersion, steps: Mapping[str, Any]) -> Stage:
 
 
 def load_target_stage(data: DataTarget) -> Stage:
-    """The user's own data. The fingerprint tells this setting from the sweep's others, and not the
-    output, which only its bytes can tell."""
+    """Identify the user's own data. The fingerprint identifies only the setting, among those of the
+    sweep. The output is identified by its bytes (see `stage.content`)."""
     settings = data.model_dump(mode="json")
     return Stage(
         name="load",
@@ -90,10 +91,11 @@ def load_target_stage(data: DataTarget) -> Stage:
 
 
 def model_name(model: Mapping[str, Any]) -> str:
-    """The untrained model's artifact: `convnet`, or the name of the user's class or function.
+    """Return the name of the untrained model's artifact: `convnet`, or that of the user's class or
+    function.
 
-    `convnet` is the built-in network's alone: a user's own ConvNet has its module's name before it,
-    `my_nets-convnet`.
+    `convnet` is reserved for the built-in network: a user's own ConvNet gets its module's name as a
+    prefix, `my_nets-convnet`.
     """
     if "target" not in model:
         return CONVNET
@@ -114,10 +116,11 @@ def initialize_stage(model: Mapping[str, Any]) -> Stage:
 
 
 def obtain(data: DataConfig) -> tuple[DataConfig, str | None]:
-    """The data set that is there, or was downloaded, or stands in; and a warning if one does.
+    """Download the data set unless it is here. Return it, or the fallback with a warning.
 
-    Raises DataError where the files are damaged (a fault to mend, whatever the fallback), where
-    they cannot be had and nothing stands in, or where `train_size` leaves nothing to validate.
+    Raises DataError where the files are damaged (the user has to repair them, even if there is a
+    fallback), where they cannot be downloaded and there is no fallback, or where `train_size`
+    leaves nothing to validate.
     """
     data, warning = _present(data)
     check_train_size(data)
@@ -157,11 +160,11 @@ def _present(data: DataConfig) -> tuple[DataConfig, str | None]:
 def load(
     tracker: Tracker, sweep: SweepIdentity, config: Config, *, one_of_many: bool = False
 ) -> StageOutcome:
-    """Raw data, which must be there (see `obtain`), to `<dataset>-raw`.
+    """Log the raw data as `<dataset>-raw`. The files must be here (see `obtain`).
 
-    Data of the user's own is loaded every time, since nobody can tell what a function reads; where
-    it gives the same bytes as before, that version is used again. `one_of_many`: the sweep loads
-    others, too.
+    The user's own data is loaded every time, since the inputs of a function are not known. If it
+    gives the same bytes as before, that version is reused. `one_of_many`: the sweep loads several
+    data sets.
     """
     data = config.data
     if isinstance(data, DataTarget):
@@ -211,7 +214,7 @@ def preprocess(
     *,
     one_of_many: bool = False,
 ) -> StageOutcome:
-    """`<dataset>-raw` to `<dataset>-preprocess`."""
+    """Preprocess `<dataset>-raw`, and log it as `<dataset>-preprocess`."""
     steps = config.preprocess.model_dump(mode="json")
     stage = preprocess_stage(raw, steps)
 
@@ -242,18 +245,18 @@ def preprocess_of(data: ArtifactVersion) -> dict[str, Any]:
 
 
 def _data_set(raw: ArtifactVersion) -> str:
-    """The data set's name as people write it: `MNIST`. A version of an earlier raysweep has it in
-    its description only."""
+    """Return the data set's name as people write it: `MNIST`. Earlier releases recorded it only in
+    the version's description."""
     return str(raw.metadata.get("dataset") or raw.description.removeprefix("Raw ").split(" ")[0])
 
 
 def initialize(
     tracker: Tracker, sweep: SweepIdentity, config: Config, data: ArtifactVersion | None = None
 ) -> StageOutcome:
-    """A model configuration to its untrained weights: `convnet`, or a name of the user's.
+    """Create a model's untrained weights, and log them as `convnet` or under the user's name.
 
-    A network of the user's own is made every time, as its data is loaded (see `load`). One with
-    lazy modules uses the preprocessed `data` of all trials (None: they differ in it).
+    The user's own network is created every time, for the same reason as in `load`. One with lazy
+    modules needs the preprocessed `data` that all trials use (None: they use different data).
     """
     model = config.model.model_dump(mode="json")
     stage = initialize_stage(model)

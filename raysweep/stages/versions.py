@@ -1,7 +1,7 @@
-"""Which versions a trial uses: those that its own configuration asks for, each made once.
+"""Resolve the versions from which a trial starts: those for its own configuration, each made once.
 
-A stage of which nothing is swept has run, once, before the first trial. The others run when the
-first trial asks: who knows what a sampler will suggest.
+A stage without swept settings has run once, before the first trial. The others run when the first
+trial asks, since a sampler's suggestions are not known in advance.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.identity import SweepIdentity
 
 STAGE_RETRIES = 3
-"""How often a stage or the evaluation is started again where its process died. One that raises is
-not: it says why."""
+"""How often a stage or the evaluation is retried after its process died. One that raises is not
+retried: its error says why."""
 
 
 Versions = Mapping[str, ArtifactVersion]
-"""What one trial starts from: `data`, its preprocessed data, and `model`, its untrained model."""
+"""The versions from which a trial starts: `data`, preprocessed, and `model`, untrained."""
 
 
 @dataclass(frozen=True)
 class FixedVersions:
-    """No stage depends on what is swept: every trial starts from the same versions."""
+    """The versions where no stage depends on swept settings: the same for every trial."""
 
     versions: Versions
 
@@ -40,24 +40,24 @@ class FixedVersions:
         return self.versions
 
 
-def here(stage: Callable[..., StageOutcome], *given: Any, **options: Any) -> StageOutcome:
+def run_here(stage: Callable[..., StageOutcome], *given: Any, **options: Any) -> StageOutcome:
     """Run `stage` in this process."""
     return stage(*given, **options)
 
 
 def in_a_task(stage: Callable[..., StageOutcome], *given: Any, **options: Any) -> StageOutcome:
-    """Run `stage` in a process of its own on this node. Raises WorkerDied where that died, and so
-    did those that were started in its place.
+    """Run `stage` in a process of its own on this node. Raises WorkerDied if that process and those
+    of all retries died.
 
-    It reserves no CPU: the trial that waits for it has what there is.
+    It reserves no CPU: the trial that waits for it may hold the last one.
     """
     task = as_task(stage, num_cpus=0, max_retries=STAGE_RETRIES, **on_this_node())
     outcome: StageOutcome = get(task.remote(*given, **options))
     return outcome
 
 
-def died(stage: str, config: Config) -> WorkerDied:
-    """The error of a stage whose process died each time."""
+def stage_died(stage: str, config: Config) -> WorkerDied:
+    """Return the error for a stage whose process died in every attempt."""
     section = "model" if stage == "initialize" else "data"
     part = getattr(config, section)
     target = f", which calls {section}.target {part.target}" if isinstance(part, Target) else ""
@@ -75,9 +75,10 @@ class VersionMaker:
         sweep: SweepIdentity,
         config: Config,
         done: Iterable[StageOutcome],
-        call: Callable[..., StageOutcome] = here,
+        call: Callable[..., StageOutcome] = run_here,
     ) -> None:
-        """`done`: what has run already, for the settings of `config`. `call` runs a stage."""
+        """Begin with the outcomes in `done`, of stages that ran with the settings of `config`.
+        `call` runs a stage."""
         self._sweep = sweep
         self._call = call
         self._died: set[bytes] = set()
@@ -85,9 +86,10 @@ class VersionMaker:
         self._outcomes = {_setting(each.stage, config): each for each in done}
 
     def versions(self, tracker: Tracker, config: Config) -> Versions:
-        """What a trial of this configuration starts from, made now unless it exists.
+        """Return the versions for a trial's configuration; make those that do not exist.
 
-        The first `tracker` is kept: each that is unpickled has threads and connections of its own.
+        Every call uses the first `tracker`: each one that is unpickled has threads and connections
+        of its own.
         """
         tracker = self._tracker = self._tracker or tracker
         given = (tracker, self._sweep, config)
@@ -98,7 +100,7 @@ class VersionMaker:
         return {"data": data, "model": model}
 
     def outcomes(self) -> list[StageOutcome]:
-        """What has been made or reused so far, in the order of the asking."""
+        """Return the outcomes of the stages so far, in the order in which they were asked for."""
         return list(self._outcomes.values())
 
     def _once(
@@ -109,28 +111,29 @@ class VersionMaker:
         *given: Any,
         **options: Any,
     ) -> ArtifactVersion:
-        """A setting that kills its process is not tried for each trial that asks for it."""
+        """Run the stage, or return its cached output. A setting whose process died is not tried
+        again for other trials."""
         key = _setting(name, config)
         if key in self._died:
-            raise died(name, config)
+            raise stage_died(name, config)
         if key not in self._outcomes:
             try:
                 self._outcomes[key] = self._call(stage, *given, **options)
             except WorkerDied as error:
                 self._died.add(key)
-                raise died(name, config) from error
+                raise stage_died(name, config) from error
         return self._outcomes[key].artifact
 
 
 class SweptVersions:
-    """The trials' side of a `VersionMaker` actor: one actor, so that nothing is made twice.
+    """The trials' handle to a `VersionMaker` actor: one actor, so that no version is made twice.
 
-    Stages run in tasks that it waits for: they may be the user's own code, and take their process
-    with them.
+    The actor runs each stage in a task, since a stage may be the user's own code and kill its
+    process.
 
-    It is on the driver's machine, with the data's files. The tracker is passed with each call: Ray
-    cannot guarantee to restart an actor whose constructor arguments contain an actor handle, and
-    prints a warning (https://github.com/ray-project/ray/issues/53727).
+    The actor is on the driver's node, where the data's files are. The tracker is passed with each
+    call: Ray cannot guarantee to restart an actor whose constructor arguments contain an actor
+    handle, and prints a warning (https://github.com/ray-project/ray/issues/53727).
     """
 
     def __init__(
@@ -146,13 +149,13 @@ class SweptVersions:
         return versions
 
     def outcomes(self) -> list[StageOutcome]:
-        """As VersionMaker's."""
+        """Return what `VersionMaker.outcomes` returns."""
         outcomes: list[StageOutcome] = get(self._actor.outcomes.remote())
         return outcomes
 
 
 def _setting(stage: str, config: Config) -> bytes:
-    """What tells one run of a stage from another in a sweep."""
+    """Return the cache key of a stage: the settings on which its output depends in a sweep."""
     sections = space.DEPENDS[stage]
     settings = {name: getattr(config, name).model_dump(mode="json") for name in sections}
     return canonical_json({"stage": stage, **settings})

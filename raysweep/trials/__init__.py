@@ -1,1 +1,1 @@
-"""A trial, from its first report to its end, and Ray Tune around it."""
+"""Trials: the bookkeeping of each one, from its first report to its end, and the Ray Tune loop."""

@@ -1,4 +1,6 @@
-"""What all trials of a sweep share. Without torch: the driver makes it, and trains nothing."""
+"""The settings and services that all trials of a sweep share.
+
+Does not import torch: the driver creates the context, and trains nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialContext:
-    """What all trials of a sweep share. `versions`: a trial's config → what it starts from, by
-    name; `checkpoints` keeps what another process can go on from; `population` is whom a trial asks
-    whether it goes on as another (population-based training); `gate` is where it asks whether it
-    goes on past a bracket (early stopping in the order of the sweep); `threads` and `gpus` are a
-    trial's share of its machine; `settings` is what the workload decided once for all trials (see
-    `Settings`); `resumed`: a run that begins may have rows of a process that the journal does not
-    know."""
+    """Everything that the trials of a sweep share.
+
+    versions: a trial's config → the artifact versions it starts from, by name.
+    checkpoints: stores the state from which another process can continue a trial.
+    population: asked by a trial whether to continue from another member's checkpoint
+    (population-based training).
+    gate: asked by a trial whether to continue past a bracket (`early_terminate.order: sweep`).
+    threads, gpus: a trial's share of its machine.
+    settings: what the workload decided once for all trials (see `Settings`).
+    resumed: a run that starts may already have rows, logged by a process that the journal does not
+    record.
+    """
 
     sweep: SweepIdentity
     tracker: Tracker

@@ -1,4 +1,4 @@
-"""More trials at once as machines come, while the sweep runs."""
+"""Run more trials at once when machines join the cluster during a sweep."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from raysweep.config import ResourcesConfig
 from raysweep.events import ClusterNotice, Observer
 
 LOOK_S = 1.0
-"""How often to look at the machines: a look takes a millisecond of the driver."""
+"""How often to look at the machines: one look takes a millisecond of the driver's time."""
 
 
 class Growth(tune.Callback):
-    """Raises the limit of trials at once to what the machines have room for; where an autoscaler
-    starts them, asks it for room for those that wait to be tried.
+    """Raises the limit of concurrent trials to what the machines have room for. Where an autoscaler
+    starts machines, asks it for enough of them for the trials that have not started.
 
     The limit never falls: a trial whose machine is gone waits for another, and what the search
-    tried ahead of results stays tried. On machines that stay as they are nothing changes.
+    tried ahead of results stays tried. Where no machine joins, nothing changes.
     """
 
     def __init__(
@@ -37,7 +37,11 @@ class Growth(tune.Callback):
         observer: Observer,
         machines: Callable[[], Sequence[Node]] = present,
     ) -> None:
-        """`each`: what a trial has; `left`: how many trials have not started yet."""
+        """Follow the limit of `limiter`.
+
+        each: the resources of one trial. left: returns how many trials have not started yet.
+        machines: returns the machines that are up.
+        """
         self._limiter = limiter
         self._each = each
         self._wanted = wanted
@@ -49,17 +53,17 @@ class Growth(tune.Callback):
         self._looked = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune saves its callbacks with its state; who asks stays in this process."""
+        """Pickle nothing: Tune saves its callbacks with its state, and this one needs none."""
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Look, now and then."""
+        """Look at the machines every `LOOK_S` seconds."""
         if time.monotonic() - self._looked >= LOOK_S:
             self._looked = time.monotonic()
             self.follow()
 
     def follow(self) -> None:
-        """Look at the machines."""
+        """Raise the limit to what the machines have room for, and ask the autoscaler for more."""
         now, left = self._limiter.max_concurrent, self._left()
         under_way = len(self._limiter.live_trials)
         room = concurrent(
@@ -74,7 +78,7 @@ class Growth(tune.Callback):
             self._demand.ask(max(0, min(missing, max(growing.ASKED_AT_LEAST, now))))
 
     def stop(self) -> None:
-        """Ask for nothing any more. A cluster that is gone is asked for nothing anyway."""
+        """Withdraw the request to the autoscaler. A cluster that is gone has none."""
         if self._demand is not None:
             with suppress(RayError):
                 self._demand.ask(0)

@@ -1,4 +1,5 @@
-"""An artifact version on this node: downloaded and checked once, then shared by every process."""
+"""The cache of artifact versions on a node: each is downloaded and checked once, and then shared by
+every process."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ from raysweep.trials import node_folder
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where the inputs of a sweep lie on whichever node asks: no file system is shared.
+    """The folder of a sweep's inputs on each node. It assumes no shared file system.
 
-    On the driver's node in `here`, beside the store, whose bytes they can share by links; on any
-    other in a folder of that node's own, which the driver neither knows nor sees.
+    On the driver's node it is `here`, beside the store, with whose files it can share bytes by hard
+    links. On any other node it is a local folder there, which the driver cannot see.
     """
 
     here: Path
@@ -28,25 +29,25 @@ class Inputs:
 
     @staticmethod
     def of(sweep: str, here: Path) -> Inputs:
-        """Of the sweep with that id, which this node drives."""
+        """Return the inputs of the sweep with the id `sweep`, whose driver is on this node."""
         return Inputs(here, this_node(), sweep)
 
     def folder(self) -> Path:
-        """This node's folder, for this process to use until it ends."""
+        """Return this node's folder, which this process may use until it ends."""
         return self.here if this_node() == self.node else node_folder.enter(self.sweep)
 
     def remove(self) -> None:
-        """Remove them from every node that can be reached; called by the driver."""
+        """Remove the inputs from every node that can be reached. Called by the driver."""
         shutil.rmtree(self.here, ignore_errors=True)
         call_on_others(node_folder.leave, self.sweep)
 
 
 def fetch(tracker: Tracker, ref: str, inputs: Inputs | Path) -> Path:
-    """The folder that holds `ref`'s files on this node, downloading them if nobody has yet.
+    """Return the folder with `ref`'s files on this node. Download them unless they are there.
 
     `ref` is an exact version (`name:vK`); `inputs` are the sweep's, or a folder. One process
-    downloads and checks the digests while the others wait; the folder appears under its name only
-    when it is whole.
+    downloads and checks the digests while the others wait for its lock. The folder gets its name
+    by an atomic rename, once it is complete.
     """
     root = inputs if isinstance(inputs, Path) else inputs.folder()
     folder = safe_join(root, ref.replace(":", "-"), ref)
@@ -56,7 +57,7 @@ def fetch(tracker: Tracker, ref: str, inputs: Inputs | Path) -> Path:
     with FileLock(root / f"{folder.name}.lock"):
         if not folder.is_dir():
             partial = root / f"{folder.name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)  # of a process that died here
+            shutil.rmtree(partial, ignore_errors=True)  # left by a process that died
             tracker.download(ref, partial)
             partial.rename(folder)
     return folder

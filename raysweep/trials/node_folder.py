@@ -1,7 +1,8 @@
-"""A sweep's folder on a node that is not its driver's, below that node's temporary folder.
+"""A sweep's folder on a node other than its driver's, below that node's temporary folder.
 
-Each process that uses one holds a shared lock beside it, which its death lets go of. So whoever
-comes to the node next can tell a folder in use from one whose sweep was killed, and removes that.
+Each process that uses the folder holds a shared lock on a file beside it. The kernel releases the
+lock when the process dies. So the next process on the node can tell a folder in use from one whose
+sweep was killed, and removes the latter.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from raysweep.errors import TrackingError
 from raysweep.paths import is_own, safe_join
 
 _held: dict[Path, int] = {}
-"""Lock files that this process has open, for as long as it lives."""
+"""Lock files that this process keeps open until it ends."""
 
 
 def enter(sweep: str) -> Path:
-    """The folder of the sweep with that id on this node, kept until `leave` or our death.
+    """Return the folder of the sweep with the id `sweep` on this node, and lock it until this
+    process ends or `leave` is called.
 
-    It may not be there yet. Folders that no process uses any more are removed; a sweep under way
-    whose folder that happens to be downloads again when it comes back.
+    The folder may not exist yet. Folders that no process uses are removed. If one of them belongs
+    to a sweep that still runs, its next process on this node downloads the files again.
     """
     root = _root()
     lock = safe_join(root, f"{sweep}.lock")
@@ -35,7 +37,7 @@ def enter(sweep: str) -> Path:
 
 
 def leave(sweep: str) -> None:
-    """Remove that sweep's folder from this node, and those that no process uses any more."""
+    """Remove the sweep's folder from this node, and every folder that no process uses."""
     root = _root()
     shutil.rmtree(safe_join(root, sweep), ignore_errors=True)
     safe_join(root, f"{sweep}.lock").unlink(missing_ok=True)
@@ -45,9 +47,10 @@ def leave(sweep: str) -> None:
 
 
 def _root() -> Path:
-    """For this user alone: trials trust what lies there, having checked it once.
+    """Create the root folder, readable by this user alone: trials trust files there after checking
+    them once.
 
-    Raises TrackingError where somebody else made it.
+    Raises TrackingError where it belongs to another user.
     """
     root = Path(tempfile.gettempdir()) / f"raysweep-inputs-{os.getuid()}"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,10 +62,11 @@ def _root() -> Path:
 
 
 def _share(lock: Path) -> int:
-    """Hold the lock together with others. One that was removed meanwhile would tell nobody."""
+    """Take the shared lock. If the file was removed meanwhile, try again: other processes would not
+    see a lock on a file without a name."""
     while True:
         _root()
-        with suppress(FileNotFoundError):  # the last sweep to end has removed the root
+        with suppress(FileNotFoundError):  # the last sweep to end removed the root
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(handle, fcntl.LOCK_SH)
             if _is_at(handle, lock):
@@ -71,7 +75,7 @@ def _share(lock: Path) -> int:
 
 
 def _is_at(handle: int, lock: Path) -> bool:
-    """Whether that open file is the one that others find there."""
+    """Return whether the open file `handle` is still the one at the path `lock`."""
     return lock.exists() and os.path.samestat(os.fstat(handle), lock.stat())
 
 
@@ -79,7 +83,7 @@ def _remove_unused(root: Path) -> None:
     for lock in root.glob("*.lock"):
         try:
             handle = os.open(lock, os.O_RDWR)
-        except FileNotFoundError:  # somebody else removed it
+        except FileNotFoundError:  # another process removed it
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,5 +1,5 @@
-"""Ray Tune's callbacks, turned into the sweep's own events, told, journalled and kept as its
-leaderboard."""
+"""The leaderboard of a sweep: turns Ray Tune's callbacks into events, journals these and notifies
+the observer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from raysweep.trials.reports import TrialReport
 
 
 class Progress(tune.Callback):
-    """The latest word on every trial, journalled and then told to the observer as it comes."""
+    """The latest row of every trial. Each event is journalled first, then sent to the observer."""
 
     def __init__(
         self,
@@ -33,8 +33,11 @@ class Progress(tune.Callback):
         forget: Callable[[str], None] = lambda trial: None,
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
     ) -> None:
-        """`forget` is told of a trial whose checkpoint nobody needs any more. `epochs_of`: a
-        trial's values → how many reports it will make, where that is known."""
+        """Begin with no rows.
+
+        forget: called with the name of a trial whose checkpoint is no longer needed.
+        epochs_of: a trial's values → how many reports it will make, None where that is not known.
+        """
         self._epochs_of = epochs_of
         self._forget = forget
         self._config = config
@@ -48,11 +51,11 @@ class Progress(tune.Callback):
         self.failures = Failures(config.resources.max_consecutive_failures)
 
     def watch(self, searcher: TrialSearcher) -> None:
-        """Tell it of trials whose processes died: whether they go on."""
+        """Hand trials whose process died to `searcher`, which starts them again or ends them."""
         self._searcher = searcher
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune saves its callbacks with its state; whoever watches stays in this process."""
+        """Leave out what cannot be pickled: Tune saves its callbacks with its state."""
         return {
             **self.__dict__,
             "_observer": silent,
@@ -63,25 +66,25 @@ class Progress(tune.Callback):
 
     @property
     def metric(self) -> str:
-        """The sweep's."""
+        """The name of the sweep's metric."""
         return self._config.sweep.metric.name
 
     @property
     def trials(self) -> list[TrialUpdated]:
-        """In the order of the sweep."""
+        """The latest row of each trial, in the order of the sweep."""
         return [self._trials[index] for index in sorted(self._trials)]
 
     def fail(self, index: int, error: str) -> None:
-        """Take back that a trial finished."""
+        """Record that a trial, which had been recorded as finished, failed."""
         self._end(self._trials[index], "failed", error)
 
     def end(self, spec: TrialSpec) -> None:
-        """The trial has ended, with the last epoch that it told."""
+        """Record that the trial ended after the last epoch that it reported."""
         row = self.row(spec)
         self._end(row, "completed" if spec.index in self._done else "stopped")
 
     def row(self, spec: TrialSpec) -> TrialUpdated:
-        """The latest word on the trial; before the first, that it has started."""
+        """Return the latest row of the trial; before its first report, one in the state running."""
         self._specs.setdefault(spec.index, spec)
         if spec.index not in self._trials:
             epochs = self._epochs_of(spec.overrides)
@@ -91,7 +94,7 @@ class Progress(tune.Callback):
         return self._trials[spec.index]
 
     def spec(self, row: TrialUpdated) -> TrialSpec:
-        """The trial as it was started, for another process to go on with."""
+        """Return the trial's spec, from which another process continues it."""
         return self._specs[row.index].continued(row.epoch)
 
     def keep(self, row: TrialUpdated) -> None:
@@ -106,7 +109,7 @@ class Progress(tune.Callback):
             self.failures.see(None)
 
     def begin_again(self, spec: TrialSpec) -> None:
-        """The trial, which had failed, is as one that has only started."""
+        """Reset a failed trial to a row that has only started."""
         del self._trials[spec.index]
         self._deaths.pop(spec.index, None)
         self.recall(self.row(spec))
@@ -122,7 +125,7 @@ class Progress(tune.Callback):
         return continues
 
     def after(self, row: TrialUpdated, report: TrialReport) -> TrialUpdated:
-        """The row once the trial has told of another epoch: whether its last, the trial says."""
+        """Return the row after `report`. Note whether the trial says that it is its last."""
         if report.last:
             self._done.add(row.index)
         row = replace(row, epoch=report.epochs, metrics=report.metrics, best=report.best)
@@ -131,7 +134,8 @@ class Progress(tune.Callback):
         return row
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune's own handling of Ctrl-C is switched off: it would let the trials log models."""
+        """Raise KeyboardInterrupt after a signal. Tune's own handling of Ctrl-C is switched off: it
+        would let the trials log models."""
         signals.raise_if_interrupted()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -155,7 +159,7 @@ class Progress(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         if trial.last_result.get("gate") == "wait":
-            return  # it goes on later, as a trial that is new to Tune
+            return  # it continues later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
         if failed is not None:
             self._end(self.row(spec), "failed", failed)
@@ -163,8 +167,8 @@ class Progress(tune.Callback):
             self.end(spec)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Its process died. Another goes on with it, as a trial that is new to Tune: Tune's own way
-        to start one again passes over a process that died between two trials."""
+        """Record that the trial's process died. Another process continues it, as a trial that is
+        new to Tune: Tune's own restart misses a process that died between two trials."""
         assert self._searcher is not None
         spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
         counts = _counts(error)
@@ -180,13 +184,13 @@ class Progress(tune.Callback):
         self._journal.write("ended", index=row.index, state=state, error=error)
         if state == "failed":
             self.failures.see(error or "")
-        if state != "stopped":  # whose model may not be logged yet
+        if state != "stopped":  # a stopped trial's model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, error=error))
 
 
 def _error_of(trial: Any) -> BaseException | None:
-    """What ended the trial, without Ray's wrapping."""
+    """Return the exception that ended the trial, without Ray's wrapping."""
     error = error_of(trial)
     while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
@@ -194,7 +198,7 @@ def _error_of(trial: Any) -> BaseException | None:
 
 
 def _counts(error: BaseException | None) -> int:
-    """A machine that is taken away (preemption) is not the trial's fault."""
+    """Return 1 if the death counts as the trial's, 0 if its machine was preempted."""
     return 0 if isinstance(error, RayActorError) and error.preempted else 1
 
 

@@ -1,5 +1,5 @@
-"""Going through a journal again: search, scheduler, budget and progress come to the state that they
-had in the process that died."""
+"""Replay a journal: bring search, scheduler, budget and progress to the state that they had in the
+driver that died."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from raysweep.trials.reports import TrialReport, result_of
 
 
 class Replay:
-    """Tells them of each event as Tune told them. What was decided then is what counts: a decision
-    that would be another now, since time has gone on, is not asked for."""
+    """Calls searcher, scheduler, budget and progress for each event, as Tune called them.
+
+    The recorded decisions count: none is made again, since it could differ now that time has
+    passed."""
 
     def __init__(
         self,
@@ -40,10 +42,12 @@ class Replay:
         self._specs: dict[int, TrialSpec] = {}
         self._results: dict[int, dict[str, Any]] = {}
         self._to_end: dict[int, TrialSpec] = {}
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
+        """Trials of whose end the scheduler and the searcher were notified."""
 
     def play(self, past: Past) -> None:
-        """Go through all of it. The trials that had not ended are handed out first, from now on."""
+        """Replay every event. From then on the searcher first hands out the trials that had not
+        ended."""
         steps: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "trial": self._trial,
             "epoch": self._epoch,
@@ -56,18 +60,18 @@ class Replay:
             if event["event"] in steps:
                 steps[event["event"]](event)
         for row in self._progress.trials:
-            if row.state != "running":  # those are told when they go on
+            if row.state != "running":  # the observer hears of these when they continue
                 self._progress.keep(row)
-        told = past.epochs_told()
-        left = [self._specs[index] for index in told if index not in self._to_end]
-        for spec in self._to_end.values():  # decided, and not carried out
+        epochs = past.epochs_told()
+        left = [self._specs[index] for index in epochs if index not in self._to_end]
+        for spec in self._to_end.values():  # the driver died between the decision and the end
             self._progress.end(spec)
             self._end(spec, "stopped")
         for spec in left:
-            self._searcher.again(spec.continued(told[spec.index]))
+            self._searcher.again(spec.continued(epochs[spec.index]))
 
     def retry_failed(self, journal: Journal, forget: Callable[[str], None]) -> None:
-        """Run those again that failed, from their beginning, as far as the budgets allow. `forget`
+        """Run failed trials again from their beginning, as far as the budgets allow. `forget`
         removes a trial's checkpoint."""
         for row in self._progress.trials:
             if row.state == "failed" and self._budget.may_go_on(row.name):
@@ -82,7 +86,7 @@ class Replay:
 
     def _begin_again(self, index: int) -> None:
         spec = self._specs[index]
-        self._told.discard(index)
+        self._reported.discard(index)
         self._results.pop(index, None)
         if isinstance(self._scheduler, (Hyperband, Median)):
             self._scheduler.forget(spec.name)
@@ -115,13 +119,13 @@ class Replay:
     def _ended(self, event: Mapping[str, Any]) -> None:
         spec = self._specs[event["index"]]
         self._to_end.pop(spec.index, None)
-        if spec.index not in self._told:  # else it lost its model, and failed after all
+        if spec.index not in self._reported:  # else it failed after its end: its model was lost
             self._end(spec, event["state"])
         row = self._progress.row(spec)
         self._progress.recall(replace(row, state=event["state"], error=event["error"]))
 
     def _end(self, spec: TrialSpec, state: str) -> None:
-        self._told.add(spec.index)
+        self._reported.add(spec.index)
         result = self._results.get(spec.index)
         if state == "failed" or result is None:
             self._scheduler.on_trial_error(None, stub_trial(spec.name))

@@ -1,4 +1,4 @@
-"""What a trial reports to its sweep's driver: at the end of an epoch, or whenever it likes."""
+"""The report that a trial sends to its sweep's driver: after each epoch, or at any other time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 
 @dataclass(frozen=True)
 class TrialReport:
-    """Plain values, so that a checkpoint and the journal keep it as it is.
+    """One report of a trial. Its values are plain, so that a checkpoint and the journal can store
+    it unchanged.
 
-    `epochs`: how many reports there were so far, itself among them; `examples`: the step of the
-    run's rows that it ends with (the built-in training's counts examples); its metrics, and those
-    of the best report so far; whether it is the `last`, where that is known by then. In a
-    population also the values of the best epoch, whom the trial goes on from as of now (`cloned`),
-    and what it offered the others (`member`).
+    epochs: how many reports the trial has made, this one included.
+    examples: the step of the last row that the run logged before this report. The built-in
+    training counts examples.
+    metrics, best: the metrics of this report, and of the best report so far.
+    last: whether it is the last one, where the trial knows that by then.
+    Only in a population: `values` of the best epoch; `cloned`, the member from which the trial
+    continues after this report; `member`, the checkpoint that it offered to the others.
     """
 
     epochs: int
@@ -32,26 +35,28 @@ class TrialReport:
     member: Mapping[str, Any] | None = None
 
     def to_text(self) -> str:
-        """As one text: of each number that a result has, Tune keeps statistics, 1 kB each."""
+        """Return the report as one JSON text: Tune keeps 1 kB of statistics for each number in a
+        result."""
         return json.dumps(self.plain())
 
     @staticmethod
     def from_text(text: str) -> TrialReport:
-        """Read `to_text` back."""
+        """Parse what `to_text` returned."""
         return TrialReport(**json.loads(text))
 
     def plain(self) -> dict[str, Any]:
-        """`TrialReport(**plain)` is the same again."""
+        """Return the fields as a dict; `TrialReport(**plain)` gives an equal report."""
         return asdict(self)
 
     @staticmethod
     def of(event: Mapping[str, Any]) -> TrialReport:
-        """What the trial told in an event `epoch` of a journal."""
+        """Return the report in a journal's `epoch` event."""
         return TrialReport(**{field.name: event[field.name] for field in fields(TrialReport)})
 
 
 def result_of(spec: TrialSpec, report: TrialReport, metric: str) -> dict[str, Any]:
-    """A report as Tune, its schedulers and its stopper see it. `metric`: the sweep's."""
+    """Return the result that Tune, its schedulers and its stopper see for a report. `metric`: the
+    sweep's."""
     return {
         SCORE: report.metrics.get(metric, math.nan),
         BEST_SCORE: (report.best or {}).get(metric),
@@ -65,9 +70,12 @@ def result_of(spec: TrialSpec, report: TrialReport, metric: str) -> dict[str, An
 def silence_of(
     spec: TrialSpec, told: int, best: float | None, *, ended: bool = False
 ) -> dict[str, Any]:
-    """A result without a report: so Tune hears of a trial that is silent, and can stop it. Search,
-    scheduler and progress pass over it. `told`: how many reports there were; `best`: the best value
-    of the sweep's metric in them; `ended`: no other comes. (Tune sets `done` in a result also where
-    it stops the trial.)"""
+    """Return a result without a report, which lets Tune stop a trial that is silent. Search,
+    scheduler and progress ignore it.
+
+    told: how many reports the driver has received. best: the best value of the sweep's metric in
+    them. ended: no further report comes. (Not read from `done`: Tune sets that also where it stops
+    the trial.)
+    """
     at = {"trial": spec.name, "epochs": told}
     return {SCORE: math.nan, BEST_SCORE: best, **at, "silent": True, "ended": ended, "done": ended}

@@ -1,11 +1,11 @@
-"""The edge between a trial and Ray Tune: a class Trainable, one report a `step`.
+"""The adapter between a trial and Ray Tune: a class Trainable, one report a `step`.
 
 Tune reuses the process for the next trial (`reset_config`), so torch, the data and the tracker's
-connection are there already: measured on 2 cores, 0.14 s a trial instead of 1.9 s. torch is
-imported in that process alone, by the workload.
+connection are there already: measured on 2 cores, 0.14 s a trial instead of 1.9 s. Only that
+process imports torch, in the workload.
 
-Tune takes no checkpoints: a trial keeps its own (see `TrialSession`), and one that Tune starts
-again, its process having died, goes on from there.
+Tune takes no checkpoints: a trial saves its own (see `TrialSession`). If its process dies, another
+process continues it from there.
 """
 
 from __future__ import annotations
@@ -35,24 +35,25 @@ LOOK_S = 1.0
 class TrialTrainable(tune.Trainable):
     """Ray Tune's view of a `TrialSession`.
 
-    Nothing is done before the first `step`: Tune prepares actors that it never uses, and an
+    It does nothing before the first `step`: Tune sets up actors that it never uses, and an
     exception in `setup` ends the whole process in local mode.
     """
 
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], workload: Workload, context: TrialContext
     ) -> None:
-        """`workload` and `context` come from `tune.with_parameters`."""
+        """Store the arguments. `workload` and `context` come from `tune.with_parameters`."""
         self._workload = workload
         self._context = context
         self._spec = TrialSpec.from_config(config)
         self._session: TrialSession | None = None
 
     def step(self) -> dict[str, Any]:
-        """A report, or word that none came. What the trial raises is a result, too (`failed`): Tune
-        would start the trial again, as it must where the process died, and it would raise that
-        again. So are sys.exit and the like in parts of the user's own, which would end the
-        process."""
+        """Return a report, or a result that says that none came (`silent`).
+
+        An exception of the trial becomes a result, too (`failed`): Tune would restart the trial, as
+        it does after a process died, and the trial would raise again. So does sys.exit in the
+        user's own parts, which would end the process."""
         try:
             if self._session is None:
                 self._session = TrialSession(self._workload, self._context, self._spec)
@@ -70,7 +71,7 @@ class TrialTrainable(tune.Trainable):
         return result_of(self._spec, self._session.report, self._context.metric)
 
     def _at_the_gate(self, session: TrialSession, verdict: Verdict) -> dict[str, Any]:
-        """A result that is no epoch: the trial stops here, or gives its worker back."""
+        """Return a result without an epoch, after the trial was stopped or gave its worker back."""
         if verdict == "stop":
             session.close_again()
             result = result_of(self._spec, session.report, self._context.metric)
@@ -93,9 +94,8 @@ class TrialTrainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         try:
             self.cleanup()
-        except (
-            BaseException
-        ) as error:  # not the next trial's: the driver looks for this one's model
+        # Not an error of the next trial: the driver sees that this one logged no model.
+        except BaseException as error:
             if is_interrupt(error):
                 raise
         self._spec = TrialSpec.from_config(new_config)
@@ -107,7 +107,7 @@ class TrialTrainable(tune.Trainable):
             session.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Tune wants the method, and has no use for it."""
+        """Do nothing: Tune requires the method, and a trial saves its own checkpoints."""
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:  # type: ignore[override]
-        """As `save_checkpoint`."""
+        """Do nothing, as `save_checkpoint`."""

@@ -1,7 +1,7 @@
-"""The bookkeeping of one trial: its run, what was told of it, its checkpoints, how it ended.
+"""The bookkeeping of one trial: its run, its reports, its checkpoints and its end.
 
-Plain Python, and without torch: what the trial does is its `Work`. `trainable` wraps the session
-for Ray Tune, and a test can step it by hand.
+Plain Python, without torch: the trial's `Work` does the rest. `trainable` wraps the session for Ray
+Tune; a test can step it by hand.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from raysweep.trials.reports import TrialReport
 from raysweep.trials.work import Work, Workload
 
 PATIENCE_S = 60.0
-"""How long a caller that has nothing else to do waits for a report before it asks again."""
+"""How long a caller without other duties waits for a report before it asks again."""
 
 
 class TrialSession:
-    """A trial in progress: `advance` gets its next report, `close` ends it where it stands.
+    """A trial in progress: `advance` gets its next report, `close` ends it early.
 
-    The run starts with the first `advance`, not before: Ray Tune prepares actors that it never
-    uses.
+    The run starts with the first `advance`, not before: Ray Tune sets up actors that it never uses.
 
-    After each report (or each `resources.checkpoint_every`) a checkpoint is kept, before anyone is
-    told of the report. A process that goes on from it first tells what the one before it could not,
-    and goes on from there, as the same run: rows that were logged after the checkpoint go, and come
-    again. Reports that were told and are in no checkpoint that can be used are made again, and not
-    told again: from the last one that can, or from the beginning.
+    After each report (or each `resources.checkpoint_every`) the session saves a checkpoint, before
+    it passes the report to the driver. A process that resumes from it continues the same run. It
+    first passes on the reports that the driver has not received. Rows that were logged after the
+    checkpoint are dropped and logged again. Where the driver has received reports that no usable
+    checkpoint contains, the work makes them again, from the last usable checkpoint or from the
+    beginning, and the session does not pass them on a second time.
     """
 
     def __init__(self, workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
@@ -52,34 +52,34 @@ class TrialSession:
         self._closed = False
 
     def step(self) -> dict[str, float]:
-        """Wait for the next report, and return its metrics. Raises as `advance`."""
+        """Wait for the next report, and return its metrics. Raises what `advance` raises."""
         while not self.advance(PATIENCE_S):
             assert not self.done, "no report comes any more"
         return dict(self.report.metrics)
 
     def advance(self, deadline_s: float) -> bool:
         """Return whether there is another report; False where none came within `deadline_s`
-        seconds, or none comes any more (see `done`). The last one also finishes the trial.
+        seconds, or no further one comes (see `done`). The last one also finishes the trial.
 
-        Whatever is raised ends the run as failed, with its cause and place, and is raised again:
-        parts of the user's own may raise anything. Only a signal ends it otherwise.
+        Any exception ends the run as failed, with its cause and place, and is raised again: the
+        user's own parts may raise anything. Only a signal ends the run in another state.
         """
         try:
             return self._advance(time.monotonic() + deadline_s)
         except BaseException as error:
-            if isinstance(error, Exception) and signals.interrupted():  # local mode, as below
+            if isinstance(error, Exception) and signals.interrupted():  # only in local mode
                 self._end("interrupted", STALE_ERRORS["interrupted"])
                 raise KeyboardInterrupt from error
             if not is_interrupt(error):
                 self._end("failed", whole_cause(error))
-            elif isinstance(error, KeyboardInterrupt):  # in local mode: else the driver's alone
+            elif isinstance(error, KeyboardInterrupt):  # local mode: else only the driver gets it
                 self._end("interrupted", STALE_ERRORS["interrupted"])
             elif self._work is not None:
                 self._work.stop(0.0)
             raise
 
     def close(self) -> None:
-        """End the trial where it stands: one stopped early logs what it has."""
+        """End the trial now. One that is stopped early logs what it has."""
         if self._run is not None and not self._closed:
             try:
                 self._finish(stopped=not self.done)
@@ -90,11 +90,11 @@ class TrialSession:
                 raise
 
     def pause(self) -> None:
-        """Leave it where its last checkpoint is: any process may go on with it from there."""
+        """Interrupt the trial. Any process can continue it from its last checkpoint."""
         self._end("interrupted", STALE_ERRORS["interrupted"])
 
     def close_again(self) -> None:
-        """End a trial that had ended, and whose process died before it had logged all."""
+        """Finish a trial that had ended, but whose process died before it had logged everything."""
         work = self._open()
         while len(self._reports) < self._told and not work.ended:
             self._take(work, PATIENCE_S)
@@ -102,29 +102,29 @@ class TrialSession:
 
     @property
     def report(self) -> TrialReport:
-        """The latest one that `advance` came to."""
+        """The report that `advance` reached last."""
         return self._reports[self._told - 1]
 
     @property
     def best(self) -> Mapping[str, float]:
-        """The metrics of the best report so far; of those that were told and are made again, as far
-        as they have been."""
+        """The metrics of the best report so far. While the work makes reports again, only those
+        that it has made count."""
         reports = self._reports[: self._told]
         return (reports[-1].best or {}) if reports else {}
 
     @property
     def told(self) -> int:
-        """How many reports the driver knows of."""
+        """How many reports the driver has received."""
         return self._told
 
     @property
     def work(self) -> Work | None:
-        """What the trial does; None before the first `advance`."""
+        """The trial's work; None before the first `advance`."""
         return self._work
 
     @property
     def done(self) -> bool:
-        """Whether the work is over, and all of its reports were told."""
+        """Whether the work is over and the driver has received all of its reports."""
         if self._told < len(self._reports):
             return False
         last = bool(self._reports) and self._reports[-1].last
@@ -132,7 +132,7 @@ class TrialSession:
 
     def _advance(self, until: float) -> bool:
         work, known = self._open(), len(self._reports)
-        while len(self._reports) <= self._told:  # what was told is made again, and passed over
+        while len(self._reports) <= self._told:  # skip reports that the driver has already
             if not self._take(work, max(0.0, until - time.monotonic())):
                 if self.done:
                     self._finish(stopped=False)
@@ -142,12 +142,13 @@ class TrialSession:
             work.offer_again(report)
         self._told += 1
         if self.done:
-            self._reports[-1] = replace(self.report, last=True)  # as it turns out
+            self._reports[-1] = replace(self.report, last=True)  # the work ended after it
             self._finish(stopped=False)
         return True
 
     def _take(self, work: Work, deadline_s: float) -> bool:
-        """Whether the work had a report, which is then in a checkpoint, if there can be one."""
+        """Take the work's next report, and checkpoint after it if the work can. Return whether a
+        report came in time."""
         report = work.next(deadline_s)
         if report is None:
             return False
@@ -171,10 +172,10 @@ class TrialSession:
         return self._work
 
     def _restored(self) -> Work:
-        """The work as its last checkpoint that can be used has it; where there is none, anew.
+        """Open the work from its last usable checkpoint; where there is none, from the beginning.
 
-        A power cut may take rows of the run that were logged before the checkpoint. Then it cannot
-        be used: they would be lacking for good.
+        A power cut may lose rows of the run that were logged before a checkpoint. Such a checkpoint
+        is not usable: the rows would be missing for good.
         """
         open_work = self._workload.open
         if self._spec.told is not None:
@@ -187,7 +188,8 @@ class TrialSession:
         return open_work(self._context, self._spec)
 
     def _has_rows_to(self, step: int) -> bool:
-        """A report's last row is logged before it, and rows are lost from the last one on."""
+        """Return whether the run has all rows up to `step`. It has if it has that of `step`: a
+        report's last row is logged before the report, and rows are only lost from the end."""
         try:
             history = self._context.tracker.history(self._context.sweep.run_id(self._name))
         except StoreFailed:
@@ -211,4 +213,4 @@ class TrialSession:
         finally:
             if self._run is not None:
                 with nullcontext() if error is None else suppress(TrackingError):
-                    self._run.finish(state, error)  # what went wrong first is what is told
+                    self._run.finish(state, error)  # report the first error, not this one

@@ -1,4 +1,4 @@
-"""Ray Tune over the trials of a sweep."""
+"""Run the trials of a sweep with Ray Tune."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from raysweep.trials.replay import Replay
 from raysweep.trials.trainable import TrialTrainable
 from raysweep.trials.work import Workload
 
-EVERY = 2**31
-"""How many trials Tune is to take from the searcher, which knows how many there are."""
+NO_LIMIT = 2**31
+"""The number of trials that Tune asks for. The searcher ends earlier: it knows the real number."""
 
 
 def run_trials(
@@ -46,12 +46,15 @@ def run_trials(
     verbose: bool = False,
     retry_failed: bool = False,
 ) -> None:
-    """Run every trial that the budget allows, telling `progress`, from where `past` ends.
+    """Run every trial that the budget allows, continuing where `past` ends. Return when all have
+    ended.
 
-    `folder` is Tune's, for its own state. Returns when all have ended. A failed trial is told and
-    passed over; with `retry_failed` those of the past are run again. `known`: what the sampler
-    learns from before the first. Raises KeyboardInterrupt where the user stopped it, and Hopeless
-    where it is given up.
+    progress: records each trial. A failed trial is recorded, and the sweep continues.
+    folder: where Tune keeps its own state.
+    known: earlier trials that the sampler learns from before the first one.
+    retry_failed: run the trials that failed in `past` again.
+    Raises KeyboardInterrupt where the user stopped the sweep, and Hopeless where too many trials in
+    a row failed for the same cause.
     """
     config = context.config
 
@@ -85,14 +88,14 @@ def run_trials(
         tune_config=tune.TuneConfig(
             search_alg=limiter,
             scheduler=scheduler,
-            num_samples=EVERY,
+            num_samples=NO_LIMIT,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
-            # By default Tune writes one there, by the trial's node: which does not have the folder.
+            # By default the trial's node writes a checkpoint to the folder, which it does not have.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[progress] if in_one_process() else [growth, progress],
             stop=stopper,

@@ -1,21 +1,22 @@
-"""The port between the bookkeeping of trials and what a trial does. Imports neither Ray nor torch.
+"""The port between a trial's bookkeeping and what the trial does. Imports neither Ray nor torch.
 
-`TrialSession` keeps the books of a trial over a `Work`: its run, which reports were told, its
-checkpoints, how it ended. A `Workload` is chosen from the config once, in the driver, and travels
-to the workers with the `TrialContext`; it opens the works.
+A `Work` is what one trial does. `TrialSession` does the bookkeeping around it: its run, the reports
+that the driver has received, its checkpoints, how it ended. A `Workload` is what all trials of a
+sweep do. The driver chooses it from the config once, and sends it to the workers with the
+`TrialContext`; there it opens the works.
 
 Why the port looks like this:
 
-- `next` has a deadline, since Tune hears of a stop only between two steps: a process that reports
+- `next` has a deadline, since Tune can stop a trial only between two steps: a process that reports
   once an hour must be stopped in between. The built-in training never returns None.
-- `snapshot` may be None: nobody can take the state of a process from outside. Such a work begins
-  again, and the session passes over as many reports as the driver knows of.
-- `ended` stands beside the report's `last`, since a process says that it is done by exiting, after
+- `snapshot` may return None: the state of a process cannot be taken from outside. Such a work
+  begins again, and the session skips as many reports as the driver has received.
+- `ended` exists beside the report's `last`, since a process shows that it is done by exiting, after
   its last report.
-- An outcome is how `next` leaves: a report, None, or an exception, which fails the trial. Whether
-  another process should try again (the child was killed, a device is broken) is the workload's
-  answer to `is_worth_another_process`, so no exception type is shared.
-- A `Work` is opened anew for each checkpoint that is tried, so `restore` needs no undo.
+- `next` has three outcomes: a report, None, or an exception, which fails the trial. Whether another
+  process should retry (the child was killed, a device is broken) is the workload's answer to
+  `is_worth_another_process`, so the two sides share no exception type.
+- The session opens a new `Work` for each checkpoint that it tries, so `restore` needs no undo.
 """
 
 from __future__ import annotations
@@ -42,58 +43,60 @@ Bytes = bytes | memoryview
 
 
 class Work(Protocol):
-    """One trial's work, in one process. Methods are called in this order, from one thread."""
+    """One trial's work, in one process. The session calls the methods in this order, from one
+    thread."""
 
     def run_config(self) -> Mapping[str, Any]:
         """Return the config of the trial's run."""
         ...
 
     def restore(self, state: bytes) -> Sequence[TrialReport]:
-        """Take over what an earlier process's `snapshot` gave. Return the reports that it stands
-        for; `next` gives the one after them. Called before `start`, at most once."""
+        """Load the state that `snapshot` returned in an earlier process. Return the reports made
+        until then; `next` gives the one after them. Called before `start`, at most once."""
         ...
 
     def start(self, run: Run) -> None:
-        """Begin, or go on from what was restored. `run` is where to log."""
+        """Begin, or continue from the restored state. Log to `run`."""
         ...
 
     def next(self, deadline_s: float) -> TrialReport | None:
-        """Return the next report, whose rows have been logged; None where there is none within
-        `deadline_s` seconds, or none any more (see `ended`).
+        """Return the next report, after logging its rows; None where none comes within `deadline_s`
+        seconds, or no further one comes (see `ended`).
 
-        Whatever it raises fails the trial, with that as its cause.
+        Any exception fails the trial, and is recorded as its cause.
         """
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether no report comes any more, as when a process has exited."""
+        """Whether no further report comes, as when a process has exited."""
         ...
 
     def snapshot(self) -> Bytes | None:
-        """Return all that another process needs to go on after the latest report; None where that
-        cannot be had."""
+        """Return the state from which another process can continue after the latest report; None
+        where the work cannot give it."""
         ...
 
     def offer_again(self, report: TrialReport) -> None:
-        """Repeat outside of this process what `report` says was done there: its population may
-        not know of a member whose driver died."""
+        """Offer the report's member to the population again: the population may have lost it when
+        the driver died."""
         ...
 
     def stop(self, grace_s: float) -> None:
-        """End what still runs: ask it first, and after `grace_s` seconds end it by force. Called
-        on every way out of a trial that is not done; may come twice."""
+        """Stop what still runs: ask it to end, and kill it after `grace_s` seconds. Called however
+        a trial ends before it is done. Idempotent."""
         ...
 
     def finish(self, *, stopped: bool) -> None:
-        """Log what is left when the reports are over: artifacts, and the run's summary. `stopped`:
-        the trial was ended early."""
+        """Log the artifacts and the run's summary, after the last report. `stopped`: the trial was
+        stopped early."""
         ...
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage, what it makes, and the version that it would reuse (`name:vK`), if any."""
+    """A stage that a sweep would run. `artifact`: the name of its output. `ref`: the version that
+    it would reuse (`name:vK`), if any."""
 
     name: str
     artifact: str
@@ -102,10 +105,13 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What came after the choice. `scores`: of the winner on data that no choice has seen, by name,
-    none where there are none; whether the alias `best` is the winner's now, and why, in a line;
-    what the winner was made of, name → version; and the `file` in its product that a person asks
-    for, if there is one."""
+    """The evaluation of the winner.
+
+    scores: by name, on data that no choice was based on; may be empty.
+    promoted, reason: whether the alias `best` points to the winner now, and why, in one line.
+    artifacts: what the winner was made from, name → version.
+    file: the file in its product that a person wants, if there is one.
+    """
 
     scores: Mapping[str, float]
     promoted: bool
@@ -127,28 +133,28 @@ class Settings:
 
 
 class Prepared(Protocol):
-    """What was made before the first trial, or is made when a trial asks for it."""
+    """The inputs of trials: made before the first trial, or on demand when a trial asks."""
 
     @property
     def versions(self) -> Callable[[Config], Mapping[str, ArtifactVersion]]:
-        """A trial's config → what it starts from, by a name of the workload's. Pickled into each
-        worker, and called there."""
+        """A function: a trial's config → the versions it starts from, by names that the workload
+        chooses. It is pickled into each worker, and called there."""
         ...
 
     @property
     def data(self) -> str | None:
-        """The data that every trial uses, `name:vK`; None where there is no such thing."""
+        """The data that every trial uses, `name:vK`; None where there is no such version."""
         ...
 
     def cached(self, observer: Observer) -> tuple[str, ...]:
-        """Return the stages that were reused, when all trials have ended. `observer` is told of
-        what was made meanwhile."""
+        """Return the names of the stages that were reused. Called when all trials have ended.
+        Notify `observer` of the versions that were made on demand."""
         ...
 
 
 class Workload(Protocol):
-    """What a sweep is of. The driver asks in this order; `open` and `is_worth_another_process` are
-    asked in the workers, into which it is pickled."""
+    """The kind of work that a sweep's trials do. The driver calls the methods in this order. `open`
+    and `is_worth_another_process` are called in the workers, into which it is pickled."""
 
     @property
     def cannot_clone(self) -> str | None:
@@ -178,36 +184,39 @@ class Workload(Protocol):
         ...
 
     def check(self, config: Config) -> None:
-        """Raise a UserError for input that no trial could run with, on whatever machine."""
+        """Raise a UserError for input with which no trial could run, on any machine."""
         ...
 
     def check_here(self, config: Config) -> None:
-        """Raise a UserError for what on this machine is not what the config says."""
+        """Raise a UserError where something on this machine contradicts the config."""
         ...
 
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
-        """Raise a UserError where a sweep that is resumed would go on from other input."""
+        """Raise a UserError where a resumed sweep would continue with different input."""
         ...
 
     def planned(self, config: Config, tracker: Tracker | None) -> Sequence[PlannedStage]:
-        """Return what `prepare` would make, or reuse, where that is known."""
+        """Return the stages that `prepare` would run or reuse, as far as that is known."""
         ...
 
     def absent(self, config: Config) -> str | None:
-        """Return a line that says what is not there, and what would come of it; or None."""
+        """Return a line that says which input is missing, and what a run would do about it; or
+        None."""
         ...
 
     def at_hand(self, config: Config) -> tuple[Config, str | None]:
-        """Get what is absent. Return the config with what is really there, and a warning where
-        that is not what was asked for. Ray is up."""
+        """Obtain missing input, such as a data set. Return the config with the input that is there
+        now, and a warning where that differs from what the config asked for. Called after Ray has
+        started."""
         ...
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> int | None:
-        """Return how many reports a trial of these values will make; None where nobody knows."""
+        """Return how many reports a trial with these values will make; None where that is not
+        known."""
         ...
 
     def most_epochs(self, config: Config) -> int | None:
-        """Return the most that any trial will make; None where nobody knows."""
+        """Return the most reports that any trial will make; None where that is not known."""
         ...
 
     def keeps_best(self, winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
@@ -224,33 +233,33 @@ class Workload(Protocol):
         journal: Journal,
         observer: Observer,
     ) -> Prepared:
-        """Make what trials start from, but for what `past` says is made."""
+        """Make the inputs of trials, except those that `past` records as made."""
         ...
 
     def open(self, context: TrialContext, spec: TrialSpec) -> Work:
-        """Make the work of a trial. Nothing is begun: Tune prepares trials that never start."""
+        """Create the work of a trial, without starting it: Tune sets up trials that never start."""
         ...
 
     def is_worth_another_process(self, error: BaseException) -> bool:
-        """Return whether a trial that raised `error` should be tried again in another process, as
-        where its process dies, rather than fail."""
+        """Return whether a trial that raised `error` should be retried in another process, as after
+        the death of its process, rather than fail."""
         ...
 
     def complete(self, context: TrialContext, resources: Resources, progress: Progress) -> None:
-        """Log what trials had not logged when their processes died at their end. A trial of which
-        that fails has failed: tell `progress`."""
+        """Log what ended trials have not logged because their processes died. Where that fails,
+        record the trial as failed in `progress`."""
         ...
 
     def products(
         self, tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
     ) -> Mapping[int, str]:
-        """Return the artifact that each trial, by its index, is there for: `name:vK`. A trial may
-        have none."""
+        """Return the main artifact of each trial, `name:vK`, by the trial's index. A trial may have
+        none."""
         ...
 
     def evaluate(
         self, context: TrialContext, resources: Resources, product: str | None, step: int
     ) -> Evaluated:
-        """Score the winner's `product`, and move the aliases. `step`: that of what is logged. It
-        rises when the best of a sweep is chosen anew."""
+        """Score the winner's `product`, and move the aliases. Log at `step`, which rises when the
+        best of a sweep is chosen again."""
         ...

@@ -1,4 +1,4 @@
-"""Sweeps of other processes, which a test may kill."""
+"""Sweeps in other processes, which a test may kill."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sweeps import digits, grid
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Iterator[Callable[..., Sweep]]:
-    """Starts one; whatever is left of it when the test ends is killed."""
+    """Start one. Its remaining processes are killed when the test ends."""
     started: list[Sweep] = []
 
     def begin(

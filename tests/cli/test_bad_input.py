@@ -32,7 +32,7 @@ sys.exit(raysweep.cli.main())
 
 
 def refused(cwd: Path, *arguments: object, **env: str) -> str:
-    """The line with which the command refuses; asserts that nothing is left behind."""
+    """Return the line with which the command refuses. Assert that nothing is left behind."""
     before = set(cwd.rglob("*"))
     done = call(*arguments, cwd=cwd, **env)
     assert set(cwd.rglob("*")) == before
@@ -60,7 +60,7 @@ def refused_here(
 
 
 def reason(done: subprocess.CompletedProcess[str]) -> str:
-    """What the command said last, and alone."""
+    """Return the one line that the command printed on stderr."""
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     *above, line = done.stderr.splitlines()
     assert all(words.startswith("sweep ") for words in above), "but for the headline, it is alone"
@@ -128,7 +128,7 @@ def test_an_option(refused_here: Callable[..., str], option: str, value: str, sa
     assert says in refused_here("run", option, value)
 
 
-def test_a_cluster_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     line = refused(tmp_path, "run", "--address", "127.0.0.1:1")
     assert "--address 127.0.0.1:1: cannot join a Ray cluster there" in line
@@ -158,14 +158,14 @@ def test_a_file(
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that others may use: pytest's own are closed to them."""
+    """A folder that other users may enter: they may not enter pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         yield Path(folder)
 
 
 def refused_to_nobody(cwd: Path, *arguments: str) -> str:
-    """As `refused`, where file permissions count."""
+    """Return what `refused` does, as a user to whom file permissions apply."""
     before = set(cwd.rglob("*"))
     command = [sys.executable, "-c", AS_NOBODY, *arguments]
     env = os.environ | {"RAYSWEEP_DATA": str(cwd)}
@@ -195,7 +195,7 @@ def test_data_that_may_not_be_read(public: Path) -> None:
 
 
 def images(count: int, pixels: int) -> bytes:
-    """An IDX file that promises `count` pictures and holds `pixels` bytes of them."""
+    """Make an IDX file whose header promises `count` pictures, with `pixels` bytes of content."""
     return struct.pack(">IIII", 0x0803, count, 28, 28) + bytes(pixels)
 
 
@@ -215,7 +215,7 @@ def images(count: int, pixels: int) -> bytes:
 def test_a_damaged_data_set(
     refused_here: Callable[..., str], tmp_path: Path, name: str, content: bytes, says: str
 ) -> None:
-    """Whatever stands in for absent data does not stand in for damaged data."""
+    """Damaged data is an error: the fallback is for missing data only."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     (raw / name).write_bytes(content)
@@ -225,7 +225,7 @@ def test_a_damaged_data_set(
 
 
 def whole_data_set(root: Path, train: int) -> None:
-    """Blank pictures in MNIST's files: all that is asked of the input before training."""
+    """Write blank pictures to MNIST's files, which pass all checks before training."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for part, count in (("train", train), ("t10k", 10)):
@@ -248,7 +248,7 @@ def test_more_gpus_a_trial_than_there_are(tmp_path: Path) -> None:
     assert "resources.gpus: a trial needs 5000, and the largest machine has " in line
 
 
-def test_absent_data_that_nothing_stands_in_for(tmp_path: Path) -> None:
+def test_missing_data_without_a_fallback(tmp_path: Path) -> None:
     line = refused(tmp_path, "run", "--set", "data.fallback=null", "--set", "data.root=/proc/none")
     assert "/proc/none" in line
     assert "train-images-idx3-ubyte" in line
@@ -281,7 +281,7 @@ def test_no_sweeps_are_no_mistake(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_space_that_cannot_run_is_told_before_ray_starts(
+def test_a_space_that_cannot_run_is_refused_before_ray_starts(
     refused_here: Callable[..., str], monkeypatch: pytest.MonkeyPatch, keys: str, says: str
 ) -> None:
     monkeypatch.setattr("ray.init", None)

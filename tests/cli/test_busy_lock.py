@@ -1,4 +1,4 @@
-"""Another process holds the lock of the store in mid-sweep: the sweep says so, waits and ends."""
+"""Another process holds the store's lock in mid-sweep: the sweep says so, waits and completes."""
 
 from __future__ import annotations
 

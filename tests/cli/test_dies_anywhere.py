@@ -1,4 +1,4 @@
-"""A process that is gone right after it has written something: what it wrote before is enough."""
+"""A driver that dies right after any write can be resumed from what it had written."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def config() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def expected(config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """What it comes to undisturbed; and Ray for those that are resumed."""
+    """The outcome of an undisturbed sweep. Starts Ray for the resumed ones."""
     storage = tmp_path_factory.mktemp("whole")
     with one_process():
         run_sweep(config, name="mine", storage=storage)
@@ -91,7 +91,7 @@ Die = Callable[[str], Path]
 
 @pytest.fixture
 def die(config: dict[str, Any], dying: Warm, tmp_path: Path) -> Die:
-    """die(moment): the storage of the sweep `mine`, whose process was gone at that moment."""
+    """die(moment): run the sweep `mine`, whose driver dies at that moment; return its storage."""
     file, storage = tmp_path / "sweep.yaml", tmp_path / "runs"
     file.write_text(yaml.safe_dump(config))
 
@@ -106,27 +106,27 @@ def die(config: dict[str, Any], dying: Warm, tmp_path: Path) -> Die:
 
 
 @pytest.mark.parametrize("moment", sorted(MOMENTS.keys() - {WRITTEN}))
-def test_it_goes_on_from_there(moment: str, expected: dict[str, Any], die: Die) -> None:
+def test_it_continues_from_there(moment: str, expected: dict[str, Any], die: Die) -> None:
     storage = die(moment)
     assert bool(list(storage.glob("mine/.*"))) == (moment in HALF_WRITTEN)
     resume_sweep(storage=storage)
     assert_alike(storage, expected)
 
 
-def test_resume_puts_away_what_is_left(expected: dict[str, Any], die: Die) -> None:
+def test_resume_cleans_up(expected: dict[str, Any], die: Die) -> None:
     storage = die(WRITTEN)
     assert raysweep("resume", "--storage", storage, "--json")["sweep"] == "mine"
     assert_alike(storage, expected)
 
 
-def test_so_does_resume_sweep(expected: dict[str, Any], die: Die) -> None:
+def test_resume_sweep_cleans_up(expected: dict[str, Any], die: Die) -> None:
     storage = die(WRITTEN)
     with pytest.raises(UserError, match="mine: has ended"):
         resume_sweep(storage=storage)
     assert_alike(storage, expected)
 
 
-def test_what_cannot_be_put_away_is_left_to_the_next_sweep(die: Die) -> None:
+def test_what_cannot_be_cleaned_up_is_left_to_the_next_sweep(die: Die) -> None:
     storage = die(WRITTEN)
     (database,) = (storage / "tracker").glob("*.db")
     kept = database.read_bytes()
@@ -140,7 +140,7 @@ def test_what_cannot_be_put_away_is_left_to_the_next_sweep(die: Die) -> None:
     assert not (storage / "mine" / "running.lock").exists()
 
 
-def test_the_next_sweep_clears_away_what_is_left(
+def test_the_next_sweep_cleans_up(
     config: dict[str, Any], expected: dict[str, Any], die: Die
 ) -> None:
     storage = die(WRITTEN)

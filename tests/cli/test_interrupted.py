@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: exit code 130, a last line that helps, every run closed, nobody left."""
+"""Ctrl-C and SIGTERM: exit code 130, a helpful last line, all runs closed, no process left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sweeps import HAS_LOCAL_MODE, runs_by_job, stored
 
 
 def send(sweep: Sweep, number: signal.Signals) -> None:
-    """A terminal sends Ctrl-C to all of its foreground processes; `kill` sends to one."""
+    """Send a signal as a terminal does (Ctrl-C, to the whole process group) or `kill` (to one)."""
     assert len(sweep.look()) > 5, "Ray's processes are seen"
     if number is SIGINT:
         os.killpg(sweep.process.pid, number)
@@ -32,7 +32,7 @@ def send(sweep: Sweep, number: signal.Signals) -> None:
 
 
 def assert_ended_well(sweep: Sweep) -> None:
-    """What an interrupted sweep leaves: a word to the user, its record, closed runs, no process."""
+    """Assert that the sweep left a message, its record and closed runs, and no process."""
     assert sweep.end(10) == 130, sweep.lines
     assert sweep.lines[-1] == (
         "raysweep: interrupted: mine has no best yet; progress is saved, resume it with: "
@@ -63,12 +63,12 @@ def test_at_any_time(
 
 
 def in_the_background() -> None:
-    """As a shell without job control starts `command &`."""
+    """Ignore SIGINT, as a shell without job control does for `command &`."""
     signal.signal(SIGINT, signal.SIG_IGN)
 
 
 def all_blocked() -> None:
-    """As from a program that waits for signals in a thread, and blocks them for its children."""
+    """Block all signals, as a parent that waits for them in a thread does for its children."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {SIGINT, SIGTERM, signal.SIGHUP})
 
 
@@ -92,8 +92,8 @@ def test_sigterm_however_it_was_started(
 
 
 @pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
-def test_what_is_ignored_stays_so(sweep: Callable[..., Sweep]) -> None:
-    """`nohup command &`: neither a Ctrl-C nor a closed terminal is for it."""
+def test_an_ignored_signal_stays_ignored(sweep: Callable[..., Sweep]) -> None:
+    """`nohup command &` ignores Ctrl-C and a closed terminal."""
 
     def prepare() -> None:
         in_the_background()
@@ -129,7 +129,7 @@ sys.exit(main(["run", "--set", "data.dataset=digits", "--set", "data.train_size=
 
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT])
 def test_while_ray_makes_the_process_a_driver(tmp_path: Path, number: signal.Signals) -> None:
-    """Ray's driver that was interrupted there ended with a segmentation fault."""
+    """Ray ends with a segmentation fault if it is interrupted there."""
     done = subprocess.run(
         [sys.executable, "-c", WHILE_JOINING, str(int(number))],
         cwd=tmp_path,
@@ -145,7 +145,7 @@ def test_while_ray_makes_the_process_a_driver(tmp_path: Path, number: signal.Sig
     assert still_alive(in_folder(tmp_path)) == []
 
 
-def test_a_second_one_ends_it_at_once(sweep: Callable[..., Sweep]) -> None:
+def test_a_second_signal_ends_it_at_once(sweep: Callable[..., Sweep]) -> None:
     one = sweep("mine", 200, rates=(0.01,))
     one.wait_for("epoch 2/")
     send(one, SIGINT)
@@ -158,7 +158,7 @@ def test_a_second_one_ends_it_at_once(sweep: Callable[..., Sweep]) -> None:
 
 
 def test_when_tune_is_up_and_no_trial_has_started(sweep: Callable[..., Sweep]) -> None:
-    """Tune takes the signal and returns as if all were well: there is no trial yet to tell by."""
+    """Tune swallows the signal and returns normally, since no trial has started."""
     one = sweep("mine", 200, rates=(0.01,))
     one.wait_for("initialize ")
     idle = [process for process in one.look() if process.title in ("ray::IDLE", TITLE)]

@@ -1,6 +1,6 @@
 """kill -9 of the driver, and two sweeps at once on one storage.
 
-Of a trial's process: tests/in_wandb/test_killed_trial.py, for both trackers at once.
+tests/in_wandb/test_killed_trial.py kills a trial's process, for both trackers at once.
 """
 
 from __future__ import annotations

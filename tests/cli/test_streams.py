@@ -1,4 +1,4 @@
-"""A command whose stdin, stdout or stderr is closed, full, or read by nobody: it does its work."""
+"""A command works though its stdin, stdout or stderr is closed, full or not read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def many_sweeps(folder: Path, count: int) -> None:
 
 
 def redirected(folder: Path, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a shell starts it with that redirection, in `folder`."""
+    """Run the command in `folder`, in a shell with that redirection."""
     (folder / "sweep.yaml").write_text(yaml.safe_dump(digits(grid(learning_rate=[0.01]))))
     return subprocess.run(
         [
@@ -54,7 +54,7 @@ def redirected(folder: Path, redirection: str, *arguments: str) -> subprocess.Co
 
 @pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- 2>&-", "2>&1 | true"])
-def test_a_sweep_that_cannot_tell_how_it_goes(tmp_path: Path, redirection: str) -> None:
+def test_a_sweep_that_cannot_print_its_progress(tmp_path: Path, redirection: str) -> None:
     as_json = () if "|" in redirection else ("--json",)
     done = redirected(tmp_path, redirection, *RUN, *as_json)
     result = json.loads((tmp_path / "runs" / "mine" / "result.json").read_text())
@@ -81,7 +81,7 @@ def test_a_mistake_keeps_its_exit_code(tmp_path: Path, redirection: str) -> None
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["text", "json"])
-def test_a_full_stdout_is_told(tmp_path: Path, as_json: tuple[str, ...]) -> None:
+def test_a_full_stdout_is_reported(tmp_path: Path, as_json: tuple[str, ...]) -> None:
     done = redirected(tmp_path, ">/dev/full", *PLAN, *as_json)
     assert done.returncode == 1
     told = "raysweep: what it writes to: No space left on device; make room, and try again\n"
@@ -132,7 +132,7 @@ def test_a_lineage_through_grep(tmp_path: Path) -> None:
     ],
     ids=lambda each: each[-1] if isinstance(each, str) else each[0],
 )
-def test_a_misspelt_word_is_told_the_nearest(
+def test_a_misspelt_word_gets_the_nearest_suggestion(
     tmp_path: Path, arguments: tuple[str, ...], near: str
 ) -> None:
     done = redirected(tmp_path, "", *arguments)
@@ -143,7 +143,7 @@ def test_a_misspelt_word_is_told_the_nearest(
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_set_without_a_value_is_told(tmp_path: Path, command: str) -> None:
+def test_set_without_a_value_is_refused(tmp_path: Path, command: str) -> None:
     done = redirected(tmp_path, "", command, "--set")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].endswith("argument --set: expected one argument")

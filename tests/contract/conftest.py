@@ -1,4 +1,4 @@
-"""The trackers under contract. To put another one under it, add a line to BACKENDS."""
+"""The trackers that the contract suite tests. To test another one, add a line to BACKENDS."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def trackio_process(root: Path) -> Iterator[Tracker]:
 
 @contextmanager
 def trackio_actor(root: Path) -> Iterator[Tracker]:
-    """The store as a sweep has it: behind a Ray actor, here in Ray's local mode."""
+    """The store as a sweep uses it: behind a Ray actor, here in Ray's local mode."""
     if not HAS_LOCAL_MODE:
         pytest.skip("this Ray has no local mode; tests/cluster has the actor in its own process")
     yield TrackioTracker(_ray_in_this_process().start(root, PROJECT, root.with_name("checkpoints")))
@@ -62,7 +62,7 @@ def wandb(root: Path) -> Iterator[Tracker]:
 
 @contextmanager
 def mirrored(root: Path) -> Iterator[Tracker]:
-    """W&B as a sweep has it: each call kept in the embedded store, and sent."""
+    """W&B as a sweep uses it: each call is recorded in the embedded store, and sent."""
     from raysweep.tracking.mirror.tracker import MirroredTracker
 
     with wandb(root) as there, trackio(root) as here:
@@ -93,11 +93,11 @@ BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Tracker]]] = {
     "wandb": wandb,
     "mirrored": mirrored,
 } | ({"wandb-real": wandb_real} if os.environ.get("RAYSWEEP_TEST_WANDB") == "1" else {})
-"""How to get a tracker that is empty, given a folder for it that does not exist yet."""
+"""Functions that open an empty tracker in a folder that does not exist yet."""
 
 
 class ForwardingStore:
-    """A Store elsewhere: every call goes through a pipe, as it would through a Ray actor."""
+    """A Store in another process: calls go through a pipe, as they would through a Ray actor."""
 
     project = PROJECT
     shares_files = False
@@ -135,7 +135,7 @@ def _ray_in_this_process() -> Any:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """End what the modules here share, before a test elsewhere starts a Ray of its own."""
+    """Shut down the Ray that these modules share, before a test elsewhere starts its own."""
     if nextitem is not None and nextitem.path.parent == item.path.parent:
         return
     if _ray_in_this_process.cache_info().currsize:

@@ -1,4 +1,4 @@
-"""The embedded store in another process, which finds this module by its name of its own."""
+"""Serve the embedded store from another process, which imports this module by its name."""
 
 from __future__ import annotations
 

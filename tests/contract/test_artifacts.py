@@ -76,7 +76,7 @@ def test_metadata_travels_in_the_version_and_is_strict_json(tracker, start, draf
     assert version.metadata == kept
 
 
-def test_metadata_that_is_no_json_is_refused_where_it_stands(start, draft):
+def test_metadata_that_is_no_json_is_refused_by_its_place(start, draft):
     with pytest.raises(TrackingError, match=r"metadata\.train\.sizes"):
         start("load").log_artifact(draft(metadata={"train": {"sizes": {1, 2}}}))
 
@@ -88,7 +88,7 @@ def test_a_name_keeps_its_type(start, draft):
         run.log_artifact(draft("mnist-raw", type="model"))
 
 
-def test_an_alias_moves_both_ways_and_goes(tracker, start, draft):
+def test_an_alias_moves_both_ways_and_is_removed(tracker, start, draft):
     run = start("train")
     for number in range(3):
         run.log_artifact(draft("trained-model", {"m": str(number).encode()}))

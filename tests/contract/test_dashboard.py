@@ -1,4 +1,4 @@
-"""Trackio's dashboard over the store: what people see, and that they can only look."""
+"""Trackio's dashboard over the store: its content, and that it is read-only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROJECT = "artifacts-example"
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A store with a run that only failed, one with a name used twice, and one with everything."""
+    """A store with two runs of one name: one that failed, and one with all kinds of content."""
     root = tmp_path_factory.mktemp("it's a store")
     (root / "m").write_bytes(b"model")
     tracker = TrackioTracker(TrackioStore(root, PROJECT))
@@ -110,7 +110,7 @@ def test_the_graph_is_shown_with_its_files(served):
         assert blob.read() == b"model"
 
 
-def test_a_stranger_can_change_nothing(served, root):
+def test_the_dashboard_is_read_only(served, root):
     with pytest.raises(urllib.error.HTTPError):
         ask(served, "delete_run", project=PROJECT, run="train", run_id="t1")
     with pytest.raises(urllib.error.HTTPError):
@@ -127,7 +127,7 @@ def test_an_unknown_artifact_starts_no_server(root, monkeypatch):
         serve(root, PROJECT, "no-such-model")
 
 
-def test_the_server_prints_nothing_and_ends_when_told_or_left(root, capfd):
+def test_the_server_prints_nothing_and_ends_when_stopped_or_orphaned(root, capfd):
     served = serve(root, PROJECT)
     assert urlsplit(served.url).path == "/"
     served.stop()

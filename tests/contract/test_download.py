@@ -1,4 +1,4 @@
-"""Downloads: whole or not at all, and the bytes that were logged."""
+"""Downloads are atomic, and have the bytes that were logged."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_unknown_version_makes_no_folder(tracker, start, draft, tmp_path):
 
 @pytest.fixture
 def blob(tracker, start, draft):
-    """The file in which the embedded store keeps `b.pt` of mnist-raw:v0."""
+    """The file in which the embedded store has `b.pt` of mnist-raw:v0."""
     if tracker.backend != "trackio":
         pytest.skip("the blobs are on the server")
     version = start("load").log_artifact(draft("mnist-raw", {"a.pt": b"good", "b.pt": b"good too"}))
@@ -78,7 +78,7 @@ def test_a_damaged_blob_is_named_and_leaves_no_folder(tracker, blob, tmp_path, d
     assert set(tmp_path.iterdir()) == before
 
 
-def test_on_the_same_node_a_file_is_a_link_that_nobody_writes_to(tracker, blob, tmp_path):
+def test_on_the_same_node_a_file_is_a_read_only_link(tracker, blob, tmp_path):
     if not tracker.store.shares_files:
         pytest.skip("another node has another file system")
     tracker.download("mnist-raw", tmp_path / "out")

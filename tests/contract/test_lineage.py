@@ -1,4 +1,4 @@
-"""Lineage: ancestors and descendants of one version, and nothing beside them."""
+"""Lineage: ancestors and descendants of one version, and no other nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def graph(start, draft):
-    """The design's graph with two trials, and a stranger that shares a run with the raw data."""
+    """The lineage of a sweep with two trials, and an unrelated version from the raw data's run."""
     load = start("load", job_type="load-data")
     load.log_artifact(draft("mnist-raw"))
     load.log_artifact(draft("notes", type="text"))
@@ -60,7 +60,7 @@ def test_an_artifact_that_nobody_used_has_a_producer(tracker, graph):
     assert lineage.edges == (("run:load", "artifact:notes:v0"),)
 
 
-def test_nodes_say_what_they_are_and_stand_in_the_datas_order(tracker, graph):
+def test_nodes_have_kinds_and_follow_the_datas_order(tracker, graph):
     tracker.set_alias("trained-model:v1", "best")
     shown = tracker.lineage("trained-model:v1").to_json()
     nodes = {node["id"]: node for node in shown["nodes"]}

@@ -1,4 +1,4 @@
-"""The names that trackers take, compared with what Trackio itself refuses."""
+"""The names that trackers accept, compared with those that Trackio refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: what every tracker keeps of one, and how it begins, goes on and ends."""
+"""Runs: what every tracker records, and how a run starts, continues and ends."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_failed_run_keeps_its_error(tracker, start):
     assert (record.state, record.error) == ("failed", "ValueError: loss is NaN")
 
 
-def test_finish_is_once_and_for_all(tracker, start):
+def test_finish_is_final(tracker, start):
     run = start("t1")
     run.finish("failed", "first")
     run.finish("finished")
@@ -98,7 +98,7 @@ def test_summary_keeps_keys_that_are_not_named_again(tracker, start):
 
 
 def test_what_is_summarized_stands_whatever_was_logged_last(tracker, start):
-    """A trial's summary is of its best epoch, which need not be its last."""
+    """A trial's summary describes its best epoch, which need not be its last."""
     run = start("t1")
     run.log({"epoch": 1, "loss": 0.25}, step=1)
     run.log({"epoch": 2, "loss": 0.5}, step=2)
@@ -199,7 +199,7 @@ def test_an_interrupted_sweeps_runs_say_so(tracker, start):
     assert (record.state, record.error) == ("interrupted", STALE_ERRORS["interrupted"])
 
 
-def test_a_run_that_goes_on_from_a_checkpoint_has_no_row_twice(tracker, start):
+def test_a_run_that_continues_from_a_checkpoint_has_no_row_twice(tracker, start):
     run = start("t1")
     for step in (1, 2, 3):
         run.log({"loss": 1 / step}, step=step)

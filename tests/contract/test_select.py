@@ -1,4 +1,4 @@
-"""Which tracker is taken, and that a key is found where the W&B client finds it."""
+"""The choice of the tracker; a key is found where the W&B client finds it."""
 
 from __future__ import annotations
 

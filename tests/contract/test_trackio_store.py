@@ -1,4 +1,4 @@
-"""The embedded store beyond the contract: kills, rivals, damage and repeats."""
+"""The embedded store beyond the contract: kills, concurrent writers, damage and retries."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_two_processes_may_write_at_once(root, store):
         tracker.artifact("trained-model:v20")
 
 
-def test_a_call_sent_again_changes_nothing(store, tmp_path):
+def test_calls_are_idempotent(store, tmp_path):
     row = Row("t1:0", 5, {"loss": 1.0}, {"p": Pictures(((b"png", "a"),)), "t": Table(("x",), ())})
     (tmp_path / "m").write_bytes(b"model")
 
@@ -121,7 +121,7 @@ def test_a_call_sent_again_changes_nothing(store, tmp_path):
 
 
 def test_a_run_that_begins_again_has_used_what_it_uses_then(store):
-    """The report of a sweep whose best is chosen anew, from another model."""
+    """A sweep whose best is chosen again, with another model, reports in the same run."""
     for number in range(2):
         digest, size = store.stage_file(__file__)
         file = ArtifactFile("m", digest, size)
@@ -212,7 +212,7 @@ def test_a_root_that_cannot_be_made_is_one_line_that_names_it(tmp_path):
 
 
 def test_a_lock_that_another_process_keeps_is_waited_for(root, store, monkeypatch):
-    """tests/unit/tracking/test_busy.py has what is said of it."""
+    """tests/unit/tracking/test_busy.py tests the messages."""
     store.start_run(SPEC)
     monkeypatch.setattr(sqlite_storage.time, "sleep", lambda _seconds: None)  # Trackio's 10 s
     with (root / f"{PROJECT}.lock").open() as lock:
@@ -245,7 +245,7 @@ def test_a_refused_project_name_makes_no_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_trackio_logged_by_itself_is_left_alone(root, store):
+def test_runs_of_trackios_own_sdk_are_left_alone(root, store):
     """A user may log to the same project with Trackio's own SDK."""
     store.start_run(SPEC)
     code = (

@@ -1,4 +1,4 @@
-"""The W&B adapter where no server is needed; the contract proves the rest against a real one."""
+"""The W&B adapter without a server; the contract suite tests the rest with one."""
 
 from __future__ import annotations
 

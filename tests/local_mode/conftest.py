@@ -1,4 +1,4 @@
-"""One Ray for a module's sweeps, and FashionMNIST's files in miniature."""
+"""One Ray for all sweeps of a module, and FashionMNIST's files in miniature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sweeps import one_process
 
 @pytest.fixture(scope="module")
 def local_ray() -> Iterator[None]:
-    """For sweeps that need not start it themselves."""
+    """Start Ray in local mode, for sweeps that need not start it themselves."""
     with one_process():
         yield
 

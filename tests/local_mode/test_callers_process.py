@@ -1,4 +1,4 @@
-"""`run_sweep` and `resume_sweep` in somebody's program: the process is left as it was."""
+"""`run_sweep` and `resume_sweep` in a user's program leave the process as it was."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ print(json.dumps(out))
 
 
 def program(folder: Path, code: str, configs: dict[str, Any]) -> Any:
-    """What the program prints last, as JSON."""
+    """Run the program, and parse its last line as JSON."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM + code, json.dumps(configs)],
         cwd=folder,
@@ -146,7 +146,7 @@ def program(folder: Path, code: str, configs: dict[str, Any]) -> Any:
 
 
 def configs() -> dict[str, Any]:
-    """A sweep that ends well, and one in which no trial does."""
+    """A sweep that completes, and one whose trials all fail."""
     bad = {"hidden_layer_sizes": IMPOSSIBLE}
     bayes = {**grid(), "method": "bayes", "run_cap": 1}
     bayes["parameters"] = {"learning_rate": {"min": 0.01, "max": 0.02}}
@@ -165,7 +165,7 @@ def test_the_process_is_as_before(tmp_path: Path, local: bool) -> None:
     assert told == [1, 1, "SweepFailed", "UserError", "stopped", 1]
 
 
-def test_ones_own_ray_and_tuner_are_as_without_a_sweep(tmp_path: Path) -> None:
+def test_the_users_own_ray_and_tuner_work_as_without_a_sweep(tmp_path: Path) -> None:
     told = program(tmp_path, OWN_TUNER, configs())
     assert told["completed"] == 1
     assert {"progress.csv", "result.json", "params.json"} <= set(told["files"])
@@ -174,7 +174,7 @@ def test_ones_own_ray_and_tuner_are_as_without_a_sweep(tmp_path: Path) -> None:
     assert all(period != 1e9 for period in told["periods"]) and told["periods"]
 
 
-def test_a_second_sweep_at_once_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+def test_a_second_concurrent_sweep_is_refused_and_the_first_continues(tmp_path: Path) -> None:
     told = program(tmp_path, TWO_THREADS, configs())
     assert told["first"] == told["again"] == 1
     for refusal in told["second"]:

@@ -1,6 +1,6 @@
-"""What a further trial costs in counts, which no machine changes: calls, waits, bytes.
+"""The cost of one more no-op trial, in counts that are equal on every machine: calls, waits, bytes.
 
-`scripts/bench` measures what they come to in seconds. A trial that does nothing leaves only these.
+`scripts/bench` measures the same cost in seconds.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ CALLS = {
     "commit_artifact": 1,
     "update_run": 2,
 }
-"""Of the store, for a trial of two epochs. What a sweep calls once is not among them."""
+"""Calls of the store for a trial of two epochs, without those that a sweep makes once."""
 
 WAITS = 4
-"""After each epoch, for the model's version, and for the run's end."""
+"""Calls that wait for an answer: one after each epoch, for the model's version, and at the end."""
 
 
 @pytest.fixture(scope="module")
 def counts(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
-    """Of a sweep of FEW trials, and of one of MANY."""
+    """The counts of a sweep of FEW trials, and of one of MANY."""
     return {str(trials): _count(trials, tmp_path_factory.mktemp("runs")) for trials in (FEW, MANY)}
 
 
@@ -79,7 +79,7 @@ def _a_trial(counts: dict[str, Counter[str]], name: str) -> float:
     return (counts[str(MANY)][name] - counts[str(FEW)][name]) / (MANY - FEW)
 
 
-def test_the_tracker_is_called_as_often_as_there_is_something_to_say(
+def test_the_trackers_calls_for_a_trial(
     counts: dict[str, Counter[str]],
 ) -> None:
     names = {name for name in counts[str(MANY)] if name.startswith("call ")}
@@ -100,6 +100,6 @@ def test_the_data_set_is_taken_from_the_store_once(counts: dict[str, Counter[str
 
 
 def test_a_trial_keeps_its_model_and_little_else(counts: dict[str, Counter[str]]) -> None:
-    """All of these models are the same blob: each keeps what its metadata say of it."""
+    """All of these models are the same blob, so each adds only its metadata."""
     assert 0 < _a_trial(counts, "bytes kept") < 2_000
     assert _a_trial(counts, "checkpoint bytes") < 2 * 5_000

@@ -1,4 +1,4 @@
-"""A clock that is set back, and then ahead, while a sweep runs, changes nothing of it."""
+"""Setting the clock back, and then ahead, does not change a running sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY_S = 86_400
 
 
 @pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
-def test_budgets_and_times_do_not_follow_it(
+def test_budgets_and_times_do_not_follow_the_clock(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, shift = time.time, [0]

@@ -37,7 +37,7 @@ def test_another_data_set_is_one_line(mini_fashion: Path, tmp_path: Path) -> Non
     assert 0 <= result.test.accuracy <= 100
 
 
-def test_a_network_of_ones_own(tmp_path: Path) -> None:
+def test_a_custom_network(tmp_path: Path) -> None:
     config = load_config(EXAMPLES / "own_mlp.yaml", [ONE_CPU, "data.train_size=600"])
     result = run_sweep(config, storage=tmp_path)
     assert result.trials.completed == 4

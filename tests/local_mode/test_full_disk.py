@@ -1,4 +1,4 @@
-"""A disk that is full at any time, and then read-only: each is said, and nothing is lost."""
+"""A disk that is full at any time, and then read-only: a line reports it, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ assert outcome(runs, "spoilt") == outcome(runs, "calm")
 
 @pytest.fixture
 def on_a_disk(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Runs a shell's steps where `$DISK` may become a small disk of one's own."""
+    """Run shell steps in a mount namespace, where `$DISK` may become a small disk."""
     disk, said = tmp_path / "disk", tmp_path / "said"
     disk.mkdir()
     said.mkdir()
@@ -160,7 +160,7 @@ def on_a_disk(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str
     return run
 
 
-def test_it_stops_and_is_resumed_when_the_disk_takes_more(
+def test_it_stops_and_is_resumed_when_the_disk_has_room(
     tmp_path: Path, on_a_disk: Callable[[str], subprocess.CompletedProcess[str]]
 ) -> None:
     disk, said = tmp_path / "disk", tmp_path / "said"

@@ -1,4 +1,4 @@
-"""A trained model loaded from Python: it predicts what the sweep's evaluation saw it predict."""
+"""A model loaded from Python predicts the same as in the sweep's evaluation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_split() -> Split:
 
 @pytest.fixture(autouse=True)
 def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No file of a model, and no entry of sys.path that the next test would see."""
+    """Assert that no file of a model stays, and restore sys.path for the next test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -83,7 +83,7 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def accuracy(model: LoadedModel, split: Split) -> float:
-    """Percent, of raw examples."""
+    """Return the accuracy on raw examples, in percent."""
     predicted = model.predict(split.x).argmax(dim=1)
     return 100 * float((predicted == split.y).double().mean())
 
@@ -189,8 +189,8 @@ def test_what_cannot_be_predicted_is_refused(storage: Path, swept: SweepResult) 
         ("digits-raw:latest", "no trained model"),
         ("convnet:latest", "no trained model"),
         ("a:b:c", "not a reference"),
-        ("./nowhere", "no model is there (metadata.json is missing)"),
-        (Path("nowhere"), "no model is there"),
+        ("./nowhere", "holds no model (metadata.json is missing)"),
+        (Path("nowhere"), "holds no model"),
         ("", "no sweep named ''"),
     ],
     ids=str,
@@ -225,16 +225,16 @@ def test_a_damaged_folder_is_refused(storage: Path, swept: SweepResult, tmp_path
         return refusal(lambda: load_model(folder))
 
     assert "cannot be read" in told("{")
-    assert "does not say how the data was preprocessed" in told({"preprocess": None})
-    assert "is no trained model's" in told({"preprocess": {"normalise": True}})
-    assert "is no trained model's" in told({"model": None})
+    assert "has no preprocessing steps" in told({"preprocess": None})
+    assert "describes no trained model" in told({"preprocess": {"normalise": True}})
+    assert "describes no trained model" in told({"model": None})
     assert "do not fit" in told({"model": metadata["model"] | {"hidden_layer_sizes": [8, 32]}})
     (folder / "metadata.json").write_text(json.dumps(metadata))
     (folder / "trained_model.pth").write_bytes(b"damaged")
     assert "trained_model.pth" in refusal(lambda: load_model(folder))
 
 
-def test_a_model_of_an_earlier_raysweep_asks_its_data(
+def test_a_model_of_an_earlier_raysweep_takes_the_steps_from_its_data(
     storage: Path, flat: SweepResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its metadata has no `preprocess`."""
@@ -252,10 +252,10 @@ def test_a_model_of_an_earlier_raysweep_asks_its_data(
     assert load_model("flat", storage).steps == {"normalize": False, "expand_dims": False}
 
 
-def test_a_model_and_data_of_ones_own(
+def test_a_custom_model_and_custom_data(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Found where the driver found it, from any working folder, in a process that never saw it."""
+    """The network is imported from where the driver found it, whatever the working folder."""
     home = tmp_path / "mine"
     home.mkdir()
     (home / "loaded_own.py").write_text(CODE)

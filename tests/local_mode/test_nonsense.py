@@ -1,4 +1,4 @@
-"""A part of one's own that gives nonsense: one line, exit code 2, and nothing left behind."""
+"""A custom part that returns nonsense: one line, exit code 2, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sweeps import HAS_LOCAL_MODE
 pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="this Ray has no local mode")
 
 
-def test_data_that_is_none_stops_the_sweep_before_its_first_trial(
+def test_invalid_data_stops_the_sweep_before_its_first_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])

@@ -1,4 +1,4 @@
-"""Sweeps of the user's own code: what it may be called, give and raise, and what is said of it."""
+"""Sweeps of custom code: the names it may use, what it may return and raise, and the messages."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def swept(storage: Path, trainer: str | None = None, **sections: Any) -> SweepResult:
-    """Two label smoothings, three epochs each."""
+    """Run a sweep of two label smoothings, three epochs each."""
     train: dict[str, Any] = {"epochs": 3, "batch_size": 48, "learning_rate": 0.01}
     if trainer:
         train["target"] = f"own_sweep:{trainer}"
@@ -90,7 +90,7 @@ def swept(storage: Path, trainer: str | None = None, **sections: Any) -> SweepRe
     return run_sweep({**config, **sections}, name="mine", storage=storage)
 
 
-def test_code_that_leaves_fails_its_trial_once(tmp_path: Path) -> None:
+def test_code_that_exits_fails_its_trial_once(tmp_path: Path) -> None:
     result = swept(tmp_path, "Leaving")
     said = "SystemExit: smoothed too much (own_sweep.py:26 in loss)"
     assert [row.error for row in result.rows] == [None, said]
@@ -102,9 +102,7 @@ def test_code_that_leaves_fails_its_trial_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["done", "failed", "report", "trial", "state", "best_score"])
-def test_a_metric_called_as_something_of_tunes_or_ours_is_a_metric(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_metric_may_have_a_name_of_tunes_or_raysweeps(tmp_path: Path, name: str) -> None:
     sweep = grid(label_smoothing=[0.0, 0.1, 0.2])
     sweep |= {
         "metric": {"name": name},
@@ -154,7 +152,7 @@ def test_lazy_modules_and_volumes(tmp_path: Path) -> None:
     assert run.used == ("table-preprocess:v0",)
 
 
-def test_an_evaluation_that_leaves_says_where(tmp_path: Path) -> None:
+def test_an_evaluation_that_exits_says_where(tmp_path: Path) -> None:
     says = r"evaluate.target own_sweep:leaves: raised SystemExit: no scores \(own_sweep.py:\d+ in"
     with pytest.raises(UserError, match=says) as caught:
         swept(tmp_path, evaluate={"target": "own_sweep:leaves"})

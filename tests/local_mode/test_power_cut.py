@@ -1,7 +1,7 @@
-"""A power cut at any moment: the sweep is resumed from what was synced, to the same end.
+"""A power cut at any moment: the sweep is resumed from what was synced, with the same result.
 
-The tracker's database is written by SQLite itself, which no hook sees: of it is left what there
-was when its log was synced last.
+SQLite writes the tracker's database itself, unseen by hooks: the copy has the database as of the
+last sync of its log.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def config_of(sweep: dict[str, Any], **sections: Any) -> dict[str, Any]:
 
 
 class Cuts:
-    """Copies of what a power cut would have left of a storage, one for each that differs."""
+    """Copies of a storage as a power cut would leave it, one for each distinct state."""
 
     def __init__(self, storage: Path, folder: Path, journal_ahead: bool) -> None:
         self._storage, self._folder = storage, folder
@@ -52,7 +52,7 @@ class Cuts:
         self.all: list[Path] = []
 
     def take(self) -> None:
-        """What would be left now."""
+        """Copy what a power cut would leave now."""
         self._note_database()
         self._count += 1
         cut = self._folder / f"cut-{self._count}"
@@ -89,7 +89,7 @@ def _digest(folder: Path) -> str:
 
 @pytest.fixture
 def cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Path]]:
-    """cuts(config, journal_ahead=…): run the sweep `mine`, and take every one of them."""
+    """cuts(config, journal_ahead=…): run the sweep `mine`, and take a copy at each change."""
     monkeypatch.setattr(power, "PAUSE_S", 0)
 
     def take(config: dict[str, Any], journal_ahead: bool) -> list[Path]:
@@ -109,7 +109,7 @@ def cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
     [(GRID, False), (GRID, True), (BAYES, True)],
     ids=["synced only", "the journal ahead", "bayes, the journal ahead"],
 )
-def test_it_comes_to_the_same(
+def test_it_has_the_same_result(
     sweep: dict[str, Any],
     journal_ahead: bool,
     cuts: Callable[..., list[Path]],
@@ -136,7 +136,7 @@ POPULATION = {"method": "random", "run_cap": 3, "parameters": DRAWN, "pbt": {"in
 
 
 def test_a_population_is_resumed(cuts: Callable[..., list[Path]], tmp_path: Path) -> None:
-    """A trial whose parent's checkpoint is lost may fail, with a cause; the sweep goes on."""
+    """A trial whose parent's checkpoint is lost may fail, with a cause; the sweep continues."""
     found = cuts(config_of(POPULATION), True)
     for cut in found[len(found) // 2 :: 4]:
         if (cut / "mine" / "result.json").exists():
@@ -149,7 +149,7 @@ def test_a_population_is_resumed(cuts: Callable[..., list[Path]], tmp_path: Path
 def test_a_file_that_a_stage_made_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its name was on the disk, its bytes were not: of a sweep that is resumed, and of the next."""
+    """The file's name was on the disk, its bytes were not: in a resumed sweep, and in the next."""
     config = config_of(GRID)
     run_sweep(config, name="whole", storage=tmp_path / "whole")
     storage = tmp_path / "runs"
@@ -169,6 +169,6 @@ def test_a_file_that_a_stage_made_is_made_again(
 
 
 def at_the_second_trial(event: Event) -> None:
-    """Ctrl-C, after its first epoch."""
+    """Press Ctrl-C after its first epoch."""
     if isinstance(event, TrialUpdated) and (event.index, event.epoch) == (1, 1):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""A sweep that is stopped at any event, and resumed, comes to what it would have come to."""
+"""A sweep that is stopped at any event and resumed has the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def config_of(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", SWEEPS)
-def test_stopped_at_any_event_it_comes_to_the_same(kind: str, tmp_path: Path) -> None:
-    """Of every third event, so that each kind has its turn in one sweep or another."""
+def test_stopped_at_any_event_it_has_the_same_result(kind: str, tmp_path: Path) -> None:
+    """Every third event is tried, so that each kind occurs in one of the sweeps."""
     watched = Stopped()
     whole = run_sweep(config_of(kind), name="whole", storage=tmp_path / "whole", observer=watched)
     expected = both(whole, tmp_path / "whole")
@@ -102,7 +102,7 @@ def test_stopped_at_any_event_it_comes_to_the_same(kind: str, tmp_path: Path) ->
 
 
 def test_stopped_again_and_again(tmp_path: Path) -> None:
-    """At its every event, of which each process sees one more."""
+    """Each process is stopped one event later than the process before."""
     kind = "tpe and hyperband"
     whole = run_sweep(config_of(kind), name="whole", storage=tmp_path / "whole")
     storage = tmp_path / "cut"
@@ -137,7 +137,7 @@ def assert_interrupted(storage: Path) -> None:
 
 
 def both(result: SweepResult, storage: Path) -> tuple[dict[str, Any], list[Any]]:
-    """What the sweep came to, by its files and by what was returned."""
+    """Return the sweep's outcome by its files, and the returned result."""
     rows = [(row.name, row.state, row.epoch, row.best, row.error) for row in result.rows]
     return outcome(storage, "whole"), rows
 
@@ -150,7 +150,7 @@ def evaluate(*, model, test, device):
 """
 
 
-def test_a_fault_in_the_users_own_evaluation_costs_no_trial(
+def test_an_error_in_a_custom_evaluation_costs_no_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tmp_path / "own_evaluation.py"
@@ -208,13 +208,13 @@ def test_a_trial_whose_checkpoint_is_lost_is_trained_again_and_one_line_says_so(
 
 
 def in_the_second_trial(event: Event) -> None:
-    """Ctrl-C, after its first epoch."""
+    """Press Ctrl-C after its first epoch."""
     if isinstance(event, TrialUpdated) and (event.index, event.epoch) == (1, 1):
         raise KeyboardInterrupt
 
 
-def test_deaths_are_counted_on(tmp_path: Path) -> None:
-    """Of a trial that has died as often as it may, in the process before this one."""
+def test_deaths_are_counted_across_drivers(tmp_path: Path) -> None:
+    """The trial died as often as it may under an earlier driver."""
     config = config_of("grid") | {"resources": {"cpus": 1, "max_failures": 1}}
     with pytest.raises(Interrupted):
         run_sweep(config, name="mine", storage=tmp_path, observer=in_the_second_trial)
@@ -226,8 +226,8 @@ def test_deaths_are_counted_on(tmp_path: Path) -> None:
     assert {row.restarts for row in rows if row.index == 1} == {1}
 
 
-def test_a_journal_of_the_version_before_is_resumed(tmp_path: Path) -> None:
-    """It has neither the arithmetic nor the start of the machine."""
+def test_a_journal_of_the_previous_version_is_resumed(tmp_path: Path) -> None:
+    """Its journal records neither the precision nor the machine's boot time."""
     whole = run_sweep(config_of("grid"), name="whole", storage=tmp_path / "whole")
     storage = tmp_path / "cut"
     with pytest.raises(Interrupted):
@@ -241,10 +241,10 @@ def test_a_journal_of_the_version_before_is_resumed(tmp_path: Path) -> None:
     assert both(resumed, storage) == both(whole, tmp_path / "whole")
 
 
-def test_the_arithmetic_is_that_of_the_machine_that_it_started_on(
+def test_the_precision_is_that_of_the_machine_that_it_started_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`precision: auto`, resumed where the CPU is fast at something else."""
+    """`precision: auto` keeps its meaning where the CPU is fast at another format."""
 
     monkeypatch.setattr(compute, "_auto", None)  # which this process has for good
 

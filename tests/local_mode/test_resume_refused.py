@@ -1,4 +1,4 @@
-"""What cannot be resumed is refused in one line, and nothing of it is changed."""
+"""A sweep that cannot be resumed is refused in one line, and left unchanged."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def cut(config: dict[str, object], storage: Path) -> None:
 
 @pytest.fixture
 def storage(stopped: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be spoilt."""
+    """A copy of it, which a test may damage."""
     return Path(shutil.copytree(stopped, tmp_path / "runs"))
 
 
 def contents(storage: Path) -> dict[str, bytes]:
-    """The sweep's files, but the lock."""
+    """Return the sweep's files, without the lock."""
     files = [path for path in (storage / "mine").rglob("*") if path.is_file()]
     return {path.name: path.read_bytes() for path in files if path.name != "running.lock"}
 
@@ -81,7 +81,7 @@ def with_a_damaged_journal(storage: Path) -> None:
         (with_a_damaged_journal, r"journal\.jsonl, line 2: is damaged"),
     ],
 )
-def test_something_is_not_what_it_was(
+def test_a_changed_or_damaged_sweep(
     spoil: Callable[[Path], None], says: str, storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(storage)
@@ -94,7 +94,7 @@ def test_something_is_not_what_it_was(
 
 
 def change_a_label(root: Path) -> bytes:
-    """Of FashionMNIST's files in miniature; what the file was before."""
+    """Change a label in the miniature FashionMNIST. Return the file's earlier content."""
     labels = root / LABELS
     before = labels.read_bytes()
     labels.write_bytes(before[:-1] + bytes([(before[-1] + 1) % 10]))

@@ -1,4 +1,4 @@
-"""A sweep that cannot succeed ends early; what failed is run again once the cause is mended."""
+"""A sweep that cannot succeed ends early; failed trials run again once the cause is fixed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [
 
 @pytest.fixture
 def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of the learning rates with which a trial fails in its second epoch."""
+    """A file that lists the learning rates with which a trial fails in its second epoch."""
     (tmp_path / "fragile.py").write_text(TRAINER)
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("fragile", None)
@@ -36,7 +36,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "broken"
 
 
-def test_a_sweep_that_cannot_succeed_stops_and_goes_on_when_it_is_mended(
+def test_a_sweep_that_cannot_succeed_stops_and_continues_once_fixed(
     broken: Path, tmp_path: Path
 ) -> None:
     rates = [0.01, 0.02, 0.03, 0.04, 0.05]
@@ -67,7 +67,7 @@ def test_a_sweep_that_cannot_succeed_stops_and_goes_on_when_it_is_mended(
     assert outcome(tmp_path / "runs", "mine") == outcome(tmp_path / "whole", "whole")
 
 
-def test_without_it_the_others_alone_go_on(broken: Path, tmp_path: Path) -> None:
+def test_without_the_option_only_the_others_continue(broken: Path, tmp_path: Path) -> None:
     config = config_of(broken, [0.01, 0.02, 0.03])
     config["resources"]["max_consecutive_failures"] = 2
     broken.write_text("0.01 0.02")
@@ -119,7 +119,7 @@ class Stopped:
             raise KeyboardInterrupt
 
 
-def test_one_that_is_stopped_meanwhile_goes_on_where_it_was(broken: Path, tmp_path: Path) -> None:
+def test_one_that_is_stopped_meanwhile_continues_where_it_was(broken: Path, tmp_path: Path) -> None:
     config = config_of(broken, [0.0001, 0.03, 0.01])
     storage = tmp_path / "runs"
     broken.write_text("0.03")
@@ -134,7 +134,7 @@ def test_one_that_is_stopped_meanwhile_goes_on_where_it_was(broken: Path, tmp_pa
     assert outcome(storage, "mine") == outcome(tmp_path / "whole", "whole")
 
 
-def test_the_failed_run_is_the_one_that_goes_on(broken: Path, tmp_path: Path) -> None:
+def test_the_failed_run_is_the_one_that_continues(broken: Path, tmp_path: Path) -> None:
     broken.write_text("0.03")
     run_sweep(config_of(broken, [0.01, 0.03]), name="mine", storage=tmp_path / "runs")
     tracker = stored(tmp_path / "runs").tracker()

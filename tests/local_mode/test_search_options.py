@@ -1,4 +1,4 @@
-"""What ends a sweep, and what repeats it, over Ray Tune itself and the embedded tracker."""
+"""Limits that end a sweep, repeats, warm starts and populations, with Ray Tune and the tracker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SMALL = {"hidden_layer_sizes": [4, 8]}
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Path:
-    """Of all these sweeps."""
+    """The storage of all sweeps here."""
     return tmp_path_factory.mktemp("runs")
 
 
@@ -66,7 +66,7 @@ def test_a_reached_target_ends_the_sweep_with_a_best(
     assert run.logged == (result.best.artifact,)
 
 
-def test_epochs_in_all(storage: Path, sweep: Callable[..., SweepResult]) -> None:
+def test_max_epochs_total(storage: Path, sweep: Callable[..., SweepResult]) -> None:
     result = sweep("epochs", {**RATES, "max_epochs_total": 4}, epochs=3)
     assert result.ended_by == "max_epochs_total"
     assert [(row.state, row.epoch) for row in result.rows] == [("completed", 3), ("stopped", 1)]
@@ -75,14 +75,14 @@ def test_epochs_in_all(storage: Path, sweep: Callable[..., SweepResult]) -> None
     assert all(len(run.logged) == 1 for run in runs)
 
 
-def test_trials_in_all(sweep: Callable[..., SweepResult]) -> None:
+def test_max_trials(sweep: Callable[..., SweepResult]) -> None:
     result = sweep("trials", {**RATES, "max_trials": 2}, epochs=1)
     assert result.ended_by == "max_trials"
     assert [row.state for row in result.rows] == ["completed", "completed"]
 
 
-def test_time_in_all(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random, which without a run_cap has 1000 trials at most. An hour passes in an epoch."""
+def test_max_time(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a run_cap random ends after 1000 trials. Here each epoch takes an hour."""
     hours = [0.0]
 
     def watch(event: Event) -> None:
@@ -132,7 +132,7 @@ def test_repeats_are_ranked_and_reported_by_their_mean(
 
 
 def test_the_median_rule_in_ray_tune(sweep: Callable[..., SweepResult]) -> None:
-    """Three good trials and one that learns nothing, which stops after an epoch."""
+    """Of three good trials and one that learns nothing, the latter is stopped after an epoch."""
     keys = {
         **grid(learning_rate=[0.01, 0.011, 0.012, 1e-9]),
         "early_terminate": {"type": "median"},
@@ -141,10 +141,10 @@ def test_the_median_rule_in_ray_tune(sweep: Callable[..., SweepResult]) -> None:
     assert [row.state for row in result.rows] == ["completed"] * 3 + ["stopped"]
 
 
-def test_a_warm_start_is_told_and_recorded(
+def test_a_warm_start_is_printed_and_recorded(
     storage: Path, sweep: Callable[..., SweepResult]
 ) -> None:
-    """The earlier sweep has a trial beside the space, one in it, and one that its budget cut."""
+    """The earlier sweep has a trial outside the space, one in it, and one that its budget ended."""
     keys = {**grid(learning_rate=[0.02, 0.004, 0.003]), "max_epochs_total": 5}
     earlier = sweep("earlier", keys, epochs=2)
     assert [row.state for row in earlier.rows] == ["completed", "completed", "stopped"]
@@ -169,8 +169,8 @@ def test_a_warm_start_is_told_and_recorded(
 
 @pytest.mark.parametrize("became", ["grown", "gone"])
 def test_a_warm_start_is_resumed_as_it_was(became: str, tmp_path: Path, local_ray: None) -> None:
-    """By the journal: the sampler learns from the trials that it had, whatever the earlier sweep
-    has become."""
+    """The journal has the trials that the sampler learned from, whatever happened to the earlier
+    sweep."""
     space = {"learning_rate": {"distribution": "log_uniform_values", "min": 1e-3, "max": 0.05}}
     sampler = {"type": "tpe", "n_startup_trials": 1}
     keys = {"method": "bayes", "run_cap": 3, "parameters": space, "sampler": sampler}
@@ -206,7 +206,7 @@ def test_a_warm_start_is_resumed_as_it_was(became: str, tmp_path: Path, local_ra
 
 
 def test_a_population_and_the_lineage_of_its_clones(storage: Path) -> None:
-    """A hopeless trial clones the other's checkpoint after each epoch, and learns all the same."""
+    """A trial that cannot learn clones the other's checkpoint after each epoch, and so improves."""
     keys = {**grid(learning_rate=[0.01, 1e-7]), "pbt": {"interval": 1, "resample_probability": 0}}
     events: list[Event] = []
     config = digits(keys, model=SMALL, train={"epochs": 3})

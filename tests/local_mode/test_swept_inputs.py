@@ -1,4 +1,4 @@
-"""Data and preprocessing swept: one version for each distinct setting, and each trial its own."""
+"""Swept data and preprocessing: one version for each distinct setting, used by its trials."""
 
 from __future__ import annotations
 

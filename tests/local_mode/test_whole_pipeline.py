@@ -43,7 +43,7 @@ def result(storage: Path, events: list[Event]) -> SweepResult:
 
 @pytest.fixture(scope="module")
 def local_ray(result: SweepResult) -> Iterator[None]:
-    """For the sweeps that need not start it themselves, as that of `result` did."""
+    """Start Ray for the sweeps that need not start it themselves, as that of `result` did."""
     with one_process():
         yield
 
@@ -176,7 +176,7 @@ def test_a_second_sweep_reuses_the_stages_and_moves_best(
 
 
 @pytest.mark.usefixtures("local_ray")
-def test_a_trial_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_trial_that_raises_is_recorded_and_the_others_continue(tmp_path: Path) -> None:
     config = digits(grid(model__hidden_layer_sizes=[[8, 8], IMPOSSIBLE]))
     result = run_sweep(config, name="mixed", storage=tmp_path)
     assert (result.trials.completed, result.trials.failed) == (1, 1)
@@ -192,7 +192,7 @@ def test_a_trial_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path) ->
 
 @pytest.mark.usefixtures("local_ray")
 def test_an_interrupt_when_the_last_trial_has_ended_is_not_lost(tmp_path: Path) -> None:
-    """Tune swallows it: it has nothing left to stop, and returns as if all were well."""
+    """Tune swallows the signal: it has nothing left to stop, and returns normally."""
 
     def interrupt(event: Event) -> None:
         if isinstance(event, TrialUpdated) and event.state == "completed":

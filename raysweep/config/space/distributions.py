@@ -188,12 +188,12 @@ def show(value: Json) -> str:
 
 
 def _same(one: Json, other: Json) -> bool:
-    """Whether both are the same JSON: 1, 1.0 and true are three values there."""
+    """Return whether both are the same JSON: 1, 1.0 and true are three values there."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _equal(one: Json, other: Json) -> bool:
-    """Whether they are equal numbers, texts or lists; true is not a number."""
+    """Return whether both are equal numbers, texts or lists; true is not a number."""
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(_equal, one, other))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -1,1 +1,1 @@
-"""The built-in kind of trial: an epoch a step, by raysweep.ml or parts of the user's own."""
+"""The built-in workload: a trial trains a network, built-in or custom, and reports each epoch."""

@@ -1,4 +1,4 @@
-"""What is checked of a training sweep's input before Ray starts. Without torch."""
+"""Check a training sweep's input before Ray starts. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from raysweep.tracking import ArtifactVersion, Tracker
 
 INPUT_HW = INPUT_SHAPE[1]
 CLASSES = 10
-"""Of every data set that raysweep reads."""
+"""The number of classes in every built-in data set."""
 
 
 def check(config: Config) -> None:
-    """Raise a UserError for data or a model that no trial could be trained with."""
+    """Raise a UserError for data or a model with which no trial could be trained."""
     for trial in space.distinct(config, "data"):
         _check_data(trial.data)
     for trial in space.distinct(config, "model"):
@@ -27,14 +27,14 @@ def check(config: Config) -> None:
 
 
 def check_here(config: Config) -> None:
-    """Raise a UserError for files that are on this machine, and are not what the config says."""
+    """Raise a UserError where the data set's files on this machine contradict the config."""
     for trial in space.distinct(config, "data"):
         _check_files(trial.data)
 
 
 def check_again(config: Config, past: Past, stored: StoredSweep) -> None:
-    """Raise UserError where the data's files are others now. Where they are gone, the tracker has
-    what was made of them."""
+    """Raise UserError where the data set's files have changed since the sweep began. Missing files
+    are no error: the tracker has the artifact that was made from them."""
     now: dict[str, dict[str, DataConfig]] = {}
     for data in _data_of_started(config, past):
         if files.dataset_state(data.dataset, data.resolved_root()) == "present":
@@ -57,14 +57,16 @@ def check_again(config: Config, past: Past, stored: StoredSweep) -> None:
 
 
 def _data_of_started(config: Config, past: Past) -> list[DataConfig]:
-    """The data of the trials that have started, each once; a target's files nobody can tell."""
+    """Return the distinct data sections of the trials that have started. Targets are left out: the
+    files that they read are not known."""
     trials = [apply(config, event["values"]) for event in past.of("trial")]
     found = {each.data.model_dump_json(): each.data for each in (trials or [config])}
     return [data for data in found.values() if isinstance(data, DataConfig)]
 
 
 def _raw_data(past: Past, tracker: Tracker, sweep: str) -> list[ArtifactVersion]:
-    """What the trials' data was made of: one version for all; swept, those that were made here."""
+    """Return the raw data that the trials use: one version for all, or, where data is swept, every
+    version that this sweep logged."""
     stage = past.stages().get("load")
     runs = [run for run in tracker.runs(sweep) if run.job_type == LOAD]
     refs = [stage["ref"]] if stage else [ref for run in runs for ref in run.logged]
@@ -72,7 +74,8 @@ def _raw_data(past: Past, tracker: Tracker, sweep: str) -> list[ArtifactVersion]
 
 
 def _check_data(data: DataConfig | DataTarget) -> None:
-    """What a target gives is known when it has run."""
+    """Raise ConfigError for a target with the name of a built-in data set. What it returns is
+    checked when it has run."""
     if not isinstance(data, DataTarget):
         return
     if data.label in {name.lower() for name in files.DATASETS}:
@@ -83,7 +86,8 @@ def _check_data(data: DataConfig | DataTarget) -> None:
 
 
 def _check_files(data: DataConfig | DataTarget) -> None:
-    """Of the files that are here."""
+    """Raise DataError where the built-in data set is on this machine and `train_size` does not fit
+    it."""
     if isinstance(data, DataTarget):
         return
     if files.dataset_state(data.dataset, data.resolved_root()) == "present":
@@ -91,7 +95,8 @@ def _check_files(data: DataConfig | DataTarget) -> None:
 
 
 def _check_model(model: ModelConfig | ModelTarget, data: DataConfig | DataTarget) -> None:
-    """The ConvNet must fit 28×28 pictures, and the built-in data's ten classes."""
+    """Raise ConfigError for a ConvNet that does not fit 28×28 pictures or the built-in data's ten
+    classes."""
     if isinstance(model, ModelTarget):
         return
     shapes.feature_map(INPUT_HW, model.kernel_sizes, model.pool_sizes)

@@ -16,7 +16,7 @@ FILE = "checkpoint.pt"
 
 
 def log_checkpoint(run: Run, state: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    """Log a Trainer's `state_dict` as an output of `run`; its reference `trial-checkpoint:vK`."""
+    """Log a Trainer's `state_dict` as an output of `run`. Return its ref, `trial-checkpoint:vK`."""
     with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
         path = Path(folder) / FILE
         torch.save(dict(state), path)
@@ -31,7 +31,7 @@ def log_checkpoint(run: Run, state: Mapping[str, Any], metadata: Mapping[str, An
 
 
 def use_checkpoint(run: Run, tracker: Tracker, ref: str, inputs: Inputs | Path) -> dict[str, Any]:
-    """The state in `ref`, declared an input of `run`."""
+    """Declare `ref` an input of `run`, and return the `state_dict` in it."""
     version = run.use_artifact(ref)
     path = fetch(tracker, version.ref, inputs) / FILE
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

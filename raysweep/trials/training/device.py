@@ -1,4 +1,4 @@
-"""Where a trial computes."""
+"""Choose the device on which a trial computes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from raysweep.trials.context import TrialContext
 
 
 def device_of(context: TrialContext) -> torch.device:
-    """Return the CPU for a trial that reserved no GPU: the others' is not ours. Else as it
-    comes."""
+    """Return the CPU for a trial that reserved no GPU, since the machine's GPUs belong to others;
+    otherwise the default device."""
     return torch.device("cpu") if context.gpus == 0 else default_device()

@@ -1,6 +1,6 @@
-"""The last stage: score the winner on the test split, record it, and tag it `best`.
+"""The last stage: score the winner on the test split, log the scores, and tag it `best`.
 
-torch is imported by the method that scores: the driver needs the class alone.
+Only the method that scores imports torch: the driver needs nothing but the class.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What the evaluation found; `promoted` says where `best` went."""
+    """An evaluation. promoted, reason: whether `best` moved to the winner, and why."""
 
     scores: Mapping[str, float]
     run: str
@@ -38,7 +38,7 @@ class Report:
 
 
 class Evaluator:
-    """Scores a trained model on data that no choice has seen, once."""
+    """Scores a trained model once, on data that no choice was based on."""
 
     def __init__(self, context: TrialContext) -> None:
         self._context = context
@@ -46,14 +46,14 @@ class Evaluator:
         self._sweep = context.sweep
 
     def report(self, model_ref: str, step: int = 0) -> Report:
-        """Evaluate `model_ref`, on the test split that belongs to the data that it was trained on,
-        log the report, move the aliases.
+        """Evaluate `model_ref` on the test split of the data that it was trained on, log the
+        report, and move the aliases.
 
-        `best-<sweep>` is set for good. `best` moves too, unless `tracking.promote` says otherwise
-        of its present holder (see `promotion`).
+        `best-<sweep>` always moves to the model. `best` moves too, unless `tracking.promote` keeps
+        it with its present holder (see `promotion`).
 
-        `step` is that of the pictures and tables. It rises when the best of a sweep is chosen anew:
-        W&B takes no second row of a step.
+        Pictures and tables are logged at `step`. It rises when the best of a sweep is chosen again:
+        W&B takes no second row for a step.
         """
         context = self._context
         data_ref = data_of(self._tracker.artifact(model_ref))
@@ -66,7 +66,7 @@ class Evaluator:
             promote = context.config.tracking.promote
             promoted, reason = self._promote(model_ref, metric, goal, promote)
         except BaseException as error:
-            with suppress(TrackingError):  # what went wrong first is what is told
+            with suppress(TrackingError):  # report the first error, not this one
                 run.finish("failed", whole_cause(error))
             raise
         run.finish()
@@ -110,8 +110,8 @@ class Evaluator:
 
 
 def evaluate(context: TrialContext, resources: Resources, model: str, step: int) -> Report:
-    """Score `model` in an actor. Where its process dies another does it all again, as the same
-    run. `step`: see Evaluator.report."""
+    """Score `model` in an actor. If its process dies, retry in another, in the same run. `step`:
+    see Evaluator.report."""
     actor = as_actor(Evaluator, num_cpus=resources.cpus, num_gpus=resources.gpus)
     deaths = 0
     while True:

@@ -1,6 +1,6 @@
-"""A trained model to predict with: its network, its weights, and what was done to its data.
+"""Load a trained model to predict with: its network, its weights, and its preprocessing.
 
-Needs torch, and not Ray.
+Needs torch, not Ray.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from raysweep.tracking import METADATA_FILE, ArtifactVersion
 from raysweep.trials.training.promotion import data_of
 
 Raw = npt.NDArray[Any] | torch.Tensor
-"""Examples as the data set has them, (N, …). Of the built-in pictures: (N, 28, 28) uint8."""
+"""Examples as the data set contains them, (N, …). The built-in pictures: (N, 28, 28) uint8."""
 
 _CPU = torch.device("cpu")
 
@@ -46,9 +46,9 @@ _CPU = torch.device("cpu")
 class LoadedModel:
     """A trained model, on the CPU, in eval mode.
 
-    source: `trained-model:vK`, or the folder that it was read from. sweep: the name of the sweep
-    that trained it. steps: what `preprocess` does, as the config's section says it. metadata: all
-    that is recorded of the model: its values, its metrics, the versions that it was made of.
+    source: `trained-model:vK`, or the folder from which it was read. sweep: the name of the sweep
+    that trained it. steps: the `preprocess` section of its config. metadata: the artifact's
+    metadata: its values, its metrics, the versions that it was made from.
     """
 
     source: str
@@ -58,20 +58,20 @@ class LoadedModel:
     metadata: Mapping[str, Any] = field(repr=False)
 
     def preprocess(self, raw: Raw) -> torch.Tensor:
-        """Do to `raw`, (N, …), what was done to the data that the model was trained on.
+        """Preprocess `raw`, (N, …), like the data that the model was trained on.
 
         The built-in pictures, (N, 28, 28) uint8, become (N, 1, 28, 28) float32 in 0..1, unless the
-        sweep's `preprocess` says otherwise. Data of one's own stays as it is, unless it asks for
-        more. Raises UserError for what is no array of numbers.
+        sweep's `preprocess` says otherwise. The user's own data stays as it is, unless that section
+        asks for more. Raises UserError for anything but an array of numbers.
         """
         return prepared(_as_tensor(raw), **self.steps)
 
     def predict(self, raw: Raw) -> torch.Tensor:
         """Return the network's output for each example of `raw`, (N, …), float32 on the CPU,
-        without gradients, as the sweep's evaluation has them: the classes' logits, for one.
+        without gradients, as in the sweep's evaluation. For a classifier these are logits.
 
-        One example is a batch of one: `picture[None]`. Raises UserError for what is no array of
-        numbers, and for what the network cannot take.
+        Give a single example as a batch of one: `picture[None]`. Raises UserError for anything but
+        an array of numbers, and for examples that the network cannot take.
         """
         x = self.preprocess(raw)
         try:
@@ -89,14 +89,18 @@ class LoadedModel:
 def load_model(ref: str | Path | None = None, storage: str | Path | None = None) -> LoadedModel:
     """Load a trained model from a storage (default ./runs; a folder or a URI) or from a folder.
 
-    `ref` is the name of a sweep, or how it begins, for its best; a version, as
-    `trained-model:best` or `trained-model:v3`, in the project of the latest sweep; None for the
-    best of the latest sweep; or a folder that `best --download` made: a Path, or text with a slash
-    in it. Nothing of it stays on the disk. A network of one's own is imported from where the
-    sweep's driver found it, or from the working folder; those folders are then on Python's path.
+    `ref` is one of:
+    - the name of a sweep, or its beginning: load the sweep's best model;
+    - a version such as `trained-model:best` or `trained-model:v3`, in the project of the latest
+      sweep;
+    - None: the best model of the latest sweep;
+    - a folder that `best --download` made: a Path, or text with a slash in it.
 
-    Raises UserError where there is no such sweep, version or folder, it holds no trained model, or
-    its network cannot be made.
+    Leaves no file on the disk. Adds to Python's path the folders in which the sweep's driver found
+    the user's own network, and the working folder, to import the network.
+
+    Raises UserError where there is no such sweep, version or folder, where it holds no trained
+    model, or where its network cannot be created.
     """
     folder = _folder(ref)
     if folder is not None:
@@ -113,7 +117,8 @@ def load_model(ref: str | Path | None = None, storage: str | Path | None = None)
 
 
 def _folder(ref: str | Path | None) -> Path | None:
-    """The folder that `ref` is, without doubt; `SweepResult.model_path` names the file in it."""
+    """Return the folder if `ref` can only be one: a Path, or text with a slash. `ref` may also be
+    the model's file in it, as in `SweepResult.model_path`."""
     if not isinstance(ref, Path) and (ref is None or "/" not in ref):
         return None
     path = Path(ref).expanduser()
@@ -129,18 +134,19 @@ def _of_version(stored: StoredSweep, ref: str) -> LoadedModel:
         except ArtifactNotFound as error:
             raise UserError(f"{error}; its sweep: {stored.record.name}") from error
         sweep = str(version.metadata.get("sweep", ""))
-        _look_where_the_driver_did(stored.storage, sweep)
+        _add_driver_import_paths(stored.storage, sweep)
         return _made(version.ref, version.metadata, steps, files)
 
 
 def _resolved(stored: StoredSweep, ref: str) -> tuple[ArtifactVersion, Mapping[str, Any]]:
-    """The version, and the steps: those of a model of an earlier raysweep, its data has."""
+    """Return the version and its preprocessing steps. An earlier raysweep recorded the steps only
+    with the data, not with the model."""
     tracker = stored.tracker()
     try:
         version = tracker.artifact(ref)
         if TRAINED_MODEL not in [file.path for file in version.files]:
             raise UserError(
-                f"{version.ref}: no trained model, which has a {TRAINED_MODEL}; "
+                f"{version.ref}: is no trained model, since it has no {TRAINED_MODEL}; "
                 "give a sweep's name, or a version such as trained-model:best"
             )
         if "preprocess" in version.metadata:
@@ -154,7 +160,7 @@ def _of_folder(folder: Path) -> LoadedModel:
     for name in (METADATA_FILE, TRAINED_MODEL):
         if not (folder / name).is_file():
             raise UserError(
-                f"{folder}: no model is there ({name} is missing); give a folder that "
+                f"{folder}: holds no model ({name} is missing); give a folder that "
                 "`python -m raysweep best --download` made, or a sweep's name"
             )
     try:
@@ -163,8 +169,8 @@ def _of_folder(folder: Path) -> LoadedModel:
         raise UserError(f"{folder / METADATA_FILE}: cannot be read ({error})") from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("preprocess"), dict):
         raise UserError(
-            f"{folder / METADATA_FILE}: does not say how the data was preprocessed, as an earlier "
-            "raysweep trained the model; give the sweep's name and its storage instead"
+            f"{folder / METADATA_FILE}: has no preprocessing steps, since an earlier raysweep "
+            "trained the model; give the sweep's name and its storage instead"
         )
     look_in(Path.cwd())
     return _made(str(folder), metadata, metadata["preprocess"], folder)
@@ -178,7 +184,7 @@ def _made(
         network = parts.network_of(metadata["model"])
     except (KeyError, TypeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{source}: its metadata is no trained model's ({reason})") from error
+        raise UserError(f"{source}: its metadata describes no trained model ({reason})") from error
     weights = load_weights(files / TRAINED_MODEL)
     try:
         network.load_state_dict(weights)
@@ -195,8 +201,8 @@ def _made(
     )
 
 
-def _look_where_the_driver_did(storage: Storage, sweep: str) -> None:
-    """Let a network of the user's own be found where the sweep's driver found it."""
+def _add_driver_import_paths(storage: Storage, sweep: str) -> None:
+    """Let Python find the user's own network in the folders where the sweep's driver found it."""
     if sweep in sweep_names(storage.root):
         past = Past(read_journal(storage.find(sweep).journal))
         for path in past.started.get("modules", ()) if past.events else ():

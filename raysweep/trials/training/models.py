@@ -1,4 +1,4 @@
-"""Models that trials have logged, and those that their processes died before logging."""
+"""Find the models that trials have logged, and log those that a dead process did not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from raysweep.trials.work import Workload
 def logged_models(
     tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
 ) -> dict[int, str]:
-    """Trial → the `trained-model:vK` that it logged; those that logged none are left out."""
+    """Return the `trained-model:vK` that each trial logged, by the trial's index. Trials that
+    logged none are left out."""
     runs = {run.id: run for run in tracker.runs(sweep.name)}
     models = {}
     for row in trials:
@@ -38,10 +39,11 @@ def logged_models(
 def log_lacking_models(
     workload: Workload, context: TrialContext, resources: Resources, progress: Progress
 ) -> None:
-    """Log them from the trials' checkpoints. A trial of which even that fails has failed.
+    """Log the missing models of ended trials, from the trials' checkpoints. Where that fails,
+    record the trial as failed.
 
-    A stopped trial logs its model after Tune has heard of its end: a driver that dies then leaves
-    it without, and so does Tune, which gives it 10 s.
+    A stopped trial logs its model after Tune has recorded its end. The model is missing if the
+    driver dies in between, or if logging takes longer than the 10 s that Tune allows.
     """
     ended = [row for row in progress.trials if row.state in ("completed", "stopped")]
     models = logged_models(context.tracker, context.sweep, ended)
@@ -58,7 +60,8 @@ def log_lacking_models(
 
 
 def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
-    """A task: end the trial once more. Raises ConfigError for what the user's own code raises."""
+    """Finish an ended trial, in a Ray task. Raises ConfigError for an exception of the user's own
+    code."""
     try:
         TrialSession(workload, context, spec).close_again()
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""What the stages of a training sweep would do, found out without Ray or torch."""
+"""Plan the stages of a training sweep, without Ray or torch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ Loading = tuple[PlannedStage, ArtifactVersion | None]
 
 
 def absent(config: Config) -> str | None:
-    """What is not there and what would come of it; None where all is at hand."""
+    """Return a line that names a missing data set and says what a run would do about it; None where
+    none is missing."""
     for trial in space.distinct(config, "data"):
         data = trial.data
         if isinstance(data, DataTarget) or _is_there(data):
             continue
-        stands_in = data.fallback and not space.sweeps("load", config)
-        otherwise = f"{data.fallback} would stand in" if stands_in else "stop"
+        falls_back = data.fallback and not space.sweeps("load", config)
+        otherwise = f"use {data.fallback} instead" if falls_back else "stop"
         return (
             f"{data.dataset} is not in {data.resolved_root()}: run would download it, "
-            f"and where that fails, {otherwise}"
+            f"and if that fails, {otherwise}"
         )
     return None
 
@@ -36,7 +37,8 @@ def _is_there(data: DataConfig) -> bool:
 
 
 def planned(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
-    """Each stage once for each distinct setting; what an unknown input decides is not guessed."""
+    """Return each stage once for each distinct setting. Where its input is not known yet, the
+    version that it would reuse is left open."""
     loaded: dict[str, Loading] = {}
 
     def loading(trial: Config) -> Loading:

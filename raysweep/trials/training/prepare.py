@@ -1,4 +1,4 @@
-"""What a training sweep does before its first trial: load, preprocess, initialize."""
+"""Run a training sweep's stages before its first trial: load, preprocess, initialize."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raysweep.ml import files
 from raysweep.search import space
 from raysweep.stages import stages
 from raysweep.stages.stages import StageOutcome
-from raysweep.stages.versions import STAGE_RETRIES, FixedVersions, SweptVersions, died
+from raysweep.stages.versions import STAGE_RETRIES, FixedVersions, SweptVersions, stage_died
 from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.tracking import Tracker
@@ -31,12 +31,12 @@ class PreparedTraining:
 
     @property
     def data(self) -> str | None:
-        """See Prepared: None where it is swept."""
+        """See Prepared: None where the data is swept."""
         found = (each.artifact.ref for each in self.outcomes if each.stage == "preprocess")
         return next(found, None)
 
     def cached(self, observer: Observer) -> tuple[str, ...]:
-        """See Prepared. A stage counts as reused when none of its versions had to be made."""
+        """See Prepared. A stage counts as reused if all of its versions were."""
         outcomes = self.outcomes
         if isinstance(self.versions, SweptVersions):
             outcomes = self.versions.outcomes()
@@ -54,9 +54,11 @@ def prepare(
     journal: Journal,
     observer: Observer,
 ) -> PreparedTraining:
-    """Load, preprocess, initialize: Ray tasks, each run once; a swept one when a trial asks.
+    """Run the stages load, preprocess and initialize as Ray tasks, each once. A stage whose
+    settings are swept runs later, when a trial asks for its output.
 
-    One after the other they share a process, and `import torch`, which is most of what they take.
+    The tasks run one after the other, so that they share a worker and its `import torch`, which
+    takes most of their time.
     """
     done = past.stages()
     outcomes: list[StageOutcome] = []
@@ -72,7 +74,7 @@ def prepare(
             try:
                 outcome = wait_for(task.remote(tracker, sweep, *arguments))
             except WorkerDied as error:
-                raise died(stage, config) from error
+                raise stage_died(stage, config) from error
             journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
             observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
@@ -89,10 +91,11 @@ def prepare(
 
 
 def with_data(config: Config) -> tuple[Config, str | None]:
-    """The config with the data set that is really there, at a root that every process understands.
+    """Return the config with the data set that is available, under an absolute root that every
+    process can use, and a warning where it is the fallback.
 
-    A download, if need be, is a task beside the driver: the files are the user's, and theirs.
-    Nothing stands in for one of several data sets that are compared.
+    A missing data set is downloaded by a task on the driver's node, where the user's files are. A
+    sweep over several data sets uses no fallback: they are to be compared.
     """
     if isinstance(config.data, DataTarget):
         return config, None
@@ -118,5 +121,6 @@ def _at_hand(data: DataConfig) -> tuple[DataConfig, str | None]:
 
 
 def _task(stage: Callable[..., Any], *, num_cpus: int = 1, **options: Any) -> Any:
-    """One that has to run on this node reserves no CPU: the head of a cluster often offers none."""
+    """Return the Ray task for a stage. A stage that has to run on this node must not reserve a CPU:
+    the head node of a cluster often offers none."""
     return as_task(stage, num_cpus=num_cpus, max_retries=STAGE_RETRIES, **options)

@@ -1,4 +1,4 @@
-"""`trained-model`: the weights of a trial's best epoch, with what made them."""
+"""Log `trained-model`: the weights of a trial's best epoch, with how they were made."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def log_model(
     used: Mapping[str, ArtifactVersion],
     made_by: Mapping[str, Any],
 ) -> ArtifactVersion:
-    """Log `weights` as an output of `run`. The same trial again gives the same version.
+    """Log `weights` as an output of `run`. Idempotent: the same trial gives the same version.
 
-    `used`: name → the version that it started from, data first. `made_by`: what else the model's
-    metadata say of its trial.
+    used: name → the version from which the trial started, data first. made_by: further metadata
+    about the trial.
     """
     metadata = {
         **made_by,
@@ -54,7 +54,8 @@ def log_model(
 
 
 def _requested(context: TrialContext, used: Mapping[str, ArtifactVersion]) -> list[str]:
-    """What the exact versions were resolved from; a swept one is asked for by its config."""
+    """Return the refs from which the exact versions were resolved. A swept version is left out: the
+    trial's config determines it."""
     stages = ("preprocess", "initialize")
     return [
         f"{name}:latest"

@@ -1,4 +1,4 @@
-"""A trial that trains a network: an epoch a report, and the model of its best epoch at the end."""
+"""The work of a trial that trains a network: report each epoch, and log the best epoch's model."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from raysweep.trials.training.values import computed_in, recorded, seed_of, swep
 
 
 class TrainingWork:
-    """See Work. In a population a trial may go on from another's epoch: its values change then, and
-    its run, its best epoch and that epoch's weights stay its own."""
+    """See Work. In a population a trial may continue from another trial's checkpoint. Its values
+    change then; its run, its best epoch and that epoch's weights stay its own."""
 
     def __init__(self, context: TrialContext, spec: TrialSpec) -> None:
         self._context = context
@@ -49,7 +49,7 @@ class TrainingWork:
         self.clones: list[dict[str, Any]] = []
 
     def run_config(self) -> dict[str, Any]:
-        """See Work. Of a clone, with the values that the trial began with."""
+        """See Work. After a clone this still has the values with which the trial began."""
         sweep, config = self._context.sweep.name, self._first_config
         own = recorded(config, sweep, self._name, self._repeat)
         return own | computed_in(config, self._context.settings.get("precision"))
@@ -75,8 +75,8 @@ class TrainingWork:
             self.trainer.load_state_dict(state["trainer"])
 
     def next(self, deadline_s: float) -> TrialReport:
-        """Train an epoch, however long it takes, and, in a population, go on from another's where
-        that is better."""
+        """Train an epoch, however long it takes. In a population, continue from another trial's
+        checkpoint afterwards where the population says so."""
         report = self._report(*self._started())
         self._reports.append(report)
         return report
@@ -87,9 +87,10 @@ class TrainingWork:
         return bool(self._reports) and self._reports[-1].last
 
     def snapshot(self) -> memoryview:
-        """Return everything to continue bit for bit in another process, as torch.save writes it.
+        """Return, in torch.save's format, the state from which another process continues bit for
+        bit.
 
-        Raises ConfigError for a trainer of the user's own whose state could not be read back.
+        Raises ConfigError for a trainer of the user's own whose state could not be loaded.
         """
         _, trainer = self._started()
         state = {
@@ -113,7 +114,7 @@ class TrainingWork:
         self._context.population.report(Member(**report.member), report.epochs)
 
     def stop(self, grace_s: float) -> None:
-        """Nothing runs between two epochs."""
+        """Do nothing: nothing runs between two epochs."""
 
     def finish(self, *, stopped: bool) -> None:
         """Log the model of the best epoch, and summarize that epoch."""
@@ -130,7 +131,7 @@ class TrainingWork:
         return self._run, self.trainer
 
     def _inputs(self) -> tuple[str, str]:
-        """What a trial that begins starts from: its data and its untrained model."""
+        """Return the refs from which a new trial starts: its data and its untrained model."""
         versions = self._context.versions(self._config)
         return versions["data"].ref, versions["model"].ref
 
@@ -180,23 +181,22 @@ class TrainingWork:
         return replace(report, values=values, cloned=cloned, member=asdict(member))
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
-        told: set[str] = set()
-        named_epoch = "epoch" in (
-            self._config.goals() or ()
-        )  # a metric of that name is the trainer's
+        logged: set[str] = set()
+        # A trainer may have a metric named `epoch`.
+        named_epoch = "epoch" in (self._config.goals() or ())
         for event in parts.events_of(self._config, trainer):
             if isinstance(event, BatchLoss):
-                told = {"train/loss"}
+                logged = {"train/loss"}
                 row = {} if named_epoch else {"epoch": event.epoch}
                 run.log({**row, "train/loss": event.loss}, step=event.examples)
         assert isinstance(event, EpochMetrics), "events_of ends with it"
         metrics = event.as_metrics()
-        run.log({key: metrics[key] for key in metrics if key not in told}, step=event.examples)
+        run.log({key: metrics[key] for key in metrics if key not in logged}, step=event.examples)
         self.best.see(event, trainer, self._config)
         return event
 
     def _offer(self, run: Run, trainer: Trainer, report: TrialReport) -> Member:
-        """Log a checkpoint that others of the population may go on from."""
+        """Log a checkpoint from which other members of the population may continue."""
         values = swept_values(self._config)
         metadata = {
             "sweep": self._context.sweep.name,
@@ -208,7 +208,8 @@ class TrainingWork:
         return Member(self._name, report.metrics.get(self._context.metric), ref, values)
 
     def _adopt(self, run: Run, clone: Clone, epochs: int) -> None:
-        """Go on as another. The best epoch and its weights stay this trial's own."""
+        """Continue from another member's checkpoint, with its values. The best epoch and its
+        weights stay this trial's own."""
         tracker, inputs = self._context.tracker, self._context.inputs
         state = use_checkpoint(run, tracker, clone.checkpoint, inputs)
         self._config = apply(self._context.config, clone.values)

@@ -1,6 +1,6 @@
 """The built-in training as a sweep's workload.
 
-`plan` asks it without Ray, the driver without torch: each method imports what it needs.
+Each method imports what it needs: `plan` calls it without Ray, the driver without torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Training:
-    """See Workload. A trial trains a network, an epoch a report."""
+    """See Workload. A trial trains a network, and reports after each epoch."""
 
     cannot_clone: str | None = None
     """See Workload. (The config asks a custom trainer whether it can.)"""
@@ -64,7 +64,7 @@ class Training:
         checks.check_here(config)
 
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
-        """See Workload: the data's files."""
+        """See Workload: compare the data set's files."""
         checks.check_again(config, past, stored)
 
     def planned(self, config: Config, tracker: Tracker | None) -> list[PlannedStage]:
@@ -72,11 +72,11 @@ class Training:
         return planned.planned(config, tracker)
 
     def absent(self, config: Config) -> str | None:
-        """See Workload: a data set that is not here."""
+        """See Workload: look for missing data sets."""
         return planned.absent(config)
 
     def at_hand(self, config: Config) -> tuple[Config, str | None]:
-        """See Workload: with the data set that is really there."""
+        """See Workload: download a missing data set, or use its fallback."""
         from raysweep.trials.training.prepare import with_data
 
         return with_data(config)
@@ -114,8 +114,8 @@ class Training:
         return TrainingWork(context, spec)
 
     def is_worth_another_process(self, error: BaseException) -> bool:
-        """Return whether a CUDA device is at fault: that stays with the process that met it. No
-        other exception does."""
+        """Return whether a CUDA device is at fault: its error persists in the process that met it.
+        No other exception does."""
         import torch
 
         cause: BaseException | None = error
@@ -124,7 +124,7 @@ class Training:
         return cause is not None
 
     def complete(self, context: TrialContext, resources: Resources, progress: Progress) -> None:
-        """See Workload: log the models that are lacking."""
+        """See Workload: log the missing models."""
         from raysweep.trials.training.models import log_lacking_models
 
         log_lacking_models(self, context, resources, progress)
@@ -132,7 +132,7 @@ class Training:
     def products(
         self, tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
     ) -> dict[int, str]:
-        """See Workload: the `trained-model` of each."""
+        """See Workload: the trial's `trained-model`."""
         from raysweep.trials.training.models import logged_models
 
         return logged_models(tracker, sweep, trials)

@@ -1,4 +1,4 @@
-"""Sweep files in the shapes that W&B's users write: each loads and plans unchanged, and means this.
+"""Sweep files as W&B's users write them: each loads and plans unchanged, with the meaning here.
 
 `sweeps/` holds them. None was written for raysweep's own pipeline.
 """
@@ -27,13 +27,13 @@ class Meaning:
 
     method: str
     sizes: dict[str, int | None]
-    """Each parameter → how many values it has, None where there is no list of them."""
+    """Each parameter → its number of values, None where they cannot be listed."""
     combinations: int | None = None
     ends: dict[str, Ends] = field(default_factory=dict)
     """Parameter → its values at the two ends."""
     kinds: dict[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    """A piece of each line that is told."""
+    """A part of each notice that is printed."""
 
 
 EVERY = {
@@ -198,7 +198,7 @@ def test_a_sweep_file_plans_unchanged_and_means_what_it_says(
 
 
 def check_first(plan: dict[str, Any], meaning: Meaning) -> None:
-    """The configurations that would run first are whole ones, of which no two are the same."""
+    """Assert that the first configurations are complete, and that no two are equal."""
     if meaning.method == "bayes":
         assert plan["first"] == []
         return

@@ -1,4 +1,4 @@
-"""The search-space vocabulary: what each name means, and that samples keep to it."""
+"""The search-space vocabulary: the meaning of each name, and that samples follow it."""
 
 from __future__ import annotations
 

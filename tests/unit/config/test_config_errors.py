@@ -1,4 +1,4 @@
-"""What the user reads: one line that names the place, what was expected, what was found."""
+"""Error messages: one line names the place, what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ SPACES = [
 
 
 @pytest.mark.parametrize(("document", "message"), KEYS + TYPES + NAMES + SPACES)
-def test_a_mistake_is_told_in_one_line(document: dict[str, Any], message: str) -> None:
+def test_a_mistake_is_reported_in_one_line(document: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_dict(document)
     assert message in str(caught.value)
@@ -191,9 +191,7 @@ DEFAULT = load_config().to_dict()
 
 @settings(deadline=None, max_examples=300)
 @given(path=st.sampled_from(_paths(DEFAULT)[1:]), value=JSON)
-def test_whatever_stands_anywhere_it_is_a_config_or_one_line(
-    path: tuple[str, ...], value: Any
-) -> None:
+def test_any_value_in_any_place_is_a_config_or_one_line(path: tuple[str, ...], value: Any) -> None:
     try:
         config = Config.from_dict(_replaced(DEFAULT, path, value))
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Files, sweep files and overrides: what they give, and whose an error is said to be."""
+"""Files, sweep files and overrides: what they load to, and which of them an error names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written and what was probably meant: messages quote the first and say the second."""
+"""Messages quote what is written, and suggest what was probably meant."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def config(name: str, **parameter: Any) -> Config:
         ),
     ],
 )
-def test_a_range_of_a_field_of_whole_numbers(parameter: dict[str, Any], says: str) -> None:
+def test_a_range_of_an_integer_field(parameter: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config("batch_size", **parameter)
     assert says in str(caught.value)
@@ -99,9 +99,7 @@ def test_an_inverse_range_names_the_bound_that_was_written() -> None:
         ),
     ],
 )
-def test_a_space_that_is_not_as_it_looks_is_told(
-    name: str, parameter: dict[str, Any], says: str
-) -> None:
+def test_a_misleading_space_gets_a_notice(name: str, parameter: dict[str, Any], says: str) -> None:
     (line,) = config(name, **parameter).notices
     assert line.startswith(f"sweep.parameters.{name}: ")
     assert says in line
@@ -118,11 +116,11 @@ def test_a_space_that_is_not_as_it_looks_is_told(
         ("learning_rate", {"distribution": "log_uniform_values", "min": 1e-6, "max": 0.01}),
     ],
 )
-def test_one_that_is_as_it_looks_is_not(name: str, parameter: dict[str, Any]) -> None:
+def test_a_plain_space_gets_no_notice(name: str, parameter: dict[str, Any]) -> None:
     assert config(name, **parameter).notices == ()
 
 
-def test_a_sweep_by_itself_tells_it_too(tmp_path: Path) -> None:
+def test_a_sweep_file_alone_gets_the_notice_too(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(
         "method: random\nparameters: {opt: {parameters: {lr: {distribution: log_uniform, "
@@ -177,7 +175,7 @@ def test_small_mistakes_in_a_space(folder: Path, parameters: str, says: str) -> 
     assert says in str(caught.value)
 
 
-def test_a_key_that_is_no_text_is_told_at_its_mapping() -> None:
+def test_a_key_that_is_no_text_is_reported_at_its_mapping() -> None:
     with pytest.raises(ConfigError, match=r"^train: expected text for a key, got true$"):
         Config.from_dict({"train": {True: 1}})
 

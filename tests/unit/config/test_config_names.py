@@ -12,7 +12,7 @@ from raysweep.config import ACTIVATIONS, OPTIMIZERS
 
 
 def _trains_a_convnet(optimizer: type[torch.optim.Optimizer]) -> bool:
-    """Whether one step without a closure changes every parameter of a convolution and a linear."""
+    """Return whether one step without a closure changes all parameters of a small network."""
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8, 2))
     before = [parameter.detach().clone() for parameter in network.parameters()]
     try:
@@ -27,7 +27,7 @@ def _trains_a_convnet(optimizer: type[torch.optim.Optimizer]) -> bool:
 
 
 def _maps_each_element(activation: type[nn.Module]) -> bool:
-    """Whether it needs no argument and f(x)[i] depends on x[i] alone."""
+    """Return whether it needs no argument and f(x)[i] depends on x[i] alone."""
     x = torch.linspace(-3, 3, 16)
     try:
         with warnings.catch_warnings():

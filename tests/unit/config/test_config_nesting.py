@@ -1,4 +1,4 @@
-"""Nested parameters, the keys beside them, and what a user is told that is no error."""
+"""Nested parameters, the keys beside them, and notices that are no errors."""
 
 from __future__ import annotations
 
@@ -92,14 +92,16 @@ def test_a_nested_parameter_sets_its_field_and_can_be_overridden(tmp_path: Path)
         ("{a: 3}", "parameters.a: expected a mapping, got 3"),
     ],
 )
-def test_a_mistake_in_a_group_is_told_where_it_is_written(
+def test_a_mistake_in_a_group_is_reported_where_it_is_written(
     tmp_path: Path, parameters: str, message: str
 ) -> None:
     text = f"method: random\nrun_cap: 1\nparameters: {parameters}"
     assert message in complaint(write(tmp_path, text))
 
 
-def test_a_nested_parameter_that_is_no_field_is_told_where_it_is_written(tmp_path: Path) -> None:
+def test_a_nested_parameter_that_is_no_field_is_reported_where_it_is_written(
+    tmp_path: Path,
+) -> None:
     text = "method: grid\nparameters: {model: {parameters: {droput: {value: 0.1}}}}"
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
@@ -144,7 +146,7 @@ TOLD: list[tuple[str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "told"), TOLD)
-def test_what_is_not_as_it_looks_is_told_and_no_error(
+def test_misleading_values_get_a_notice_and_no_error(
     tmp_path: Path, text: str, told: list[str]
 ) -> None:
     path = write(tmp_path, f"method: grid\n{text}")
@@ -177,13 +179,13 @@ def test_a_configs_notices_travel_with_it_and_are_no_part_of_it(tmp_path: Path) 
     assert config.model_copy(update={"storage": "x"}).notices == config.notices
 
 
-def test_a_word_that_was_replaced_is_not_told(tmp_path: Path) -> None:
+def test_a_replaced_word_gets_no_notice(tmp_path: Path) -> None:
     path = write(tmp_path, "sweep: {method: grid, parameters: {shuffle: {values: [yes]}}}")
     assert len(load_config(path).notices) == 1
     assert load_config(path, ["sweep.parameters.shuffle.values=[false]"]).notices == ()
 
 
-def test_a_files_own_sweep_is_not_told_of_where_another_is_taken(tmp_path: Path) -> None:
+def test_a_replaced_sweep_gets_no_notice(tmp_path: Path) -> None:
     path = write(tmp_path, "sweep: {method: grid, parameters: {shuffle: {value: yes}}}", "c.yaml")
     other = write(tmp_path, "method: grid\nparameters: {shuffle: {value: true}}")
     assert load_config(path, sweep_file=other).notices == ()

@@ -1,4 +1,4 @@
-"""Samplers, budgets and repeats as they are written, and what is said of those that do not fit."""
+"""Samplers, budgets and repeats in a config, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def test_a_time_is_seconds_or_has_a_unit(written: Any, seconds: float) -> None:
         ({"pbt": {"intervall": 2}}, "pbt.intervall: unknown key; did you mean interval?"),
     ],
 )
-def test_a_population_that_cannot_be_is_told_in_one_line(
-    keys: dict[str, Any], message: str
-) -> None:
+def test_an_invalid_population_is_refused_in_one_line(keys: dict[str, Any], message: str) -> None:
     assert sweep(method="random", pbt={}).pbt is not None
     with pytest.raises(ConfigError) as caught:
         sweep(**{"method": "random", "pbt": {}, **keys})
@@ -116,7 +114,7 @@ def test_a_sampler_is_a_name_or_a_mapping() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_told_in_one_line(keys: dict[str, Any], message: str) -> None:
+def test_an_invalid_setting_is_refused_in_one_line(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         sweep(**keys)
     assert str(caught.value).startswith("sweep.")

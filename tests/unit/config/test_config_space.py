@@ -1,4 +1,4 @@
-"""Trials: the grid's product, random draws without repeats, values put in place."""
+"""Trials: the grid's product, random draws without repeats, and values applied to a config."""
 
 from __future__ import annotations
 
@@ -164,13 +164,13 @@ def test_a_draw_that_its_field_refuses_is_drawn_again() -> None:
     assert all(trial["learning_rate"] > 0 for trial in found)
 
 
-def test_a_curve_of_which_hardly_anything_is_taken_is_told() -> None:
+def test_a_distribution_mostly_outside_its_field_is_refused() -> None:
     parameters = {"momentum": {"distribution": "normal", "mu": 0.5, "sigma": 1e9}}
     with pytest.raises(ConfigError, match=r"^sweep\.parameters\.momentum: expected .*, got "):
         enumerate_trials(config("random", parameters, 20))
 
 
-def test_more_trials_than_can_run_are_told() -> None:
+def test_more_trials_than_can_run_are_refused() -> None:
     parameters = {"learning_rate": {"min": 0.1, "max": 0.2}}
     with pytest.raises(ConfigError, match=r"^sweep\.run_cap: 10,000,000, but at most 10,000 can"):
         enumerate_trials(config("random", parameters, 10_000_000))
@@ -219,7 +219,7 @@ def test_the_goal_follows_from_the_metrics_name() -> None:
 
 
 def test_a_sweeps_trials_are_listed_and_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At every turn of its start a sweep asks for them, of copies of its config."""
+    """While a sweep starts, it asks for them several times, with copies of its config."""
     checked = []
     apply_once = space.apply
     monkeypatch.setattr(space, "apply", lambda *of: checked.append(of) or apply_once(*of))

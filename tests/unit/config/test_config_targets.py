@@ -115,8 +115,8 @@ def test_a_parameter_is_swept_like_a_built_in_one(folder: Path) -> None:
         apply(config, {"model.width": "2"})
 
 
-def test_a_parameter_may_be_called_as_a_word_of_ours(folder: Path) -> None:
-    """`name` among them, which could be swept by nobody."""
+def test_a_parameter_may_have_a_name_of_raysweeps(folder: Path) -> None:
+    """Also `name`, which no other section can sweep."""
     sweep = SWEEP % (
         "model.name: {values: [small, large]}, model.label: {values: [p, q]}, "
         "model.part: {values: [1, 2]}, model.fixed: {values: [true, false]}, "
@@ -145,7 +145,7 @@ def test_a_datas_own_name_is_its_functions_parameter(folder: Path) -> None:
 
 
 def test_a_config_survives_plain_data_and_another_process(folder: Path, tmp_path: Path) -> None:
-    """As Ray hands it to its workers, whose working folder and path are not the driver's."""
+    """Ray pickles it for its workers, whose working folder and path differ from the driver's."""
     config = loaded(folder, NET % ", shape: [7]" + TRAINS % (", rate: 0.5", "validation/rmse"))
     assert Config.from_dict(config.to_dict()) == config
     assert pickle.loads(pickle.dumps(config)) == config
@@ -172,7 +172,7 @@ def test_a_trainers_metrics_are_what_a_sweep_may_choose_on(folder: Path) -> None
     assert loaded(folder, TRAINS % ("", "validation/rmse")).train.epochs == 4
 
 
-def test_data_of_ones_own_is_left_as_it_is_unless_asked(folder: Path) -> None:
+def test_custom_data_is_left_as_it_is_unless_asked(folder: Path) -> None:
     data = "data: {target: 'own_parts:data', name: My-Data}\n"
     config = loaded(folder, data + "preprocess: {normalize: true}\n")
     assert (config.preprocess.normalize, config.preprocess.expand_dims) == (True, False)
@@ -180,7 +180,7 @@ def test_data_of_ones_own_is_left_as_it_is_unless_asked(folder: Path) -> None:
     assert loaded(folder, "data: {target: 'own_parts:data'}\n").data.label == "data"
 
 
-def test_what_a_cluster_is_sent(folder: Path) -> None:
+def test_modules_sent_to_a_cluster(folder: Path) -> None:
     package = folder / "own_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -249,7 +249,7 @@ MISTAKES: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES)
-def test_a_mistake_is_told_in_one_line(folder: Path, text: str, message: str) -> None:
+def test_a_mistake_is_reported_in_one_line(folder: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(folder, text)
     assert message in str(caught.value)
@@ -257,7 +257,7 @@ def test_a_mistake_is_told_in_one_line(folder: Path, text: str, message: str) ->
     assert str(folder / "sweep.yaml") in str(caught.value)
 
 
-def test_a_population_changes_what_ones_own_trainer_takes(folder: Path) -> None:
+def test_a_population_changes_a_custom_trainers_parameters(folder: Path) -> None:
     text = (TRAINS % ("", "validation/rmse")).replace("method: grid", "pbt: {}, method: grid")
     assert loaded(folder, text.replace("Trains", "Adopts")).sweep.pbt is not None
     with pytest.raises(ConfigError, match=r"own_parts:Trains cannot continue from another trial"):

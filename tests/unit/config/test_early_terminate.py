@@ -1,4 +1,4 @@
-"""`early_terminate`: W&B's brackets, and what is said of keys that do not fit."""
+"""`early_terminate`: W&B's brackets, and the messages for invalid keys."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_rule_says_what_it_does() -> None:
         ({}, "hyperband needs min_iter, or max_iter and s"),
     ],
 )
-def test_a_rule_that_does_not_fit_is_told_in_one_line(keys: dict[str, Any], message: str) -> None:
+def test_an_invalid_rule_is_refused_in_one_line(keys: dict[str, Any], message: str) -> None:
     sweep = {
         "method": "grid",
         "parameters": {},

@@ -1,4 +1,4 @@
-"""What is said of an exception: its type, its text, and the line of the user's own code."""
+"""The description of an exception: its type, its text, and the line of the user's own code."""
 
 from __future__ import annotations
 
@@ -72,24 +72,24 @@ def raised_by(function: Callable[[], Any]) -> BaseException:
         ("two_lines", "RuntimeError: first (raising.py:30 in two_lines)"),
     ],
 )
-def test_the_innermost_line_of_ones_own_code(name: str, says: str) -> None:
+def test_the_innermost_line_of_the_users_code(name: str, says: str) -> None:
     assert where_raised(raised_by(resolve(f"raising:{name}"))) == says
 
 
-def test_a_line_of_ones_own_and_not_of_the_library_that_it_calls() -> None:
+def test_a_line_of_the_users_code_and_not_of_the_library_that_it_calls() -> None:
     said = where_raised(raised_by(resolve("raising:in_the_library")))
     assert said.startswith("JSONDecodeError: ") and said.endswith(
         "(raising.py:19 in in_the_library)"
     )
 
 
-def test_a_target_that_is_installed_is_ones_own() -> None:
+def test_an_installed_target_counts_as_the_users_code() -> None:
     error = raised_by(lambda: resolve("sklearn.datasets:fetch_openml")(data_id=-1))
     assert passed_own_code(error)
     assert "_openml.py:" in where_raised(error) or "_param_validation.py:" in where_raised(error)
 
 
-def test_of_an_error_that_passed_through_none_the_line_of_the_library() -> None:
+def test_without_a_line_of_the_users_code_that_of_the_library() -> None:
     import torch
 
     def multiply() -> None:
@@ -101,7 +101,7 @@ def test_of_an_error_that_passed_through_none_the_line_of_the_library() -> None:
     assert where_raised(error).endswith("in _call_impl)") or "linear.py:" in where_raised(error)
 
 
-def test_what_it_was_raised_from_has_the_place() -> None:
+def test_the_place_may_be_that_of_the_cause() -> None:
     def wrapped() -> None:
         try:
             resolve("raising:own")()
@@ -113,7 +113,7 @@ def test_what_it_was_raised_from_has_the_place() -> None:
     assert cause(error) == "ConfigError: wrapped", "one of raysweep's own says itself where"
 
 
-def test_a_script_that_leaves_when_it_is_imported(tmp_path: Path) -> None:
+def test_a_script_that_exits_when_it_is_imported(tmp_path: Path) -> None:
     (tmp_path / "a_script.py").write_text("import sys\nsys.exit(2)\n")
     with pytest.raises(ConfigError) as caught:
         Config.from_dict({"model": {"target": "a_script:net"}})
@@ -121,7 +121,7 @@ def test_a_script_that_leaves_when_it_is_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metrics", ["{'a': ['minimize']}", "{1: 'minimize'}", "{}", "['a']"])
-def test_metrics_that_are_none(metrics: str, tmp_path: Path) -> None:
+def test_invalid_metrics(metrics: str, tmp_path: Path) -> None:
     name = f"odd_metrics_{abs(hash(metrics))}"
     code = f"class T:\n    metrics = {metrics}\n    def __init__(self, model, training, "
     code += "validation, seed, device, epochs: int = 1): ...\n"

@@ -1,4 +1,4 @@
-"""The tutorial's network and loops, restated as the reference that ours must equal.
+"""The tutorial's network and loops, the reference that raysweep's must equal.
 
 Written as plainly as can be: activation before pooling, batches in order, batch size 1 for the
 hardest examples.
@@ -49,7 +49,7 @@ def train_epoch(
     y: torch.Tensor,
     batch_size: int,
 ) -> list[float]:
-    """One unshuffled epoch; the losses of its batches."""
+    """Train one unshuffled epoch; return the losses of its batches."""
     model.train()
     losses = []
     for start in range(0, len(x), batch_size):
@@ -63,7 +63,7 @@ def train_epoch(
 
 @torch.no_grad()
 def score(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    """Mean loss and accuracy in percent."""
+    """Return the mean loss, and the accuracy in percent."""
     model.eval()
     loss, correct = 0.0, 0
     for start in range(0, len(x), 128):
@@ -77,7 +77,7 @@ def score(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, fl
 def hardest(
     model: nn.Module, x: torch.Tensor, y: torch.Tensor, k: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Losses, places and predictions of the k hardest, by rising loss: one picture at a time."""
+    """Return losses, indices and predictions of the k hardest, by rising loss; one at a time."""
     model.eval()
     outputs = torch.cat([model(x[i : i + 1]) for i in range(len(x))])
     losses = torch.stack([F.cross_entropy(outputs[i : i + 1], y[i : i + 1]) for i in range(len(x))])

@@ -1,4 +1,4 @@
-"""A training that goes on from another's state with settings of its own."""
+"""A training that continues from another's state, with its own settings."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def group(trainer: Trainer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("schedule", ["none", "cosine", "one-cycle"])
-def test_weights_and_memory_are_the_others_and_the_settings_ones_own(
+def test_state_is_the_others_and_settings_are_kept(
     schedule: str, make_trainer: Callable[..., Trainer]
 ) -> None:
     parent = after(2, make_trainer(schedule=schedule))

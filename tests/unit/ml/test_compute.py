@@ -62,8 +62,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")
-def test_what_a_step_frees_is_the_next_ones() -> None:
-    """Every page anew was a third of a training's time. Page faults are counts, not times."""
+def test_a_step_reuses_the_memory_that_the_last_one_freed() -> None:
+    """New pages took a third of a training's time. The test counts page faults, not time."""
     own = ("LD_PRELOAD", "MALLOC_", "GLIBC_TUNABLES")
     env = {key: value for key, value in os.environ.items() if not key.startswith(own)}
 
@@ -110,14 +110,14 @@ def test_weights_have_the_format_of_their_ranks(
 
 
 def tf32() -> tuple[Any, ...]:
-    """All of PyTorch's settings of it. Each is there twice."""
+    """Return all of PyTorch's TF32 settings. Each exists twice."""
     cudnn: Any = torch.backends.cudnn
     matmul: Any = torch.backends.cuda.matmul
     newer = (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, matmul.fp32_precision)
     return (*newer, cudnn.allow_tf32, torch.get_float32_matmul_precision())
 
 
-def test_float32_is_float32_on_a_gpu_while_we_compute() -> None:
+def test_float32_is_float32_on_a_gpu_while_computing() -> None:
     """The settings need no GPU."""
     gpu, before = torch.device("cuda"), tf32()
     assert before[0] == "tf32", "PyTorch's default for convolutions"
@@ -140,7 +140,7 @@ def test_float32_is_float32_on_a_gpu_while_we_compute() -> None:
 
 @pytest.mark.parametrize("precision", ["high", "medium"])
 def test_a_program_has_its_precision_back(precision: str) -> None:
-    """A part of the user's own may set it, as PyTorch's documentation recommends."""
+    """A custom part may set it, as PyTorch's documentation recommends."""
     mkldnn: Any = torch.backends.mkldnn
     before = (*tf32(), mkldnn.matmul.fp32_precision)
     with compute.settings_given_back():
@@ -157,7 +157,7 @@ def test_examples_take_the_format_of_the_weights(given: torch.dtype, weights: to
     assert compute.as_weights(torch.ones(2, 3, dtype=given), nn.Flatten()).dtype is torch.float32
 
 
-def test_whole_numbers_stay() -> None:
+def test_integers_stay() -> None:
     """They may be the indices of an nn.Embedding."""
     x = torch.ones(2, 3, dtype=torch.int64)
     assert compute.as_weights(x, nn.Linear(3, 2)) is x

@@ -1,4 +1,4 @@
-"""torchvision's own download, against a server of our own on the loopback."""
+"""torchvision's own download, from a test server on the loopback interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 @pytest.fixture(autouse=True)
 def collect_sockets() -> Iterator[None]:
-    """Have them collected here, not in a later test."""
+    """Collect them here, not in a later test."""
     yield
     gc.collect()
 

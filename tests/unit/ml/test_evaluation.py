@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def tested(digits: Splits) -> Split:
-    """All of the test split, whose 297 fill no whole number of batches."""
+    """The whole test split: its 297 examples do not fill the last batch."""
     return digits.test
 
 

@@ -198,7 +198,7 @@ class Pair(nn.Module):
 
 
 class Odd(Trainer):
-    """Gives for its loss and its scores what it is told to."""
+    """Returns given values as its loss and its scores."""
 
     gives: ClassVar[dict[str, Any]] = {}
 
@@ -229,7 +229,7 @@ def test_what_is_no_tensor_or_no_scores_is_named(
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.int64])
-def test_labels_of_any_whole_number_type(kind: torch.dtype) -> None:
+def test_labels_of_any_integer_type(kind: torch.dtype) -> None:
     y = (torch.arange(300) % 3).to(kind)
     rows = Split(torch.rand(300, 4), y)
     trainer = Trainer(nn.Linear(4, 3), rows, rows, seed=0, epochs=1)

@@ -10,7 +10,7 @@ from torch import nn
 
 from raysweep.errors import DataError
 from raysweep.ml.convnet import ConvNet
-from raysweep.ml.weights import kept, load_weights, save_weights
+from raysweep.ml.weights import copy_to_cpu, load_weights, save_weights
 
 
 def test_weights_survive_their_file(tmp_path: Path, make_model: Callable[..., ConvNet]) -> None:
@@ -106,7 +106,7 @@ def test_what_no_trial_could_read_back_is_refused(tmp_path: Path) -> None:
 
 def test_a_copy_stays_as_it_was() -> None:
     model = Counting({"calls": [3]})
-    copied = kept(model.state_dict())
+    copied = copy_to_cpu(model.state_dict())
     model.state["calls"].append(4)
     with torch.no_grad():
         model.fc.weight.zero_()

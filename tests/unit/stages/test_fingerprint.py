@@ -1,4 +1,4 @@
-"""A fingerprint names content: the same everywhere, another for another input."""
+"""A fingerprint identifies content: the same on every machine, different for different input."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_process_gives_the_same(hash_seed: str, tmp_path: Path) -> None:
 
 
 def test_the_value_is_the_one_that_stores_hold() -> None:
-    """Another canonical form would make every version in every store unknown."""
+    """With another canonical form no version in any existing store would be found."""
     text = '{"config":{"n":50000,"s":"ß"},"inputs":{"x":"1"},"stage":"load","version":1}'
     expected = hashlib.sha256(text.encode()).hexdigest()
     assert fingerprint("load", 1, {"s": "ß", "n": 50_000}, {"x": "1"}) == expected

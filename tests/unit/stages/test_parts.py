@@ -1,4 +1,4 @@
-"""Parts of one's own that give nonsense, or raise: one line that names them and where it was."""
+"""Custom parts that return nonsense, or raise: one line names the part and the place."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_scores_and_cells_of_numpy_and_torch_are_plain_numbers() -> None:
     assert [type(each) for each in cells] == [float, int, int]
 
 
-def test_a_network_that_leaves_while_the_built_in_evaluation_scores_it() -> None:
+def test_a_network_that_exits_while_the_built_in_evaluation_scores_it() -> None:
     network = parts.make_network(config_of("model", "Leaving").model)
     test = parts.load_data(config_of("data", "steady").data).test
     section = Config.from_dict({"data": {"dataset": "digits"}}).evaluate
@@ -195,7 +195,7 @@ def test_a_network_that_leaves_while_the_built_in_evaluation_scores_it() -> None
 
 
 def test_an_interrupt_is_no_fault_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal's KeyboardInterrupt may come out of anybody's code."""
+    """A signal raises KeyboardInterrupt in whatever code is running."""
     section = config_of("data", "steady").data
     interrupted = staticmethod(lambda **_: signal.raise_signal(signal.SIGINT))
     monkeypatch.setattr(type(section), "_function", interrupted)
@@ -204,7 +204,7 @@ def test_an_interrupt_is_no_fault_of_a_part(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_sigterm_of_a_worker_is_no_fault_of_a_part() -> None:
-    """Ray's handler raises SystemExit wherever the process is, and marks it."""
+    """Ray's handler raises a marked SystemExit in whatever code is running."""
     error = SystemExit(1)
     error.ray_terminate_msg = "The process receives a SIGTERM."  # type: ignore[attr-defined]
     assert signals.is_interrupt(error) and not signals.is_interrupt(SystemExit(1))
@@ -216,7 +216,7 @@ def test_a_sigterm_of_a_worker_is_no_fault_of_a_part() -> None:
         (None, r"epoch\(\) gave None; expected an iterator of BatchLoss that ends with"),
         ([{"loss": 1.0}], "an epoch yields a dict; expected BatchLoss or EpochMetrics"),
         ([], "an epoch ends with None; expected EpochMetrics"),
-        ([BatchLoss(0, "1", 0.5)], "BatchLoss.examples is a str; expected a whole number"),  # type: ignore[arg-type]
+        ([BatchLoss(0, "1", 0.5)], "BatchLoss.examples is a str; expected an integer"),  # type: ignore[arg-type]
         ([BatchLoss(0, 1, torch.ones(2))], "BatchLoss.loss is a Tensor; expected a number"),  # type: ignore[arg-type]
         ([EpochMetrics(0, 1.5, {})], "reports no number|EpochMetrics.examples is 1.5; expected"),  # type: ignore[arg-type]
         ([EpochMetrics(0, 1, [])], "EpochMetrics.values is a list; expected a mapping"),  # type: ignore[arg-type]
@@ -251,8 +251,8 @@ def test_a_network_comes_from_its_seed_alone() -> None:
     assert not torch.equal(weights(1), weights(2))
 
 
-def test_a_network_of_ones_own_trains_the_same_bit_for_bit() -> None:
-    """Its dropout is torch's own, which draws from torch's random state."""
+def test_a_custom_network_trains_the_same_bit_for_bit() -> None:
+    """Its dropout draws from torch's random state."""
     rows = Split(torch.ones(64, 2), torch.arange(64) % 2)
     train = config_of("train", "Forgetful", epochs=1, batch_size=8, precision="fp32").train
 
@@ -268,7 +268,7 @@ def test_a_network_of_ones_own_trains_the_same_bit_for_bit() -> None:
     assert not torch.equal(trained(1), trained(2)), "all rows are one: only the dropout differs"
 
 
-def test_what_one_owns_runs_every_time_and_gives_one_version_for_the_same_bytes(
+def test_custom_stages_run_every_time_and_give_one_version_for_the_same_bytes(
     tmp_path: Path, sweep: SweepIdentity
 ) -> None:
     tracker = open_store(tmp_path / "tracker")
@@ -298,7 +298,7 @@ def test_a_failed_stage_is_a_failed_run_that_says_why(tmp_path: Path, sweep: Swe
     assert run.error.startswith("ConfigError: data.target odd_parts:uneven: its validation split")
 
 
-def test_a_trainer_that_breaks_its_word_fails_its_trial(
+def test_a_trainer_without_a_declared_metric_fails_its_trial(
     workshop: Workshop, make_config: Callable[..., Config]
 ) -> None:
     config = make_config(
@@ -311,7 +311,7 @@ def test_a_trainer_that_breaks_its_word_fails_its_trial(
     assert run.state == "failed"
 
 
-def test_data_of_ones_own_is_not_called_mnist(tmp_path: Path) -> None:
+def test_custom_data_is_not_called_mnist(tmp_path: Path) -> None:
     data = {"target": "sklearn.datasets:load_iris", "name": "MNIST"}
     with pytest.raises(ConfigError, match=r"data\.name: mnist is a data set's that raysweep reads"):
         preflight.check(Config.from_dict({"data": data}), Storage(tmp_path), None)

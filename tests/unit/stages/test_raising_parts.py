@@ -1,4 +1,4 @@
-"""Trials whose trainer or network is of the user's own, and does what ours do not."""
+"""Trials with custom trainers and networks, which do what the built-in ones do not."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def config_of(make_config: Callable[..., Config]) -> Callable[..., Config]:
-    """config_of("Failing"): of that trainer; config_of(model="lazy"): of that network."""
+    """config_of("Failing") makes a config with that trainer, config_of(model="lazy") with that
+    network."""
 
     def made(trainer: str | None = None, model: str | None = None, **sweep: Any) -> Config:
         sections: dict[str, Any] = {"sweep": {"parameters": {}, **sweep}}
@@ -122,7 +123,7 @@ def the_run(workshop: Workshop) -> RunRecord:
 
 
 def trainable(workshop: Workshop, config: Config) -> TrialTrainable:
-    """As Tune makes it."""
+    """Make the trainable as Tune does."""
     made: TrialTrainable = object.__new__(TrialTrainable)
     made.setup(TrialSpec(0, {}).to_config(), Training(), workshop.context(config))
     return made
@@ -136,7 +137,7 @@ def trainable(workshop: Workshop, config: Config) -> TrialTrainable:
         ("Interrupting", "KeyboardInterrupt: by itself (own_code.py:23 in fails)"),
     ],
 )
-def test_what_a_trainer_raises_in_a_later_epoch_is_told_with_its_place(
+def test_an_exception_in_a_later_epoch_is_reported_with_its_place(
     workshop: Workshop, config_of: Callable[..., Config], trainer: str, says: str
 ) -> None:
     process = trainable(workshop, config_of(trainer))
@@ -170,7 +171,7 @@ def test_metrics_of_any_name(workshop: Workshop, config_of: Callable[..., Config
     assert [row["epoch"] for row in history if "epoch" in row] == [11, 12, 13]
 
 
-def test_a_state_that_no_trial_could_go_on_from_is_refused_at_once(
+def test_a_state_that_no_trial_could_resume_from_is_refused_at_once(
     workshop: Workshop, config_of: Callable[..., Config]
 ) -> None:
     says = r"train\.target own_code:Hoarding: no trial could be resumed .*\(own_code\.Hoarding\)"
@@ -184,7 +185,7 @@ def initialized(workshop: Workshop, config: Config, *, data: bool = True) -> Sta
 
 
 def trained(workshop: Workshop, config: Config, name: str, *, processes: int) -> Any:
-    """The network when its trial has ended, each epoch of which is trained in another process."""
+    """Train each epoch in another process, and return the network at the end."""
     versions = {"data": workshop.data, "model": initialized(workshop, config).artifact}
     context = workshop.context(config, versions=FixedVersions(versions))
     session = TrialSession(Training(), context, spec_of(name, {}))
@@ -199,7 +200,7 @@ def trained(workshop: Workshop, config: Config, name: str, *, processes: int) ->
 
 
 @pytest.mark.parametrize("model", ["Counting", "lazy"])
-def test_extra_state_and_lazy_modules_are_trained_kept_and_gone_on_with(
+def test_extra_state_and_lazy_modules_are_trained_saved_and_resumed(
     workshop: Workshop, config_of: Callable[..., Config], model: str
 ) -> None:
     config = config_of(model=model)

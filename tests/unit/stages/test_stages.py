@@ -28,7 +28,7 @@ SPLIT_FILES = ["metadata.json", "test.pt", "training.pt", "validation.pt"]
 
 @pytest.fixture
 def no_mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A network in which torchvision's mirrors do not answer."""
+    """Let torchvision's mirrors not answer."""
     import torchvision
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -39,7 +39,7 @@ def no_mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.collect()  # torchvision leaves the sockets of failed requests to the garbage collector
 
 
-def test_the_raw_data_is_logged_as_the_design_says(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_raw_data_is_logged(workshop: Workshop, tmp_path: Path) -> None:
     raw = workshop.tracker.download("digits-raw:v0", tmp_path / "raw")
     assert (raw.name, raw.type, raw.ref) == ("digits-raw", "dataset", "digits-raw:v0")
     assert raw.description == "Raw digits dataset, split into train/val/test"
@@ -117,7 +117,7 @@ def test_a_second_sweep_reuses_every_stage(workshop: Workshop, config: Config) -
         assert workshop.tracker.artifact(outcome.artifact.name).version == "v0"
 
 
-def test_what_a_stage_gave_last_is_latest(
+def test_latest_is_the_stages_last_output(
     workshop: Workshop, make_config: Callable[..., Config]
 ) -> None:
     tracker, sweep = workshop.tracker, workshop.sweep
@@ -181,7 +181,7 @@ def test_mnist_is_called_mnist(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_where_mnist_cannot_be_had_the_digits_stand_in_under_their_own_name(
+def test_without_mnist_the_digits_are_the_fallback_under_their_own_name(
     tracker: Tracker,
     sweep: SweepIdentity,
     tmp_path: Path,
@@ -232,7 +232,7 @@ def test_a_training_split_that_leaves_nothing_to_validate_is_refused(
         stages.obtain(make_config(data=data).data)
 
 
-def test_a_process_that_died_between_its_version_and_its_runs_end_is_made_good(
+def test_a_stage_that_died_before_its_run_ended_is_run_again(
     workshop: Workshop, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep, tracker = SweepIdentity("cut", "cut"), workshop.tracker
@@ -252,7 +252,7 @@ def test_a_process_that_died_between_its_version_and_its_runs_end_is_made_good(
 def test_the_data_sets_name_is_read_from_the_metadata(
     workshop: Workshop, make_config: Callable[..., Config]
 ) -> None:
-    """One description stands for all versions of a name, in Trackio; a person may change W&B's."""
+    """In Trackio all versions of a name share one description; in W&B a person may change it."""
     raw = workshop.tracker.artifact("digits-raw:v0")
     assert raw.metadata["dataset"] == "digits"
     other = make_config(preprocess={"normalize": False, "expand_dims": True})

@@ -1,4 +1,4 @@
-"""Which versions a trial's configuration asks for, each made once."""
+"""The versions for a trial's configuration are made once each."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SWEEP = {
 
 
 def a_copy(tracker: Tracker) -> Tracker:
-    """As it comes to an actor, with each call."""
+    """Copy the tracker by pickling, as for each call of an actor."""
     copy: Tracker = pickle.loads(pickle.dumps(tracker))
     return copy
 
 
-def test_each_setting_is_made_once_and_told_from_the_others(
+def test_each_setting_is_made_once_and_distinct(
     workshop: Workshop, make_config: Callable[..., Config]
 ) -> None:
     config = make_config(sweep=SWEEP)
@@ -56,7 +56,7 @@ def test_each_setting_is_made_once_and_told_from_the_others(
 def test_what_ran_before_the_trials_is_not_run_again(
     workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path
 ) -> None:
-    """By its setting, without asking the tracker."""
+    """It is found by its setting, without a call of the tracker."""
     dropouts = {"parameters": {"model.dropout": {"values": [0.1, 0.25]}}, "method": "grid"}
     config = make_config(sweep=dropouts)
     tracker, sweep = workshop.tracker, workshop.sweep

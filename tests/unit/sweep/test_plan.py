@@ -157,14 +157,14 @@ def test_the_plan_lists_the_very_trials_that_run_first(storage: Path, method: st
 
 
 @pytest.mark.parametrize(
-    ("fallback", "outcome"), [("digits", "digits would stand in"), (None, "stop")]
+    ("fallback", "outcome"), [("digits", "use digits instead"), (None, "stop")]
 )
 def test_absent_data_is_said_and_not_fetched(
     plan_of: Callable[..., Plan], tmp_path: Path, fallback: str | None, outcome: str
 ) -> None:
     root = tmp_path / "nothing"
     plan = plan_of(data={"dataset": "MNIST", "root": str(root), "fallback": fallback})
-    expected = f"MNIST is not in {root}: run would download it, and where that fails, {outcome}"
+    expected = f"MNIST is not in {root}: run would download it, and if that fails, {outcome}"
     assert plan.warning == expected
     assert refs(plan)[:2] == [("load", "mnist-raw", None), ("preprocess", "mnist-preprocess", None)]
     assert not root.exists()

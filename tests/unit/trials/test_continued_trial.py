@@ -1,4 +1,4 @@
-"""A trial whose process died: another goes on, as the same run, and nothing is told twice."""
+"""A trial whose process died continues in another, as the same run, and no report is sent twice."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ EPOCHS = 3
 
 
 def continued(workshop: Workshop, config: Config, told: int | None, **changes: Any) -> TrialSession:
-    """The trial's next process, which knows that so many epochs were told."""
+    """Open the trial in its next process. `told`: how many epochs the driver has received."""
     values = {key: each.at(0) for key, each in config.sweep.space().items()}
     context = workshop.context(config, **changes)
     return TrialSession(Training(), context, TrialSpec(0, values, told=told))
 
 
 def finish(session: TrialSession) -> None:
-    """Train what is left."""
+    """Train the remaining epochs."""
     while not session.done:
         session.step()
 
@@ -44,7 +44,7 @@ def model_of(workshop: Workshop, name: str, folder: Path) -> tuple[dict[str, tor
 
 
 def assert_as_undisturbed(workshop: Workshop, config: Config, folder: Path, **changes: Any) -> None:
-    """The trial's model and history are those of one that nothing happened to."""
+    """Assert that the trial's model and history equal those of an undisturbed trial."""
     workshop.trained(config, "trial-0001", **changes)
     (weights, metadata), (expected, theirs) = (
         model_of(workshop, name, folder / name) for name in ("trial-0000", "trial-0001")
@@ -64,10 +64,10 @@ def rows(workshop: Workshop, run_id: str) -> int:
 
 @pytest.mark.parametrize("trained", [1, 2, EPOCHS])
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_what_could_not_be_told_is_told_and_the_rest_trained(
+def test_lost_reports_are_sent_and_the_remaining_epochs_trained(
     workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path, trained: int, lost: int
 ) -> None:
-    """`lost` epochs of those `trained` were not heard of; by a snapshot elsewhere, even several."""
+    """The driver did not receive the last `lost` of the `trained` epochs."""
     if lost > trained:
         pytest.skip("cannot lose more than there is")
     config = make_config(train={"schedule": "one-cycle", "epochs": EPOCHS})
@@ -84,7 +84,7 @@ def test_what_could_not_be_told_is_told_and_the_rest_trained(
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
-def test_one_that_died_in_an_epoch_drops_the_rows_of_it(
+def test_one_that_died_in_an_epoch_drops_the_rows_of_that_epoch(
     workshop: Workshop, config: Config, tmp_path: Path
 ) -> None:
     first = workshop.session(config)
@@ -106,7 +106,7 @@ def test_one_that_died_in_its_first_epoch_starts_again(
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
-def test_one_that_was_stopped_and_died_logs_its_model_yet(
+def test_one_that_was_stopped_and_died_still_logs_its_model(
     workshop: Workshop, config: Config, tmp_path: Path
 ) -> None:
     first = workshop.session(config)
@@ -119,7 +119,7 @@ def test_one_that_was_stopped_and_died_logs_its_model_yet(
 
 
 def test_the_best_epoch_is_kept(workshop: Workshop, config: Config, tmp_path: Path) -> None:
-    """The loss falls, so that of its highest the first epoch is the best."""
+    """The loss falls, so with goal maximize the first epoch is the best."""
     worst = {"metric": "validation/loss", "goal": "maximize"}
     workshop.session(config, **worst).step()
     second = continued(workshop, config, told=1, **worst)
@@ -128,7 +128,9 @@ def test_the_best_epoch_is_kept(workshop: Workshop, config: Config, tmp_path: Pa
     assert_as_undisturbed(workshop, config, tmp_path, **worst)
 
 
-def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..., Config]) -> None:
+def test_a_clone_continues_as_a_clone(
+    workshop: Workshop, make_config: Callable[..., Config]
+) -> None:
     rates = {"learning_rate": {"distribution": "uniform", "min": 0.001, "max": 0.1}}
     pbt = {"quantile": 0.5, "resample_probability": 0}
     sweep = {"method": "random", "run_cap": 2, "parameters": rates, "pbt": pbt}
@@ -151,31 +153,31 @@ def test_a_clone_goes_on_as_a_clone(workshop: Workshop, make_config: Callable[..
 
 
 def _kept(workshop: Workshop, trial: str = "trial-0000") -> list[Path]:
-    """The trial's checkpoints, oldest first."""
+    """Return the trial's checkpoints, oldest first."""
     return sorted(workshop.inputs.with_name("checkpoints").glob(f"{trial}-*"))
 
 
 def damage(path: Path) -> None:
-    """Change its last byte."""
+    """Change the file's last byte."""
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
 def empty(path: Path) -> None:
-    """What a power cut leaves of a file whose name was on the disk before its bytes."""
+    """Empty the file, as a power cut does if its name reached the disk before its bytes."""
     path.write_bytes(b"")
 
 
 @pytest.mark.parametrize("spoil", [damage, empty, Path.unlink])
 @pytest.mark.parametrize("spoilt", [1, 2])
-def test_epochs_whose_checkpoints_are_lost_are_trained_again_and_not_told_again(
+def test_epochs_whose_checkpoints_are_lost_are_trained_again_and_not_reported_again(
     workshop: Workshop,
     config: Config,
     tmp_path: Path,
     spoil: Callable[[Path], None],
     spoilt: int,
 ) -> None:
-    """Of two checkpoints the last, or both: from the first epoch's, or from the beginning."""
+    """Of two checkpoints one or both are lost: it continues from the first, or begins again."""
     first = workshop.session(config)
     first.step()
     told = first.step()
@@ -193,7 +195,7 @@ def test_epochs_whose_checkpoints_are_lost_are_trained_again_and_not_told_again(
 def test_a_checkpoint_whose_rows_are_lost_is_not_used(
     workshop: Workshop, config: Config, tmp_path: Path, lost: int
 ) -> None:
-    """A power cut takes the last rows of the store, and leaves the checkpoint that comes after."""
+    """A power cut loses the store's last rows, but not the checkpoint that was saved after them."""
     first = workshop.session(config)
     first.step()
     ends = first.report.examples
@@ -206,7 +208,7 @@ def test_a_checkpoint_whose_rows_are_lost_is_not_used(
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
-def test_one_of_which_the_store_knows_nothing_begins_anew_as_the_same_run(
+def test_one_that_the_store_does_not_know_begins_again_as_the_same_run(
     workshop: Workshop, config: Config, tmp_path: Path
 ) -> None:
     continued(workshop, config, told=EPOCHS).close_again()
@@ -216,7 +218,7 @@ def test_one_of_which_the_store_knows_nothing_begins_anew_as_the_same_run(
 def test_one_that_the_journal_does_not_know_begins_without_the_rows_that_are_there(
     workshop: Workshop, config: Config, tmp_path: Path
 ) -> None:
-    """A power cut took the line of its start, and left what was logged."""
+    """A power cut lost the journal's line of its start, but not the rows that it logged."""
     workshop.session(config).step()
     finish(workshop.session(config, resumed=True))
     assert_as_undisturbed(workshop, config, tmp_path)
@@ -236,10 +238,10 @@ def test_a_checkpoint_every_so_many_epochs(
     assert_as_undisturbed(workshop, config, tmp_path)
 
 
-def test_one_of_a_population_clones_again_what_it_had_cloned(
+def test_a_member_of_a_population_repeats_its_clone(
     workshop: Workshop, make_config: Callable[..., Config], tmp_path: Path
 ) -> None:
-    """Though by then others have told of the epoch, and a new choice would be another."""
+    """Other trials have reported that epoch meanwhile, so a new choice would differ."""
     rates = {"learning_rate": {"distribution": "uniform", "min": 0.001, "max": 0.1}}
     sweep = {"method": "random", "run_cap": 3, "parameters": rates, "pbt": {"quantile": 0.5}}
     config = make_config(sweep=sweep, train={"schedule": "none"})

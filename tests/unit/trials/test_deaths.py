@@ -1,4 +1,4 @@
-"""Trials whose processes die: which go on, how often, and what is said of the others."""
+"""Trials whose processes die: which are retried, how often, and how the others fail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from raysweep.trials.replay import Replay
 
 @dataclass
 class Sweep:
-    """What Tune calls when a trial's process has died, in its order; Tune's trials are stubs."""
+    """Calls what Tune calls when a trial's process has died, in that order, with stub trials."""
 
     searcher: TrialSearcher
     progress: Progress
@@ -40,7 +40,7 @@ class Sweep:
         return suggestion
 
     def die(self, error: RayError) -> None:
-        """The trial suggested last."""
+        """Let the process of the trial that was suggested last die."""
         path = self.folder / "error.pkl"
         path.write_bytes(cloudpickle.dumps(error))
         trial = type("Trial", (), {})()
@@ -54,7 +54,7 @@ class Sweep:
 
 @pytest.fixture
 def sweep(make_config: Callable[..., Config], tmp_path: Path) -> Sweep:
-    """Two trials, of which each may die twice."""
+    """Two trials, each of which may die twice."""
     config = make_config(resources={"max_failures": 2})
     budget = Budget(config.sweep, 0, lambda: 0)
     searcher = search.algorithm(config, budget)
@@ -63,7 +63,7 @@ def sweep(make_config: Callable[..., Config], tmp_path: Path) -> Sweep:
     return Sweep(searcher, progress, tmp_path)
 
 
-def test_it_is_the_next_trial_again_until_it_has_died_too_often(sweep: Sweep) -> None:
+def test_it_is_suggested_again_until_it_has_died_too_often(sweep: Sweep) -> None:
     for _ in range(3):
         sweep.suggest()
         sweep.die(RayActorError())
@@ -101,7 +101,7 @@ def test_a_machine_that_is_taken_away_does_not_count(sweep: Sweep) -> None:
     assert (row.state, row.restarts) == ("running", 5)
 
 
-def test_tune_is_not_told_that_it_was_the_last_while_one_may_come_back(sweep: Sweep) -> None:
+def test_the_searcher_does_not_end_while_a_trial_may_be_retried(sweep: Sweep) -> None:
     sweep.suggest()
     sweep.suggest()
     assert sweep.suggest() is None

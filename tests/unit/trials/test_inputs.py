@@ -1,4 +1,4 @@
-"""A version on this node: fetched once, whole or not at all."""
+"""A version is fetched once on this node, atomically."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysweep.trials.inputs import fetch
 from workshop import Workshop
 
 
-def test_many_ask_and_one_downloads(workshop: Workshop) -> None:
+def test_many_processes_ask_and_one_downloads(workshop: Workshop) -> None:
     def get(_: int) -> tuple[str, int]:
         folder = fetch(workshop.tracker, workshop.data.ref, workshop.inputs)
         return str(folder), (folder / "training.pt").stat().st_ino
@@ -21,7 +21,7 @@ def test_many_ask_and_one_downloads(workshop: Workshop) -> None:
         assert len(set(pool.map(get, range(16)))) == 1
 
 
-def test_what_a_dead_process_left_half_done_is_no_version(workshop: Workshop) -> None:
+def test_a_partial_download_of_a_dead_process_is_not_used(workshop: Workshop) -> None:
     partial = workshop.inputs / "convnet-v0.partial"
     partial.mkdir(parents=True)
     (partial / "initialized_model.pth").write_bytes(b"half")

@@ -1,4 +1,4 @@
-"""A sweep's folder on a node: shared while somebody lives, removed when nobody does."""
+"""A sweep's folder on a node is shared while a process uses it, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The node's temporary folder."""
+    """Set the node's temporary folder."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
@@ -34,7 +34,7 @@ def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def another(sweep: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A process that uses the sweep's folder until it is killed."""
+    """Run a process that uses the sweep's folder until it is killed."""
     command = [sys.executable, "-c", USER, sweep]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
@@ -45,7 +45,7 @@ def another(sweep: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
             process.kill()
 
 
-def test_what_a_killed_sweep_left_is_removed_by_the_next_and_a_live_ones_stays(temp: Path) -> None:
+def test_the_next_sweep_removes_a_killed_sweeps_folder_and_no_live_one(temp: Path) -> None:
     with another("dead") as (killed, dead), another("alive") as (_, alive):
         assert dead.is_dir()
         assert alive.is_dir()
@@ -62,9 +62,7 @@ def test_what_a_killed_sweep_left_is_removed_by_the_next_and_a_live_ones_stays(t
     assert list(temp.iterdir()) == []
 
 
-def test_a_folder_that_somebody_else_made_is_not_trusted(
-    temp: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_users_folder_is_not_trusted(temp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = node_folder.enter("sweep").parent
     assert root.stat().st_mode & 0o777 == 0o700
     monkeypatch.setattr("os.getuid", lambda: 4711)

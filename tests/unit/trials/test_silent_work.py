@@ -1,4 +1,4 @@
-"""A work that is silent, and cannot be continued in another process: its reports are made again."""
+"""A work that is silent and gives no snapshot: the next process makes its reports again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METRIC = "validation/accuracy"
 
 
 class Slow:
-    """A work that reports `reports` times, and then is silent."""
+    """A work that reports `reports` times and then stays silent."""
 
     ended = False
 
@@ -70,7 +70,7 @@ class Workload:
 
 
 def step(workshop: Workshop, config: Config, reports: int) -> Mapping[str, object]:
-    """The first result in a second process, when the driver knows of two reports."""
+    """Return the first result in a second process, after the driver received two reports."""
     trainable = TrialTrainable.__new__(TrialTrainable)
     spec = spec_of("trial-0000", {}, told=2)
     workload: object = Workload(reports)

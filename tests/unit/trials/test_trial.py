@@ -29,7 +29,7 @@ DIVERGING = {"optimizer": "SGD", "momentum": 0.0, "epochs": 2}
 
 
 def weights_of(session: TrialSession) -> Weights:
-    """The weights as they are now."""
+    """Copy the current weights."""
     trainer = training(session).trainer
     assert trainer is not None
     return {name: t.clone() for name, t in trainer.model.state_dict().items()}
