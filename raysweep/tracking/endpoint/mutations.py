@@ -29,13 +29,14 @@ class Mutation:
         """Begin a run, or change what is said of it."""
         parts = parts_of(input.get("id") or "")
         if len(parts) == 3 and parts[0] == "run":
-            project, name = self._state.project(parts[1]), parts[2]
+            project, inserted, name = self._state.project(parts[1]), False, None
+            run = project.with_id(parts[2])
         else:
             project = self._state.project(input.get("model_name"))
             name = input.get("name") or self._state.new_run_id()
-        run, inserted = project.open_run(name, self._state.is_fixed)
+            run, inserted = self._state.begin_run(project, name)
         run.describe(input)
-        return {"bucket": project.run(run.spec.id), "inserted": inserted}
+        return {"bucket": project.run_called(name, run), "inserted": inserted}
 
     def update_run_state(self, input: dict[str, Any]) -> dict[str, bool]:
         """Close a run as failed, or open it again."""
@@ -53,7 +54,7 @@ class Mutation:
     def create_run_files(self, input: dict[str, Any]) -> dict[str, Any]:
         """Hand out URLs to upload the run's files to."""
         project = self._state.project(input["project_name"])
-        run, _ = project.open_run(input["run_name"], self._state.is_fixed)
+        run = project.known(input["run_name"])
         files = [_upload(project, run, name) for name in input["files"]]
         run_id = opaque("run", project.name, run.spec.id)
         return {"run_id": run_id, "upload_headers": [], "files": files}
@@ -82,9 +83,9 @@ class Mutation:
             known = self._state.drafts_by_client_id[client_id]
             return {"artifact": self._state.version(known.id) or known}
         self._refuse_other_type(project, input)
-        run_id = input.get("run_name") or ""
-        if not run_id:
+        if not input.get("run_name"):
             raise Refusal("createArtifact: artifacts are logged by a run here")
+        run_id = project.id_of(input["run_name"])
         draft = Draft(project.place, run_id, input)
         if input.get("enable_digest_deduplication"):
             same = project.store.find_digest(draft.name, input["digest"])
@@ -126,7 +127,8 @@ class Mutation:
     def use_artifact(self, input: dict[str, Any]) -> dict[str, VersionView]:
         """Note that the run uses the version."""
         view = self._version(input["artifact_id"])
-        view.place.store.use_artifact(input["run_name"], view.version.ref)
+        project = self._state.project(input.get("project_name") or view.place.name)
+        view.place.store.use_artifact(project.id_of(input["run_name"]), view.version.ref)
         return {"artifact": view}
 
     def update_artifact(self, input: dict[str, Any]) -> dict[str, VersionView]:
@@ -167,7 +169,7 @@ class Mutation:
         parts = parts_of(id)
         if len(parts) != 3 or parts[0] != "run":
             raise Refusal("no such run", status=404)
-        return self._state.project(parts[1]).open_run(parts[2], self._state.is_fixed)[0]
+        return self._state.project(parts[1]).with_id(parts[2])
 
 
 def _upload(project: Project, run: LiveRun, name: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from raysweep.tracking.endpoint import filters as run_filters
@@ -95,6 +96,8 @@ class Project:
         self.name = name
         self.store = store
         self.live: dict[str, LiveRun] = {}
+        self._ids: dict[str, str] = {}
+        self._resumed: set[str] = set()
         self.place = Place(name, store, uploads, self, self.run)
 
     @property
@@ -121,28 +124,61 @@ class Project:
 
     def run(self, name: str) -> RunView | None:
         """Return the run of that id."""
-        return next((self._view(record) for record in self.store.runs(run_id=name)), None)
+        found = self.store.runs(run_id=self.id_of(name))
+        return next((self._view(record) for record in found), None)
+
+    def run_called(self, name: str | None, run: LiveRun) -> RunView:
+        """Return the run as its program has it: by another id it would not know it."""
+        (record,) = self.store.runs(run_id=run.spec.id)
+        named = name or next((each for each, id in self._ids.items() if id == record.id), None)
+        return replace(self._view(record), called=named)
 
     def bucket(self, name: str, missing_ok: bool | None = None) -> RunView | None:
-        """Return the run of that id, by its older name."""
+        """Return the run of that id, which the client asks for before it resumes it."""
+        self._resumed.add(name)
         return self.run(name)
 
-    def open_run(self, name: str, fixed: bool) -> tuple[LiveRun, bool]:
-        """Return the run that a program begins or goes on with, and whether it is new."""
-        if name in self.live:
-            run = self.live[name]
+    def id_of(self, name: str) -> str:
+        """Return the id under which the store has the run that its program calls `name`."""
+        return self._ids.get(name, name)
+
+    def begin(self, name: str) -> tuple[LiveRun, bool]:
+        """Return the run that a program begins under this name, and whether it is new. A process
+        whose environment names a run gives that name to each run that it begins: when the first has
+        ended, the others are runs of their own, unless the program resumes the first."""
+        live = self.live.get(self.id_of(name))
+        if live is not None and live.state != "running" and name not in self._resumed:
+            self._ids[name] = next(id for n in count(2) if (id := f"{name}-{n}") not in self.live)
+        return self._opened(self.id_of(name), fixed=False)
+
+    def begin_as(self, name: str, id: str) -> tuple[LiveRun, bool]:
+        """Return the run of a sweep's trial, which its program calls `name`."""
+        self._ids[name] = id
+        return self._opened(id, fixed=True)
+
+    def known(self, name: str) -> LiveRun:
+        """Return a run that its program speaks of by its name, after it has begun."""
+        return self.with_id(self.id_of(name))
+
+    def with_id(self, id: str) -> LiveRun:
+        """Return the run that the store has under this id."""
+        return self.live[id] if id in self.live else self._opened(id, fixed=False)[0]
+
+    def _opened(self, id: str, *, fixed: bool) -> tuple[LiveRun, bool]:
+        if id in self.live:
+            run = self.live[id]
             if run.state != "running":
                 run.state, run.exit_code = "running", None
                 self.store.start_run(run.spec)
             return run, False
-        record = next(iter(self.store.runs(run_id=name)), None)
-        spec = _spec_of(record) if record else RunSpec(check_run_id(name), name, "", "")
+        record = next(iter(self.store.runs(run_id=id)), None)
+        spec = _spec_of(record) if record else RunSpec(check_run_id(id), id, "", "")
         run = LiveRun(self.store, spec, fixed)
         if record is None or record.state != "running":
             self.store.start_run(spec)
         if record is not None:
             run.summary = dict(record.summary)
-        self.live[name] = run
+        self.live[id] = run
         return run, record is None
 
     def run_count(self, filters: str | None = None) -> int:

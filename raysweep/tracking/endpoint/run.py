@@ -22,11 +22,13 @@ _STATES = {"interrupted": "crashed"}
 
 @dataclass(frozen=True)
 class RunView:
-    """A run. `live`: what its program has said here; None where it talks to nobody here."""
+    """A run. `live`: what its program has said here; None where it talks to nobody here. `called`:
+    its id as its program has it, where that is another one than the store's."""
 
     place: Place
     record: RunRecord
     live: LiveRun | None
+    called: str | None = None
 
     graphql_type = "Run"
     read_only = False
@@ -54,7 +56,7 @@ class RunView:
 
     @property
     def name(self) -> str:
-        return self.record.id
+        return self.called or self.record.id
 
     @property
     def display_name(self) -> str:

@@ -39,8 +39,9 @@ Say = Callable[[str], None]
 class Endpoint:
     """The store of each project as a W&B server on a free port of loopback.
 
-    `stores`: a project's name → its store. With `fixed`, group and job type of every run are what
-    they were when it began. `heard` is called with each row of history, from another thread; `say`
+    `stores`: a project's name → its store. `first` is the run of a sweep's trial: the first
+    run that a program begins becomes it, whatever the program calls it, and its group and job type
+    stay the sweep's. `heard` is called with each row of history, from another thread; `say`
     with a line about what a client asked for and is not known here, once each.
     """
 
@@ -48,12 +49,12 @@ class Endpoint:
         self,
         stores: Callable[[str], Store],
         *,
-        fixed: bool = False,
+        first: str | None = None,
         heard: Heard = lambda _run, _row: None,
         say: Say = lambda _line: None,
     ) -> None:
         self.api_key = secrets.token_hex(20)  # 40 characters: the client takes no fewer
-        self.state = State(stores, fixed, heard)
+        self.state = State(stores, first, heard)
         self._say = say
         self._said: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="raysweep-endpoint-")
@@ -157,7 +158,7 @@ class Endpoint:
     def _stream(self, project: str, run_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """Keep what a message of the file stream brings."""
         with self.state.lock:
-            run, _ = self.state.project(project).open_run(run_id, self.state.is_fixed)
+            run = self.state.project(project).known(run_id)
             for name, chunk in (message.get("files") or {}).items():
                 offset, lines = chunk["offset"], chunk["content"]
                 if name == HISTORY:

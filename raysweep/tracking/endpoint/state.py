@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from raysweep.tracking.endpoint.artifacts import VersionView
 from raysweep.tracking.endpoint.drafts import Draft
-from raysweep.tracking.endpoint.live import Heard
+from raysweep.tracking.endpoint.live import Heard, LiveRun
 from raysweep.tracking.endpoint.paging import parts_of
 from raysweep.tracking.endpoint.project import Project
 from raysweep.tracking.endpoint.uploads import Uploads
@@ -22,11 +22,11 @@ UNCATEGORIZED = "uncategorized"
 
 @dataclass
 class State:
-    """`stores`: a project's name → its store. `is_fixed`: group and job type of a run are the
-    sweep's. Whoever uses it holds `lock`."""
+    """`stores`: a project's name → its store. `first`: the run of a sweep's trial, which the first
+    run that a program begins becomes; None outside of sweeps. Whoever uses it holds `lock`."""
 
     stores: Callable[[str], Store]
-    is_fixed: bool
+    first: str | None
     heard: Heard
     uploads: Uploads = field(default_factory=Uploads)
     projects: dict[str, Project] = field(default_factory=dict)
@@ -40,6 +40,13 @@ class State:
         if name not in self.projects:
             self.projects[name] = Project(name, self.stores(name), self.uploads)
         return self.projects[name]
+
+    def begin_run(self, project: Project, name: str) -> tuple[LiveRun, bool]:
+        """Return the run that a program begins under this name, and whether it is new."""
+        first, self.first = self.first, None
+        if first is not None:
+            return project.begin_as(name, first)
+        return project.begin(name)
 
     def version(self, id: str) -> VersionView | None:
         """Return the version of that id, or the one that a draft has become."""

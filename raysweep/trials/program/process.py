@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from raysweep.trials.program import supervisor
+from raysweep.trials.program.output import Relay
 
 AFTER_SIGTERM_S = 5.0
 """Seconds from SIGTERM to SIGKILL."""
 
 _LOOK_S = 0.05
+_OUTPUT_S = 2.0
+"""How long the last output of a program that has ended may take."""
 
 
 class ProgramProcess:
@@ -28,8 +31,13 @@ class ProgramProcess:
             cwd=folder,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        assert self._process.stdout is not None and self._process.stderr is not None
+        self._out = Relay(self._process.stdout, 1)
+        self._err = Relay(self._process.stderr, 2)
 
     @property
     def exit_code(self) -> int | None:
@@ -44,6 +52,11 @@ class ProgramProcess:
             return False
         return True
 
+    def stderr(self) -> str:
+        """Return the end of what it wrote to stderr. It has ended."""
+        self._err.finish(_OUTPUT_S)
+        return self._err.tail()
+
     def terminate(self) -> None:
         """Send SIGTERM to the whole group; SIGKILL to what is left of it after AFTER_SIGTERM_S."""
         self._signal(signal.SIGTERM)
@@ -51,34 +64,41 @@ class ProgramProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End the whole group at once."""
+        """End it and all that it has started, at once."""
         if self.exit_code is None:
-            self._process.terminate()  # the supervisor, which kills the group
+            self._find_group()
+            self._process.terminate()  # the supervisor, which kills them
             if not self.wait(AFTER_SIGTERM_S):
-                self._signal(signal.SIGKILL)
                 self._process.kill()
                 self._process.wait()
+        if self.exit_code == -signal.SIGKILL and self._group is not None:
+            self._killpg(self._group, signal.SIGKILL)  # the supervisor itself was killed
+        self._out.finish(_OUTPUT_S)
+        self._err.finish(_OUTPUT_S)
 
     def _signal(self, number: signal.Signals) -> None:
         group = self._find_group()
         if group is not None and self.exit_code is None:
-            try:
-                os.killpg(group, number)
-            except ProcessLookupError:
-                return
+            self._killpg(group, number)
+
+    def _killpg(self, group: int, number: signal.Signals) -> None:
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            return
 
     def _find_group(self) -> int | None:
-        """Return the program's process group: that of the supervisor's child, which is there soon
-        after the supervisor has begun."""
+        """Return the program's process group: that of the supervisor's first child, which is there
+        soon after the supervisor has begun."""
         until = time.monotonic() + 1.0
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         while self._group is None and time.monotonic() < until and self.exit_code is None:
             try:
                 first = children.read_text().split()
-            except OSError:
+                if first and os.getpgid(int(first[0])) == int(first[0]):
+                    self._group = int(first[0])
+                    break
+            except OSError:  # either has ended just now
                 return None
-            if first and os.getpgid(int(first[0])) == int(first[0]):
-                self._group = int(first[0])
-                break
             time.sleep(_LOOK_S)
         return self._group

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import signal
 import time
@@ -12,7 +11,6 @@ from typing import Any
 
 from raysweep.config import Config
 from raysweep.search.spec import TrialSpec
-from raysweep.selection import beats
 from raysweep.tracking import Run
 from raysweep.tracking.endpoint import Endpoint
 from raysweep.tracking.endpoint.live import LiveRun
@@ -24,13 +22,12 @@ from raysweep.trials.program import command, folder
 from raysweep.trials.program.environ import program_environ
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
+from raysweep.trials.program.raised import exception_in
+from raysweep.trials.program.scores import Scores
 from raysweep.trials.reports import TrialReport
 
 _LOOK_S = 0.2
 """Seconds between two looks at a program that is silent."""
-
-_CHOSEN = ("min", "max", "mean", "best", "last")
-"""Kinds of summary that `define_metric` takes."""
 
 
 class ProgramWork:
@@ -47,9 +44,7 @@ class ProgramWork:
         self._endpoint: Endpoint | None = None
         self._folder: Path | None = None
         self._started = 0.0
-        self._count = 0
-        self._best: dict[str, float] | None = None
-        self._logged: dict[str, None] = {}
+        self._scores = Scores(context.metric, context.goal)
         self._stopping = False
         self.ended = False
 
@@ -67,7 +62,7 @@ class ProgramWork:
         self._run_id = run.id
         self._endpoint = Endpoint(
             lambda _: store,
-            fixed=True,
+            first=run.id,
             heard=lambda run_id, row: self._heard.put(row) if run_id == run.id else None,
             say=lambda line: print(f"raysweep: {line}", flush=True),
         )
@@ -98,7 +93,7 @@ class ProgramWork:
         until = time.monotonic() + deadline_s
         while not self.ended:
             row = self._row(max(0.0, min(_LOOK_S, until - time.monotonic())))
-            if row is not None and (report := self._report(numbers(row))) is not None:
+            if row is not None and (report := self._scores.row(row)) is not None:
                 return report
             self._check_timeout()
             if row is None and self._has_ended():
@@ -137,43 +132,30 @@ class ProgramWork:
         except queue.Empty:
             return None
 
-    def _report(self, values: dict[str, float]) -> TrialReport | None:
-        """A report of a row that has the sweep's metric."""
-        self._logged.update(dict.fromkeys(values))
-        metric = self._context.metric
-        if metric not in values:
-            return None
-        score, best = values[metric], (self._best or {}).get(metric, math.nan)
-        if self._best is None or beats(score, best, self._context.goal):
-            self._best = values
-        return self._made(values, self._best, last=False)
-
-    def _last_report(self) -> TrialReport | None:
+    def _last_report(self) -> TrialReport:
         """Report the run's summary, when the program is over. Raises what fails the trial."""
         assert self._endpoint is not None and self._process is not None
         self._check_exit(self._process.exit_code or 0)
         live = self._endpoint.run(self._run_id)
+        if live is not None and live.exit_code:
+            raise ProgramFailed(
+                f"the program closed its run with exit code {live.exit_code}, and ended with 0"
+            )
         self.ended = True
-        summary = _flat_summary(live.summary) if live else {}
-        self._logged.update(dict.fromkeys(summary))
-        metric = self._context.metric
-        if metric not in summary:
+        report = self._scores.summary(live.summary if live else {})
+        if report is None:
             raise ProgramFailed(self._no_metric(live))
-        return self._made(summary, summary, last=True)
-
-    def _made(self, values: dict[str, float], best: dict[str, float], last: bool) -> TrialReport:
-        self._count += 1
-        return TrialReport(self._count, self._count - 1, values, best, last)
+        return report
 
     def _no_metric(self, live: LiveRun | None) -> str:
         metric = self._context.metric
         if live is None:
-            return (
-                f"ended with exit code 0 and made no run, so there is no {metric}: it never called "
-                "wandb.init, or chose another server, mode offline or disabled for itself"
-            )
-        known = ", ".join(sorted(key for key in self._logged if not key.startswith("_")))
-        return f"ended without a number {metric}; it logged {known or 'nothing'}"
+            why = "it never called wandb.init, or chose another server or mode disabled for itself"
+            if self._folder is not None and any(self._folder.glob("wandb/offline-run-*")):
+                why = "it chose mode offline for itself"
+            return f"the program ended with exit code 0, and nothing knows its {metric}: {why}"
+        known = ", ".join(self._scores.logged)
+        return f"the program ended without a number {metric}; it logged {known or 'no number'}"
 
     # ---- the process ----
 
@@ -188,11 +170,19 @@ class ProgramWork:
         return self._heard.empty()
 
     def _check_exit(self, code: int) -> None:
-        if code < 0 or (code > 128 + signal.SIGKILL - 1 and code - 128 == signal.SIGKILL):
-            name = signal.Signals(-code if code < 0 else code - 128).name
+        signal_number = -code if code < 0 else code - 128  # a shell's way to say so
+        if code < 0 or signal_number == signal.SIGKILL:
+            name = signal.Signals(signal_number).name
             raise ProgramKilled(f"the program was killed by {name}: out of memory, perhaps")
         if code:
-            raise ProgramFailed(f"the program ended with exit code {code}")
+            raise ProgramFailed(f"the program ended with exit code {code}{self._why()}")
+
+    def _why(self) -> str:
+        """Say which exception ended the program, and where, as far as its stderr tells."""
+        assert self._process is not None and self._folder is not None
+        folders = (self._folder, self._users_folder())
+        found = exception_in(self._process.stderr(), folders)
+        return "" if found is None else f": {found}"
 
     def _check_timeout(self) -> None:
         timeout_s = self._config.program.timeout
@@ -218,12 +208,15 @@ class ProgramWork:
             self._folder = None
 
     def _make_folder(self) -> Path:
-        users = Path(self._config.program.directory or Path.cwd())
+        users = self._users_folder()
         if self._config.program.folder == "shared":
             return users
         return folder.make(
             _own_root(self._context) / self._spec.name, users, _storage(self._context)
         )
+
+    def _users_folder(self) -> Path:
+        return Path(self._config.program.directory or Path.cwd())
 
 
 def values_of(spec: TrialSpec) -> dict[str, Any]:
@@ -233,31 +226,6 @@ def values_of(spec: TrialSpec) -> dict[str, Any]:
     if spec.repeat and isinstance(seed, int):
         values["seed"] = seed + spec.repeat
     return values
-
-
-def numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a row; strings and media are kept by the tracker alone."""
-    return {
-        key: value
-        for key, value in row.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and key[:1] != "_"
-    }
-
-
-def _flat_summary(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a summary. With `define_metric("loss", summary="min")` the client has
-    `{"loss": {"min": 0.2}}`: the value that the script chose is its summary."""
-    flat: dict[str, Any] = {}
-    for key, value in summary.items():
-        if isinstance(value, dict) and "_type" not in value:
-            for name, inner in value.items():
-                flat[f"{key}.{name}"] = inner
-            chosen = [value[name] for name in _CHOSEN if name in value]
-            if chosen:
-                flat.setdefault(key, chosen[0])
-        else:
-            flat[key] = value
-    return numbers(flat)
 
 
 def _store_of(context: TrialContext) -> Store:
