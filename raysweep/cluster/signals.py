@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from raysweep.cluster.faststart import ray_internals
-from raysweep.config.raised import chain
 
 STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a command: Ctrl-C, `kill` and a batch system, a terminal that closes."""
@@ -90,7 +89,11 @@ def interrupted() -> bool:
 def note_if_quit(error: BaseException) -> None:
     """Count `q` in a debugger as a Ctrl-C, where the trials run in the process that has the
     terminal. In pdb it raises BdbQuit in the code that is debugged."""
-    if _note is not None and any(isinstance(each, BdbQuit) for each in chain(error)):
+    if _note is None:
+        return
+    from raysweep.config.raised import chain  # `--help` imports this module, and no config
+
+    if any(isinstance(each, BdbQuit) for each in chain(error)):
         _note.send(bytes([signal.SIGINT]))
 
 
