@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from raysweep.sweep.view import ParameterView, SweepView
+from raysweep.sweep.axes import ParameterView
+from raysweep.sweep.view import SweepView
 
 _LOG_RATIO = 30
 """Listed numbers get a log axis from this ratio of the largest to the smallest."""
