@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import ray
@@ -43,8 +42,13 @@ def wait_for(ref: Any) -> Any:
     """Call `get` for a long wait of the driver, which a Ctrl-C ends even if Python dropped it."""
     while True:
         signals.raise_if_interrupted()
-        with suppress(GetTimeoutError):
+        try:
             return get(ref, timeout_s=1)
+        except GetTimeoutError:
+            continue
+        except Exception:
+            signals.raise_if_interrupted()  # in local mode that is why
+            raise
 
 
 def as_actor(cls: type, **options: Any) -> Any:

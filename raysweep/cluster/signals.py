@@ -11,11 +11,13 @@ import os
 import signal
 import socket
 import threading
+from bdb import BdbQuit
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from raysweep.cluster.faststart import ray_internals
+from raysweep.config.raised import chain
 
 STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a command: Ctrl-C, `kill` and a batch system, a terminal that closes."""
@@ -23,6 +25,9 @@ STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 _noted: socket.socket | None = None
 """The socket from which recorded signals are read, a byte each: the signal's number. None where no
 sweep watches."""
+
+_note: socket.socket | None = None
+"""The socket's other end, to write."""
 
 _interrupting: frozenset[int] = frozenset({signal.SIGINT})
 """The signals that count as a Ctrl-C."""
@@ -48,7 +53,7 @@ def interrupting(numbers: Iterable[int]) -> Iterator[None]:
 def watched() -> Iterator[None]:
     """Record every Ctrl-C within the block for `raise_if_interrupted`, even if its exception is
     lost."""
-    global _noted
+    global _noted, _note
     if not _in_main_thread():
         yield
         return
@@ -57,11 +62,11 @@ def watched() -> Iterator[None]:
         read.setblocking(False)
         write.setblocking(False)
         others = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-        _noted = read
+        _noted, _note = read, write
         try:
             yield
         finally:
-            _noted = None
+            _noted = _note = None
             signal.set_wakeup_fd(others)
 
 
@@ -80,6 +85,13 @@ def interrupted() -> bool:
     In local mode Ray turns a Ctrl-C during a task into a TaskCancelledError.
     """
     return _received(socket.MSG_PEEK)
+
+
+def note_if_quit(error: BaseException) -> None:
+    """Count `q` in a debugger as a Ctrl-C, where the trials run in the process that has the
+    terminal. In pdb it raises BdbQuit in the code that is debugged."""
+    if _note is not None and any(isinstance(each, BdbQuit) for each in chain(error)):
+        _note.send(bytes([signal.SIGINT]))
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -1,15 +1,20 @@
-"""The writer actor on the driver's node: it alone writes to the store and keeps checkpoints."""
+"""The writer actor on the driver's node: it alone writes to the store, checkpoints and logs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from raysweep.paths import safe_join
 from raysweep.storage.checkpoints import CheckpointFolder
+from raysweep.storage.log_file import LogFile
 from raysweep.storage.record import NOTE
+from raysweep.storage.sweep_folder import LOGS
 from raysweep.storage.waiting import Note
 from raysweep.tracking import ArtifactVersion
+from raysweep.tracking.trackio.models import LoggedModel
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.wanted import is_at_uri
 
@@ -20,6 +25,7 @@ class Writer(TrackioStore):
     def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
         super().__init__(root, project, Note(checkpoints.with_name(NOTE)))
         self._checkpoints = CheckpointFolder(checkpoints)
+        self._logs = checkpoints.with_name(LOGS)
 
     def run_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Make these calls one after the other; return their answers.
@@ -46,6 +52,22 @@ class Writer(TrackioStore):
         found = super().find_artifact(name, fingerprint)
         return found if found is not None and self._has_files(found) else None
 
+    def models(self, group: str, name: str) -> list[LoggedModel]:
+        """See Removing."""
+        return self.removing.models(group, name)
+
+    def drop(self, refs: Sequence[str], why: str) -> list[str]:
+        """See Removing."""
+        return self.removing.drop(refs, why)
+
+    def bury(self, only: Sequence[str] | None, keep_note: bool) -> list[str]:
+        """See Removing."""
+        return self.removing.bury(only, keep_note=keep_note)
+
+    def forget_bytes(self, paths: Sequence[str]) -> None:
+        """See Removing.forget."""
+        self.removing.forget(paths)
+
     def stage_checkpoint(self, name: str, offset: int, chunk: bytes) -> None:
         """See CheckpointFolder.stage."""
         self._checkpoints.stage(name, offset, chunk)
@@ -70,6 +92,11 @@ class Writer(TrackioStore):
     def forget_checkpoints(self, trial: str) -> None:
         """See CheckpointStore."""
         self._checkpoints.forget(trial)
+
+    def append_log(self, run: str, data: bytes, most: int) -> None:
+        """Append to the log of a run on a machine that cannot write into its folder."""
+        with suppress(OSError):  # a full disk: the sweep's other writes say so
+            LogFile(safe_join(self._logs, f"{run}.log"), most).append(data)
 
     def _has_files(self, version: ArtifactVersion) -> bool:
         """Return whether the files have their recorded sizes: one that was not synced is shorter

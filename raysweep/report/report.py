@@ -44,13 +44,13 @@ def write_report(
 
 def write_page(storage: Storage, sweeps: Sequence[str], output: Path | None = None) -> Path:
     """Do the same for a storage that is open."""
-    names: Sequence[str | None] = [*dict.fromkeys(sweeps)] or [None]
+    names: list[str | None] = [*dict.fromkeys(sweeps)] or [None]
     found = [StoredSweep.find(storage, name) for name in names]
     shown = [_shown(stored) for stored in found]
     path = output or _usual_path(found)
     told = document(shown)
-    title = ", ".join(each.view.sweep for each in shown)
-    write(path, page(f"{title} · raysweep", told["headline"], told))
+    titles = ", ".join(each.view.sweep for each in shown)
+    write(path, page(f"{titles} · raysweep", told["headline"], told))
     return path.absolute()
 
 

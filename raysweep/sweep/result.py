@@ -14,6 +14,7 @@ from raysweep.search.budget import EndedBy
 from raysweep.search.repeats import Configuration, rank_configurations
 from raysweep.selection import Goal, without_nan
 from raysweep.storage.storage import Storage
+from raysweep.storage.sweep_folder import LOGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +59,19 @@ class Best:
     repeats: int = 1
     mean: float | None = None
     std: float | None = None
+
+
+@dataclass(frozen=True)
+class FailedTrial:
+    """A trial that failed: the exception in one line, the file and line of the user's innermost
+    frame, the traceback with the frames of libraries folded, and its log, in the sweep's folder. A
+    process that was killed leaves neither `where` nor `traceback`."""
+
+    trial: str
+    error: str
+    where: str | None
+    traceback: str | None = field(repr=False)
+    log: str
 
 
 class Scores(dict[str, float]):
@@ -143,9 +157,13 @@ class SweepResult:
         return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", "step"])
 
     @property
-    def failures(self) -> tuple[TrialUpdated, ...]:
-        """The trials that failed, each with its `error`, `where` and `traceback`."""
-        return tuple(row for row in self.rows if row.state == "failed")
+    def failures(self) -> list[FailedTrial]:
+        """The trials that failed, in the order of the sweep."""
+        return [
+            FailedTrial(row.name, row.error, row.where, row.traceback, f"{LOGS}/{row.name}.log")
+            for row in self.rows
+            if row.error is not None
+        ]
 
     def __repr__(self) -> str:
         counts = self.trials
@@ -195,6 +213,10 @@ class SweepResult:
             "artifacts": dict(self.artifacts),
             "cached_stages": list(self.cached_stages),
             "trials": vars(self.trials).copy(),
+            "failures": [
+                {"trial": each.trial, "error": each.error, "where": each.where, "log": each.log}
+                for each in self.failures
+            ],
             "best": {
                 "trial": self.best.trial,
                 "artifact": self.best.artifact,

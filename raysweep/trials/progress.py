@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from raysweep.cluster import signals
+from raysweep.cluster.logs import SweepLogs
 from raysweep.cluster.tune_internals import error_of
 from raysweep.config import Config
 from raysweep.config.failure import Failure
 from raysweep.events import Observer, TrialState, TrialUpdated, silent
-from raysweep.search.failures import Failures
+from raysweep.search.failures import FailedFast, Failures
 from raysweep.search.searcher import TrialSearcher
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
@@ -33,12 +35,21 @@ class Progress(tune.Callback):
         journal: Journal,
         forget: Callable[[str], None] = lambda trial: None,
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
+        logs: SweepLogs | None = None,
+        fail_fast: bool = False,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with no rows.
 
         forget: called with the name of a trial whose checkpoint is no longer needed.
         epochs_of: a trial's values → how many reports it will make, None where that is not known.
+        logs: get a line for each process that died.
+        fail_fast: raise FailedFast at the first trial that fails.
+        ended: called after each trial whose end has been journalled.
         """
+        self._ended = ended
+        self._logs = logs
+        self._fail_fast = fail_fast
         self._epochs_of = epochs_of
         self._forget = forget
         self._config = config
@@ -63,6 +74,8 @@ class Progress(tune.Callback):
             "_observer": silent,
             "_forget": None,
             "_epochs_of": None,
+            "_ended": None,
+            "_logs": None,
             "_searcher": None,
         }
 
@@ -108,7 +121,7 @@ class Progress(tune.Callback):
         """Record the row without notifying the observer: an earlier driver already did."""
         self._trials[row.index] = row
         if row.state in ("completed", "stopped"):
-            self.failures.see(None)
+            self.failures.see(row.name, None)
 
     def begin_again(self, spec: TrialSpec) -> None:
         """Reset a failed trial to a row that has only started."""
@@ -171,7 +184,8 @@ class Progress(tune.Callback):
             return  # it continues later, as a trial that is new to Tune
         if failed is not None:
             place = self._new_place(spec.index, trial.last_result)
-            self._end(self.row(spec), "failed", Failure.from_text(failed), place)
+            raised = trial.last_result.get("raised")
+            self._end(self.row(spec), "failed", Failure.from_text(failed), place, raised)
         else:
             self.end(spec)
 
@@ -182,6 +196,7 @@ class Progress(tune.Callback):
         spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
         counts = _counts(error)
         self._journal.write("died", index=spec.index, counts=counts)
+        self._collect(spec, error)
         if self.died(spec, counts):
             self._searcher.again(spec.continued(self.row(spec).epoch))
             self._observer(self.row(spec))
@@ -190,20 +205,31 @@ class Progress(tune.Callback):
             cause = Failure(_cause(error, self._deaths[spec.index]))
             self._end(self.row(spec), "failed", cause)
 
+    def _collect(self, spec: TrialSpec, error: BaseException | None) -> None:
+        """Note the death in the trial's log, and bring there what its process had printed. Other
+        trials do not wait: their nodes may be slow to answer."""
+        if self._logs is not None:
+            self._logs.tell(spec.name, f"[raysweep: {_cause(error, 1)}]")
+            Thread(target=self._logs.collect, name="raysweep-collect", daemon=True).start()
+
     def _end(
         self,
         row: TrialUpdated,
         state: TrialState,
         failure: Failure | None = None,
         place: Mapping[str, Any] | None = None,
+        raised: str | None = None,
     ) -> None:
         told = {"error": None} if failure is None else failure.plain()
         self._journal.write("ended", index=row.index, state=state, **told, **(place or {}))
         if failure is not None:
-            self.failures.see(failure.error)
+            self.failures.see(row.name, failure)
         if state != "stopped":  # a stopped trial's model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, **told))
+        self._ended()
+        if failure is not None and self._fail_fast:
+            raise FailedFast(row.name, failure, raised)
 
     def _new_place(self, index: int, result: Mapping[str, Any]) -> dict[str, Any]:
         """The node and the process that a result of the trial came from, where they are not those

@@ -122,7 +122,7 @@ class Replay:
         if spec.index not in self._reported:  # else it failed after its end: its model was lost
             self._end(spec, event["state"])
         row = self._progress.row(spec)
-        told = {key: event.get(key) for key in ("error", "where", "traceback")}
+        told: dict[str, Any] = {key: event.get(key) for key in ("error", "where", "traceback")}
         self._progress.recall(replace(row, state=event["state"], **told))
 
     def _end(self, spec: TrialSpec, state: str) -> None:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from benchmarks import machine, report
 from benchmarks.data import WHOLE, has_mnist
-from benchmarks.measures import evaluation, gpu, memory, order, quality, start, sweep, trial_cost
+from benchmarks.measures import (
+    evaluation,
+    gpu,
+    memory,
+    order,
+    printing,
+    quality,
+    start,
+    sweep,
+    trial_cost,
+)
 from benchmarks.measures.bench import Bench
 from raysweep.errors import UserError
 
@@ -27,6 +37,7 @@ MEASURES: dict[str, Measure] = {
     "order": order.measure,
     "growth": trial_cost.growth,
     "quality": quality.measure,
+    "printing": printing.measure,
 }
 QUICK = ("evaluation", "sweep")
 

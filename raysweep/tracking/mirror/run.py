@@ -57,6 +57,11 @@ class MirroredRun:
         self._local.log_table(key, columns, rows, step)
         self._send(lambda run: run.log_table(key, columns, rows, step))
 
+    def log_output(self, text: str) -> None:
+        """See Run."""
+        if text:
+            self._send(lambda run: run.log_output(text))
+
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
         if self._finished:
