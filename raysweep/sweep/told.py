@@ -96,7 +96,7 @@ class Telling:
     def started(self) -> float | None:
         """When the sweep's command was given."""
         first = self.events[0] if self.events else None
-        return None if first is None else self.time(first) - first["at"]
+        return None if first is None else self.time(first) - float(first["at"])
 
     def ended(self, wall_s: float | None) -> float | None:
         """When the sweep ended, or its last event was. `wall_s`: the sweep's own time at its end,
@@ -104,7 +104,7 @@ class Telling:
         if not self.events:
             return None
         last = self.events[-1]
-        return self.time(last) + max(0.0, (wall_s or 0.0) - last["at"])
+        return self.time(last) + max(0.0, (wall_s or 0.0) - float(last["at"]))
 
     @property
     def versions(self) -> dict[str, str]:
