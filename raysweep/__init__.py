@@ -1,9 +1,9 @@
 """raysweep: from raw data to a model tagged `best`, on Ray, with the lineage of every byte kept.
 
 `run_sweep` is what `python -m raysweep run` calls, and `resume_sweep` what `resume` does. `sweeps`
-lists the sweeps of a storage, `load_result` reads the result of one again, and `load_model` gives a
-trained model to predict with. Importing this package is quick: Ray, torch and the trackers are
-imported when a sweep starts.
+lists the sweeps of a storage, `load_result` reads the result of one again, `load_model` gives a
+trained model to predict with, and `write_report` writes a sweep's page. Importing this package is
+quick: Ray, torch and the trackers are imported when a sweep starts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from raysweep.home import ensure_home
 
 if TYPE_CHECKING:
     from raysweep.notebook import resume_sweep, run_sweep
+    from raysweep.report.report import write_report
     from raysweep.sweep.result import SweepResult
     from raysweep.sweep.stored import ListedSweep, load_result, sweeps
     from raysweep.trials.training.loaded_model import LoadedModel, load_model
@@ -30,6 +31,7 @@ __all__ = [
     "resume_sweep",
     "run_sweep",
     "sweeps",
+    "write_report",
 ]
 
 _MODULES = {
@@ -42,6 +44,7 @@ _MODULES = {
     "resume_sweep": "raysweep.notebook",
     "run_sweep": "raysweep.notebook",
     "sweeps": "raysweep.sweep.stored",
+    "write_report": "raysweep.report.report",
 }
 """Each public name, and the module that it is imported from on its first use."""
 

@@ -10,6 +10,8 @@ RaysweepError              any failure that raysweep explains in one line; exit 
 │   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
 │   │   └── StoreBusy      another process holds its lock
 │   ├── ArtifactNotFound   no such artifact, version or alias
+│   ├── ArtifactDropped    a version whose bytes were dropped, as the user asked
+│   ├── BytesLacking       bytes of a version to be logged are not there: stage them again
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── StorageFailed          the disk is full or not writable: the sweep stopped and can be resumed
 ├── WorkerDied             a process of the sweep died: killed, or out of memory
@@ -68,6 +70,16 @@ class ArtifactNotFound(TrackingError):
     """No artifact, version or alias of that name; the user named it, so exit code 2."""
 
     exit_code = 2
+
+
+class ArtifactDropped(TrackingError):
+    """A version whose bytes were dropped (`tracking.keep`, `remove --force`); its record stays."""
+
+    exit_code = 2
+
+
+class BytesLacking(TrackingError):
+    """Bytes of a version that is to be logged were not staged, or were removed since."""
 
 
 class ArtifactCorrupt(TrackingError):

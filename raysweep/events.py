@@ -78,11 +78,13 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage returned `ref`, newly made or reused from the cache."""
+    """A stage returned `ref`, newly made or reused from the cache. `more`: what it returned for
+    other settings that trials ask for, where stages depend on what is swept."""
 
     stage: str
     ref: str
     cached: bool
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 from raysweep.cli.common import add_sweep, storage_of, stored_sweep
 from raysweep.cli.parser import Parser
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
+    from raysweep.storage.storage import Storage
 
 
 def add_to(commands: Any, common: Parser) -> None:
     """Add the commands and their arguments."""
     listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
+    listing.add_argument(
+        "--sizes",
+        action="store_true",
+        help="also the bytes that a sweep uses alone, which `remove` frees, and those it shares",
+    )
     listing.set_defaults(command="list", call=_list)
 
     best = commands.add_parser("best", parents=[common], help="the winner of a sweep")
@@ -57,11 +64,22 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
         sweeps = listed(storage, to_stderr)
         names = [each["sweep"] for each in sweeps]
         displays = {name: display_of(storage.find(name).record().kind) for name in names}
+        if args.sizes:
+            _add_sizes(storage, sweeps)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:
-        print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
+        print(f"no sweep in {storage.shown}: `{program()} run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
+
+
+def _add_sizes(storage: Storage, sweeps: list[dict[str, Any]]) -> None:
+    from raysweep.storage.sizes import sizes
+
+    found = sizes(storage)
+    for sweep in sweeps:
+        if (its := found.get(sweep["sweep"])) is not None:
+            sweep["bytes"] = {"alone": its.alone, "shared": its.shared}
 
 
 def _best(args: argparse.Namespace) -> dict[str, Any]:
@@ -81,12 +99,14 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.terminal.console import open_console, say
     from raysweep.terminal.graph import lineage_lines
 
     with stored_sweep(args) as stored:
         lineage = stored.lineage(args.artifact)
     if not args.json:
-        print("\n".join(lineage_lines(lineage)))
+        for line in lineage_lines(lineage):
+            say(open_console(sys.stdout), line)
     return lineage.to_json()
 
 

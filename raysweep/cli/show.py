@@ -79,7 +79,7 @@ def _asked(storage: Storage, names: Sequence[str]) -> tuple[list[StoredSweep], i
     if match and names[-1] not in sweep_names(storage.root):
         sweep = names[0] if len(names) == 2 else None
         return [StoredSweep.find(storage, sweep)], int(match[1])
-    return [StoredSweep.find(storage, name) for name in names or [None]], None
+    return [StoredSweep.find(storage, name) for name in (names or (None,))], None
 
 
 def _show_sweep(args: argparse.Namespace, stored: StoredSweep) -> dict[str, Any] | None:

@@ -15,14 +15,16 @@ import ray
 from ray.exceptions import RayError
 
 from raysweep.addresses import refuse_keys
-from raysweep.cluster import joining, own, quiet, signals
+from raysweep.cluster import joining, machine, own, quiet, signals
 from raysweep.cluster.cpus import usable_cpus
 from raysweep.cluster.faststart import fork_server, ray_internals
 from raysweep.cluster.faststart.checks import PatchName
 from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
+from raysweep.cluster.session_folder import remove_sessions
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 BREAKPOINT = "PYTHONBREAKPOINT"
 """What `breakpoint()` calls."""
@@ -65,16 +67,22 @@ def connect(
         slow = untested() if wanted else None
         patches = usable() if wanted else frozenset[PatchName]()
         forked = "worker-copies" in patches and not local_mode
-        with fork_server.running(preload) if forked else nullcontext(), _checked(address):
-            try:
-                debugger = os.environ.get(BREAKPOINT)
-                retried = _initialise(address, local_mode, verbose, modules, patches)
-                if local_mode:
-                    _give_back_breakpoint(debugger)
-                ports = None if address else ray_internals.open_ports()
-                yield tuple(line for line in (slow, retried, ports) if line)
-            finally:
-                ray.shutdown()
+        server = fork_server.running(preload) if forked else nullcontext()
+        alone = machine.shared() if address is None else nullcontext()
+        sessions: list[Path] = []
+        try:
+            with server, _checked(address), alone as others:
+                try:
+                    debugger = os.environ.get(BREAKPOINT)
+                    retried = _initialise(address, local_mode, verbose, modules, patches, sessions)
+                    if local_mode:
+                        _give_back_breakpoint(debugger)
+                    ports = None if address else ray_internals.open_ports()
+                    yield tuple(line for line in (slow, retried, ports, others) if line)
+                finally:
+                    ray.shutdown()
+        finally:
+            remove_sessions(sessions)
 
 
 def _give_back_breakpoint(debugger: str | None) -> None:
@@ -107,8 +115,10 @@ def _initialise(
     verbose: bool,
     modules: Sequence[Path],
     patches: frozenset[PatchName],
+    sessions: list[Path],
 ) -> str | None:
-    """Call `ray.init`. Returns the line that says that Ray was started twice, if it was."""
+    """Call `ray.init`. Returns the line that says that Ray was started twice, if it was. The
+    session folder of each Ray that is started here goes to `sessions`."""
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
@@ -124,11 +134,13 @@ def _initialise(
     loopback = nullcontext() if address else ray_internals.on_loopback()
 
     def init() -> None:
-        ray.init(
+        context = ray.init(
             log_to_driver=verbose,
             logging_level=logging.INFO if verbose else logging.ERROR,
             **options,
         )
+        if address is None:
+            sessions.append(Path(context.address_info["session_dir"]))
 
     try:
         with signals.handlers_restored(), ray_internals.while_joining(signals.deferred), loopback:
@@ -150,6 +162,6 @@ def _initialise(
 def _by_client(what: str) -> UserError:
     return UserError(
         f"{what}: Ray Client reaches a cluster from outside, where no sweep can be driven; hand it "
-        "over with `python -m raysweep submit`, or run it on a machine of the cluster with "
+        f"over with `{program()} submit`, or run it on a machine of the cluster with "
         "--address HOST:PORT"
     )

@@ -14,6 +14,7 @@ from raysweep.storage.record import NOTE
 from raysweep.storage.sweep_folder import LOGS
 from raysweep.storage.waiting import Note
 from raysweep.tracking import ArtifactVersion
+from raysweep.tracking.trackio.models import LoggedModel
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.wanted import is_at_uri
 
@@ -50,6 +51,22 @@ class Writer(TrackioStore):
         makes them again, as the same version."""
         found = super().find_artifact(name, fingerprint)
         return found if found is not None and self._has_files(found) else None
+
+    def models(self, group: str, name: str) -> list[LoggedModel]:
+        """See Removing."""
+        return self.removing.models(group, name)
+
+    def drop(self, refs: Sequence[str], why: str) -> list[str]:
+        """See Removing."""
+        return self.removing.drop(refs, why)
+
+    def bury(self, only: Sequence[str] | None, keep_note: bool) -> list[str]:
+        """See Removing."""
+        return self.removing.bury(only, keep_note=keep_note)
+
+    def forget_bytes(self, paths: Sequence[str]) -> None:
+        """See Removing.forget."""
+        self.removing.forget(paths)
 
     def stage_checkpoint(self, name: str, offset: int, chunk: bytes) -> None:
         """See CheckpointFolder.stage."""

@@ -6,6 +6,8 @@ A driver that is killed cannot close its runs. The next sweep of the storage clo
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,8 +20,12 @@ from raysweep.stderr import to_stderr
 from raysweep.storage.record import sweep_names
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.tracking.busy import holders
 
 LOCK = "running.lock"
+
+STOP_S = 60
+"""How long an interrupted driver may take to end: it closes its runs and ends its Ray."""
 
 LOOK_S = 1
 """How long a claim waits for a held lock: `list` may be checking it, which takes microseconds."""
@@ -84,6 +90,28 @@ def is_driven(folder: SweepFolder) -> bool:
         return False
     except OSError:
         return True
+
+
+def stop_driver(folder: SweepFolder, patience_s: float = STOP_S) -> None:
+    """Interrupt the sweep's driver, as Ctrl-C does, and wait until it has ended.
+
+    Raises UserError if it is unknown, another user's, or does not end in time.
+    """
+    name, lock = folder.path.name, folder.path / LOCK
+    pids = [pid for pid in holders([lock]) if pid != os.getpid()]
+    try:
+        if not pids:
+            raise UserError(f"{name}: runs in a process that this machine does not know; end it")
+        os.kill(pids[0], signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    except PermissionError as error:
+        raise UserError(f"{name}: process {pids[0]} drives it, which is another user's") from error
+    end = time.monotonic() + patience_s
+    while is_driven(folder):
+        if time.monotonic() > end:
+            raise UserError(f"{name}: process {pids[0]} drives it and does not end; end it first")
+        time.sleep(0.1)
 
 
 def is_orphaned(folder: SweepFolder) -> bool:

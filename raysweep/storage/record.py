@@ -81,6 +81,8 @@ def sweep_names(root: Path) -> list[str]:
 
 
 def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith("."):  # being removed
+        return False
     try:
         os.lstat(f"{entry.path}/sweep.json")
     except PermissionError:

@@ -21,6 +21,7 @@ from raysweep.errors import (
     UserError,
 )
 from raysweep.events import Resumed, SweepStarted
+from raysweep.invocation import program
 from raysweep.paths import is_of_the_disk
 from raysweep.search import space
 from raysweep.search.failures import FailedFast, Hopeless
@@ -131,7 +132,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
         if SweepFolder(storage.root / name).result() is not None:
             raise Interrupted(
-                f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
+                f"interrupted, and {name} has ended: see it with `{program()} best {name}`"
             ) from None
         raise Interrupted(
             f"interrupted: {name} has no best yet; progress is saved, resume it with: "
@@ -177,13 +178,13 @@ def kept_where_input_is_wrong(storage: Storage, name: str, address: str | None) 
 
 def logs_command(storage: Storage, name: str) -> str:
     """What to type to see the log of one of the sweep's runs, but for the run."""
-    return f"python -m raysweep logs{_where(storage)} {name}"
+    return f"{program()} logs{_where(storage)} {name}"
 
 
 def resume_command(storage: Storage, name: str, address: str | None = None) -> str:
     """Return the command that resumes the sweep from the current folder."""
     join = f" --address {shlex.quote(address)}" if address else ""
-    return f"python -m raysweep resume {name}{_where(storage)}{join}"
+    return f"{program()} resume {name}{_where(storage)}{join}"
 
 
 def _where(storage: Storage) -> str:

@@ -14,13 +14,15 @@ from typing import Any
 
 from raysweep.cluster.logs import SweepLogs
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.cluster.remote_removing import RemoteRemoving
 from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
-from raysweep.errors import TrackingError, UserError
+from raysweep.errors import RaysweepError, TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.left_behind import clean_up
 from raysweep.storage.past import Past
+from raysweep.storage.removal import bury
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
@@ -45,6 +47,8 @@ class Job:
     logs: SweepLogs
     settle: Callable[[], None]
     """Fsync all that its runs logged, so that it survives a power cut."""
+    removing: RemoteRemoving
+    """Drops bytes of the store that are not needed any more."""
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def job(
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
         stack.push(partial(_remove_empty, made))
-        folder = storage.create(record, config.to_dict())
+        folder = storage.create(record, config.to_dict(), config.given)
         stack.push(partial(_remove_unless_kept, folder))
         stack.callback(release, claim(folder))
         with closing(Journal(folder.journal, time.monotonic() - started)) as journal:
@@ -135,7 +139,11 @@ def _driven(
         settle = partial(store.call, "settle", record.name)
         logs = SweepLogs(store, folder.logs, inputs.folder, config.resources.log_limit_mb, verbose)
         stack.callback(logs.collect)
-        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, logs, settle)
+        removing = RemoteRemoving(store, storage)
+        with suppress(RaysweepError):  # what it cannot remove now, the next one tries
+            bury(storage, removing)
+        parts = (identity, folder, inputs, tracker, checkpoints, journal, past, logs)
+        yield Job(*parts, removing=removing, settle=settle)
 
 
 def _close_runs(

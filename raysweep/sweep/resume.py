@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
 from raysweep.cluster.resources import Resources, trial_resources
@@ -13,6 +13,7 @@ from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
+from raysweep.invocation import program
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
 from raysweep.storage.claim import reclaimed
@@ -24,8 +25,10 @@ from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.sweep import in_wandb
 from raysweep.sweep.announce import announcement, interruptible, logs_command, versions
 from raysweep.sweep.drive import Drive, drive
+from raysweep.sweep.environment import with_promote
 from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
 from raysweep.sweep.result import SweepResult
@@ -42,6 +45,7 @@ def resume_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     retry_failed: bool = False,
+    promote: Literal["always", "if_better"] | None = None,
     fail_fast: bool = False,
 ) -> SweepResult:
     """Resume the named sweep, or the latest: what `python -m raysweep resume` calls.
@@ -49,7 +53,8 @@ def resume_sweep(
     Ended trials are not run again; running ones continue from their last checkpoint, as the same
     runs; the rest of the sweep follows as if nothing had happened. With `retry_failed` failed
     trials are run again from their beginning, as the same runs, also in a sweep that has ended,
-    whose best is then chosen again. The other arguments are those of `run_sweep`.
+    whose best is then chosen again. `promote` is `tracking.promote` from here on, instead of what
+    the sweep was started with. The other arguments are those of `run_sweep`.
 
     A trial whose checkpoint is damaged or missing is trained again, as is whatever a power cut
     took; its earlier reports stay as they are.
@@ -59,7 +64,7 @@ def resume_sweep(
     then. Otherwise raises as `run_sweep` does, and also leaves the process as it was.
     """
     where = storage or Config().storage
-    options = (address, local_mode, verbose, observer, retry_failed, fail_fast)
+    options = (address, local_mode, verbose, observer, retry_failed, promote, fail_fast)
     alone = caller.process_restored(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
@@ -73,6 +78,7 @@ def _resume_in(
     verbose: bool,
     observer: Observer,
     retry_failed: bool,
+    promote: str | None,
     fail_fast: bool,
 ) -> SweepResult:
     """Resume in a local folder."""
@@ -87,7 +93,9 @@ def _resume_in(
         past = Past(read_journal(folder.journal))
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
-        config = _config(folder, past)
+        config = with_promote(_config(folder, past), promote or past.promote)
+        if retry_failed:
+            _check_checkpoints(stored, config)
         workload = workload_named(stored.record.kind)
         lost = (
             []
@@ -111,11 +119,16 @@ def _resume_in(
             reopened = job_again(folder, place, config, past, started, verbose=verbose)
             with reopened as this:
                 found, now = workload.settings(config, resources, past), versions(workload)
-                this.journal.write("resumed", **found.values, boot=boot(), versions=now)
+                this.journal.write(
+                    "resumed", **found.values, boot=boot(), versions=now, promote=promote
+                )
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
                 said, notices = _resumed(past, now, retry_failed), (*lost, *of_ray, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
+                no_page = in_wandb.open_page(this.tracker, folder, config.to_dict())
+                if no_page and not unreachable:
+                    notices = (*notices, no_page)
                 asked = (this, config, workload, choice, url, resources)
                 observer(announcement(*asked, warning, said, notices=notices))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
@@ -139,7 +152,17 @@ def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> Non
                 "leave it out, or start a new sweep"
             )
     elif stored.folder.result() is not None:
-        raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
+        raise UserError(f"{name}: has ended; see `{program()} best {name}`")
+
+
+def _check_checkpoints(stored: StoredSweep, config: Config) -> None:
+    """Raise UserError for a population that has ended and dropped what a trial may go on from."""
+    ended = stored.folder.result() is not None
+    if ended and config.sweep.pbt is not None and config.tracking.keep == "best":
+        raise UserError(
+            f"--retry-failed: {stored.record.name} was a population, and tracking.keep: best has "
+            "dropped its checkpoints, from which a trial may have to go on; start a new sweep"
+        )
 
 
 def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str | None]:

@@ -25,7 +25,7 @@ BUDGET = ("run_cap", "repeats", "max_time", "max_trials", "max_epochs_total")
 def sweep_json(view: SweepView, storage: Storage, top: int | None = None) -> dict[str, Any]:
     """Convert to what `show SWEEP --json` prints. `top`: how many trials the leaderboard has; None:
     all."""
-    return plain(
+    shape: dict[str, Any] = plain(
         {
             **(view.result or _unfinished(view)),
             "trials": counts(view),
@@ -63,6 +63,7 @@ def sweep_json(view: SweepView, storage: Storage, top: int | None = None) -> dic
             ],
         }
     )
+    return shape
 
 
 def _unfinished(view: SweepView) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def whole_trial_json(
 ) -> dict[str, Any]:
     """Convert to what `show SWEEP TRIAL --json` prints. `run`: its record in the tracker."""
     rank = [each.trial for each in in_order(view)].index(trial.trial) + 1
-    return plain(
+    shape: dict[str, Any] = plain(
         {
             "sweep": view.sweep,
             "metric": view.metric,
@@ -126,6 +127,7 @@ def whole_trial_json(
             "log_end": log_end,
         }
     )
+    return shape
 
 
 def comparison_json(views: Sequence[SweepView], storage: Storage) -> dict[str, Any]:

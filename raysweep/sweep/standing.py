@@ -66,7 +66,7 @@ def leader(view: SweepView, ranked: Sequence[Ranked]) -> TrialView | None:
 
 def counts(view: SweepView) -> dict[str, int]:
     """Count the trials by state, and in `total`."""
-    states = [trial.state for trial in view.trials]
+    states: list[str] = [trial.state for trial in view.trials]
     return {"total": len(states), **{state: states.count(state) for state in COUNTED}}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
 from raysweep.cluster.resources import trial_resources
@@ -16,7 +16,7 @@ from raysweep.search.warm_start import Earlier
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.storage import Storage, new_sweep_name
-from raysweep.sweep import preflight
+from raysweep.sweep import in_wandb, preflight
 from raysweep.sweep.announce import (
     announcement,
     first_event,
@@ -25,7 +25,7 @@ from raysweep.sweep.announce import (
     logs_command,
 )
 from raysweep.sweep.drive import Drive, drive
-from raysweep.sweep.environment import with_project
+from raysweep.sweep.environment import with_project, with_promote
 from raysweep.sweep.job import job
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import choose, connect
@@ -42,6 +42,7 @@ def run_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     warm_start: Sequence[str] = (),
+    promote: Literal["always", "if_better"] | None = None,
     fail_fast: bool = False,
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
@@ -51,6 +52,7 @@ def run_sweep(
     without it Ray is started on this machine, unless the process has initialised it already, and
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
+    `promote` overrides the config's `tracking.promote`: when the alias `best` moves to the winner.
     With `fail_fast` the first trial that fails ends the sweep.
 
     Raises UserError if the input is wrong (nothing is left behind), Interrupted if the user stopped
@@ -62,7 +64,7 @@ def run_sweep(
     thread that starts one meanwhile gets a UserError.
     """
     with caller.process_restored(local_mode=local_mode):
-        config = with_project(_as_config(config))
+        config = with_promote(with_project(_as_config(config)), promote)
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
             options = (address, local_mode, verbose, observer, warm_start, fail_fast)
             found = _run_in(place, config, name, *options)
@@ -83,7 +85,7 @@ def _run_in(
     """Run the sweep in a local folder."""
     started = time.monotonic()
     choice = choose(config.tracking.backend)
-    preflight.check(config, place, name)
+    preflight.check(config, place, name, address=address)
     earlier = Earlier.of(place, warm_start, config)
     tracking = config.tracking
     there = (tracking.project, tracking.entity, ", or use --tracker trackio")
@@ -107,7 +109,8 @@ def _run_in(
             first = first_event(config, workload, resources, earlier.names, found.values)
             new = job(config, place, choice.backend, name, started, first, verbose=verbose)
             with kept_where_input_is_wrong(place, name, address), new as this:
-                notices = (*of_ray, *found.notices)
+                no_page = in_wandb.open_page(this.tracker, this.folder, config.to_dict())
+                notices = (*of_ray, *found.notices, *([no_page] if no_page else []))
                 asked = (this, config, workload, choice, url, resources)
                 observer(announcement(*asked, warning, notices=notices))
                 logs = logs_command(place, name)

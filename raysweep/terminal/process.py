@@ -58,10 +58,11 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def ended_by_the_second_interrupt() -> Iterator[None]:
+def ended_by_the_second_interrupt(first: Callable[[], None] = lambda: None) -> Iterator[None]:
     """For a command whose clean-up takes seconds: report the first Ctrl-C at once, and exit on a
     second one, until the process ends. SIGTERM and SIGHUP act the same. Other commands keep
-    Python's handler, which asyncio expects."""
+    Python's handler, which asyncio expects. `first` is called before the report, in the signal
+    handler: it takes away what is drawn where the report will stand."""
     interrupted = False
 
     def interrupt(*_: object) -> None:
@@ -69,6 +70,7 @@ def ended_by_the_second_interrupt() -> Iterator[None]:
         if interrupted:
             end_at_once()
         interrupted = True
+        first()
         with suppress(OSError):
             os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
@@ -82,6 +82,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def size(count: float) -> str:
+    """Format a number of bytes: `512 B`, `34.5 MB`, `1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def plural(count: int, noun: str) -> str:
     """Format a count: `1 trial`, `2 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -133,5 +142,22 @@ def warnings(start: SweepStarted) -> list[str]:
 
 
 def stage_line(stage: StageFinished) -> str:
-    """Format a stage: `load        mnist-raw:v0   reused`."""
-    return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"
+    """Format a stage: `load        mnist-raw:v0   reused`, `… convnet:v0 and 3 more   made`."""
+    refs = stage.ref + (f" and {len(stage.more)} more" if stage.more else "")
+    return f"{stage.stage:<11} {refs:<24} {'reused' if stage.cached else 'made'}"
+
+
+def late_stages(stages: Sequence[StageFinished]) -> list[str]:
+    """Format what trials asked for, a line a stage: `initialize  convnet: 5 made, 1 reused`."""
+    lines = []
+    for name in dict.fromkeys(each.stage for each in stages):
+        mine = [each for each in stages if each.stage == name]
+        artifact = mine[0].ref.partition(":")[0]
+        counts = [
+            sum(1 + len(each.more) for each in mine if each.cached is c) for c in (False, True)
+        ]
+        words = zip(counts, ("made", "reused"), strict=True)
+        lines.append(
+            f"{name:<11} {artifact}: " + ", ".join(f"{n} {word}" for n, word in words if n)
+        )
+    return lines

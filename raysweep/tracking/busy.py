@@ -66,11 +66,12 @@ def is_busy(error: Exception) -> bool:
 
 def holder_of(files: Sequence[Path]) -> str:
     """Describe the process that has a lock on one of these files; known for this Linux machine."""
-    others = [pid for pid in _holders(files) if pid != os.getpid()]
+    others = [pid for pid in holders(files) if pid != os.getpid()]
     return f"process {others[0]}{_command(others[0])}" if others else "another process"
 
 
-def _holders(files: Sequence[Path]) -> Iterator[int]:
+def holders(files: Sequence[Path]) -> Iterator[int]:
+    """Yield the processes that have a lock on one of these files, as far as this machine knows."""
     inodes = set()
     for path in files:
         with suppress(OSError):

@@ -37,6 +37,7 @@ class Progress(tune.Callback):
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
         logs: SweepLogs | None = None,
         fail_fast: bool = False,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with no rows.
 
@@ -44,7 +45,9 @@ class Progress(tune.Callback):
         epochs_of: a trial's values → how many reports it will make, None where that is not known.
         logs: get a line for each process that died.
         fail_fast: raise FailedFast at the first trial that fails.
+        ended: called after each trial whose end has been journalled.
         """
+        self._ended = ended
         self._logs = logs
         self._fail_fast = fail_fast
         self._epochs_of = epochs_of
@@ -71,6 +74,7 @@ class Progress(tune.Callback):
             "_observer": silent,
             "_forget": None,
             "_epochs_of": None,
+            "_ended": None,
             "_logs": None,
             "_searcher": None,
         }
@@ -223,6 +227,7 @@ class Progress(tune.Callback):
         if state != "stopped":  # a stopped trial's model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, **told))
+        self._ended()
         if failure is not None and self._fail_fast:
             raise FailedFast(row.name, failure, raised)
 

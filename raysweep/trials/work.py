@@ -147,9 +147,14 @@ class Prepared(Protocol):
         """The data that every trial uses, `name:vK`; None where there is no such version."""
         ...
 
+    def telling(self, observer: Observer) -> Observer:
+        """Return an observer for the time of the trials, which tells `observer` of each event, and
+        before a trial's first report of what was made for trials meanwhile."""
+        ...
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         """Return the names of the stages that were reused. Called when all trials have ended.
-        Notify `observer` of the versions that were made on demand."""
+        Notify `observer` of the versions that were made on demand, and not told of yet."""
         ...
 
 

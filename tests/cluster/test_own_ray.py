@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -42,17 +45,30 @@ with cluster.connect(None, local_mode=False, verbose=sys.argv[1] == "verbose"):
 
 
 @pytest.mark.parametrize("how", ["quiet", "verbose"])
-def test_only_this_machine_reaches_its_ports(how: str) -> None:
+def test_only_this_machine_reaches_its_ports(how: str, ray_folder: Path) -> None:
+    """And nothing of it is left in Ray's temporary folder, however it ends."""
     command = [sys.executable, "-c", AT_WORK, how]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, **pipes) as driver:  # type: ignore[call-overload]
+    env = {**os.environ, "RAY_TMPDIR": str(ray_folder)}
+    with subprocess.Popen(command, text=True, env=env, **pipes) as driver:  # type: ignore[call-overload]
         lines = iter(driver.stdout.readline, "")
         assert next(line for line in lines if line.strip().replace(".", "").isdecimal())
         pids = [driver.pid, *(each.pid for each in family.family(driver.pid))]
         open_at = {(pid, address) for pid in pids for address in listening(pid)}
+        assert len(list(ray_folder.glob("ray/session_2*"))) == 1
+        if how == "verbose":
+            driver.send_signal(signal.SIGINT)
         driver.communicate("")
+    assert list(ray_folder.glob("ray/*")) == []
     assert len({pid for pid, _ in open_at}) >= 5, "driver, GCS, raylet, worker and agent listen"
     assert {str(address) for _, address in open_at if not is_loopback(address)} == set()
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """A folder with a short name: Ray has sockets below it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def is_loopback(address: object) -> bool:

@@ -61,10 +61,13 @@ class MirroredTracker(Backends):
             return self.numbering.presented(local) if local else None
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
-        """See Tracker. Uses the local copy if there is one."""
+        """See Tracker. Uses the local copy if there is one with its bytes."""
         local = self.numbering.kept(ref) or self.numbering.kept(self.artifact(ref).ref)
         if local is None:
             return self.there.download(ref, folder)
+        version = self.numbering.presented(local)
+        if local.dropped is not None and not is_pending(version):  # W&B keeps its own
+            return self.there.download(version.ref, folder)
         return self.numbering.presented(self.here.download(local.ref, folder))
 
     def set_alias(self, ref: str, alias: str) -> None:

@@ -50,7 +50,8 @@ class Published:
     """The result for a group: run ids, local version → W&B's version, steps that W&B has in part.
 
     `refused` maps the names of runs that W&B does not have completely to the reason. `stays` says
-    why `best` was not moved, one line each.
+    why `best` was not moved, one line each. `records_only`: versions here whose bytes were dropped
+    before they were sent, so that W&B has only their records.
     """
 
     group: str
@@ -61,6 +62,7 @@ class Published:
     aliases: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     stays: list[str] = field(default_factory=list)
+    records_only: list[str] = field(default_factory=list)
 
 
 class Publisher:
@@ -115,7 +117,10 @@ class Publisher:
                 tell(RunPublished(record, url, sent, done, total))
         self._publish_aliases(outcome)
         for local, remote in outcome.versions.items():
-            self._verify(self._store.artifact(local), self._there.artifact(remote))
+            version, there = self._store.artifact(local), self._there.artifact(remote)
+            self._verify(version, there)
+            if len(there.files) < len(version.files):
+                outcome.records_only.append(local)
         return outcome
 
     def _take(
@@ -138,7 +143,8 @@ class Publisher:
         """Map each path to its MD5 in base 64, as in W&B's manifests."""
         if local.ref not in self._md5s:
             self._md5s[local.ref] = {
-                file.path: _md5(Path(self._store.blob_path(file.digest))) for file in local.files
+                file.path: _md5(Path(self._store.blob_path(file.digest)))
+                for file in local.kept_files
             }
         return self._md5s[local.ref]
 
@@ -181,7 +187,8 @@ class Publisher:
     def _verify(self, local: ArtifactVersion, remote: ArtifactVersion) -> None:
         """Raise TrackingError unless W&B has the same files."""
         expected, found = self.md5s(local), files_of(remote)
-        for path in sorted(expected.keys() | found.keys()):
+        paths = expected.keys() if local.dropped is not None else expected.keys() | found.keys()
+        for path in sorted(paths):
             if expected.get(path) != found.get(path):
                 raise TrackingError(
                     f"{remote.ref}, file {path}: W&B has MD5 {found.get(path)}, and the file here "

@@ -122,6 +122,10 @@ class RunSender:
 
     def _send_version(self, run: WandbRun, version: ArtifactVersion) -> str:
         """Send the files; first check each against its local digest."""
+        if version.dropped is not None:  # its record alone, for the lineage
+            note = f"{version.description} (its bytes were dropped by {version.dropped})"
+            draft = ArtifactDraft(version.name, version.type, note, version.metadata, {})
+            return run.log_artifact(draft).ref
         with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
             folder = Path(scratch) / "files"
             TrackioTracker(self._store).download(version.ref, folder)
@@ -137,10 +141,13 @@ class RunSender:
 
     def _same_version(self, local: ArtifactVersion, refs: Sequence[str]) -> str | None:
         """Find the version in W&B with the same files."""
+        expected = self._versions.md5s(local)
         for ref in refs:
-            same_name = ref.startswith(f"{local.name}:")
-            if same_name and files_of(self._there.artifact(ref)) == self._versions.md5s(local):
-                return ref
+            if ref.startswith(f"{local.name}:"):
+                found = files_of(self._there.artifact(ref))
+                lean = local.dropped is not None  # W&B may have the bytes, or only the record
+                if found == expected or (lean and expected.items() <= found.items()):
+                    return ref
         return None
 
     def _is_whole(self, remote: RunRecord) -> bool:

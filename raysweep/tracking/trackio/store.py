@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from raysweep.errors import TrackingError
+from raysweep.errors import BytesLacking
 from raysweep.stderr import to_stderr
 from raysweep.tracking import lineage
 from raysweep.tracking.blobs import Blobs
@@ -39,6 +39,7 @@ from raysweep.tracking.port import (
 from raysweep.tracking.store import Pictures, Row, Table
 from raysweep.tracking.trackio import artifacts, runs
 from raysweep.tracking.trackio.database import Database
+from raysweep.tracking.trackio.removal import Removing
 from raysweep.tracking.trackio.rows import (
     RunEntry,
     is_media,
@@ -68,6 +69,11 @@ class TrackioStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TrackioStore, (self.root, self.project)
+
+    @property
+    def removing(self) -> Removing:
+        """Return what takes runs, versions and bytes out of the project."""
+        return Removing(self._database, self.root, self.project)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """See Store. The first row has no values: Trackio lists only runs that have a row."""
@@ -170,11 +176,10 @@ class TrackioStore:
     ) -> ArtifactVersion:
         """See Store. Trackio stores one description per name: that of the newest version."""
         check_artifact_name(name)
-        with self._database.explained("log the artifact"):
-            for file in files:
+        with self._database.writing("log the artifact") as db:
+            for file in files:  # here, where no other process removes blobs
                 self._must_be_staged(name, file)
             record = ArtifactFile(METADATA_FILE, *self._blobs.stage_bytes(metadata_bytes(metadata)))
-        with self._database.writing("log the artifact") as db:
             run = (run_id, runs.entry_of(db, run_id).name)
             artifact = (name, type, description)
             all_files = [*files, record]
@@ -272,7 +277,7 @@ class TrackioStore:
 
     def _must_be_staged(self, name: str, file: ArtifactFile) -> None:
         if not self._blobs.path(file.digest).is_file():
-            raise TrackingError(
+            raise BytesLacking(
                 f"artifact {name!r}: the bytes of {file.path} ({file.digest}) were not staged; "
                 "log the artifact again"
             )

@@ -493,7 +493,7 @@ import sys, raysweep
 assert raysweep.__version__ == {__version__!r}
 assert set(raysweep.__all__) == {{
     "ListedSweep", "LoadedModel", "SweepResult", "__version__",
-    "load_model", "load_result", "resume_sweep", "run_sweep", "sweeps",
+    "load_model", "load_result", "resume_sweep", "run_sweep", "sweeps", "write_report",
 }}
 assert set(raysweep.__all__) <= set(dir(raysweep))
 print(sorted({LIGHT!r} & sys.modules.keys()))

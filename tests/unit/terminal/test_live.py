@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from raysweep.events import Event, WarmStarted
+from raysweep.events import Event, StageFinished, WarmStarted
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
 
@@ -57,6 +57,17 @@ def test_the_whole_table() -> None:
 
 def test_the_evaluation_of_the_winner_is_shown() -> None:
     assert drawn(SWEEP)[-1] == "evaluating trained-model:v1 on the test split …"
+
+
+def test_what_is_made_for_trials_takes_one_line_and_stays_readable(terminal: Terminal) -> None:
+    made: list[Event] = [StageFinished("initialize", f"convnet:v{i}", False) for i in range(1, 9)]
+    assert drawn([*SWEEP[:-1], *made])[-2] == "initialize  convnet: 8 made"
+    console = open_console(terminal)
+    console.size = (60, 30)  # type: ignore[assignment]
+    with LiveTable(console) as live:
+        for event in [*SWEEP[:-1], *made, SWEEP[-1]]:
+            live(event)
+    assert terminal.getvalue().count("initialize  convnet: 8 made\n") == 1
 
 
 def many(count: int) -> list[Event]:

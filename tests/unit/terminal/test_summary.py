@@ -90,7 +90,7 @@ def test_the_summary_of_a_sweep(pipe: Console, result: SweepResult) -> None:
         "best is trained-model:v2, was trained-model:v0",
         f"model: {LONG_PATH}",
         "",
-        "see it: python -m raysweep dashboard",
+        f"see it: python -m raysweep report {result.sweep}",
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
         "best: trial-0002 (learning_rate=0.003 epochs=2)",
         "nothing is tagged best",
         "",
-        "next: python -m raysweep best digits-20261123-0915-3fa2",
+        "see it: python -m raysweep report digits-20261123-0915-3fa2",
     ]
     stored = bare.at(Storage(Path("/a folder"))).to_json()
     assert (stored["best"]["artifact"], stored["test"]) == (None, {})
@@ -175,8 +175,8 @@ def test_text_for_copying_is_on_one_line(result: SweepResult, width: int | None)
     show_result(console, result, storage)
     lines = text_of(console).splitlines()
     assert f"model: {LONG_PATH}" in lines
-    assert f"see it: python -m raysweep dashboard --storage '{storage}'" in lines
-    assert f"  trial-0001 failed: {LONG_ERROR}" in lines
+    assert f"see it: python -m raysweep report {result.sweep} --storage '{storage}'" in lines
+    assert f"trial-0001 failed: {LONG_ERROR}" in " ".join(text_of(console).split())
 
 
 def test_a_long_leaderboard_is_cut_and_says_so(narrow: Console, result: SweepResult) -> None:
@@ -189,12 +189,18 @@ def test_a_long_leaderboard_is_cut_and_says_so(narrow: Console, result: SweepRes
         assert word in text
 
 
-def test_another_metric_has_its_own_column_and_w_and_b_its_own_next_step(
-    pipe: Console, result: SweepResult
-) -> None:
+def test_another_metric_has_its_own_column(pipe: Console, result: SweepResult) -> None:
     show_result(pipe, replace(result, metric="train/loss", goal="minimize", tracker="wandb"), None)
     assert "train loss  val. accuracy  val. loss" in text_of(pipe)
-    assert "next: python -m raysweep lineage trained-model:v2" in text_of(pipe)
+
+
+def test_the_last_line_shows_it_and_the_one_before_sends_what_w_and_b_lacks(
+    pipe: Console, result: SweepResult
+) -> None:
+    show_result(pipe, replace(result, tracker="wandb", unsent=("report-mine",)), None)
+    *_, send, empty, see = text_of(pipe).splitlines()
+    assert send == f"send it: python -m raysweep sync {result.sweep}"
+    assert (empty, see) == ("", f"see it: python -m raysweep report {result.sweep}")
 
 
 def sweep_row(name: str, *, ended: bool = True) -> dict[str, Any]:
@@ -261,7 +267,8 @@ def test_no_sweeps_is_an_empty_table(pipe: Console) -> None:
 def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> None:
     show_best(narrow, result.sweep, result.to_json(), LONG_PATH.parent, DISPLAY)
     assert text_of(narrow).splitlines() == [
-        "digits-20261123-0915-3fa2: trained-model:v2 of trial-0002 (learning_rate=0.003 epochs=2)",
+        "digits-20261123-0915-3fa2: trained-model:v2 of trial-0002 (learning_rate=0.003",
+        "epochs=2)",
         "  validation/accuracy  90.50 %",
         "  validation/loss      1.0000",
         "  test/loss            0.1235",
