@@ -10,12 +10,15 @@ RaysweepError              any failure that raysweep explains in one line; exit 
 │   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
 │   │   └── StoreBusy      another process holds its lock
 │   ├── ArtifactNotFound   no such artifact, version or alias
+│   ├── ArtifactDropped    a version whose bytes were dropped, as the user asked
+│   ├── BytesLacking       bytes of a version to be logged are not there: stage them again
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── StorageFailed          the disk is full or not writable: the sweep stopped and can be resumed
 ├── WorkerDied             a process of the sweep died: killed, or out of memory
 ├── CodeFailed             the user's own code raised: a data set, a network, an evaluation
 ├── SweepFailed            the sweep ran and has no best
 ├── JobFailed              a submitted sweep's job failed; the job's exit code
+├── CommandFailed          a command under `exec` failed; the command's exit code
 └── Interrupted            the user stopped the sweep; exit code 130
 
 A message says what is wrong, where, what was found, and what to do about it.
@@ -70,6 +73,16 @@ class ArtifactNotFound(TrackingError):
     exit_code = 2
 
 
+class ArtifactDropped(TrackingError):
+    """A version whose bytes were dropped (`tracking.keep`, `remove --force`); its record stays."""
+
+    exit_code = 2
+
+
+class BytesLacking(TrackingError):
+    """Bytes of a version that is to be logged were not staged, or were removed since."""
+
+
 class ArtifactCorrupt(TrackingError):
     """Bytes on disk differ from the digest that they were logged with."""
 
@@ -104,6 +117,14 @@ class JobFailed(RaysweepError):
     """A submitted sweep's job failed, or can no longer be followed."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class CommandFailed(RaysweepError):
+    """A command that `exec` ran ended with another exit code than 0."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 

@@ -9,15 +9,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from raysweep.addresses import without_keys
-from raysweep.config import targets
 from raysweep.config.explain import Loc, found, one_line, to_config_error
 from raysweep.config.fields import field_of
+from raysweep.config.given import from_files
+from raysweep.config.import_path import look_in
 from raysweep.config.notices import notices, space_notices
 from raysweep.config.schema import Config, parse
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import GROUP, as_written, written_places
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import SweepConfig
+from raysweep.config.sweep import SweepConfig, runs_a_program
 from raysweep.config.yaml import Document, Word, parse_document, read_document
 from raysweep.errors import ConfigError
 
@@ -51,9 +52,11 @@ def load_config(
     Raises ConfigError, in one line, if any of them is wrong.
     """
     file = read_document(path) if path is not None else Document({}, ())
-    document, words = file.value, list(file.words)
+    document, words, given = file.value, list(file.words), file.text
+    if path is not None and "sweep" not in document and {"method", "parameters"} <= set(document):
+        sweep_file, path, document = sweep_file or path, None, {}  # a sweep file is a whole config
     if path is not None:
-        targets.look_in(path.parent)
+        look_in(path.parent)
     if sweep_file is None and path is not None and isinstance(document.get("sweep"), str):
         sweep_file = path.parent / Path(document["sweep"]).expanduser()
     if sweep_file is not None:
@@ -77,9 +80,29 @@ def load_config(
         source = sweep_file if sweep_file is not None and loc[:1] == ("sweep",) else path
         return "" if source is None else f"{source}: "
 
+    document = _in_its_directory(document, sweep_file or path)
     config = parse(document, origin, words)
+    config._given = from_files(
+        None if path is None else (path, given),
+        [change.text for change in changes],
+        None if sweep_file is None else (sweep_file, file.text),
+    )
     _refuse_overrides_without_effect(config, changes)
     return config
+
+
+def _in_its_directory(document: dict[str, Json], file: Path | None) -> dict[str, Json]:
+    """Say where the sweep's program is run: here, or in the folder of the file that names it where
+    the program is there and not here."""
+    sweep, section = document.get("sweep"), document.get("program", {})
+    if not runs_a_program(sweep) or not isinstance(section, Mapping) or section.get("directory"):
+        return document
+    assert isinstance(sweep, Mapping)
+    program, here = sweep.get("program"), Path.cwd()
+    if isinstance(program, str) and file is not None and not (here / program).exists():
+        beside = file.resolve().parent
+        here = beside if (beside / program).exists() else here
+    return {**document, "program": {**section, "directory": str(here)}}
 
 
 def load_sweep(path: Path) -> tuple[SweepConfig, tuple[str, ...]]:

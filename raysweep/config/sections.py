@@ -289,5 +289,9 @@ class TrackingConfig(Section):
     holder on the same metric and data version. Null: always, if the holder was trained on the same
     data set; otherwise never."""
 
+    keep: Literal["all", "best"] = "all"
+    """Which models keep their bytes: all, or only those that can still win. The others lose them
+    while the sweep runs; the records stay, with their metrics and lineage."""
+
     tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Labels on every run of the sweep."""

@@ -1,4 +1,4 @@
-"""Trials of one configuration, which differ in their seed: what they came to together."""
+"""Combine the scores of a configuration's repeats, which differ in their seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from raysweep.selection import Candidate, Goal, has_score, rank
 
 @dataclass(frozen=True)
 class Configuration:
-    """The trials of one configuration, best first, and the scores of those that have one."""
+    """The trials of one configuration, best first, and the finite scores among them."""
 
     trials: tuple[Candidate, ...]
     scores: tuple[float, ...]
@@ -24,22 +24,22 @@ class Configuration:
 
     @property
     def mean(self) -> float | None:
-        """Of the scores; None where there is none."""
+        """The mean of the scores; None if there is none."""
         return statistics.fmean(self.scores) if self.scores else None
 
     @property
     def std(self) -> float | None:
-        """The scores' sample standard deviation; None where there are not two."""
+        """The scores' sample standard deviation; None if there are fewer than two."""
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
 
 
 def rank_configurations(
     candidates: Iterable[Candidate], metric: str, goal: Goal, repeats: int
 ) -> list[Configuration]:
-    """All configurations, the best mean first.
+    """Rank the configurations, best mean first.
 
-    One that lacks a repeat (it failed, or the sweep ended before it) comes after all that have
-    theirs: the mean of those that did not fail may be luck. Ties go to the earlier one, and those
+    A configuration with a missing repeat (it failed, or the sweep ended before it) comes after all
+    complete ones, since the mean of the others may be luck. Ties go to the earlier one. Those
     without any score come last, in the order of the sweep.
     """
     groups: dict[int, list[Candidate]] = {}
@@ -55,6 +55,24 @@ def rank_configurations(
         return (False, not configuration.whole, mean if goal == "minimize" else -mean, first)
 
     return [found[first] for first in sorted(found, key=key)]
+
+
+def cannot_win(candidates: Iterable[Candidate], metric: str, goal: Goal, repeats: int) -> set[int]:
+    """Return the indices of the finished trials that lose however the others end, those included
+    that failed and are run again.
+
+    Within a configuration these are all but its best. Of a configuration whose repeats are all
+    there, these are all, if the mean of another one, whose repeats are all there, is better. One
+    that lacks a repeat may still get it, and be the best then.
+    """
+    ranked = rank_configurations(candidates, metric, goal, repeats)
+    lost = set[int]()
+    for place, configuration in enumerate(ranked):
+        behind = configuration.whole and place > 0  # whole ones come first
+        for trial in configuration.trials[0 if behind else 1 :]:
+            if trial.finished and configuration.scores:
+                lost.add(trial.index)
+    return lost
 
 
 def _configuration(group: list[Candidate], metric: str, goal: Goal, repeats: int) -> Configuration:

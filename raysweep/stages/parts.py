@@ -170,7 +170,7 @@ def check_metrics(config: Config, last: object) -> EpochMetrics:
         if not isinstance(name, str):
             raise ConfigError(f"{where}: {name!r} is a metric's name; expected a str")
         values[name] = _number(f"{where}: {name}", value)
-    for name in config.goals():
+    for name in config.goals() or ():
         if name not in values:
             reported = ", ".join(values) or "nothing"
             raise ConfigError(

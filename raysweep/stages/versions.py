@@ -7,8 +7,11 @@ trial asks, since a sampler's suggestions are not known in advance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from ray.exceptions import GetTimeoutError
 
 from raysweep.cluster.logs import Logs, kept
 from raysweep.cluster.nodes import on_this_node
@@ -163,10 +166,13 @@ class SweptVersions:
         versions: Versions = get(self._actor.versions.remote(self._tracker, config))
         return versions
 
-    def outcomes(self) -> list[StageOutcome]:
-        """Return what `VersionMaker.outcomes` returns."""
-        outcomes: list[StageOutcome] = get(self._actor.outcomes.remote())
-        return outcomes
+    def outcomes(self, timeout_s: float | None = None) -> list[StageOutcome] | None:
+        """Return what `VersionMaker.outcomes` returns; None if it does not answer in time, since it
+        makes a version."""
+        with suppress(GetTimeoutError):
+            outcomes: list[StageOutcome] = get(self._actor.outcomes.remote(), timeout_s)
+            return outcomes
+        return None
 
 
 def _setting(stage: str, config: Config) -> bytes:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
+from raysweep.invocation import program
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
@@ -43,7 +45,7 @@ class StoredSweep:
         if result is None:
             raise UserError(
                 f"{self.record.name}: has no best yet; if it is not running, resume it with "
-                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
+                f"`{program()} resume {self.record.name}`; see `{program()} list`"
             )
         return result
 
@@ -57,6 +59,14 @@ class StoredSweep:
     def failed(self) -> list[int]:
         """List its failed trials, by their index in the sweep."""
         return Past(read_journal(self.folder.journal)).failed()
+
+    def fast_start(self) -> bool:
+        """Return `resources.fast_start` of its config; true if that cannot be read."""
+        try:
+            resources = read_mapping(self.folder.config).get("resources", {})
+            return resources.get("fast_start") is not False
+        except (UserError, AttributeError):  # `resume` says what is wrong with it
+            return True
 
     def tracker(self) -> Tracker:
         """Open the tracker that recorded it, in this process."""
@@ -132,6 +142,35 @@ def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
     return TrackioStore(storage.tracker, record.project)
 
 
+def store_if_any(storage: Storage, project: str) -> TrackioStore | None:
+    """Open the embedded store of a project, if there is one."""
+    from raysweep.tracking.trackio.database import database_file
+    from raysweep.tracking.trackio.store import TrackioStore
+
+    if storage.origin is not None:
+        storage.origin.project(project)
+    there = database_file(storage.tracker, project).exists()
+    return TrackioStore(storage.tracker, project) if there else None
+
+
+def store_of_project(storage: Storage, project: str) -> TrackioStore:
+    """Open the embedded store of a project, in this process. Raises UserError where there is no
+    such project."""
+    from raysweep.storage.nearest import nearest
+    from raysweep.tracking.trackio.database import projects
+    from raysweep.tracking.trackio.store import TrackioStore
+
+    if storage.origin is not None:
+        storage.origin.project(project)
+    known = projects(storage.tracker)
+    if project not in known:
+        raise UserError(
+            f"--project {project}: no such project in {storage.shown}; "
+            f"there is {', '.join(nearest(project, known) or known) or 'none yet'}"
+        )
+    return TrackioStore(storage.tracker, project)
+
+
 def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
     """Open the sweep's tracker without Ray: a single reader needs no store actor.
 
@@ -154,6 +193,8 @@ def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
 def state_of(storage: Storage, folder: SweepFolder) -> str | None:
     """Return `ended` (has a best), `running`, or `stopped`: `resume` continues it, or says why it
     has no best. None for one at a URI that has not ended: another machine may drive it."""
+    if folder.removing.exists():
+        return "half removed"
     if folder.result() is not None:
         return "ended"
     if storage.is_uri:
@@ -175,11 +216,11 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     return result
 
 
-def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Return the rows of `list`, oldest first. `passed_over` is called with a line for each sweep
+def listed(storage: Storage, on_skipped: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return the rows of `list`, oldest first. `on_skipped` is called with a line for each sweep
     that cannot be read."""
     found = []
-    for folder in storage.sweeps(passed_over):
+    for folder in storage.sweeps(on_skipped):
         try:
             record = folder.record()
             found.append(
@@ -193,5 +234,5 @@ def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[st
                 }
             )
         except UserError as error:
-            passed_over(str(error))
+            on_skipped(str(error))
     return found

@@ -46,6 +46,16 @@ class SweepFolder:
         return self._inside("config.yaml")
 
     @property
+    def given(self) -> Path:
+        """The config as the user wrote it, for people; nothing reads it."""
+        return self._inside("config.given.yaml")
+
+    @property
+    def wandb_page(self) -> Path:
+        """The sweep's page in W&B."""
+        return self._inside("wandb.json")
+
+    @property
     def inputs(self) -> Path:
         return self._inside("inputs")
 
@@ -70,6 +80,11 @@ class SweepFolder:
         """Return where the run's output is kept: of a trial (`trial-0003`), a stage (`load`,
         `preprocess`, `initialize`), or the evaluation (`evaluate`). The file may not be there."""
         return safe_join(self.path, f"{LOGS}/{run}.log")
+
+    @property
+    def removing(self) -> Path:
+        """The mark of a sweep whose removal has begun: only `remove` goes on with it."""
+        return self._inside("removing")
 
     @property
     def _record(self) -> Path:

@@ -14,17 +14,19 @@ from typing import Any
 
 from raysweep.cluster.logs import SweepLogs
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
+from raysweep.cluster.remote_removing import RemoteRemoving
 from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
-from raysweep.errors import TrackingError, UserError
+from raysweep.errors import RaysweepError, TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
-from raysweep.storage.left_behind import put_away
+from raysweep.storage.left_behind import clean_up
 from raysweep.storage.past import Past
+from raysweep.storage.removal import bury
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.storage.waiting import told
+from raysweep.storage.waiting import waits_reported
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder
 from raysweep.tracking.identity import SweepIdentity
@@ -45,6 +47,8 @@ class Job:
     logs: SweepLogs
     settle: Callable[[], None]
     """Fsync all that its runs logged, so that it survives a power cut."""
+    removing: RemoteRemoving
+    """Drops bytes of the store that are not needed any more."""
 
 
 @contextmanager
@@ -66,11 +70,11 @@ def job(
     or nothing was started. `verbose`: what the workers print is also shown by Ray.
     """
     tracking = config.tracking
-    record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+    record = SweepRecord.new(name, tracking.project, tracking.entity, backend, config.kind)
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
         stack.push(partial(_remove_empty, made))
-        folder = storage.create(record, config.to_dict())
+        folder = storage.create(record, config.to_dict(), config.given)
         stack.push(partial(_remove_unless_kept, folder))
         stack.callback(release, claim(folder))
         with closing(Journal(folder.journal, time.monotonic() - started)) as journal:
@@ -115,7 +119,7 @@ def _driven(
         stack.callback(folder.remove_scratch)
         inputs = Inputs.of(record.id, folder.inputs)
         stack.callback(inputs.remove)
-        stack.enter_context(told(folder.waiting))
+        stack.enter_context(waits_reported(folder.waiting))
         if storage.origin is not None:
             storage.origin.project(tracking.project)
         tracker, store, checkpoints = open_tracker(
@@ -128,14 +132,18 @@ def _driven(
         stack.callback(journal.close)
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
-            put_away(dead, tracker)
-        with suppress(OSError):  # another user's, in a folder that is shared
+            clean_up(dead, tracker)
+        with suppress(OSError):  # another user's files, in a shared folder
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         settle = partial(store.call, "settle", record.name)
         logs = SweepLogs(store, folder.logs, inputs.folder, config.resources.log_limit_mb, verbose)
         stack.callback(logs.collect)
-        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, logs, settle)
+        removing = RemoteRemoving(store, storage)
+        with suppress(RaysweepError):  # what it cannot remove now, the next one tries
+            bury(storage, removing)
+        parts = (identity, folder, inputs, tracker, checkpoints, journal, past, logs)
+        yield Job(*parts, removing=removing, settle=settle)
 
 
 def _close_runs(
@@ -148,14 +156,14 @@ def _close_runs(
 ) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     if interrupted:
-        with suppress(StorageLost):  # a full disk does not keep the runs from being closed
+        with suppress(StorageLost):  # close the runs even if the disk is full
             journal.write("interrupted")
     try:
         tracker.close_stale(name, "interrupted" if interrupted else "crashed")
     except TrackingError:
         if error is None:
             raise
-        # The storage's fault, and what is on its way says so; whoever resumes it starts them again.
+        # The storage failed, which the error in flight reports; resuming reopens the runs.
 
 
 def _remove_unless_kept(
@@ -164,8 +172,8 @@ def _remove_unless_kept(
     error: BaseException | None,
     traceback: TracebackType | None,
 ) -> None:
-    """What holds no work that would be lost: of wrong input without a trial, and, whatever
-    happened, a folder without an event, which nobody could resume."""
+    """Remove the folder if no work is lost by that: it has no events, so it cannot be resumed, or
+    the input was wrong and no trial had started."""
     events = {event["event"] for event in read_journal(folder.journal)}
     if not events or (isinstance(error, UserError) and "trial" not in events):
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -178,6 +186,6 @@ def _remove_empty(
     traceback: TracebackType | None,
 ) -> None:
     if error is not None:
-        with suppress(OSError):  # a folder that a sweep uses is not empty
+        with suppress(OSError):  # not empty: a sweep uses it
             for path in made:
                 path.rmdir()

@@ -31,7 +31,8 @@ class TrialContext:
     population: asked by a trial whether to continue from another member's checkpoint
     (population-based training).
     gate: asked by a trial whether to continue past a bracket (`early_terminate.order: sweep`).
-    precision: the meaning of `train.precision: auto` on every machine; None: each machine decides.
+    threads, gpus: a trial's share of its machine.
+    settings: what the workload decided once for all trials (see `Settings`).
     resumed: a run that starts may already have rows, logged by a process that the journal does not
     record.
     logs: keep what runs print.
@@ -50,7 +51,7 @@ class TrialContext:
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
     gate: Gate | None = None
-    precision: str | None = None
+    settings: Mapping[str, str | None] = field(default_factory=dict)
     resumed: bool = False
     logs: Logs = field(default_factory=NoLogs)
     fail_fast: bool = False

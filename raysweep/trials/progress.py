@@ -37,6 +37,7 @@ class Progress(tune.Callback):
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
         logs: SweepLogs | None = None,
         fail_fast: bool = False,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with no rows.
 
@@ -44,7 +45,9 @@ class Progress(tune.Callback):
         epochs_of: a trial's values → how many reports it will make, None where that is not known.
         logs: get a line for each process that died.
         fail_fast: raise FailedFast at the first trial that fails.
+        ended: called after each trial whose end has been journalled.
         """
+        self._ended = ended
         self._logs = logs
         self._fail_fast = fail_fast
         self._epochs_of = epochs_of
@@ -56,6 +59,7 @@ class Progress(tune.Callback):
         self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
         self._done: set[int] = set()
+        self._places: dict[int, dict[str, Any]] = {}
         self._searcher: TrialSearcher | None = None
         self.failures = Failures(config.resources.max_consecutive_failures)
 
@@ -70,6 +74,7 @@ class Progress(tune.Callback):
             "_observer": silent,
             "_forget": None,
             "_epochs_of": None,
+            "_ended": None,
             "_logs": None,
             "_searcher": None,
         }
@@ -124,20 +129,21 @@ class Progress(tune.Callback):
         self._deaths.pop(spec.index, None)
         self.recall(self.row(spec))
 
-    def died_before(self, spec: TrialSpec, counts: int) -> None:
-        """Record that the trial's process died and another continues it. `counts`: what this adds
-        to the trial's deaths, 0 where it was not the trial's fault."""
+    def died(self, spec: TrialSpec, counts: int) -> bool:
+        """Count a death of the trial's process. Return whether another process continues it, which
+        is a restart; after `max_failures` none does. `counts`: 0 where it was not its fault."""
         row = self.row(spec)
-        self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
-        self.recall(replace(row, restarts=row.restarts + 1))
+        deaths = self._deaths[spec.index] = self._deaths.get(spec.index, 0) + counts
+        continues = deaths <= self._config.resources.max_failures
+        if continues:
+            self.recall(replace(row, restarts=row.restarts + 1))
+        return continues
 
     def after(self, row: TrialUpdated, report: TrialReport) -> TrialUpdated:
         """Return the row after `report`. Note whether the trial says that it is its last."""
         if report.last:
             self._done.add(row.index)
-        keys = ("epoch", *self._config.goals())
-        metrics = {key: report.metrics[key] for key in keys if key in report.metrics}
-        row = replace(row, epoch=report.epochs, metrics=metrics, best=report.best)
+        row = replace(row, epoch=report.epochs, metrics=report.metrics, best=report.best)
         if self._config.sweep.pbt is not None:  # the values change on the way
             row = replace(row, overrides=report.values or {}, cloned=report.cloned)
         return row
@@ -148,7 +154,9 @@ class Progress(tune.Callback):
         signals.raise_if_interrupted()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.keep(self.row(TrialSpec.from_config(trial.config)))
+        spec = TrialSpec.from_config(trial.config)
+        self._journal.write("begun", index=spec.index)
+        self.keep(self.row(spec))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
@@ -163,16 +171,21 @@ class Progress(tune.Callback):
                 self._done.add(spec.index)
             return
         report = TrialReport.from_text(result["report"])
-        self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
+        place = self._new_place(spec.index, result)
+        self._journal.write(
+            "epoch", index=spec.index, ends=result["done"], **report.plain(), **place
+        )
         self.keep(self.after(self.row(spec), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if trial.last_result.get("gate") == "wait":
-            return  # it continues later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
+        if trial.last_result.get("gate") == "wait":
+            self._journal.write("paused", index=spec.index)
+            return  # it continues later, as a trial that is new to Tune
         if failed is not None:
+            place = self._new_place(spec.index, trial.last_result)
             raised = trial.last_result.get("raised")
-            self._end(self.row(spec), "failed", Failure.from_text(failed), raised)
+            self._end(self.row(spec), "failed", Failure.from_text(failed), place, raised)
         else:
             self.end(spec)
 
@@ -184,14 +197,13 @@ class Progress(tune.Callback):
         counts = _counts(error)
         self._journal.write("died", index=spec.index, counts=counts)
         self._collect(spec, error)
-        row, deaths = self.row(spec), self._deaths.get(spec.index, 0) + counts
-        self.died_before(spec, counts)
-        if deaths <= self._config.resources.max_failures:
-            self._searcher.again(spec.continued(row.epoch))
+        if self.died(spec, counts):
+            self._searcher.again(spec.continued(self.row(spec).epoch))
             self._observer(self.row(spec))
         else:
             self._searcher.ended(spec, None, failed=True)
-            self._end(row, "failed", Failure(_cause(error, deaths)))
+            cause = Failure(_cause(error, self._deaths[spec.index]))
+            self._end(self.row(spec), "failed", cause)
 
     def _collect(self, spec: TrialSpec, error: BaseException | None) -> None:
         """Note the death in the trial's log, and bring there what its process had printed. Other
@@ -205,17 +217,28 @@ class Progress(tune.Callback):
         row: TrialUpdated,
         state: TrialState,
         failure: Failure | None = None,
+        place: Mapping[str, Any] | None = None,
         raised: str | None = None,
     ) -> None:
         told = {"error": None} if failure is None else failure.plain()
-        self._journal.write("ended", index=row.index, state=state, **told)
+        self._journal.write("ended", index=row.index, state=state, **told, **(place or {}))
         if failure is not None:
             self.failures.see(row.name, failure)
         if state != "stopped":  # a stopped trial's model may not be logged yet
             self._forget(row.name)
         self.keep(replace(row, state=state, **told))
+        self._ended()
         if failure is not None and self._fail_fast:
             raise FailedFast(row.name, failure, raised)
+
+    def _new_place(self, index: int, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The node and the process that a result of the trial came from, where they are not those
+        of the one before. Tune fills them in."""
+        place = {"node": result.get("hostname"), "pid": result.get("pid")}
+        if None in place.values() or self._places.get(index) == place:
+            return {}
+        self._places[index] = place
+        return place
 
 
 def _error_of(trial: Any) -> BaseException | None:

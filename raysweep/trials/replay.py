@@ -114,7 +114,7 @@ class Replay:
         self._progress.recall(self._progress.after(self._progress.row(spec), report))
 
     def _died(self, event: Mapping[str, Any]) -> None:
-        self._progress.died_before(self._specs[event["index"]], event["counts"])
+        self._progress.died(self._specs[event["index"]], event["counts"])
 
     def _ended(self, event: Mapping[str, Any]) -> None:
         spec = self._specs[event["index"]]

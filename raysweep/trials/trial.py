@@ -24,10 +24,6 @@ from raysweep.trials.context import TrialContext
 from raysweep.trials.reports import TrialReport
 from raysweep.trials.work import Work, Workload
 
-GRACE_S = 8.0
-"""How long a work that is stopped early may take before it is killed. At the end of a sweep Tune
-gives a trial 10 s."""
-
 PATIENCE_S = 60.0
 """How long a caller without other duties waits for a report before it asks again."""
 
@@ -50,6 +46,7 @@ class TrialSession:
         self._context = context
         self._spec = spec
         self._name = spec.name
+        self._grace_s = workload.grace_s(context.config)
         self._told = spec.told or 0
         self._run: Run | None = None
         self._work: Work | None = None
@@ -212,7 +209,7 @@ class TrialSession:
     def _finish(self, *, stopped: bool) -> None:
         assert self._work is not None
         if stopped:
-            self._work.stop(GRACE_S)
+            self._work.stop(self._grace_s)
         self._work.finish(stopped=stopped)
         self._end("finished")
 
@@ -236,7 +233,7 @@ class TrialSession:
         self._closed = True
         try:
             if self._work is not None and state != "finished":
-                self._work.stop(GRACE_S if state == "interrupted" else 0.0)
+                self._work.stop(self._grace_s if state == "interrupted" else 0.0)
         finally:
             if self._run is not None:
                 self._show_printed()

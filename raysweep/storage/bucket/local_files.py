@@ -20,7 +20,7 @@ Stats = tuple[tuple[int, int], ...]
 
 def signature(root: Path) -> Signature:
     """Compute the state of all files that a push uploads; if it is unchanged, so are they."""
-    paths = [*small_files(root), *kept_files(root), *root.glob("*/checkpoints/*")]
+    paths = [*small_files(root), *kept_files(root), *root.glob("[!.]*/checkpoints/*")]
     paths += (root / TRACKER_FOLDER).glob("*.db")
     paths += (root / TRACKER_FOLDER).glob("*.db-wal")
     paths += logs(root)
@@ -34,10 +34,11 @@ def signature(root: Path) -> Signature:
 
 def small_files(root: Path) -> Iterator[Path]:
     """Yield the files directly in sweeps' folders: record, config, journal and result."""
-    for record in sorted(root.glob("*/sweep.json")):
-        for path in sorted(record.parent.iterdir()):
-            if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
-                yield path
+    for record in sorted(root.glob("[!.]*/sweep.json")):
+        with suppress(FileNotFoundError):  # removed meanwhile
+            for path in sorted(record.parent.iterdir()):
+                if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
+                    yield path
 
 
 def kept_files(root: Path) -> Iterator[Path]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raysweep.cluster.capture import printed
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.logs import kept
 from raysweep.cluster.remote import as_actor, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.config.failure import whole
 from raysweep.config.raised import whole_cause
 from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied

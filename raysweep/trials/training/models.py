@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_task, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config.failure import Failure, code_failed
 from raysweep.config.raised import passed_own_code, where_raised
@@ -18,6 +18,7 @@ from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
+from raysweep.trials.training.values import MODEL_ARTIFACT
 from raysweep.trials.trial import TrialSession
 from raysweep.trials.work import Workload
 
@@ -31,7 +32,7 @@ def logged_models(
     models = {}
     for row in trials:
         run = runs.get(sweep.run_id(row.name))
-        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
+        logged = [ref for ref in run.logged if ref.startswith(f"{MODEL_ARTIFACT}:")] if run else []
         if logged and run is not None and run.state == "finished":
             models[row.index] = logged[-1]
     return models

@@ -16,7 +16,7 @@ def measure(bench: Bench) -> list[Line]:
     rounds = in_turn(
         {"silent": lambda i: _epoch(bench, 0), "printing": lambda i: _epoch(bench, LINES)},
         bench.rounds,
-        bench.tell,
+        bench.log,
     )
     pairs = ratios(rounds, "printing", "silent", "epoch_s")
     return [

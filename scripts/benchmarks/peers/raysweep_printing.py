@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import print_figures, settings
 from raysweep import run_sweep
 from raysweep.ml.protocols import BatchLoss, EpochMetrics
 from raysweep.ml.training import Trainer
@@ -59,7 +59,7 @@ def main() -> None:
     ends = [event["at"] for event in map(json.loads, lines) if event["event"] == "epoch"]
     log = (Path(result.folder) / "logs" / "trial-0000.log").read_text()
     assert log.count("\n") == asked["lines"] * EPOCHS
-    tell(epoch_s=(ends[-1] - ends[0]) / (len(ends) - 1))
+    print_figures(epoch_s=(ends[-1] - ends[0]) / (len(ends) - 1))
 
 
 if __name__ == "__main__":
