@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import threading
-from bdb import BdbQuit
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -91,7 +90,9 @@ def note_if_quit(error: BaseException) -> None:
     terminal. In pdb it raises BdbQuit in the code that is debugged."""
     if _note is None:
         return
-    from raysweep.config.raised import chain  # `--help` imports this module, and no config
+    from bdb import BdbQuit
+
+    from raysweep.config.raised import chain  # all of the config, which `--help` does without
 
     if any(isinstance(each, BdbQuit) for each in chain(error)):
         _note.send(bytes([signal.SIGINT]))
