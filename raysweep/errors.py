@@ -18,6 +18,7 @@ RaysweepError              any failure that raysweep explains in one line; exit 
 ├── CodeFailed             the user's own code raised: a data set, a network, an evaluation
 ├── SweepFailed            the sweep ran and has no best
 ├── JobFailed              a submitted sweep's job failed; the job's exit code
+├── CommandFailed          a command under `exec` failed; the command's exit code
 └── Interrupted            the user stopped the sweep; exit code 130
 
 A message says what is wrong, where, what was found, and what to do about it.
@@ -116,6 +117,14 @@ class JobFailed(RaysweepError):
     """A submitted sweep's job failed, or can no longer be followed."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class CommandFailed(RaysweepError):
+    """A command that `exec` ran ended with another exit code than 0."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 

@@ -132,6 +132,9 @@ class NoStages:
     def versions(config: Config) -> dict[str, ArtifactVersion]:
         return {}
 
+    def telling(self, observer: Observer) -> Observer:
+        return observer
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         return ()
 

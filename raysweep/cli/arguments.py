@@ -6,7 +6,17 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.cli import completion, keeping, logs, reading, remove, report, show, sweeping
+from raysweep.cli import (
+    completion,
+    exec,
+    keeping,
+    logs,
+    reading,
+    remove,
+    report,
+    show,
+    sweeping,
+)
 from raysweep.cli.common import common_arguments
 from raysweep.cli.parser import Parser
 from raysweep.invocation import program
@@ -36,7 +46,7 @@ def parser() -> Parser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     common = common_arguments()
-    for group in (sweeping, reading, show, logs, report, keeping, remove, completion):
+    for group in (sweeping, exec, reading, show, logs, report, keeping, remove, completion):
         group.add_to(commands, common)
     root.commands = commands.choices
     return root

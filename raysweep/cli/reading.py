@@ -38,7 +38,9 @@ def add_to(commands: Any, common: Parser) -> None:
         "lineage", parents=[common], help="show an artifact's ancestors and descendants"
     )
     lineage.add_argument("artifact", help="name:vK or name:alias, e.g. trained-model:best")
-    lineage.add_argument("--sweep", help="whose project to look in (default: the latest sweep's)")
+    where = lineage.add_mutually_exclusive_group()
+    where.add_argument("--sweep", help="whose project to look in (default: the latest sweep's)")
+    where.add_argument("--project", help="the project to look in, also of runs without a sweep")
     lineage.set_defaults(command="lineage", call=_lineage)
 
     dashboard = commands.add_parser(
@@ -99,11 +101,16 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.storage.open_storage import read_storage
+    from raysweep.storage.reading import StoredSweep, store_of_project
     from raysweep.terminal.console import open_console, say
     from raysweep.terminal.graph import lineage_lines
 
-    with stored_sweep(args) as stored:
-        lineage = stored.lineage(args.artifact)
+    with read_storage(storage_of(args)) as storage:
+        if args.project is not None:
+            lineage = store_of_project(storage, args.project).lineage(args.artifact)
+        else:
+            lineage = StoredSweep.find(storage, args.sweep).lineage(args.artifact)
     if not args.json:
         for line in lineage_lines(lineage):
             say(open_console(sys.stdout), line)

@@ -30,7 +30,7 @@ from raysweep.tracking.blobs import CHECK_DISK, Blobs, blobs_folder
 from raysweep.tracking.busy import INTERRUPTED_S
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_run_id
-from raysweep.tracking.store import Pictures, Row, Table
+from raysweep.tracking.store import Media, Row
 
 
 class RemoteStore:
@@ -101,6 +101,10 @@ class RemoteStore:
         """Queue the call and return at once. It is sent with the next call, or with `flush`."""
         self._queue("update_run", run_id, plain(summary, "summary"), state, error)
 
+    def describe_run(self, spec: RunSpec) -> None:
+        """Queue the call and return at once. It is sent with the next call, or with `flush`."""
+        self._queue("describe_run", spec)
+
     def set_url(self, run_id: str, url: str | None) -> None:
         self._call("set_url", run_id, url)
 
@@ -118,9 +122,20 @@ class RemoteStore:
         history: list[dict[str, Json]] = self._call("history", run_id)
         return history
 
-    def media(self, run_id: str, key: str) -> Pictures | Table | None:
-        media: Pictures | Table | None = self._call("media", run_id, key)
+    def rows(self, run_id: str) -> list[Row]:
+        rows: list[Row] = self._call("rows", run_id)
+        return rows
+
+    def media(self, run_id: str, key: str) -> Media | None:
+        media: Media | None = self._call("media", run_id, key)
         return media
+
+    def add_files(self, run_id: str, files: Sequence[ArtifactFile]) -> None:
+        self._call("add_files", run_id, list(files))
+
+    def files(self, run_id: str) -> list[ArtifactFile]:
+        files: list[ArtifactFile] = self._call("files", run_id)
+        return files
 
     def use_artifact(self, run_id: str, ref: str) -> ArtifactVersion:
         """Return a version that this process has used before from a cache; that another run uses it
@@ -149,8 +164,16 @@ class RemoteStore:
     def artifact(self, ref: str) -> ArtifactVersion:
         return self._version("artifact", ref)
 
+    def versions(self, name: str | None = None) -> list[ArtifactVersion]:
+        versions: list[ArtifactVersion] = self._call("versions", name)
+        return versions
+
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         found: ArtifactVersion | None = self._call("find_artifact", name, fingerprint)
+        return found
+
+    def find_digest(self, name: str, digest: str) -> ArtifactVersion | None:
+        found: ArtifactVersion | None = self._call("find_digest", name, digest)
         return found
 
     def set_alias(self, ref: str, alias: str) -> None:

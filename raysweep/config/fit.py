@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from raysweep.config.explain import Loc, found, mistake, nearest
 from raysweep.config.fields import Fields, field_of
 from raysweep.config.pbt import KEPT
+from raysweep.config.program import FreeFields
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Categorical
 from raysweep.config.space.meant import comes_from, fractions
@@ -21,7 +22,7 @@ from raysweep.config.sweep import Metric, SweepConfig
 from raysweep.config.target_sections import Target
 
 
-def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str] | None) -> None:
+def check(sweep: SweepConfig, fields: Fields | FreeFields, goals: Mapping[str, str] | None) -> None:
     """Raise pydantic's ValidationError, with the location in the config, for the first misfit.
 
     `goals`: each metric that a trial reports → `minimize` or `maximize`; None where that is not
@@ -40,7 +41,8 @@ def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str] | None) -
         at = ("sweep", "parameters", name)
         if problem := fields.name_problem(name):
             raise mistake(at, problem)
-        if (first := owner.setdefault(field_of(name), name)) != name:
+        is_field = isinstance(fields, Fields)
+        if is_field and (first := owner.setdefault(field_of(name), name)) != name:
             raise mistake(at, f"sets {field_of(name)}, which the parameter {first} sets already")
         _check_values(at, name, parameter, fields)
 
@@ -71,7 +73,7 @@ def _check_metric(metric: Metric, goals: Mapping[str, str]) -> None:
         raise mistake(("sweep", "metric", "goal"), text)
 
 
-def _check_values(at: Loc, name: str, parameter: Parameter, fields: Fields) -> None:
+def _check_values(at: Loc, name: str, parameter: Parameter, fields: Fields | FreeFields) -> None:
     """Raise a mistake if the swept field does not accept what the distribution draws."""
     seen: set[str] = set()
     distribution = parameter.build()

@@ -18,7 +18,7 @@ from raysweep.config.schema import Config, parse
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import GROUP, as_written, written_places
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import SweepConfig
+from raysweep.config.sweep import SweepConfig, runs_a_program
 from raysweep.config.yaml import Document, Word, parse_document, read_document
 from raysweep.errors import ConfigError
 
@@ -53,6 +53,8 @@ def load_config(
     """
     file = read_document(path) if path is not None else Document({}, ())
     document, words, given = file.value, list(file.words), file.text
+    if path is not None and "sweep" not in document and {"method", "parameters"} <= set(document):
+        sweep_file, path, document = sweep_file or path, None, {}  # a sweep file is a whole config
     if path is not None:
         look_in(path.parent)
     if sweep_file is None and path is not None and isinstance(document.get("sweep"), str):
@@ -78,6 +80,7 @@ def load_config(
         source = sweep_file if sweep_file is not None and loc[:1] == ("sweep",) else path
         return "" if source is None else f"{source}: "
 
+    document = _in_its_directory(document, sweep_file or path)
     config = parse(document, origin, words)
     config._given = from_files(
         None if path is None else (path, given),
@@ -86,6 +89,20 @@ def load_config(
     )
     _refuse_overrides_without_effect(config, changes)
     return config
+
+
+def _in_its_directory(document: dict[str, Json], file: Path | None) -> dict[str, Json]:
+    """Say where the sweep's program is run: here, or in the folder of the file that names it where
+    the program is there and not here."""
+    sweep, section = document.get("sweep"), document.get("program", {})
+    if not runs_a_program(sweep) or not isinstance(section, Mapping) or section.get("directory"):
+        return document
+    assert isinstance(sweep, Mapping)
+    program, here = sweep.get("program"), Path.cwd()
+    if isinstance(program, str) and file is not None and not (here / program).exists():
+        beside = file.resolve().parent
+        here = beside if (beside / program).exists() else here
+    return {**document, "program": {**section, "directory": str(here)}}
 
 
 def load_sweep(path: Path) -> tuple[SweepConfig, tuple[str, ...]]:

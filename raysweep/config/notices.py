@@ -9,6 +9,7 @@ from typing import Any
 
 from raysweep.config.explain import Loc, one_line, place
 from raysweep.config.fields import Fields
+from raysweep.config.program import FreeFields
 from raysweep.config.space.meant import unlike_it_looks
 from raysweep.config.space.nesting import written_places
 from raysweep.config.space.numerals import coerced
@@ -45,7 +46,7 @@ def space_notices(
     at: Loc,
     place_of: Callable[[Loc], Loc],
     origin: Callable[[Loc], str],
-    fields: Fields | None = None,
+    fields: Fields | FreeFields | None = None,
 ) -> tuple[str, ...]:
     """Return one line for each parameter whose meaning differs from its looks.
 

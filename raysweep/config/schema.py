@@ -24,6 +24,7 @@ from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
 from raysweep.config.given import Given, from_mapping
 from raysweep.config.notices import Notices, notices, space_notices
+from raysweep.config.program import FreeFields, ProgramConfig
 from raysweep.config.section import Section
 from raysweep.config.sections import (
     DataConfig,
@@ -37,7 +38,7 @@ from raysweep.config.sections import (
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import as_written
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig
+from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig, runs_a_program
 from raysweep.config.target_sections import (
     DataTarget,
     EvaluateTarget,
@@ -59,6 +60,9 @@ MNIST_SWEEP = SweepConfig(
     early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=3),
 )
 """The default sweep. A config that gives `sweep` replaces it entirely; no key is inherited."""
+
+OF_TRAINING = ("data", "preprocess", "model", "train", "evaluate")
+"""The sections of the built-in training, which a sweep of a program has not."""
 
 SWEPT_SECTIONS = ("data", "preprocess", "model", "train")
 """The sections whose fields may differ from trial to trial."""
@@ -106,6 +110,7 @@ class Config(Section):
     evaluate: Annotated[
         SerializeAsAny[EvaluateConfig | EvaluateTarget], _part("evaluate", EvaluateConfig)
     ] = EvaluateConfig()
+    program: ProgramConfig = ProgramConfig()
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()
 
@@ -126,6 +131,11 @@ class Config(Section):
     def given(self) -> str | None:
         """What the user wrote, as YAML; None for a config that was made from its defaults."""
         return self._given.text()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _program_or_training(cls, given: Any) -> Any:
+        return _one_kind(given) if isinstance(given, dict) else given
 
     @model_validator(mode="before")
     @classmethod
@@ -161,6 +171,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _sweep_fits(self) -> Config:
+        if self.sweep.runs_a_program:
+            fit.check(self.sweep, self.fields(), None)
+            return self
         fit.check_integers({name: getattr(self, name) for name in (*SWEPT_SECTIONS, "evaluate")})
         fit.check(self.sweep, self.fields(), self.goals())
         fit.check_population(self.sweep, self.train)
@@ -169,15 +182,19 @@ class Config(Section):
     @property
     def kind(self) -> str:
         """The name of the kind of its trials (see `trials.workloads`)."""
-        return "training"
+        return "program" if self.sweep.runs_a_program else "training"
 
-    def fields(self) -> Fields:
+    def fields(self) -> Fields | FreeFields:
         """Return the fields that may differ from trial to trial; all others are fixed."""
+        if self.sweep.runs_a_program:
+            return FreeFields()
         return Fields({name: getattr(self, name) for name in SWEPT_SECTIONS})
 
     def goals(self) -> Mapping[str, str] | None:
         """Map each metric that a trial reports each epoch to its goal; None where nobody knows the
         metrics before trials report them."""
+        if self.sweep.runs_a_program:
+            return None
         if isinstance(self.train, TrainTarget):
             metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
             return metrics
@@ -218,7 +235,11 @@ class Config(Section):
 
     def to_dict(self) -> dict[str, Json]:
         """Convert to plain JSON values, from which `Config.from_dict` makes an equal config."""
-        return self.model_dump(mode="json")
+        if self.sweep.runs_a_program:
+            return self.model_dump(mode="json", exclude=set(OF_TRAINING))
+        return self.model_dump(
+            mode="json", exclude={"program": True, "sweep": {"program", "command", "nested"}}
+        )
 
 
 def parse(
@@ -237,6 +258,28 @@ def parse(
     space = space_notices(config.sweep.parameters, at, written, origin, config.fields())
     config._notices = Notices((*notices(sweep, ("sweep",), words, origin), *space))
     return config
+
+
+def _one_kind(document: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a sweep of a program beside settings of the built-in training, and the reverse."""
+    sweep = document.get("sweep")
+    written = sweep.model_dump() if isinstance(sweep, SweepConfig) else sweep
+    if not runs_a_program(written):
+        if document.get("program") is not None and "program" in document:
+            text = "says how to run a program, and sweep.program names none"
+            raise mistake(("program",), text)
+        return document
+    for name in OF_TRAINING:
+        if name in document:
+            text = (
+                "is of the built-in training, and sweep.program runs a program of yours; "
+                "leave one of them out"
+            )
+            raise mistake((name,), text)
+    if not (written or {}).get("metric"):
+        text = "missing; name a metric that the program logs, by which the best trial is chosen"
+        raise mistake(("sweep", "metric"), text)
+    return document
 
 
 def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The `sweep` section: the part of W&B's sweep schema that raysweep runs.
 
 Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. Differences: `metric` has a default,
-and its `goal` follows from its name; keys for W&B's own agents (AGENT_KEYS) are ignored.
+and its `goal` follows from its name; keys for W&B's own queues (AGENT_KEYS) are ignored.
+With `program` or `command` its trials are runs of that program.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from raysweep.config.budget import Duration
 from raysweep.config.early_terminate import Count, EarlyTerminate
@@ -19,7 +20,7 @@ from raysweep.config.pbt import PbtConfig, check_pbt
 from raysweep.config.sampler import SamplerConfig
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution
-from raysweep.config.space.nesting import flatten
+from raysweep.config.space.nesting import GROUP, flatten, written_places
 from raysweep.config.space.parameter import Parameter
 
 GOAL_OF = {
@@ -30,8 +31,6 @@ GOAL_OF = {
 """The metrics that a trial reports each epoch → their goals."""
 
 AGENT_KEYS = (
-    "program",
-    "command",
     "controller",
     "job",
     "image_uri",
@@ -39,11 +38,34 @@ AGENT_KEYS = (
     "apiVersion",
     "kind",
 )
-"""Keys for W&B's own agents and launch queues. A notice lists those that are ignored."""
+"""Keys for W&B's own launch queues. A notice lists those that are ignored."""
 
 MOST_CONFIGURATIONS = 1000
 """Maximal configurations of a sweep that only a budget ends: each is checked before the first one
 starts. `run_cap` may allow more."""
+
+
+def _words(given: Any) -> Any:
+    """Take a number in a command, as YAML makes it of `3`, for its text."""
+    if not isinstance(given, (list, tuple)):
+        return given
+    return tuple(str(item) if is_number(item) else item for item in given)
+
+
+def _paths(given: Any) -> Any:
+    if not isinstance(given, (list, tuple)):
+        return given
+    return tuple(tuple(path) if isinstance(path, list) else path for path in given)
+
+
+def is_number(item: Any) -> bool:
+    """Whether YAML made a number of it."""
+    return isinstance(item, (int, float)) and not isinstance(item, bool)
+
+
+def runs_a_program(sweep: Any) -> bool:
+    """Whether the raw section's trials are runs of a program."""
+    return isinstance(sweep, Mapping) and any(sweep.get(key) for key in ("program", "command"))
 
 
 class Metric(Section):
@@ -85,6 +107,19 @@ class SweepConfig(Section):
 
     entity: Annotated[str, Field(min_length=1)] | None = None
     """W&B's user or team; used if the config does not set tracking.entity."""
+
+    program: Annotated[str, Field(min_length=1)] | None = None
+    """A script or executable whose runs are the trials; null: the built-in training."""
+
+    command: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1)] | None, BeforeValidator(_words)
+    ] = None
+    """The command line of a trial, with W&B's macros; by default ${env} ${interpreter} ${program}
+    ${args}."""
+
+    nested: Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_paths)] = ()
+    """Of a program's parameters, those that the file nests, as paths: the program gets them nested.
+    Filled in from the file."""
 
     method: Literal["grid", "random", "bayes"]
     """grid: all combinations in order. random: random draws. bayes: a sampler, which learns from
@@ -133,6 +168,20 @@ class SweepConfig(Section):
         if not isinstance(given, dict):
             return given
         return {key: item for key, item in given.items() if key not in AGENT_KEYS}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_nested(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "nested" in given or not runs_a_program(given):
+            return given
+        places = written_places(given.get("parameters"))
+        paths = [[str(key) for key in at if key != GROUP] for at in places.values()]
+        return {**given, "nested": [path for path in paths if len(path) > 1]}
+
+    @property
+    def runs_a_program(self) -> bool:
+        """Whether its trials are runs of a program."""
+        return self.program is not None or self.command is not None
 
     @field_validator("parameters", mode="before")
     @classmethod

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from raysweep.config.explain import one_line, place, problem
-from raysweep.config.fields import field_of
+from raysweep.config.fields import Fields, field_of
 from raysweep.config.schema import Config
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution, Json
@@ -34,6 +34,8 @@ def apply(config: Config, values: Mapping[str, Json]) -> Config:
     Raises ConfigError for a name that cannot be swept and for a value that its field rejects.
     """
     fields = config.fields()
+    if not isinstance(fields, Fields):
+        return config  # the values are the program's alone
     changes: dict[str, dict[str, Json]] = {}
     names = {field_of(name): name for name in values}
     for name, value in values.items():

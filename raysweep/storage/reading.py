@@ -153,6 +153,24 @@ def store_if_any(storage: Storage, project: str) -> TrackioStore | None:
     return TrackioStore(storage.tracker, project) if there else None
 
 
+def store_of_project(storage: Storage, project: str) -> TrackioStore:
+    """Open the embedded store of a project, in this process. Raises UserError where there is no
+    such project."""
+    from raysweep.storage.nearest import nearest
+    from raysweep.tracking.trackio.database import projects
+    from raysweep.tracking.trackio.store import TrackioStore
+
+    if storage.origin is not None:
+        storage.origin.project(project)
+    known = projects(storage.tracker)
+    if project not in known:
+        raise UserError(
+            f"--project {project}: no such project in {storage.shown}; "
+            f"there is {', '.join(nearest(project, known) or known) or 'none yet'}"
+        )
+    return TrackioStore(storage.tracker, project)
+
+
 def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
     """Open the sweep's tracker without Ray: a single reader needs no store actor.
 

@@ -68,6 +68,8 @@ class RunSpec:
     group: str
     config: Mapping[str, Json] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+    """What else its program says of it: `notes`, `host`, `program`, …"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ class ArtifactVersion:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the tracker knows it. `used` and `logged` are references `name:vK`, in order."""
+    """A run as the tracker knows it. `used` and `logged` are references `name:vK`, in order;
+    `created` is an ISO time in UTC, empty where the tracker does not say."""
 
     id: str
     name: str
@@ -139,6 +142,8 @@ class RunRecord:
     logged: tuple[str, ...]
     error: str | None
     url: str | None = None
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+    created: str = ""
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,24 @@ class Table:
 
 
 @dataclass(frozen=True)
+class ClientMedia:
+    """Media under one key as W&B's client describes it: `_type`, `path` and the like. Its bytes are
+    among the files of the run."""
+
+    value: Mapping[str, Json]
+
+
+Media = Pictures | Table | ClientMedia
+
+
+@dataclass(frozen=True)
 class Row:
     """One row of history. `id` is unique in the project: a row sent twice is kept once."""
 
     id: str
     step: int
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    media: Mapping[str, Pictures | Table] = field(default_factory=dict)
+    metrics: Mapping[str, Json] = field(default_factory=dict)
+    media: Mapping[str, Media] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -80,6 +91,11 @@ class Store(Protocol):
         """Set keys of the run's summary; with `state`, also its state and error."""
         ...
 
+    def describe_run(self, spec: RunSpec) -> None:
+        """Replace name, job type, group, config, tags and attributes of the run `spec.id`; its
+        state, summary and history stay."""
+        ...
+
     def set_url(self, run_id: str, url: str | None) -> None:
         """Set the URL of the run at a server that has it completely; None: it no longer has."""
         ...
@@ -104,8 +120,20 @@ class Store(Protocol):
         """As `Tracker.history`."""
         ...
 
-    def media(self, run_id: str, key: str) -> Pictures | Table | None:
+    def rows(self, run_id: str) -> list[Row]:
+        """Return all logged rows with media, by ascending step."""
+        ...
+
+    def media(self, run_id: str, key: str) -> Media | None:
         """Return what was last logged under `key`; None if nothing was."""
+        ...
+
+    def add_files(self, run_id: str, files: Sequence[ArtifactFile]) -> None:
+        """Keep staged bytes as files of the run; one of the same path is replaced."""
+        ...
+
+    def files(self, run_id: str) -> list[ArtifactFile]:
+        """Return the files of the run, by path."""
         ...
 
     # Artifacts
@@ -135,8 +163,16 @@ class Store(Protocol):
         """Resolve a reference. Raises ArtifactNotFound."""
         ...
 
+    def versions(self, name: str | None = None) -> list[ArtifactVersion]:
+        """Return all versions of the artifact, or of every one, the oldest first."""
+        ...
+
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         """As `Tracker.find_artifact`."""
+        ...
+
+    def find_digest(self, name: str, digest: str) -> ArtifactVersion | None:
+        """Return the newest version of `name` whose W&B manifest has this digest."""
         ...
 
     def set_alias(self, ref: str, alias: str) -> None:

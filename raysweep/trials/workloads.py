@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.errors import UserError
 from raysweep.events import PLAIN, Display
-from raysweep.trials.training.kind import DISPLAY, PRELOAD
+from raysweep.trials.program import kind as program
+from raysweep.trials.training import kind as training
 
 if TYPE_CHECKING:
     from raysweep.config import Config
@@ -36,7 +37,16 @@ def _training() -> Workload:
     return Training()
 
 
-KINDS = {"training": Kind(_training, PRELOAD, DISPLAY)}
+def _program() -> Workload:
+    from raysweep.trials.program.workload import Program
+
+    return Program()
+
+
+KINDS = {
+    "training": Kind(_training, training.PRELOAD, training.DISPLAY),
+    "program": Kind(_program, display=program.DISPLAY),
+}
 
 
 def workload_of(config: Config) -> Workload:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb
 import yaml
+
+import wandb
 
 from wandb_server import WandbServer, end, lent
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import wandb
 from fragile_sweep import written
+
+import wandb
 
 from commands import raysweep
 from sweeps import runs_by_job, stored

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb
 from wandb_sweep_watch import files_with, watch
+
+import wandb
 
 from commands import start
 from sweeps import IMPOSSIBLE, digits, grid

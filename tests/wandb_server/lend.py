@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import wandb
 from wandb.sdk import wandb_setup
+
+import wandb
 
 from wandb_server.server import WandbServer, let_pass
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import wandb
 from wandb.errors import CommError
+
+import wandb
 
 from wandb_server import lent
 

@@ -138,17 +138,28 @@ def drop_uses(db: sqlite3.Connection, run_id: str) -> None:
     db.execute("DELETE FROM run_artifact_links WHERE run_id = ? AND direction = 'input'", (run_id,))
 
 
-def find_by_fingerprint(db: sqlite3.Connection, name: str, fingerprint: str) -> Found | None:
-    """Find the newest version of `name` whose metadata has this `fingerprint`, and whose bytes were
-    not dropped."""
+def find_by_metadata(db: sqlite3.Connection, name: str, key: str, value: str) -> Found | None:
+    """Find the newest version of `name` whose metadata has this value under `key`, whose parts are
+    divided by dots, and whose bytes were not dropped."""
     row = db.execute(
         f"""SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
-        WHERE a.name = ? AND json_extract(v.metadata, '$.fingerprint') = ?
+        WHERE a.name = ? AND json_extract(v.metadata, '$.' || ?) = ?
           AND json_extract(v.metadata, '$.{DROPPED}') IS NULL
         ORDER BY v.version DESC LIMIT 1""",
-        (name, fingerprint),
+        (name, key, value),
     ).fetchone()
     return find(db, f"{name}:v{row['version']}") if row else None
+
+
+def versions(db: sqlite3.Connection, name: str | None) -> list[Found]:
+    """List the versions of one artifact, or of all, the oldest first."""
+    rows = db.execute(
+        """SELECT a.name, v.version
+        FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
+        WHERE :name IS NULL OR a.name = :name ORDER BY v.id""",
+        {"name": name},
+    ).fetchall()
+    return [find(db, f"{row['name']}:v{row['version']}") for row in rows]
 
 
 def digests_logged(db: sqlite3.Connection, run_ids: Iterable[str]) -> set[str]:

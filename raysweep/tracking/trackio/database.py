@@ -167,6 +167,12 @@ class Database:
         return None
 
 
+def projects(root: Path) -> list[str]:
+    """List the projects in the store at `root`, by their files."""
+    end = SQLiteStorage.get_project_db_filename("x").removeprefix("x")
+    return sorted(path.name.removesuffix(end) for path in root.glob(f"*{end}"))
+
+
 def _make_tables(root: Path, project: str) -> None:
     """Let Trackio create or migrate the project's tables."""
     module = vars(sqlite_storage)

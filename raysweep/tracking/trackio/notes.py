@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.tracking.port import DROPPED, METADATA_FILE
+from raysweep.tracking.trackio import run_files
 
 _NUMBERS = "raysweep.next_versions"
 _DOOMED = "raysweep.to_be_removed"
@@ -87,8 +88,10 @@ def held(
 
 
 def held_digests(db: sqlite3.Connection, digests: Collection[str]) -> set[str]:
-    """Return those of the digests that a version has whose bytes were not dropped."""
-    return held(versions(db, of=digests)) & set(digests) if digests else set()
+    """Return those of the digests that a version has whose bytes were not dropped, or a run."""
+    if not digests:
+        return set()
+    return (held(versions(db, of=digests)) | run_files.held(db)) & set(digests)
 
 
 def groups(db: sqlite3.Connection) -> dict[str, str]:

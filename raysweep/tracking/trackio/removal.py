@@ -20,7 +20,7 @@ from raysweep.errors import ArtifactNotFound
 from raysweep.paths import safe_join
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import DROPPED, METADATA_FILE
-from raysweep.tracking.trackio import artifacts, notes
+from raysweep.tracking.trackio import artifacts, notes, run_files
 from raysweep.tracking.trackio.database import Database
 from raysweep.tracking.trackio.models import LoggedModel, logged_models
 from raysweep.tracking.trackio.reach import Removable, removable
@@ -180,12 +180,12 @@ def _plan(db: sqlite3.Connection, removed: Removed) -> tuple[Taken, list[str]]:
     found = removable(list(artifacts.events(db)), notes.groups(db), versions, pins, removed)
     dropped = tuple(ref for ref in found.stay if removed.force and not versions[ref].dropped)
     held = notes.held(versions, without=found.versions, dropped=dropped)
-    lost = {
-        digest: size
-        for ref in (*found.versions, *dropped)
-        for digest, size in versions[ref].blobs.items()
-        if digest not in held
-    }
+    held |= run_files.held(db, without=found.runs)
+    files = (file for each in run_files.of_runs(db, found.runs).values() for file in each)
+    blobs = {file.digest: file.size_bytes for file in files}
+    for ref in (*found.versions, *dropped):
+        blobs |= versions[ref].blobs
+    lost = {digest: size for digest, size in blobs.items() if digest not in held}
     taken = Taken(
         runs=found.runs,
         versions=found.versions,
@@ -264,6 +264,7 @@ def _delete_run(db: sqlite3.Connection, run_id: str) -> None:
     tables = ("metrics", "system_metrics", "traces", "alerts", "configs", "pending_uploads")
     for table in (*tables, "run_artifact_links", "external_run_artifact_links"):
         db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+    run_files.delete(db, run_id)
 
 
 def _mend_producers(db: sqlite3.Connection) -> None:

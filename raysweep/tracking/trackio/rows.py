@@ -11,17 +11,18 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from raysweep.paths import safe_join
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunSpec, RunState
-from raysweep.tracking.store import Pictures, Table
+from raysweep.tracking.store import ClientMedia, Media, Pictures, Table
 
 _EXACT = "_raysweep"  # keys with an underscore stay out of the dashboard's menus
 _TABLE = {"_type": "trackio.table"}
+_CLIENT_MEDIA = "raysweep.client_media"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class RunEntry:
     error: str | None
     created: str
     url: str | None = None
+    attributes: Mapping[str, Json] = field(default_factory=dict)
 
     @classmethod
     def started(cls, spec: RunSpec, before: RunEntry | None, now: str) -> RunEntry:
@@ -55,6 +57,19 @@ class RunEntry:
             summary=before.summary if before else {},
             error=None,
             created=before.created if before else now,
+            attributes=plain(spec.attributes, "attributes", strict=False),
+        )
+
+    def described(self, spec: RunSpec) -> RunEntry:
+        """Return the run with what `spec` says of it."""
+        return dataclasses.replace(
+            self,
+            name=spec.name,
+            job_type=spec.job_type,
+            group=spec.group,
+            config=plain(spec.config, "config", strict=False),
+            tags=spec.tags,
+            attributes=plain(spec.attributes, "attributes", strict=False),
         )
 
     def summarized(self, values: Mapping[str, Json]) -> RunEntry:
@@ -126,8 +141,16 @@ def pictures_payload(pictures: Pictures, media: Path, folder: str) -> dict[str, 
     return {**_TABLE, "_value": shown}
 
 
-def read_media(payload: Mapping[str, Any], media: Path) -> Pictures | Table:
-    """Read `table_payload` or `pictures_payload` back. Raises UnsafeName for a file elsewhere."""
+def client_media_payload(media: ClientMedia) -> dict[str, Any]:
+    """Encode media of W&B's client for the `metrics` column; Trackio shows nothing of it."""
+    value = plain(media.value, "media", strict=False)
+    return {"_type": _CLIENT_MEDIA, _EXACT: json.dumps(value)}
+
+
+def read_media(payload: Mapping[str, Any], media: Path) -> Media:
+    """Read a payload of this module back. Raises UnsafeName for a file elsewhere."""
+    if payload.get("_type") == _CLIENT_MEDIA:
+        return ClientMedia(json.loads(payload[_EXACT]))
     if _EXACT in payload:
         columns, rows = json.loads(payload[_EXACT])
         return Table(tuple(columns), tuple(tuple(row) for row in rows))

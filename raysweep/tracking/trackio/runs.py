@@ -120,4 +120,6 @@ def record(run_id: str, entry: RunEntry, links: Links) -> RunRecord:
         logged=tuple(links.outputs(run_id)),
         error=entry.error,
         url=entry.url,
+        attributes=entry.attributes,
+        created=entry.created,
     )

@@ -5,7 +5,6 @@ Only this folder and the dashboard's server use Trackio's private parts.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,18 +29,19 @@ from raysweep.tracking.port import (
     ArtifactVersion,
     Json,
     Lineage,
-    LineageNode,
     RunRecord,
     RunSpec,
     RunState,
     StaleState,
 )
-from raysweep.tracking.store import Pictures, Row, Table
-from raysweep.tracking.trackio import artifacts, runs
+from raysweep.tracking.store import ClientMedia, Media, Row, Table
+from raysweep.tracking.trackio import artifacts, run_files, runs
 from raysweep.tracking.trackio.database import Database
+from raysweep.tracking.trackio.graph import Graph
 from raysweep.tracking.trackio.removal import Removing
 from raysweep.tracking.trackio.rows import (
     RunEntry,
+    client_media_payload,
     is_media,
     pictures_payload,
     read_media,
@@ -112,6 +112,11 @@ class TrackioStore:
     def flush(self) -> None:
         """See Store. Nothing is ever in flight here."""
 
+    def describe_run(self, spec: RunSpec) -> None:
+        """See Store."""
+        with self._database.writing("describe the run") as db:
+            runs.put_entry(db, spec.id, runs.entry_of(db, spec.id).described(spec))
+
     def set_url(self, run_id: str, url: str | None) -> None:
         """See Store."""
         with self._database.writing("note where the run is shown") as db:
@@ -140,7 +145,7 @@ class TrackioStore:
             return runs.history_of(db, run_id)
 
     def rows(self, run_id: str) -> list[Row]:
-        """Return all logged rows with media, by ascending step, for publishing the run."""
+        """See Store. Also for publishing the run."""
         with self._database.reading("read rows") as db:
             runs.entry_of(db, run_id)
             return [self._row(*row) for row in runs.rows_of(db, run_id)]
@@ -151,7 +156,22 @@ class TrackioStore:
         with self._database.reading("read the graph") as db:
             return list(artifacts.events(db))
 
-    def media(self, run_id: str, key: str) -> Pictures | Table | None:
+    def add_files(self, run_id: str, files: Sequence[ArtifactFile]) -> None:
+        """See Store."""
+        with self._database.explained("keep the run's files"):
+            for file in files:
+                self._must_be_staged(run_id, file)
+        with self._database.writing("keep the run's files") as db:
+            runs.entry_of(db, run_id)
+            run_files.put(db, run_id, files)
+
+    def files(self, run_id: str) -> list[ArtifactFile]:
+        """See Store."""
+        with self._database.reading("list the run's files") as db:
+            runs.entry_of(db, run_id)
+            return run_files.of_runs(db, [run_id]).get(run_id, [])
+
+    def media(self, run_id: str, key: str) -> Media | None:
         """See Store."""
         with self._database.reading("read media") as db:
             runs.entry_of(db, run_id)
@@ -192,10 +212,21 @@ class TrackioStore:
         with self._database.reading("read the artifact") as db:
             return artifacts.version(artifacts.find(db, ref))
 
+    def versions(self, name: str | None = None) -> list[ArtifactVersion]:
+        """See Store."""
+        with self._database.reading("list the versions") as db:
+            return [artifacts.version(found) for found in artifacts.versions(db, name)]
+
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         """See Store."""
         with self._database.reading("find the artifact") as db:
-            found = artifacts.find_by_fingerprint(db, name, fingerprint)
+            found = artifacts.find_by_metadata(db, name, "fingerprint", fingerprint)
+            return artifacts.version(found) if found else None
+
+    def find_digest(self, name: str, digest: str) -> ArtifactVersion | None:
+        """See Store."""
+        with self._database.reading("find the artifact") as db:
+            found = artifacts.find_by_metadata(db, name, "_wandb.digest", digest)
             return artifacts.version(found) if found else None
 
     def check(self, digest: str) -> bool:
@@ -207,7 +238,8 @@ class TrackioStore:
         """Fsync all that the group's runs logged, so that it survives a power cut."""
         with self._database.reading("list what is to be kept") as db:
             run_ids = [run_id for run_id, _ in runs.entries(db, group=group)]
-            digests = artifacts.digests_logged(db, run_ids)
+            files = run_files.of_runs(db, run_ids).values()
+            digests = artifacts.digests_logged(db, run_ids) | {f.digest for fs in files for f in fs}
         with self._database.explained("put the store on the disk"):
             self._blobs.settle(digests)
             for run_id in run_ids:
@@ -229,7 +261,7 @@ class TrackioStore:
         """See Store."""
         with self._database.reading("read the lineage") as db:
             focus = artifacts.version(artifacts.find(db, ref)).ref
-            return lineage.walk(_Graph(db), focus)
+            return lineage.walk(Graph(db), focus)
 
     def stage_file(self, path: str) -> tuple[str, int]:
         """See Store."""
@@ -261,6 +293,8 @@ class TrackioStore:
         for key, media in row.media.items():
             if isinstance(media, Table):
                 values[key] = table_payload(media)
+            elif isinstance(media, ClientMedia):
+                values[key] = client_media_payload(media)
             else:
                 folder = f"{self.project}/{run_id}/{row.step}"
                 values[key] = pictures_payload(media, self._database.media, folder)
@@ -281,29 +315,3 @@ class TrackioStore:
                 f"artifact {name!r}: the bytes of {file.path} ({file.digest}) were not staged; "
                 "log the artifact again"
             )
-
-
-class _Graph(artifacts.Links):
-    """The project's graph, with the names of its nodes."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        super().__init__(db)
-        self._db = db
-        self._entries = dict(runs.entries(db))
-
-    def artifact_node(self, ref: str) -> LineageNode:
-        version = artifacts.version(artifacts.find(self._db, ref))
-        return LineageNode(
-            id=lineage.artifact_node_id(ref),
-            kind="artifact",
-            name=version.name,
-            type=version.type,
-            version=version.version,
-            aliases=version.aliases,
-        )
-
-    def run_node(self, run_id: str) -> LineageNode:
-        entry, node_id = self._entries.get(run_id), lineage.run_node_id(run_id)
-        if entry is None:  # logged by another program that writes to the same project
-            return LineageNode(id=node_id, kind="run", name=run_id)
-        return LineageNode(node_id, "run", entry.name, job_type=entry.job_type, state=entry.state)

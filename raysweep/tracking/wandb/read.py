@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-
 from raysweep.errors import ArtifactCorrupt, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks

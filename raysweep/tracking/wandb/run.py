@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wandb
-
 from raysweep.errors import TrackingError
 from raysweep.tracking.metadata import metadata_bytes, plain
 from raysweep.tracking.names import check_artifact_name
@@ -20,7 +19,7 @@ from raysweep.tracking.port import (
     Json,
     RunState,
 )
-from raysweep.tracking.store import Row, Table
+from raysweep.tracking.store import ClientMedia, Row, Table
 from raysweep.tracking.wandb import read as wandb_read
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.settings import transfer_timeout_s
@@ -72,6 +71,8 @@ class WandbRun:
             for key, value in row.media.items():
                 if isinstance(value, Table):
                     media[key] = _table(value.columns, value.rows)
+                elif isinstance(value, ClientMedia):
+                    media[key] = dict(value.value)  # its file is published with the run's files
                 else:
                     images = [Image(from_png(png), caption) for png, caption in value.items]
                     media[key] = [_picture(image) for image in images]

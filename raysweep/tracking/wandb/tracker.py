@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-
 from raysweep.tracking import lineage
 from raysweep.tracking.folder import fresh_folder
 from raysweep.tracking.metadata import plain

@@ -1,0 +1,39 @@
+"""What the views of one project share: its store, and bytes that have come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysweep.tracking.endpoint.uploads import Received, Uploads, md5_of
+from raysweep.tracking.store import Store
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+@dataclass
+class Place:
+    """A project's store. `project` is its view and `run_of` makes that of a run: runs name versions
+    and versions name runs, so both are reached from here."""
+
+    name: str
+    store: Store
+    uploads: Uploads
+    project: Any = None
+    run_of: Callable[[str], Any] = _nothing
+    received: dict[str, Received] = field(default_factory=dict)  # by MD5
+    _md5s: dict[str, str] = field(default_factory=dict)  # by SHA-256
+
+    def keep(self, received: Received) -> None:
+        """Remember bytes that have come: a client need not send them again."""
+        self.received[received.md5] = received
+        self._md5s[received.digest] = received.md5
+
+    def md5(self, digest: str) -> str:
+        """Return the MD5 of the blob with this SHA-256."""
+        if digest not in self._md5s:
+            self._md5s[digest] = md5_of(self.store, digest)
+        return self._md5s[digest]

@@ -1,0 +1,294 @@
+"""The endpoint: one port on loopback, one key, and what a program's client asks of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hmac
+import json
+import re
+import secrets
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from raysweep.errors import RaysweepError
+from raysweep.tracking.endpoint import graphql
+from raysweep.tracking.endpoint.graphql import Refusal
+from raysweep.tracking.endpoint.live import CONSOLE, EVENTS, HISTORY, SUMMARY, Heard, LiveRun
+from raysweep.tracking.endpoint.mutations import Mutation
+from raysweep.tracking.endpoint.project import ENTITY
+from raysweep.tracking.endpoint.queries import Query
+from raysweep.tracking.endpoint.state import State
+from raysweep.tracking.store import Store
+
+_FILE_STREAM = re.compile(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream")
+_ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/([^/]+)/([^/]+)/([^/]*)/([0-9a-f]{32})/.+")
+_STORAGE = re.compile(r"/storage/(.+)")
+_JSON_LIMIT = 256 * 2**20
+"""Bytes of a request that is no upload: a history of a day in one message stays far below."""
+
+Say = Callable[[str], None]
+
+
+class Endpoint:
+    """The store of each project as a W&B server on a free port of loopback.
+
+    `stores`: a project's name → its store. `first` is the run of a sweep's trial: the first
+    run that a program begins becomes it, whatever the program calls it, and its group and job type
+    stay the sweep's. `heard` is called with each row of history, from another thread; `say`
+    with a line about what a client asked for and is not known here, once each.
+    """
+
+    def __init__(
+        self,
+        stores: Callable[[str], Store],
+        *,
+        first: str | None = None,
+        heard: Heard = lambda _run, _row: None,
+        say: Say = lambda _line: None,
+    ) -> None:
+        self.api_key = secrets.token_hex(20)  # 40 characters: the client takes no fewer
+        self.state = State(stores, first, heard)
+        self._say = say
+        self._said: set[str] = set()
+        self._folder = tempfile.TemporaryDirectory(prefix="raysweep-endpoint-")
+        self._token = base64.b64encode(f"api:{self.api_key}".encode()).decode()
+        self._listener = _Listener(self)
+        self.state.uploads.base_url = self.url
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever, args=(0.05,), name="wandb-endpoint", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.server_address[1]}"
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables that point an unmodified client at it."""
+        return {
+            "WANDB_BASE_URL": self.url,
+            "WANDB_API_KEY": self.api_key,
+            "WANDB_ENTITY": ENTITY,
+            "WANDB_MODE": "online",
+            "WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "1",  # s; by itself it sends rows after 15
+            "WANDB_ERROR_REPORTING": "false",  # else it reports its errors to W&B's own server
+        }
+
+    def run(self, run_id: str) -> LiveRun | None:
+        """Return what the program has said of the run; None where it has not begun it."""
+        with self.state.lock:
+            for project in self.state.projects.values():
+                if run_id in project.live:
+                    return project.live[run_id]
+        return None
+
+    def close_runs(self, exit_code: int) -> None:
+        """Close the runs that are open although their program has ended, with its exit code."""
+        with self.state.lock:
+            for project in self.state.projects.values():
+                for run in project.live.values():
+                    if run.state == "running":
+                        self._keep_streams(run)
+                        run.end(exit_code)
+
+    def stop(self) -> None:
+        """End it. What it has answered is in the store."""
+        self._listener.shutdown()
+        self._listener.server_close()
+        self._listener.cut_connections()
+        self._thread.join()
+        self._folder.cleanup()
+
+    def unknown(self, what: str) -> None:
+        """Say, once, what a client asked for that is not known here."""
+        if what not in self._said:
+            self._said.add(what)
+            self._say(f"wandb asked for {what}, which is not kept here")
+
+    # ---- what a request asks for ----
+
+    def take_upload(self, path: str, body: BinaryIO, size: int) -> bytes:
+        """Do a PUT to a URL that was handed out; its secret stands for the key."""
+        match = _STORAGE.fullmatch(path)
+        if match is None:
+            raise Refusal(f"PUT {path}: no such route", status=404)
+        self.state.uploads.put(match[1], body, size, Path(self._folder.name))
+        return b""
+
+    def download(self, path: str, authorization: str | None) -> Any:
+        """Return the chunks of bytes that a GET asks for."""
+        if match := _STORAGE.fullmatch(path):
+            return self.state.uploads.get(match[1])
+        self._check(authorization)
+        if match := _ARTIFACT_FILE.fullmatch(path):
+            project, collection, birth, md5 = map(unquote, match.groups())
+            with self.state.lock:
+                return self.state.project(project).file_chunks(collection, birth, md5)
+        self.unknown(f"GET {path}")
+        raise Refusal(f"GET {path}: no such route", status=404)
+
+    def post(self, path: str, authorization: str | None, body: bytes) -> bytes:
+        """Answer a POST."""
+        self._check(authorization)
+        if path == "/graphql":
+            return _json({"data": self._graphql(json.loads(body))})
+        if match := _FILE_STREAM.fullmatch(path):
+            return _json(self._stream(unquote(match[1]), unquote(match[2]), json.loads(body)))
+        if not path.startswith("/sdk/otel/"):  # the client's own metrics and logs
+            self.unknown(f"POST {path}")
+        return b"{}"
+
+    def _check(self, authorization: str | None) -> None:
+        if not hmac.compare_digest(authorization or "", f"Basic {self._token}"):
+            raise Refusal("invalid API key", status=401)
+
+    def _graphql(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        with self.state.lock:
+            roots = {"query": Query(self.state), "mutation": Mutation(self.state, self._say)}
+            variables = asked.get("variables") or {}
+            return graphql.answer(asked["query"], variables, roots, self.unknown)
+
+    def _stream(self, project: str, run_id: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep what a message of the file stream brings."""
+        with self.state.lock:
+            run = self.state.project(project).known(run_id)
+            for name, chunk in (message.get("files") or {}).items():
+                offset, lines = chunk["offset"], chunk["content"]
+                if name == HISTORY:
+                    run.add_rows(offset, lines, self.state.heard)
+                elif name == SUMMARY:
+                    run.set_summary(json.loads(lines[-1]))
+                elif name in (CONSOLE, EVENTS):
+                    run.add_lines(name, offset, lines)
+                else:
+                    self.unknown(f"the stream {name}")
+            if message.get("complete"):
+                self._keep_streams(run)
+                run.end(int(message.get("exitcode") or 0))
+            answer: dict[str, Any] = {"exitcode": None, "limits": {}}
+            return {**answer, "stopped": True} if run.stop_requested.is_set() else answer
+
+    def _keep_streams(self, run: LiveRun) -> None:
+        """Keep the console and the system's metrics as files of the run."""
+        from io import BytesIO
+
+        from raysweep.tracking.endpoint.uploads import receive
+
+        for name, lines in run.streamed.items():
+            end = "" if name == CONSOLE else "\n"
+            data = "".join(f"{line.rstrip(chr(10))}\n" if end else line for line in lines).encode()
+            kept = receive(run.store, BytesIO(data), len(data), Path(self._folder.name))
+            run.add_file(kept.at(name))
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._connections: set[socket.socket] = set()
+        handler = type("Bound", (_Handler,), {"endpoint": endpoint})
+        super().__init__(("127.0.0.1", 0), handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def cut_connections(self) -> None:
+        """Close what clients have open, or their next request would wait for an answer."""
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # the client has closed it
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client may go away whenever it likes."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers requests. `endpoint` is set by the listener, which makes the class."""
+
+    endpoint: Endpoint
+    protocol_version = "HTTP/1.1"
+    # Headers and body in one segment, sent at once: else each call stalls for 45 ms.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        self._answered(lambda: self.endpoint.post(self._path, self._key, self._body()))
+
+    def do_PUT(self) -> None:
+        body: BinaryIO = self.rfile  # type: ignore[assignment]
+        self._answered(lambda: self.endpoint.take_upload(self._path, body, self._size))
+
+    def do_GET(self) -> None:
+        self._answered(lambda: self.endpoint.download(self._path, self._key))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+    @property
+    def _path(self) -> str:
+        return urlsplit(self.path).path
+
+    @property
+    def _key(self) -> str | None:
+        return self.headers.get("Authorization")
+
+    @property
+    def _size(self) -> int:
+        return int(self.headers.get("Content-Length") or 0)
+
+    def _body(self) -> bytes:
+        if self._size > _JSON_LIMIT:
+            self.close_connection = True
+            raise Refusal("the request is too large", status=413)
+        body = self.rfile.read(self._size)
+        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+
+    def _answered(self, act: Callable[[], Any]) -> None:
+        try:
+            answer, status = act(), 200
+        except Refusal as refusal:
+            answer, status = _error(str(refusal)), refusal.status
+        except RaysweepError as error:  # the store's: the client tries a 5xx again
+            answer, status = _error(str(error)), 500
+        if isinstance(answer, bytes):
+            self._send(status, [answer], len(answer))
+        else:
+            chunks = list(answer) if not hasattr(answer, "__next__") else answer
+            self._send(status, chunks, None)
+
+    def _send(self, status: int, chunks: Any, size: int | None) -> None:
+        self.send_response(status)
+        if size is None:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(size))
+        self.end_headers()
+        for chunk in chunks:
+            if size is None:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunk else b"")
+            else:
+                self.wfile.write(chunk)
+        if size is None:
+            self.wfile.write(b"0\r\n\r\n")
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _error(message: str) -> bytes:
+    return _json({"errors": [{"message": message}], "data": None})

@@ -1,0 +1,134 @@
+"""Bytes on their way: secret URLs to PUT to and to GET from, as an object store behind W&B has."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from raysweep.tracking.blobs import CHUNK_BYTES, read_chunks
+from raysweep.tracking.endpoint.graphql import Refusal
+from raysweep.tracking.port import ArtifactFile
+from raysweep.tracking.store import Store
+
+
+def base64_md5(digest: bytes) -> str:
+    """Write an MD5 as the client does."""
+    return base64.b64encode(digest).decode()
+
+
+def hex_md5(text: str) -> str:
+    """Convert the client's MD5 to hex, as its URLs have it."""
+    return base64.b64decode(text).hex()
+
+
+@dataclass(frozen=True)
+class Received:
+    """Bytes that have come: `digest` is their SHA-256 in hex, by which the store has them."""
+
+    digest: str
+    size_bytes: int
+    md5: str
+
+    def at(self, path: str) -> ArtifactFile:
+        """Return the bytes as a file of a run or a version."""
+        return ArtifactFile(path, self.digest, self.size_bytes)
+
+
+Accept = Callable[[Received], None]
+
+
+class Uploads:
+    """URLs that were handed out. Bytes go into the store of the project that they belong to."""
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self._tickets: dict[str, tuple[Store, Accept]] = {}
+        self._blobs: dict[str, Callable[[], Iterator[bytes]]] = {}
+
+    def put_url(self, store: Store, name: str, accept: Accept) -> str:
+        """Return a URL to PUT to; `accept` is called with what has come. It may come twice."""
+        key = f"{secrets.token_hex(12)}/{quote(name)}"
+        self._tickets[key] = (store, accept)
+        return f"{self.base_url}/storage/{key}"
+
+    def get_url(self, store: Store, file: ArtifactFile) -> str:
+        """Return a URL to GET the file's bytes from."""
+        key = f"{secrets.token_hex(12)}/{quote(file.path)}"
+        self._blobs[key] = lambda: blob_chunks(store, file.digest)
+        return f"{self.base_url}/storage/{key}"
+
+    def get_url_of_text(self, name: str, data: bytes) -> str:
+        """Return a URL to GET these bytes from."""
+        key = f"{secrets.token_hex(12)}/{quote(name)}"
+        self._blobs[key] = lambda: iter([data])
+        return f"{self.base_url}/storage/{key}"
+
+    def put(self, key: str, body: BinaryIO, size: int, folder: Path) -> None:
+        """Take an upload of `size` bytes; `folder` takes it meanwhile. Raises Refusal (404) for a
+        URL that was not handed out, and for bytes that do not come."""
+        if key not in self._tickets:
+            raise Refusal("no such upload URL", status=404)
+        store, accept = self._tickets[key]
+        accept(receive(store, body, size, folder))
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """Return the bytes behind a URL. Raises Refusal (404) for one that was not handed out."""
+        if key not in self._blobs:
+            raise Refusal("no such download URL", status=404)
+        return self._blobs[key]()
+
+
+def receive(store: Store, body: BinaryIO, size: int, folder: Path) -> Received:
+    """Read `size` bytes and stage them in the store, without having all of them in memory."""
+    md5, sha = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        left = size
+        while left:
+            chunk = body.read(min(CHUNK_BYTES, left))
+            if not chunk:
+                raise Refusal(f"the upload ended {left} bytes before its end")
+            left -= len(chunk)
+            md5.update(chunk)
+            sha.update(chunk)
+            file.write(chunk)
+        file.flush()
+        stage(store, Path(file.name), sha.hexdigest())
+    return Received(sha.hexdigest(), size, base64_md5(md5.digest()))
+
+
+def stage(store: Store, path: Path, digest: str) -> None:
+    """Bring the file's bytes into the store, which may be on another node."""
+    if store.shares_files:
+        store.stage_file(str(path))
+        return
+    offset = 0
+    for chunk in read_chunks(path):
+        store.stage_chunk(digest, offset, chunk)
+        offset += len(chunk)
+    store.stage_commit(digest)
+
+
+def blob_chunks(store: Store, digest: str) -> Iterator[bytes]:
+    """Yield the blob's bytes, from the disk that caller and store share or through the store."""
+    if store.shares_files:
+        yield from read_chunks(Path(store.blob_path(digest)))
+        return
+    offset = 0
+    while chunk := store.read_blob(digest, offset, CHUNK_BYTES):
+        yield chunk
+        offset += len(chunk)
+
+
+def md5_of(store: Store, digest: str) -> str:
+    """Compute the MD5 of a blob, which the client checks what it downloads with."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    for chunk in blob_chunks(store, digest):
+        md5.update(chunk)
+    return base64_md5(md5.digest())

@@ -1,0 +1,104 @@
+"""A program's process: started under a supervisor, and ended with all that it has started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from raysweep.trials.program import supervisor
+from raysweep.trials.program.output import Relay
+
+AFTER_SIGTERM_S = 5.0
+"""Seconds from SIGTERM to SIGKILL."""
+
+_LOOK_S = 0.05
+_OUTPUT_S = 2.0
+"""How long the last output of a program that has ended may take."""
+
+
+class ProgramProcess:
+    """One run of a program. Its stdin is closed; its output goes where the worker's goes."""
+
+    def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self._group: int | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", supervisor.__file__, str(os.getpid()), *command],
+            cwd=folder,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None and self._process.stderr is not None
+        self._out = Relay(self._process.stdout, 1)
+        self._err = Relay(self._process.stderr, 2)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The program's exit code, minus its signal's number if it was killed; None: it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether it has ended, within `timeout_s` seconds."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stderr(self) -> str:
+        """Return the end of what it wrote to stderr. It has ended."""
+        self._err.finish(_OUTPUT_S)
+        return self._err.tail()
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the whole group; SIGKILL to what is left of it after AFTER_SIGTERM_S."""
+        self._signal(signal.SIGTERM)
+        if not self.wait(AFTER_SIGTERM_S):
+            self.kill()
+
+    def kill(self) -> None:
+        """End it and all that it has started, at once."""
+        if self.exit_code is None:
+            self._find_group()
+            self._process.terminate()  # the supervisor, which kills them
+            if not self.wait(AFTER_SIGTERM_S):
+                self._process.kill()
+                self._process.wait()
+        if self.exit_code == -signal.SIGKILL and self._group is not None:
+            self._killpg(self._group, signal.SIGKILL)  # the supervisor itself was killed
+        self._out.finish(_OUTPUT_S)
+        self._err.finish(_OUTPUT_S)
+
+    def _signal(self, number: signal.Signals) -> None:
+        group = self._find_group()
+        if group is not None and self.exit_code is None:
+            self._killpg(group, number)
+
+    def _killpg(self, group: int, number: signal.Signals) -> None:
+        try:
+            os.killpg(group, number)
+        except ProcessLookupError:
+            return
+
+    def _find_group(self) -> int | None:
+        """Return the program's process group: that of the supervisor's first child, which is there
+        soon after the supervisor has begun."""
+        until = time.monotonic() + 1.0
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        while self._group is None and time.monotonic() < until and self.exit_code is None:
+            try:
+                first = children.read_text().split()
+                if first and os.getpgid(int(first[0])) == int(first[0]):
+                    self._group = int(first[0])
+                    break
+            except OSError:  # either has ended just now
+                return None
+            time.sleep(_LOOK_S)
+        return self._group

@@ -1,0 +1,55 @@
+"""The exception that ended a program, from the traceback at the end of its stderr."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+_BEGINS = "Traceback (most recent call last):"
+_FRAME = re.compile(r'\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_RANK = re.compile(r"^\[rank\d+\]:\s?")
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?$)")
+"""An exception's line: `ValueError: no`, `KeyboardInterrupt`, `torch.cuda.OutOfMemoryError: …`."""
+
+
+def exception_in(stderr: str, folders: Sequence[Path]) -> str | None:
+    """Return `ValueError: no (train.py:12)`; None where no traceback is there.
+
+    Of several tracebacks (torchrun adds its own) the last that passes through a file below one of
+    `folders`, the user's, counts, and its innermost such line; without one, the last of all.
+    """
+    lines = [_RANK.sub("", line) for line in stderr.splitlines()]
+    last = None
+    for start in (at for at, line in enumerate(lines) if line.strip() == _BEGINS):
+        frames, text = _read(lines[start + 1 :])
+        if text is None:
+            continue
+        own = [frame for frame in frames if _is_own(frame[0], folders)]
+        shown = _shown(text, (own or frames)[-1:], folders)
+        if own or last is None or not last[0]:
+            last = (bool(own), shown)
+    return last[1] if last else None
+
+
+def _read(lines: Sequence[str]) -> tuple[list[tuple[Path, int]], str | None]:
+    """Return the frames of a traceback, and the line of its exception."""
+    frames = []
+    for line in lines:
+        if match := _FRAME.match(line):
+            frames.append((Path(match["file"]), int(match["line"])))
+        elif line.strip() and not line[0].isspace():
+            return frames, line.strip() if _EXCEPTION.match(line) else None
+    return frames, None
+
+
+def _is_own(file: Path, folders: Sequence[Path]) -> bool:
+    inside = not file.is_absolute() or any(file.is_relative_to(folder) for folder in folders)
+    return inside and {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+
+
+def _shown(text: str, frames: Sequence[tuple[Path, int]], folders: Sequence[Path]) -> str:
+    for file, line in frames:
+        below = [file.relative_to(each) for each in folders if file.is_relative_to(each)]
+        return f"{text} ({below[0] if below else file}:{line})"
+    return text

@@ -1,0 +1,247 @@
+"""One trial: a process of the program, and what it logs through the endpoint."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raysweep.config import Config
+from raysweep.search.spec import TrialSpec
+from raysweep.tracking import Run
+from raysweep.tracking.endpoint import Endpoint
+from raysweep.tracking.endpoint.live import LiveRun
+from raysweep.tracking.store import Store
+from raysweep.trials import node_folder
+from raysweep.trials.context import TrialContext
+from raysweep.trials.inputs import Inputs
+from raysweep.trials.program import command, folder
+from raysweep.trials.program.environ import program_environ
+from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
+from raysweep.trials.program.process import ProgramProcess
+from raysweep.trials.program.raised import exception_in
+from raysweep.trials.program.scores import Scores
+from raysweep.trials.reports import TrialReport
+
+_LOOK_S = 0.2
+"""Seconds between two looks at a program that is silent."""
+
+
+class ProgramWork:
+    """See Work. A report is a row of history that has the sweep's metric; the last one is the run's
+    summary, by which the trial is judged in the end, as in W&B."""
+
+    def __init__(self, context: TrialContext, spec: TrialSpec) -> None:
+        self._context = context
+        self._config: Config = context.config
+        self._spec = spec
+        self._values = command.nested(values_of(spec), context.config.sweep.nested)
+        self._heard: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._process: ProgramProcess | None = None
+        self._endpoint: Endpoint | None = None
+        self._folder: Path | None = None
+        self._started = 0.0
+        self._scores = Scores(context.metric, context.goal)
+        self._stopping = False
+        self.ended = False
+
+    def run_config(self) -> Mapping[str, Any]:
+        """See Work."""
+        return self._values
+
+    def restore(self, state: bytes) -> Sequence[TrialReport]:
+        """See Work. Never called: nobody can take the state of a process from outside."""
+        raise AssertionError("a program has no snapshot")
+
+    def start(self, run: Run) -> None:
+        """See Work."""
+        store, project = _store_of(self._context), self._context.tracker.project
+        self._run_id = run.id
+        self._endpoint = Endpoint(
+            lambda _: store,
+            first=run.id,
+            heard=lambda run_id, row: self._heard.put(row) if run_id == run.id else None,
+            say=lambda line: print(f"raysweep: {line}", flush=True),
+        )
+        self._folder = self._make_folder()
+        environ = program_environ(
+            self._endpoint.environ(),
+            self._context.sweep.id,
+            run.id,
+            project,
+            self._values,
+            self._folder,
+            self._context.threads,
+        )
+        sweep, program = self._config.sweep, self._config.program
+        words = command.expand(
+            sweep.command or command.DEFAULT,
+            sweep.program,
+            self._values,
+            self._folder / "wandb" / "args.json",
+            program.python,
+            environ,
+        )
+        self._started = time.monotonic()
+        self._process = ProgramProcess(words, self._folder, environ)
+
+    def next(self, deadline_s: float) -> TrialReport | None:
+        """See Work."""
+        until = time.monotonic() + deadline_s
+        while not self.ended:
+            row = self._row(max(0.0, min(_LOOK_S, until - time.monotonic())))
+            if row is not None and (report := self._scores.row(row)) is not None:
+                return report
+            self._check_timeout()
+            if row is None and self._has_ended():
+                return self._last_report()
+            if row is None and time.monotonic() >= until:
+                return None
+        return None
+
+    def snapshot(self) -> None:
+        """See Work: there is none."""
+
+    def offer_again(self, report: TrialReport) -> None:
+        """See Work: a program is in no population."""
+
+    def stop(self, grace_s: float) -> None:
+        """See Work: as W&B does first, which its client raises as KeyboardInterrupt in the script;
+        then by SIGTERM, then by SIGKILL."""
+        self._stopping = True
+        if self._process is not None and self._process.exit_code is None:
+            if grace_s > 0:
+                self._ask_to_stop(grace_s)
+            if self._process.exit_code is None and grace_s > 0:
+                self._process.terminate()
+            self._process.kill()
+        self._close()
+
+    def finish(self, *, stopped: bool) -> None:
+        """See Work. The endpoint has logged all that the program said."""
+        self._close()
+
+    # ---- rows ----
+
+    def _row(self, timeout_s: float) -> Mapping[str, Any] | None:
+        try:
+            return self._heard.get(timeout=timeout_s) if timeout_s else self._heard.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _last_report(self) -> TrialReport:
+        """Report the run's summary, when the program is over. Raises what fails the trial."""
+        assert self._endpoint is not None and self._process is not None
+        self._check_exit(self._process.exit_code or 0)
+        live = self._endpoint.run(self._run_id)
+        if live is not None and live.exit_code:
+            raise ProgramFailed(
+                f"the program closed its run with exit code {live.exit_code}, and ended with 0"
+            )
+        self.ended = True
+        report = self._scores.summary(live.summary if live else {})
+        if report is None:
+            raise ProgramFailed(self._no_metric(live))
+        return report
+
+    def _no_metric(self, live: LiveRun | None) -> str:
+        metric = self._context.metric
+        if live is None:
+            why = "it never called wandb.init, or chose another server or mode disabled for itself"
+            if self._folder is not None and any(self._folder.glob("wandb/offline-run-*")):
+                why = "it chose mode offline for itself"
+            return f"the program ended with exit code 0, and nothing knows its {metric}: {why}"
+        known = ", ".join(self._scores.logged)
+        return f"the program ended without a number {metric}; it logged {known or 'no number'}"
+
+    # ---- the process ----
+
+    def _has_ended(self) -> bool:
+        """Whether the program is over, and all that it had sent was heard."""
+        assert self._process is not None and self._endpoint is not None
+        if self._process.exit_code is None or not self._heard.empty():
+            return False
+        live = self._endpoint.run(self._run_id)
+        if live is not None and live.state == "running" and self._process.exit_code == 0:
+            self._endpoint.close_runs(0)
+        return self._heard.empty()
+
+    def _check_exit(self, code: int) -> None:
+        signal_number = -code if code < 0 else code - 128  # a shell's way to say so
+        if code < 0 or signal_number == signal.SIGKILL:
+            name = signal.Signals(signal_number).name
+            raise ProgramKilled(f"the program was killed by {name}: out of memory, perhaps")
+        if code:
+            raise ProgramFailed(f"the program ended with exit code {code}{self._why()}")
+
+    def _why(self) -> str:
+        """Say which exception ended the program, and where, as far as its stderr tells."""
+        assert self._process is not None and self._folder is not None
+        folders = (self._folder, self._users_folder())
+        found = exception_in(self._process.stderr(), folders)
+        return "" if found is None else f": {found}"
+
+    def _check_timeout(self) -> None:
+        timeout_s = self._config.program.timeout
+        if timeout_s is not None and time.monotonic() - self._started > timeout_s:
+            raise ProgramFailed(f"took longer than program.timeout, {timeout_s:g} s")
+
+    def _ask_to_stop(self, grace_s: float) -> None:
+        assert self._endpoint is not None and self._process is not None
+        live = self._endpoint.run(self._run_id)
+        if live is not None and live.state == "running":
+            live.stop_requested.set()
+            self._process.wait(grace_s)
+
+    def _close(self) -> None:
+        if self._endpoint is not None:
+            if self._process is not None:
+                self._process.kill()
+            self._endpoint.close_runs(0 if self._stopping or self.ended else 1)
+            self._endpoint.stop()
+            self._endpoint = None
+        if self._folder is not None and self._config.program.folder == "own":
+            folder.drop_links(self._folder)
+            self._folder = None
+
+    def _make_folder(self) -> Path:
+        users = self._users_folder()
+        if self._config.program.folder == "shared":
+            return users
+        return folder.make(
+            _own_root(self._context) / self._spec.name, users, _storage(self._context)
+        )
+
+    def _users_folder(self) -> Path:
+        return Path(self._config.program.directory or Path.cwd())
+
+
+def values_of(spec: TrialSpec) -> dict[str, Any]:
+    """Return the trial's values. Repeats of a configuration differ in `seed`, if it has one."""
+    values = dict(spec.overrides)
+    seed = values.get("seed")
+    if spec.repeat and isinstance(seed, int):
+        values["seed"] = seed + spec.repeat
+    return values
+
+
+def _store_of(context: TrialContext) -> Store:
+    store: Store = context.tracker.store  # type: ignore[attr-defined]
+    return store
+
+
+def _own_root(context: TrialContext) -> Path:
+    """Return where trials' folders are on this node: in the sweep's folder, on the driver's."""
+    inputs = context.inputs
+    if isinstance(inputs, Inputs):
+        here = inputs.folder()
+        return here.parent / "trials" if here == inputs.here else node_folder.enter(inputs.sweep)
+    return inputs / "trials"
+
+
+def _storage(context: TrialContext) -> Path | None:
+    inputs = context.inputs
+    return inputs.here.parent.parent.resolve() if isinstance(inputs, Inputs) else None

@@ -1,0 +1,223 @@
+"""A trial of a program stepped by hand: its reports, its end, and every way it can fail."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
+from raysweep.trials.program.workload import Program
+
+CLIMBS = """
+import wandb
+with wandb.init(project="another", config={"lr": 7, "own": 1}) as run:
+    for i in range(3):
+        run.log({"loss": run.config.lr * (3 - i), "word": f"w{i}", "late": float("nan")}, step=i)
+        run.log({"accuracy": i, "flag": True}, step=i)
+"""
+
+
+def test_each_row_is_a_report_and_the_summary_is_the_score(programs):
+    programs.write(CLIMBS)
+    last = programs.run(programs.config())
+    assert [(each.epochs, each.examples, each.last) for each in programs.reports] == [
+        (1, 0, False),
+        (2, 1, False),
+        (3, 2, False),
+        (3, 2, True),
+    ]
+    first = dict(programs.reports[0].metrics)
+    assert math.isnan(first.pop("late"))
+    assert first == {"loss": 1.5, "accuracy": 0}  # two logs to one step are one row
+    assert (last.metrics["loss"], last.best["accuracy"]) == (0.5, 2)
+    record = programs.record()
+    assert (record.state, record.job_type, record.group) == ("finished", "train", "climbs")
+    assert record.config["lr"] == 0.5  # the sweep's, over the script's own
+    assert record.config["own"] == 1
+    assert [row["word"] for row in programs.rows()] == ["w0", "w1", "w2"]
+
+
+def test_the_summary_is_what_the_script_says(programs):
+    programs.write(
+        "import wandb\n"
+        "run = wandb.init()\n"
+        "run.define_metric('loss', summary='min')\n"
+        "for loss in (3, 1, 2): run.log({'loss': loss})\n"
+    )
+    last = programs.run(programs.config())
+    assert [each.metrics["loss"] for each in programs.reports] == [3, 1, 2, 1]
+    assert last.best["loss"] == 1
+
+
+def test_a_metric_of_the_summary_alone_is_one_report(programs):
+    programs.write("import wandb\nrun = wandb.init()\nrun.summary['loss'] = 4\n")
+    last = programs.run(programs.config())
+    assert (last.epochs, last.metrics["loss"], last.last) == (1, 4, True)
+
+
+def test_nested_parameters_come_nested(programs):
+    programs.write(
+        "import wandb\n"
+        "run = wandb.init(config={'model': {'width': 1, 'depth': 9}})\n"
+        "assert run.config.model['dropout'] == 0.25, run.config\n"
+        "assert sorted(run.config.keys()) == ['model'], run.config\n"
+        "run.log({'loss': 1})\n"
+    )
+    parameters = {"model": {"parameters": {"dropout": {"value": 0.25}}}}
+    programs.run(programs.config(parameters=parameters, command=["${interpreter}", "train.py"]))
+    assert programs.record().config["model"]["dropout"] == 0.25
+
+
+def test_a_failure_names_the_exception_and_its_place(programs):
+    programs.write(
+        "import wandb\nrun = wandb.init()\ndef train():\n    raise KeyError('x')\ntrain()\n"
+    )
+    with pytest.raises(ProgramFailed, match=r"exit code 1: KeyError: 'x' \(train.py:4\)"):
+        programs.run(programs.config())
+    record = programs.record()
+    assert record.state == "failed"
+    assert "train.py:4" in record.error
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("print('no run')", "never called wandb.init"),
+        (
+            "import wandb\nwandb.init(mode='offline').log({'loss': 1})",
+            "mode offline",
+        ),
+        ("import wandb\nwandb.init(mode='disabled').log({'loss': 1})", "disabled"),
+        (
+            "import wandb\nwandb.init().log({'b': 1, 'a': 2, 'loss': 'low'})",
+            "without a number loss; it logged a, b",
+        ),
+        (
+            "import wandb\nrun = wandb.init()\nrun.log({'loss': 1})\nrun.finish(exit_code=3)",
+            "closed its run with exit code 3",
+        ),
+        ("import sys\nsys.exit(4)", "exit code 4"),
+    ],
+)
+def test_why_there_is_no_score(programs, script, words):
+    programs.write(script)
+    with pytest.raises(ProgramFailed, match=words):
+        programs.run(programs.config())
+    assert programs.record().state == "failed"
+
+
+def test_a_program_killed_by_a_signal_is_worth_another_process(programs):
+    programs.write("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    with pytest.raises(ProgramKilled, match="killed by SIGKILL") as caught:
+        programs.run(programs.config())
+    assert Program().is_worth_another_process(caught.value)
+
+
+def test_a_trial_that_is_started_again_has_its_rows_once(programs):
+    programs.write(CLIMBS)
+    programs.run(programs.config())
+    session = programs.session(programs.config(), told=2)
+    reports = []
+    while not session.done:
+        if session.advance(1.0):
+            reports.append(session.report)
+    assert [each.epochs for each in reports] == [3, 3]  # what was told is not told again
+    assert [row["step"] for row in programs.rows()] == [0, 1, 2]
+
+
+def test_a_timeout_ends_it(programs):
+    programs.write("import time\ntime.sleep(60)\n")
+    begun = time.monotonic()
+    with pytest.raises(ProgramFailed, match=r"longer than program.timeout, 1 s"):
+        programs.run(programs.config({"timeout": 1}))
+    assert time.monotonic() - begun < 30
+
+
+STOPS = """
+import pathlib, time, wandb
+run = wandb.init()
+try:
+    for i in range(10_000):
+        run.log({"loss": i})
+        time.sleep(0.1)
+finally:
+    pathlib.Path("saved.txt").write_text("saved")
+    run.summary["saved"] = True
+"""
+
+
+def test_a_stopped_script_can_save(programs):
+    programs.write(STOPS)
+    session = programs.session(programs.config())
+    while not session.advance(1.0):
+        pass
+    session.close()
+    record = programs.record()
+    assert (record.state, record.summary["saved"]) == ("finished", True)
+    assert (programs.trial_folder() / "saved.txt").read_text() == "saved"
+    assert not (programs.folder / "saved.txt").exists()
+
+
+def test_a_script_that_does_not_stop_is_killed(programs):
+    programs.write(
+        "import signal, time, wandb\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "run = wandb.init()\n"
+        "while True:\n"
+        "    try:\n"
+        "        run.log({'loss': 1}); time.sleep(0.05)\n"
+        "    except KeyboardInterrupt: pass\n"
+    )
+    session = programs.session(programs.config({"grace_s": 0.5}))
+    while not session.advance(1.0):
+        pass
+    begun = time.monotonic()
+    session.close()
+    assert time.monotonic() - begun < 30
+    assert programs.record().state == "finished"
+
+
+def test_the_trials_run_is_the_first_of_its_process(programs):
+    programs.write(
+        "import wandb\n"
+        "for i in range(3):\n"
+        "    with wandb.init(**({'id': 'mine'} if i == 0 else {})) as run:\n"
+        "        run.log({'loss': i})\n"
+    )
+    last = programs.run(programs.config())
+    assert last.metrics["loss"] == 0
+    runs = programs.tracker.store.runs()
+    assert len(runs) == 3
+    losses = [programs.tracker.history(run.id)[0]["loss"] for run in runs]
+    assert losses == [0, 1, 2]
+
+
+def test_the_users_folder_stays_as_it_was(programs):
+    programs.write(
+        "import pathlib, wandb\n"
+        "import helper\n"
+        "pathlib.Path('model.pth').write_text(helper.TEXT + pathlib.Path('data/x').read_text())\n"
+        "wandb.init().log({'loss': 1})\n"
+    )
+    programs.write("TEXT = 'weights '\n", "helper.py")
+    (programs.folder / "data").mkdir()
+    (programs.folder / "data" / "x").write_text("x")
+    before = sorted(path for path in programs.folder.rglob("*") if "__pycache__" not in path.parts)
+    programs.run(programs.config())
+    after = sorted(path for path in programs.folder.rglob("*") if "__pycache__" not in path.parts)
+    assert after == before
+    assert [path.name for path in programs.trial_folder().iterdir()] == ["model.pth"]
+
+
+def test_its_output_is_the_workers(programs, capfd):
+    programs.write(
+        "import sys, wandb\n"
+        "wandb.init(settings={'silent': True}).log({'loss': 1})\n"
+        "print('to stdout'); print('to stderr', file=sys.stderr); sys.stdout.flush()\n"
+    )
+    programs.run(programs.config())
+    out, err = capfd.readouterr()
+    assert "to stdout" in out
+    assert "to stderr" in err
