@@ -31,7 +31,7 @@ NO_LIMIT = 2**31
 """The number of trials that Tune asks for. The searcher ends earlier: it knows the real number."""
 
 
-class _NoReports(tune.ProgressReporter):  # type: ignore[misc]
+class _NoReports(tune.ProgressReporter):
     """Keep Tune from clearing the output of a notebook's cell, which it does even when it says
     nothing: what is there is the sweep's own progress."""
 
