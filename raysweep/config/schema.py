@@ -57,7 +57,7 @@ MNIST_SWEEP = SweepConfig(
         "learning_rate": Parameter(distribution="log_uniform_values", min=0.005, max=0.02),
         "label_smoothing": Parameter(values=(0.0, 0.05, 0.1)),
     },
-    early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=3),
+    early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=2),
 )
 """The default sweep. A config that gives `sweep` replaces it entirely; no key is inherited."""
 

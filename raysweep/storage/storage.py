@@ -204,8 +204,7 @@ class Storage:
         if folder.removing.exists():
             name = folder.path.name
             raise UserError(
-                f"{name}: its removal was cut short; complete it with "
-                f"`python -m raysweep remove {name}`"
+                f"{name}: its removal was cut short; complete it with `{program()} remove {name}`"
             )
         return folder
 

@@ -12,13 +12,11 @@ from raysweep.errors import TrackingError
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import RunRecord, Tracker
+from raysweep.tracking.identity import SweepIdentity
 
 if TYPE_CHECKING:
     from raysweep.tracking.wandb.sweep import SweepPage
     from raysweep.tracking.wandb.tracker import WandbTracker
-
-TRIAL = "train"
-"""The job type of the runs that belong to the page."""
 
 
 def open_page(tracker: Tracker, folder: SweepFolder, config: Mapping[str, Any]) -> str | None:
@@ -32,7 +30,7 @@ def open_page(tracker: Tracker, folder: SweepFolder, config: Mapping[str, Any]) 
     from raysweep.tracking.mirror.tracker import MirroredTracker
 
     assert isinstance(tracker, MirroredTracker)
-    runs = tracker.here.runs(folder.record().name)
+    runs = tracker.here.runs()
     try:
         tracker.send(lambda: attach(tracker.there, folder, config, runs))
     except TrackingError as error:
@@ -46,13 +44,15 @@ def open_page(tracker: Tracker, folder: SweepFolder, config: Mapping[str, Any]) 
 def attach(
     there: WandbTracker, folder: SweepFolder, config: Mapping[str, Any], runs: list[RunRecord]
 ) -> None:
-    """Attach the sweep's trials, from here on, to its page. `runs`: those that it has recorded.
+    """Attach the sweep's trials, from here on, to its page. `runs`: those that are recorded here.
 
-    Raises TrackingError if W&B refuses to make one."""
-    page, name = kept_page(folder), folder.record().name
+    They are known by their ids: a program's script may give its run another group and job type.
+    Raises TrackingError if W&B refuses to make a page."""
+    page, record = kept_page(folder), folder.record()
+    trials = SweepIdentity(record.name, record.id).run_id("trial-")
     if page is None or not page.url.startswith(f"{there.url}/"):  # synced to another server
-        sent = [run.id for run in runs if run.job_type == TRIAL and run.url is not None]
-        page = there.create_page(name, as_wandb_sweep(name, config["sweep"]), sent)
+        sent = [run.id for run in runs if run.id.startswith(trials) and run.url is not None]
+        page = there.create_page(trials, as_wandb_sweep(record.name, config["sweep"]), sent)
         write_atomically(folder.wandb_page, json.dumps(asdict(page), indent=2) + "\n")
     there.page = page
 
@@ -63,7 +63,7 @@ def kept_page(folder: SweepFolder) -> SweepPage | None:
 
     try:
         kept = json.loads(folder.wandb_page.read_text(encoding="utf-8"))
-        return SweepPage(str(kept["id"]), str(kept["url"]), str(kept["group"]))
+        return SweepPage(str(kept["id"]), str(kept["url"]), str(kept["trials"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

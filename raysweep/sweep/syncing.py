@@ -84,7 +84,7 @@ def sync_sweep(
         store.close_stale(record.name)
         settings = UserSettings.of(environ, stored.folder.path)
         there = WandbTracker(record.project, record.entity, settings)
-        no_page = _open_page(stored, there, store.runs(record.name))
+        no_page = _open_page(stored, there, store.runs())
         refs = _refs_here(stored)
         publisher = Publisher(store, there, _stays(stored, promote))
         published = publisher.publish(record.name, tell)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import wandb
-
 from raysweep.tracking.bounded import within
 from raysweep.tracking.port import Json
 from raysweep.tracking.wandb.project import Project
@@ -23,18 +22,19 @@ _SET_BY_THE_CLIENT = ("WANDB_ENTITY", "WANDB_PROJECT")
 
 @dataclass(frozen=True)
 class SweepPage:
-    """A W&B sweep: its id, its address, and the group whose trials belong to it."""
+    """A W&B sweep: its id, its address, and how the ids of the runs begin that belong to it."""
 
     id: str
     url: str
-    group: str
+    trials: str
 
 
 def create(
-    project: Project, group: str, sweep: Mapping[str, Json], runs: Sequence[str] = ()
+    project: Project, trials: str, sweep: Mapping[str, Json], runs: Sequence[str] = ()
 ) -> SweepPage:
-    """Create a W&B sweep in the project. `sweep` is its configuration in W&B's schema; `runs`: ids
-    of runs, already there, that belong to it. Raises TrackingError."""
+    """Create a W&B sweep in the project. `trials`: how the ids of its runs begin; `sweep` is its
+    configuration in W&B's schema; `runs`: ids of those that are in W&B already. Raises
+    TrackingError."""
 
     def work() -> str:
         with _as_it_was():
@@ -43,7 +43,7 @@ def create(
 
     with project.explained("create a sweep"):
         id = within(CREATE_TIMEOUT_S, "create a W&B sweep", work)
-        return SweepPage(id, f"{project.url}/sweeps/{id}", group)
+        return SweepPage(id, f"{project.url}/sweeps/{id}", trials)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class WandbTracker:
         self._user_settings = settings or UserSettings()
         self.project = project
         self.page: SweepPage | None = None
-        """The W&B sweep to which runs of its group belong: those of trials."""
+        """The W&B sweep to which the trials' runs belong."""
 
     @property
     def scope(self) -> str:
@@ -73,14 +73,14 @@ class WandbTracker:
         return self._project.url
 
     def create_page(
-        self, group: str, sweep: Mapping[str, Json], runs: Sequence[str] = ()
+        self, trials: str, sweep: Mapping[str, Json], runs: Sequence[str] = ()
     ) -> SweepPage:
-        """Create a W&B sweep for the group; see `sweep.create`. Raises TrackingError."""
-        return create_sweep(self._project, group, sweep, runs)
+        """Create a W&B sweep; see `sweep.create`. Raises TrackingError."""
+        return create_sweep(self._project, trials, sweep, runs)
 
     def _page_of(self, spec: RunSpec) -> str | None:
-        mine = self.page and spec.group == self.page.group and spec.job_type == "train"
-        return self.page.id if self.page and mine else None
+        mine = self.page is not None and spec.id.startswith(self.page.trials)
+        return self.page.id if self.page is not None and mine else None
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> WandbRun:
         """See Tracker. W&B cannot drop rows, so those that it has are not sent again."""
