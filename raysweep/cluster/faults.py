@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from ray import cloudpickle
 from ray.exceptions import RayActorError, RayTaskError
 
 from raysweep.cluster.nodes import in_one_process
-from raysweep.errors import CodeFailed, RaysweepError, StoreFailed, WorkerDied
+from raysweep.errors import RaysweepError, StoreFailed, WorkerDied
 
 DIED = "a process of the sweep died: killed, or out of memory"
 
@@ -34,32 +31,6 @@ def died(error: RayActorError) -> RaysweepError:
 
 _here: list[BaseException] = []
 """In local mode: the latest exception of the user's code, with its frames."""
-
-
-def code_failed(message: str, raised: BaseException) -> CodeFailed:
-    """Make the error that tells of what the user's code raised, to be raised from it."""
-    failed = CodeFailed(message)
-    if pickled(raised) is not None:
-        failed.raised = raised
-    return failed
-
-
-def pickled(error: BaseException) -> bytes | None:
-    """Pickle an exception of the user's code; None if it could not be read back. Its traceback and
-    its cause stay here."""
-    with suppress(Exception):  # whatever its class does
-        data: bytes = cloudpickle.dumps(error)  # type: ignore[no-untyped-call]
-        cloudpickle.loads(data)
-        return data
-    return None
-
-
-def unpickled(digits: str | None) -> BaseException | None:
-    """Read back what `pickled` made, in hexadecimal digits; None if it cannot be read here."""
-    with suppress(Exception):  # whatever its class does, and its module may not be here
-        error = cloudpickle.loads(bytes.fromhex(digits or ""))
-        return error if isinstance(error, BaseException) else None
-    return None
 
 
 def note_here(error: BaseException) -> None:

@@ -11,13 +11,11 @@ import os
 import signal
 import socket
 import threading
-from bdb import BdbQuit
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from raysweep.cluster.faststart import ray_internals
-from raysweep.config.raised import chain
 
 STOPS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a command: Ctrl-C, `kill` and a batch system, a terminal that closes."""
@@ -90,7 +88,13 @@ def interrupted() -> bool:
 def note_if_quit(error: BaseException) -> None:
     """Count `q` in a debugger as a Ctrl-C, where the trials run in the process that has the
     terminal. In pdb it raises BdbQuit in the code that is debugged."""
-    if _note is not None and any(isinstance(each, BdbQuit) for each in chain(error)):
+    if _note is None:
+        return
+    from bdb import BdbQuit
+
+    from raysweep.config.raised import chain  # all of the config, which `--help` does without
+
+    if any(isinstance(each, BdbQuit) for each in chain(error)):
         _note.send(bytes([signal.SIGINT]))
 
 

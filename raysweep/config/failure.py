@@ -7,14 +7,16 @@ of thirty frames of Ray, torch and raysweep, two are usually the user's.
 from __future__ import annotations
 
 import json
+import pickle
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
 
 from raysweep.config.raised import cause, chain, file_and_line, is_own, passed_own_code
-from raysweep.errors import RaysweepError
+from raysweep.errors import CodeFailed, RaysweepError
 
 _MOST_FRAMES = 30
 """Frames of a traceback that are shown; an endless recursion has a thousand."""
@@ -62,6 +64,32 @@ class Failure:
     def from_text(text: str) -> Failure:
         """Read `to_text` back."""
         return Failure(**json.loads(text))
+
+
+def code_failed(message: str, raised: BaseException) -> CodeFailed:
+    """Make the error that tells of what the user's code raised, to be raised from it."""
+    failed = CodeFailed(message)
+    if pickled(raised) is not None:
+        failed.raised = raised
+    return failed
+
+
+def pickled(error: BaseException) -> bytes | None:
+    """Pickle an exception of the user's code; None if it could not be read back. Its traceback and
+    its cause stay here."""
+    with suppress(Exception):  # whatever its class does
+        data: bytes = pickle.dumps(error)
+        pickle.loads(data)
+        return data
+    return None
+
+
+def unpickled(digits: str | None) -> BaseException | None:
+    """Read back what `pickled` made, in hexadecimal digits; None if it cannot be read here."""
+    with suppress(Exception):  # whatever its class does, and its module may not be here
+        error = pickle.loads(bytes.fromhex(digits or ""))
+        return error if isinstance(error, BaseException) else None
+    return None
 
 
 def whole(error: BaseException) -> str:

@@ -19,7 +19,6 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from raysweep.cluster.faults import code_failed
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config import (
     Config,
@@ -34,6 +33,7 @@ from raysweep.config import (
     TrainTarget,
 )
 from raysweep.config.explain import to_config_error
+from raysweep.config.failure import code_failed
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.config.targets import section_of
 from raysweep.errors import ConfigError, DataError, RaysweepError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from raysweep.cluster.faults import taken_here, unpickled
-from raysweep.config.failure import Failure
+from raysweep.cluster.faults import taken_here
+from raysweep.config.failure import Failure, unpickled
 from raysweep.errors import CodeFailed, SweepFailed
 from raysweep.search.failures import FailedFast
 

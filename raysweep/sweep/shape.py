@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from raysweep.storage.storage import Storage
+from raysweep.storage.sweep_folder import LOGS
 from raysweep.sweep.standing import causes, counts, ranking
 from raysweep.sweep.view import SweepView, TrialView
 from raysweep.tracking import RunRecord
@@ -53,7 +54,7 @@ def sweep_json(view: SweepView, storage: Storage, top: int | None = None) -> dic
                 }
                 for each in view.stages
             ],
-            "failures": [
+            "causes": [
                 {"error": each.error, "where": each.where, "trials": each.trials}
                 for each in causes(view)
             ],
@@ -75,6 +76,16 @@ def _unfinished(view: SweepView) -> dict[str, Any]:
         "tracker": view.tracker,
         "artifacts": {name: version for name, _, version in refs},
         "cached_stages": [each.stage for each in view.stages if each.cached],
+        "failures": [
+            {
+                "trial": each.trial,
+                "error": each.error,
+                "where": each.where,
+                "log": f"{LOGS}/{each.trial}.log",
+            }
+            for each in view.trials
+            if each.state == "failed"
+        ],
         "best": None,
         "test": None,
     }

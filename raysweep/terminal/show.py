@@ -114,7 +114,7 @@ def _leaderboard(
         Column("", dropped=2, right=True),
         Column("trial"),
         Column("state"),
-        Column("epochs", dropped=3),
+        Column(f"{view.display.step}s", dropped=3),
         Column(first),
         *(Column(name, dropped=1) for name in others),
         *([Column("mean ± std", dropped=1)] if view.repeats > 1 else []),
@@ -154,7 +154,7 @@ def _by(view: SweepView) -> str:
 def _metrics(view: SweepView) -> list[str]:
     """The metrics that are shown: the sweep's, and the usual ones."""
     reported = {name for trial in view.trials for name in trial.metrics}
-    usual = [each for each in ("validation/accuracy", "validation/loss") if each in reported]
+    usual = [each for each in view.display.columns if each in reported]
     return list(dict.fromkeys([view.metric, *usual]))
 
 

@@ -42,7 +42,8 @@ def _headline(view: SweepView, trial: TrialView, paint: Paint) -> Iterator[str]:
     if view.repeats > 1:
         yield f"repeat:   {trial.repeat + 1} of {view.repeats}"
     epochs = str(len(trial.history))
-    yield f"epochs:   {epochs if trial.epochs is None else f'{epochs}/{trial.epochs}'}"
+    done = epochs if trial.epochs is None else f"{epochs}/{trial.epochs}"
+    yield f"{f'{view.display.step}s:':<9} {done}"
     yield f"started:  {when(trial.started)}{_took(trial)}"
     if trial.node is not None:
         yield f"node:     {trial.worker}"
@@ -54,14 +55,14 @@ def _headline(view: SweepView, trial: TrialView, paint: Paint) -> Iterator[str]:
             f"{name} {text.metric(name, each, percent=view.percent)}"
             for name, each in shown.items()
         )
-        yield f"best:     {best}{_after(view.metric, trial)}"
+        yield f"best:     {best}{_after(view, trial)}"
 
 
-def _after(metric: str, trial: TrialView) -> str:
+def _after(view: SweepView, trial: TrialView) -> str:
     """`, after epoch 2`: which of its reports counts."""
-    score = trial.metrics.get(metric)
-    scores = [row.get(metric) for row in trial.history]
-    return f", after epoch {scores.index(score) + 1}" if score in scores else ""
+    score = trial.metrics.get(view.metric)
+    scores = [row.get(view.metric) for row in trial.history]
+    return f", after {view.display.step} {scores.index(score) + 1}" if score in scores else ""
 
 
 def _took(trial: TrialView) -> str:
@@ -79,7 +80,7 @@ def _history(view: SweepView, trial: TrialView) -> Iterator[str]:
     if not shown:
         return
     yield ""
-    yield f"history over {text.plural(len(trial.history), 'epoch')}"
+    yield f"history over {text.plural(len(trial.history), view.display.step)}"
     wide = max(len(short(name)) for name in shown)
     for name in shown:
         course = [row.get(name) for row in trial.history]

@@ -216,8 +216,7 @@ class Run(Protocol):
         ...
 
     def log_output(self, text: str) -> None:
-        """Show lines that the run's process printed, where a server has a page for them. A lost
-        line is no error: the sweep's folder has the log."""
+        """Show lines that the run's process printed, on the run's page, if a server has one."""
         ...
 
     def use_artifact(self, ref: str) -> ArtifactVersion:

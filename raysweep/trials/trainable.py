@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from raysweep.cluster.faults import note_here, pickled
+from raysweep.cluster.faults import note_here
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config.failure import Failure
+from raysweep.config.failure import Failure, pickled
 from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 from raysweep.storage.stop import is_of_the_storage
 from raysweep.trials.context import TrialContext

@@ -31,6 +31,18 @@ NO_LIMIT = 2**31
 """The number of trials that Tune asks for. The searcher ends earlier: it knows the real number."""
 
 
+class _NoReports(tune.ProgressReporter):
+    """Keep Tune from clearing the output of a notebook's cell, which it does even when it says
+    nothing: what is there is the sweep's own progress."""
+
+    def setup(self, *args: object, **kwargs: object) -> None:
+        """Do nothing."""
+
+    def should_report(self, *args: object, **kwargs: object) -> bool:
+        """Never report."""
+        return False
+
+
 def run_trials(
     workload: Workload,
     context: TrialContext,
@@ -100,6 +112,7 @@ def run_trials(
             callbacks=[progress] if in_one_process() else [growth, progress],
             stop=stopper,
             verbose=1 if verbose else 0,
+            progress_reporter=None if verbose else _NoReports(),
         ),
     )
     with signals.handlers_restored():

@@ -33,7 +33,7 @@ def test_a_sweep_of_last_week(tmp_path: Path) -> None:
     assert histories.groupby("trial").size().to_dict() == {"trial-0000": 2, "trial-0002": 2}
     best = histories[histories.trial == ran.best.trial]["validation/accuracy"].max()
     assert best == ran.best.metrics["validation/accuracy"]
-    assert [row.name for row in loaded.failures] == ["trial-0001", "trial-0003"]
+    assert [each.trial for each in loaded.failures] == ["trial-0001", "trial-0003"]
     assert "Traceback" in (loaded.failures[0].traceback or "")
 
     assert repr(loaded).startswith("SweepResult('mine': 4 trials (2 completed, 0 stopped early, 2")

@@ -67,7 +67,8 @@ function makeHistory() {
   const xTitle = historyOver === "trial" ? "trial" : `${timeUnit().name} since the sweep's start`;
   return {
     data, height: 340,
-    layout: { xaxis: axisStyle({ title: xTitle, showgrid: false }),
+    layout: { xaxis: axisStyle({ title: xTitle, showgrid: false,
+      ...(historyOver === "trial" && S.trials.length <= 12 ? { dtick: 1 } : {}) }),
       yaxis: axisStyle({ title: plotText(S.metric), ...(range ? { range } : {}) }) },
   };
 }

@@ -52,6 +52,9 @@ function ticks(low, high, log) {
   return found;
 }
 
+// As much of a name as there is room for between two axes.
+const axisLabel = (each) => plotText(cutLeft(each.name, Math.max(18, Math.floor(130 / BRUSHABLE().length))));
+
 // What a brush snaps to on a log axis: 1, 2, … 9 of every decade from below `low` to above `high`.
 function logGrid(low, high) {
   const all = [];
@@ -76,7 +79,7 @@ function distinct(texts) {
 // Plotly lets a brush snap to `tickvals`, so a linear axis has none of its own.
 function dimension(each, trials) {
   const { axis } = each;
-  const label = plotText(cutLeft(each.name, 18));
+  const label = axisLabel(each);
   const read = trials.map(each.read);
   const known = read.filter((value) => value !== null);
   if (axis.choices) {
@@ -170,7 +173,7 @@ function linesDrawn(some, all) {
 
 function readBrush(box) {
   S.brush.clear();
-  const labels = new Map(BRUSHABLE().map((each) => [plotText(cutLeft(each.name, 18)), each.name]));
+  const labels = new Map(BRUSHABLE().map((each) => [axisLabel(each), each.name]));
   for (const { label, constraintrange: found } of box.data[0].dimensions) {
     if (!found || !found.length) continue;
     S.brush.set(labels.get(label), Array.isArray(found[0]) ? found.map((each) => [...each]) : [[...found]]);

@@ -9,8 +9,8 @@ const sweepColour = (sweep) => PALETTE[S.sweeps.indexOf(sweep) % PALETTE.length]
 
 // From the worst score to the best: one hue, the best stands out from the background.
 const scale = () => (dark.matches
-  ? [[0, "#2c3844"], [0.5, "#3b6aa8"], [0.85, "#62a0f5"], [1, "#d9e8ff"]]
-  : [[0, "#cbd7e5"], [0.5, "#8db0dc"], [0.85, "#3a74c4"], [1, "#10366f"]]);
+  ? [[0, "#42536a"], [0.5, "#3b6aa8"], [0.85, "#62a0f5"], [1, "#d9e8ff"]]
+  : [[0, "#bccbdd"], [0.5, "#8db0dc"], [0.85, "#3a74c4"], [1, "#10366f"]]);
 
 function axisStyle(extra = {}) {
   return {

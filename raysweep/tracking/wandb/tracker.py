@@ -230,6 +230,7 @@ class WandbTracker:
 
     def upload(self, run_id: str, path: Path) -> None:
         """Add a file to those of the run, which may have finished; one of that name is replaced."""
+        self.knock()  # else the client retries for 20 s where there is no server
         run = self._project.run(run_id)
         with self._project.explained(f"upload {path.name}"):
             run.upload_file(str(path), root=str(path.parent))

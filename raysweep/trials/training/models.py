@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raysweep.cluster.faults import code_failed
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.cluster.resources import Resources
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config.failure import Failure
+from raysweep.config.failure import Failure, code_failed
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.errors import RaysweepError
 from raysweep.events import TrialUpdated

@@ -109,7 +109,7 @@ def test_its_json(show: Show, told: ToldSweep) -> None:
     assert (answer["state"], answer["metric"], answer["goal"]) == ("ended", ACCURACY, "maximize")
     assert [row["trial"] for row in answer["leaderboard"]][:2] == ["trial-0002", "trial-0000"]
     assert answer["leaderboard"][1]["values"] == {"learning_rate": 0.01}
-    assert answer["failures"][0]["trials"] == ["trial-0001", "trial-0003"]
+    assert answer["causes"][0]["trials"] == ["trial-0001", "trial-0003"]
     one = json.loads(show("told", "2", "--json")[1])
     assert (one["sweep"], one["rank"], one["duration_s"]) == ("told", 1, 3)
     assert [row[ACCURACY] for row in one["history"]] == [None, 90.0], "JSON has no NaN"
@@ -182,6 +182,7 @@ def test_a_sweep_that_was_stopped(show: Show, tmp_path: Path) -> None:
     assert "1 of 4 trials: 0 completed, 0 stopped early, 0 failed, 1 waiting" in out
     assert "best so far: trial-0000, validation/accuracy 50.00 %" in out
     answer: dict[str, Any] = json.loads(show("--json")[1])
+    assert (answer["failures"], answer["artifacts"]) == ([], {})
     assert (answer["best"], answer["test"], answer["state"]) == (None, None, "stopped")
 
 
