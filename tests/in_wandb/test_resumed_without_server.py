@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import wandb
+
 from raysweep.errors import TrackerRefused
 from raysweep.tracking import connect
 

@@ -15,9 +15,9 @@ from signal import SIGKILL
 from typing import Any
 
 import pytest
+import wandb
 from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, mutual_sweep, small_sweep, whole_sweep
 
-import wandb
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import claim, release
 from raysweep.sweep.syncing import sync_sweep

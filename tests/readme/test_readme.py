@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import wandb
+
 from raysweep.cli.arguments import parser
 from raysweep.config import Config
 from raysweep.config.yaml import parse_document
