@@ -15,6 +15,7 @@ RaysweepError              any failure that raysweep explains in one line; exit 
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── StorageFailed          the disk is full or not writable: the sweep stopped and can be resumed
 ├── WorkerDied             a process of the sweep died: killed, or out of memory
+├── CodeFailed             the user's own code raised: a data set, a network, an evaluation
 ├── SweepFailed            the sweep ran and has no best
 ├── JobFailed              a submitted sweep's job failed; the job's exit code
 └── Interrupted            the user stopped the sweep; exit code 130
@@ -93,8 +94,22 @@ class WorkerDied(RaysweepError):
     """A process of the sweep died: killed, or out of memory."""
 
 
+class CodeFailed(RaysweepError):
+    """The user's own code raised. `raised` is what it raised, where that can be pickled; `log` is
+    the run whose log has the whole traceback."""
+
+    raised: BaseException | None = None
+    log: str | None = None
+
+
 class SweepFailed(RaysweepError):
-    """The sweep ended without a best: every trial failed."""
+    """The sweep ended without a best: every trial failed, or a stage or the evaluation did.
+
+    `traceback` is that of the user's code, if it raised, without the frames of libraries. Then what
+    it raised is the cause (`__cause__`).
+    """
+
+    traceback: str | None = None
 
 
 class JobFailed(RaysweepError):

@@ -13,6 +13,29 @@ TrialState = Literal["running", "completed", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
+class Display:
+    """How a terminal shows a sweep of one kind of trials. The defaults suit any kind.
+
+    `step`: what a report is called; `percent`: whether metrics called accuracy are percent, and the
+    others have four decimals; `columns`: metrics that a leaderboard shows besides the sweep's, if
+    trials report them; `hidden`: metrics of the winner that `best` does not show; `preparing`: what
+    happens before the first trial, up to the end of the stage `last_stage`; `scored_on`: on what
+    the winner is scored, ` on the test split`.
+    """
+
+    step: str = "report"
+    percent: bool = False
+    columns: tuple[str, ...] = ()
+    hidden: frozenset[str] = frozenset()
+    preparing: str = ""
+    last_stage: str | None = None
+    scored_on: str = ""
+
+
+PLAIN = Display()
+
+
+@dataclass(frozen=True)
 class Resumed:
     """A sweep was resumed. `ended`: trials that had ended; `under_way`: trials that continue;
     `retried`: failed trials that run again. `changed`: lines about what may change the weights."""
@@ -30,7 +53,7 @@ class SweepStarted:
     `notices` are lines about the config. `url` is the project's page at the tracker's server.
     `repeats`: trials per configuration. `may_end_early`: a target, or a budget of time or epochs,
     may end it before its last trial. `epochs`: the most of a trial, where that is known.
-    `percent`: whether metrics called accuracy are percent.
+    `display`: how to show it.
     """
 
     sweep: str
@@ -50,16 +73,18 @@ class SweepStarted:
     may_end_early: bool = False
     notices: tuple[str, ...] = ()
     resumed: Resumed | None = None
-    percent: bool = True
+    display: Display = PLAIN
 
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage returned `ref`, newly made or reused from the cache."""
+    """A stage returned `ref`, newly made or reused from the cache. `more`: what it returned for
+    other settings that trials ask for, where stages depend on what is swept."""
 
     stage: str
     ref: str
     cached: bool
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +111,9 @@ class TrialUpdated:
     many there will be, where that is known; `repeat`, from
     0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
     was: the `parent`, its `checkpoint`, and the new `values`. `restarts`: how often its process
-    died, and it went on in another.
+    died, and it went on in another. Of one that failed, `error` is the exception in one line,
+    `where` the file and line of the user's innermost frame (`/home/me/nets.py:12`), and `traceback`
+    the traceback, with the frames of libraries folded.
     """
 
     index: int
@@ -101,6 +128,8 @@ class TrialUpdated:
     repeat: int = 0
     cloned: Mapping[str, Any] | None = None
     restarts: int = 0
+    where: str | None = None
+    traceback: str | None = None
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """Convert for selection; with `so_far`, treat a running trial as if it ended now."""

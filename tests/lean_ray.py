@@ -7,7 +7,8 @@ from ray.scripts.scripts import main
 
 from raysweep.cluster.faststart import fork_server, lean
 from raysweep.cluster.faststart.probe import usable
+from raysweep.trials.training.kind import PRELOAD
 
 if __name__ == "__main__":
-    with fork_server.running(), lean.patched(usable()):
+    with fork_server.running(PRELOAD), lean.patched(usable()):
         main()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.events import Evaluating, Event, StageFinished, SweepStarted, TrialUpdated
+from raysweep.trials.training.kind import DISPLAY
 
 METRIC = "validation/accuracy"
 
@@ -23,6 +24,7 @@ def started(trials: int = 3, **changes: Any) -> SweepStarted:
         "gpus": 0.0,
         "metric": METRIC,
         "goal": "maximize",
+        "display": DISPLAY,
     }
     return SweepStarted(**fields | changes)
 

@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 from raysweep.config import Config, apply
 from raysweep.search import search
 from raysweep.search.budget import Budget
-from raysweep.search.space import unlimited_trial_count
+from raysweep.search.space import longest_epochs, unlimited_trial_count
 from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 
 Metric = Callable[[TrialSpec, int], float]
@@ -46,7 +46,7 @@ def tune(
     """Run the sweep of `config`: `concurrent` trials take turns, an epoch each."""
     budget = budget or Budget(config.sweep, started=0, clock=lambda: 0)
     searcher, stopper = search.algorithm(config, budget, **known), search.stopper(config, budget)
-    scheduler = search.scheduler(config)
+    scheduler = search.scheduler(config, longest_epochs(config))
     found, running, most = Tuned(), deque[_Running](), unlimited_trial_count(config)
     finished = False
     while True:

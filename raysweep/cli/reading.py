@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.cli.common import add_sweep, storage_of, stored_sweep
 from raysweep.cli.parser import Parser
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
@@ -52,20 +53,23 @@ def add_to(commands: Any, common: Parser) -> None:
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.stderr import to_stderr
     from raysweep.storage.open_storage import read_storage
     from raysweep.storage.reading import listed
-    from raysweep.storage.record import to_stderr
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
+    from raysweep.trials.workloads import display_of
 
     with read_storage(storage_of(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
         if args.sizes:
             _add_sizes(storage, sweeps)
+        names = [each["sweep"] for each in sweeps]
+        displays = {name: display_of(storage.folder(name).record().kind) for name in names}
     if not args.json and sweeps:
-        show_sweeps(open_console(sys.stdout), sweeps)
+        show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:
-        print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
+        print(f"no sweep in {storage.shown}: `{program()} run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
 
 
@@ -81,24 +85,28 @@ def _add_sizes(storage: Storage, sweeps: list[dict[str, Any]]) -> None:
 def _best(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_best
+    from raysweep.trials.workloads import display_of
 
     with stored_sweep(args) as stored:
         result = stored.result()
         if args.download:
             stored.download_best(args.download)
     if not args.json:
-        show_best(open_console(sys.stdout), stored.record.name, result, args.download)
+        console, display = open_console(sys.stdout), display_of(stored.record.kind)
+        show_best(console, stored.record.name, result, args.download, display)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
-    return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
+    return {"sweep": stored.record.name, **result, **downloaded}
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.terminal.console import open_console, say
     from raysweep.terminal.graph import lineage_lines
 
     with stored_sweep(args) as stored:
         lineage = stored.lineage(args.artifact)
     if not args.json:
-        print("\n".join(lineage_lines(lineage)))
+        for line in lineage_lines(lineage):
+            say(open_console(sys.stdout), line)
     return lineage.to_json()
 
 

@@ -21,12 +21,14 @@ from raysweep.config.sweep import Metric, SweepConfig
 from raysweep.config.target_sections import Target
 
 
-def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str]) -> None:
+def check(sweep: SweepConfig, fields: Fields, goals: Mapping[str, str] | None) -> None:
     """Raise pydantic's ValidationError, with the location in the config, for the first misfit.
 
-    `goals`: each metric that a trial reports → `minimize` or `maximize`.
+    `goals`: each metric that a trial reports → `minimize` or `maximize`; None where that is not
+    known beforehand.
     """
-    _check_metric(sweep.metric, goals)
+    if goals is not None:
+        _check_metric(sweep.metric, goals)
     if sweep.method != "grid" and sweep.cap is None:
         text = (
             f"missing; method {sweep.method} never ends by itself, so say how many trials, or "

@@ -18,10 +18,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from raysweep.addresses import refuse_keys
-from raysweep.config import fit, targets
+from raysweep.config import fit, import_path, targets
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
+from raysweep.config.given import Given, from_mapping
 from raysweep.config.notices import Notices, notices, space_notices
 from raysweep.config.section import Section
 from raysweep.config.sections import (
@@ -114,11 +115,17 @@ class Config(Section):
     sweep: SweepConfig = MNIST_SWEEP
 
     _notices: Notices = PrivateAttr(default=Notices())
+    _given: Given = PrivateAttr(default=Given())
 
     @property
     def notices(self) -> tuple[str, ...]:
         """The notices about the files that it was read from, one line each."""
         return self._notices.lines
+
+    @property
+    def given(self) -> str | None:
+        """What the user wrote, as YAML; None for a config that was made from its defaults."""
+        return self._given.text()
 
     @model_validator(mode="before")
     @classmethod
@@ -159,12 +166,18 @@ class Config(Section):
         fit.check_population(self.sweep, self.train)
         return self
 
+    @property
+    def kind(self) -> str:
+        """The name of the kind of its trials (see `trials.workloads`)."""
+        return "training"
+
     def fields(self) -> Fields:
         """Return the fields that may differ from trial to trial; all others are fixed."""
         return Fields({name: getattr(self, name) for name in SWEPT_SECTIONS})
 
-    def goals(self) -> Mapping[str, str]:
-        """Map each metric that a trial reports each epoch to its goal."""
+    def goals(self) -> Mapping[str, str] | None:
+        """Map each metric that a trial reports each epoch to its goal; None where nobody knows the
+        metrics before trials report them."""
         if isinstance(self.train, TrainTarget):
             metrics: Mapping[str, str] = self.train.part().metrics  # type: ignore[attr-defined]
             return metrics
@@ -174,7 +187,7 @@ class Config(Section):
         """List the packages (folders) and modules (files) of its custom parts, without installed
         ones, which must be installed everywhere anyway."""
         sections = (getattr(self, name) for name in targets.PARTS)
-        found = [targets.home(each.target) for each in sections if isinstance(each, Target)]
+        found = [import_path.home(each.target) for each in sections if isinstance(each, Target)]
         installed = {"site-packages", "dist-packages"}
         return [path for path in dict.fromkeys(found) if installed.isdisjoint(path.parts)]
 
@@ -199,7 +212,9 @@ class Config(Section):
             file = read_document(Path(document["sweep"]))
             document["sweep"] = file.value
             words = [Word(("sweep", *loc), text, value) for loc, text, value in file.words]
-        return parse(document, lambda loc: "", words)
+        config = parse(document, lambda loc: "", words)
+        config._given = from_mapping(mapping)
+        return config
 
     def to_dict(self) -> dict[str, Json]:
         """Convert to plain JSON values, from which `Config.from_dict` makes an equal config."""
@@ -245,7 +260,7 @@ def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:
 
 def _restored(document: dict[str, Json], folders: list[str]) -> Config:
     for folder in folders:
-        targets.look_in(Path(folder))
+        import_path.look_in(Path(folder))
     return Config.from_dict(document)
 
 

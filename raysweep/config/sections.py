@@ -262,6 +262,10 @@ class ResourcesConfig(Section):
     """Epochs between two checkpoints of a trial. After a crash, a trial repeats the epochs since
     its last checkpoint."""
 
+    log_limit_mb: Annotated[float, Field(gt=0)] = 100.0
+    """Megabytes of the log of a trial or a stage; of a longer one its beginning and its end are
+    kept."""
+
     fast_start: bool = True
     """Whether raysweep may patch the Ray that it starts, to start it sooner; RAYSWEEP_FAST_START=0
     also switches this off. Versions of Ray on which the patches are untested are not patched,

@@ -1,1 +1,1 @@
-"""What is tried next, what is stopped early, what ends a sweep."""
+"""Search: what is tried next, what is stopped early, what ends a sweep."""

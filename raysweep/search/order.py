@@ -1,12 +1,12 @@
-"""`early_terminate` with `order: sweep`: hyperband in which timing has no say.
+"""`early_terminate` with `order: sweep`: hyperband whose decisions do not depend on timing.
 
-A trial is held, at each bracket, against the trials before it in the sweep that come to that
-bracket, whenever they do. These are the trials that it would be held against if trials ran one
-after the other; so what is decided is what one worker would have decided.
+At each bracket a trial is compared with the trials that precede it in the sweep and reach that
+bracket, whenever they do. These are the trials that it would be compared with if trials ran one
+after the other, so the decisions are those of a single worker.
 
-No trial waits for ever: it waits for earlier ones only, the first that has not ended waits for
-nobody, and one that waits gives its worker back (see `trials/gate`), so that no number of waiting
-trials keeps an earlier one from a worker.
+There is no deadlock: a trial waits only for earlier ones, the first unfinished one waits for none,
+and a waiting trial gives its worker back (see `trials/gate`), so waiting trials never keep an
+earlier one from a worker.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Verdict = Literal["go", "stop", "wait"]
 
 
 class SweepOrder:
-    """Which trial goes on past a bracket, is stopped there, or has to wait for those before it."""
+    """Decides which trial continues past a bracket, is stopped there, or waits for earlier ones."""
 
     def __init__(
         self,
@@ -30,8 +30,8 @@ class SweepOrder:
         strict: bool = False,
         say: Callable[[int, int, Verdict], None] = lambda index, bracket, verdict: None,
     ) -> None:
-        """`brackets`, `eta`, `goal` and `strict`: as `Brackets` has them. `say` is told of each
-        verdict but "wait", with the trial's place in the sweep and the bracket."""
+        """`brackets`, `eta`, `goal` and `strict`: see `Brackets`. `say` is called with each verdict
+        except "wait": the trial's index in the sweep, the bracket, and the verdict."""
         self._at: dict[int, dict[int, float]] = {bracket: {} for bracket in brackets}
         self._eta = eta
         self._sign = 1 if goal == "minimize" else -1
@@ -43,12 +43,12 @@ class SweepOrder:
         self._verdicts: dict[int, tuple[int, Verdict]] = {}
 
     def start(self, index: int) -> None:
-        """The trial has started. Trials do so in the order of the sweep."""
+        """Record that the trial has started. Trials start in the order of the sweep."""
         self._under_way.add(index)
 
     def report(self, index: int, epoch: int, value: float, *, last: bool = False) -> None:
-        """The metric came to `value` in the trial's epoch `epoch`, from 1. Twice is once; its
-        `last` epoch is judged no more, and others are held against it."""
+        """Record the metric's `value` in the trial's epoch `epoch`, from 1. Idempotent. The trial
+        is not judged at its `last` epoch, but others are compared with it."""
         value = self._sign * value if math.isfinite(value) else math.inf
         best = self._best[index] = min(value, self._best.get(index, math.inf))
         there = self._at.get(epoch)
@@ -60,36 +60,36 @@ class SweepOrder:
         self._settle()
 
     def end(self, index: int) -> None:
-        """The trial has ended, however it did: it comes to no other bracket."""
+        """Record that the trial has ended and reaches no other bracket."""
         self._under_way.discard(index)
         self._waiting.pop(index, None)
         self._settle()
 
     def forget(self, index: int) -> None:
-        """The trial starts anew. What others were told stands."""
+        """Forget the trial, which starts over. Verdicts on other trials stay."""
         for there in self._at.values():
             there.pop(index, None)
         self._best.pop(index, None)
         self._verdicts.pop(index, None)
 
     def verdict(self, index: int) -> Verdict:
-        """On the trial, at the bracket that it has come to last."""
+        """Return the verdict on the trial at the last bracket that it has reached."""
         if index in self._waiting:
             return "wait"
         return self._verdicts[index][1] if index in self._verdicts else "go"
 
     def overrule(self, index: int) -> None:
-        """Stop a trial that waited: the sweep has come to its end meanwhile."""
+        """Stop a trial that waited, since the sweep has ended meanwhile."""
         bracket, _ = self._verdicts[index]
         self._decide(index, bracket, "stop")
 
     def say_again(self, index: int) -> None:
-        """Whoever was told may have died since."""
+        """Repeat the latest verdict: the process that received it may have died."""
         if index in self._verdicts and index not in self._waiting:
             self._say(index, *self._verdicts[index])
 
     def _settle(self) -> None:
-        """In order, since a verdict changes for whom later trials wait."""
+        """Judge the waiting trials in the sweep's order, as a verdict affects later ones."""
         for index in sorted(self._waiting):
             bracket, judged = self._waiting[index]
             verdict = self._judge(index, bracket, judged)
@@ -104,13 +104,13 @@ class SweepOrder:
         self._say(index, bracket, verdict)
 
     def _judge(self, index: int, bracket: int, judged: float) -> Verdict:
-        """It is stopped where more than n / eta (rounded down) of the n trials there, itself among
-        them, are better. "wait" only while those that are still to come could change that."""
+        """Stop it if more than n / eta (rounded down) of the n trials at the bracket, itself
+        included, are better. "wait" only while trials that may still come could change that."""
         before = [value for other, value in self._at[bracket].items() if other < index]
         better = sum(value < judged for value in before)
         there = self._at[bracket]
         coming = sum(other < index and other not in there for other in self._under_way)
         most = (len(before) + 1 + coming) // self._eta
-        if better > most:  # were all that come worse
+        if better > most:  # even if all that may come are worse
             return "stop"
-        return "go" if better + coming <= most else "wait"  # were all that come better
+        return "go" if better + coming <= most else "wait"  # even if all that may come are better

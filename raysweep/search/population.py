@@ -1,8 +1,8 @@
-"""Population-based training: who clones whom, and with which values it goes on.
+"""Population-based training: which trial clones which, and with which values it continues.
 
-Ray's own scheduler for it is not used: it refuses a Searcher, pauses each trial at each interval
-and sets it up anew, and in its synchronous mode waits for ever where the last trial of an interval
-fails. Here a trial asks, and goes on in its own process.
+Ray's own scheduler is not used: it refuses a Searcher, pauses each trial at each interval and sets
+it up again, and in its synchronous mode hangs if the last trial of an interval fails. Here a trial
+asks an actor, and continues in its own process.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from raysweep.storage.journal import read_journal
 FACTORS = (0.8, 1.2)
 
 CALL_RETRIES = 10
-"""How often a call is sent again whose process died; one that died may be another trial's."""
+"""How often a call is retried whose actor died: another trial's call may have killed it."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A trial at the end of an epoch: its score, the checkpoint that it logged, its values."""
+    """A trial at the end of an epoch: its score, its logged checkpoint, and its values."""
 
     trial: str
     score: float | None
@@ -48,7 +48,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Clone:
-    """How a trial is to go on: from another's checkpoint (`trial-checkpoint:vK`), with `values`."""
+    """How a trial continues: from another's checkpoint (`trial-checkpoint:vK`), with `values`."""
 
     parent: str
     checkpoint: str
@@ -56,7 +56,7 @@ class Clone:
 
 
 def members(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Member, int, Clone | None]]:
-    """What trials offered, by a journal, after which epoch, and what they cloned then, in order."""
+    """Read from a journal's events, in order: each member, its epoch, and what it cloned then."""
     for event in events:
         if event["event"] == "epoch" and event["member"] is not None:
             cloned = event.get("cloned")
@@ -65,10 +65,10 @@ def members(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Member, int, 
 
 
 class Population:
-    """Compares the trials that have come to the same epoch."""
+    """Compares the trials that have reached the same epoch."""
 
     def __init__(self, config: Config, journal: Path | None = None) -> None:
-        """`journal`: the sweep's, which knows of members that reported to an earlier process."""
+        """`journal`: the sweep's, with the members that reported to an earlier process."""
         assert config.sweep.pbt is not None
         self._config = config
         self._pbt = config.sweep.pbt
@@ -81,10 +81,10 @@ class Population:
             self._decided[member.trial, epoch] = clone
 
     def report(self, member: Member, epoch: int) -> Clone | None:
-        """`member` has trained `epoch` epochs. What it is to clone, or None: it goes on as it is.
+        """Record a member after `epoch` epochs. Return what it clones; None: it continues as it is.
 
-        The draws follow from the sweep's seed, the trial and the epoch alone. One that trains the
-        epoch again, as its process died or its checkpoint is lost, is told the same again.
+        Idempotent: the draws depend only on the sweep's seed, the trial and the epoch, and a trial
+        that repeats the epoch after a crash gets the same answer.
         """
         self._at.setdefault(epoch, {})[member.trial] = member
         if (member.trial, epoch) not in self._decided:
@@ -119,9 +119,10 @@ class Population:
 
 
 def nudged(distribution: Distribution, value: Any, rng: Random) -> Any:
-    """`value` a little changed, within its distribution.
+    """Perturb `value` within its distribution.
 
-    A number: times 0.8 or 1.2. Steps: the same, and at least one step. A choice: its neighbour.
+    A number is multiplied by 0.8 or 1.2, a stepped one changes by at least one step, and a choice
+    becomes a neighbour in the list.
     """
     match distribution:
         case Categorical(choices):
@@ -143,10 +144,10 @@ def _within(value: Any, bounds: tuple[float, float] | None) -> Any:
 
 
 class SharedPopulation:
-    """The trials' side of a `Population` actor."""
+    """A trial's handle of the `Population` actor."""
 
     def __init__(self, config: Config, journal: Path) -> None:
-        # A call that takes the process with it each time must end, or its trial never would.
+        # A call that kills the actor each time must fail in the end, or its trial would hang.
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": CALL_RETRIES}
         actor = as_actor(Population, **lasting, **on_this_node())  # beside the journal
         self._actor = actor.remote(config, journal)

@@ -1,4 +1,4 @@
-"""Trials of one configuration, which differ in their seed: what they came to together."""
+"""Combine the scores of a configuration's repeats, which differ in their seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from raysweep.selection import Candidate, Goal, has_score, rank
 
 @dataclass(frozen=True)
 class Configuration:
-    """The trials of one configuration, best first, and the scores of those that have one."""
+    """The trials of one configuration, best first, and the finite scores among them."""
 
     trials: tuple[Candidate, ...]
     scores: tuple[float, ...]
@@ -24,22 +24,22 @@ class Configuration:
 
     @property
     def mean(self) -> float | None:
-        """Of the scores; None where there is none."""
+        """The mean of the scores; None if there is none."""
         return statistics.fmean(self.scores) if self.scores else None
 
     @property
     def std(self) -> float | None:
-        """The scores' sample standard deviation; None where there are not two."""
+        """The scores' sample standard deviation; None if there are fewer than two."""
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
 
 
 def rank_configurations(
     candidates: Iterable[Candidate], metric: str, goal: Goal, repeats: int
 ) -> list[Configuration]:
-    """All configurations, the best mean first.
+    """Rank the configurations, best mean first.
 
-    One that lacks a repeat (it failed, or the sweep ended before it) comes after all that have
-    theirs: the mean of those that did not fail may be luck. Ties go to the earlier one, and those
+    A configuration with a missing repeat (it failed, or the sweep ended before it) comes after all
+    complete ones, since the mean of the others may be luck. Ties go to the earlier one. Those
     without any score come last, in the order of the sweep.
     """
     groups: dict[int, list[Candidate]] = {}

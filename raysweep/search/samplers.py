@@ -1,4 +1,4 @@
-"""`sweep.sampler` in Optuna's classes."""
+"""Make Optuna's sampler from `sweep.sampler`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from optuna.trial import FrozenTrial, create_trial
 from raysweep.config import SamplerConfig
 
 
-def hush() -> None:
-    """Optuna tells of each study and trial, and warns that a package would make its GP faster."""
+def silence_optuna() -> None:
+    """Silence Optuna's log of each study and trial, and its advice on a faster package."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def make_sampler(
     wanted: SamplerConfig, seed: int, known: Sequence[FrozenTrial] = ()
 ) -> BaseSampler:
-    """The sampler, seeded by its own seed or else by `seed`.
+    """Make the sampler, seeded with its own seed if it has one, else with `seed`.
 
-    `known`: completed trials that CMA-ES is to start from; the others find them in the study. What
-    a sampler cannot suggest (CMA-ES, QMC: a choice) is drawn at random, without Optuna's warning:
-    the schema says so.
+    `known`: completed trials from which CMA-ES starts; other samplers find them in the study. What
+    a sampler cannot suggest (CMA-ES and QMC: a choice) is drawn at random, without Optuna's
+    warning: the schema documents it.
     """
     own = seed if wanted.seed is None else wanted.seed
     options: dict[str, Any] = {"seed": own % 2**32, **wanted.options()}  # numpy takes 32 bits
@@ -49,12 +49,12 @@ def make_sampler(
 
 
 FEWEST_SOURCE_TRIALS = 10
-"""CMA-ES starts from the best tenth of them, and there must be one."""
+"""CMA-ES starts from the best tenth of them, which must be at least one."""
 
 
 def _for_cmaes(known: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Those trials with the parameters alone that CMA-ES searches, numbers of more than one value;
-    none where there are too few trials, or no such parameter."""
+    """Reduce the trials to the parameters that CMA-ES searches: numbers with more than one value.
+    Return none if there are too few trials, or no such parameter."""
     reduced = []
     for trial in known:
         searched: dict[str, BaseDistribution] = {

@@ -1,4 +1,4 @@
-"""`sweep.early_terminate` as Ray Tune's schedulers: which trial is stopped, and when."""
+"""Ray Tune schedulers for `sweep.early_terminate`: which trial is stopped, and when."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
 
 
 def is_report(result: Mapping[str, Any]) -> bool:
-    """Whether the trial reported, rather than failed, or said that it is silent."""
+    """Return whether the result is a report, and not a failure or a sign that there is none yet."""
     return "failed" not in result and "silent" not in result
 
 
 class Brackets:
-    """W&B's hyperband: which trials fall behind, judged from every trial's history.
+    """W&B's hyperband: decides which trials fall behind, from every trial's history.
 
-    At bracket `b` stands the value that the best 1 in `eta` of the trials that came so far have
-    reached, counting the trial itself: the sorted values' entry number n / eta, rounded down, from
-    0. A trial is held against the last bracket that it has passed, and stopped if its best value so
-    far is worse; with `strict`, if its value at that very bracket is. (W&B's package `sweeps`
-    0.3.0, `hyperband_stopping`.)
+    The threshold of a bracket is the value that the best 1 in `eta` of the trials that have reached
+    it attain: of their sorted values, entry n / eta, rounded down, from 0. A trial is compared with
+    the threshold of the last bracket that it has passed, and stopped if its best value so far is
+    worse; with `strict`, if its value at the bracket itself is. (W&B's package `sweeps` 0.3.0,
+    `hyperband_stopping`.)
 
-    Where this differs: W&B's server goes through the running trials whenever an agent asks; here a
-    trial is judged at the end of each of its own epochs, on what the others have reported by then.
-    Nobody waits for a bracket to fill, so early comers are judged on little, as in ASHA (Li et al.
-    2018, arXiv:1810.05934); they are judged again at each later epoch. And W&B drops a value that
-    is not finite from the history; here it counts as the worst, in its place.
+    Differences: W&B's server judges the running trials whenever an agent asks; here a trial is
+    judged at the end of each of its epochs, on what the others have reported by then. No trial
+    waits for a bracket to fill, so early trials are judged on few values, as in ASHA (Li et al.
+    2018, arXiv:1810.05934), and judged again at each later epoch. W&B drops a value that is not
+    finite from the history; here it counts as the worst, in its place.
     """
 
     def __init__(
@@ -46,17 +46,17 @@ class Brackets:
         self._histories: dict[str, list[float]] = {}
 
     def report(self, trial: str, epoch: int, value: float) -> None:
-        """The metric came to `value` in the trial's epoch `epoch`, from 1. Twice is once."""
+        """Record the metric's `value` in the trial's epoch `epoch`, from 1. Idempotent."""
         history = self._histories.setdefault(trial, [])
         if epoch > len(history):
             history.append(self._sign * value if math.isfinite(value) else math.inf)
 
     def forget(self, trial: str) -> None:
-        """The trial starts anew."""
+        """Forget the trial, which starts over."""
         self._histories.pop(trial, None)
 
     def falls_behind(self, trial: str) -> bool:
-        """Whether the trial is to stop, after its latest epoch."""
+        """Return whether the trial is to stop after its latest epoch."""
         history = self._histories[trial]
         passed = [bracket for bracket in self._brackets if bracket <= len(history)]
         if not passed:
@@ -65,13 +65,13 @@ class Brackets:
         return judged > self._threshold(passed[-1])
 
     def _threshold(self, bracket: int) -> float:
-        """The worst value that goes on; smaller is better."""
+        """Return the worst value that continues; smaller is better."""
         there = [each[bracket - 1] for each in self._histories.values() if len(each) >= bracket]
         return sorted(there)[len(there) // self._eta]
 
 
 class Hyperband(FIFOScheduler):
-    """`Brackets`, asked by Tune after each epoch."""
+    """Tune's scheduler over `Brackets`."""
 
     def __init__(self, brackets: Brackets, metric: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -87,12 +87,12 @@ class Hyperband(FIFOScheduler):
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
-        """Of a trial's last epoch Tune tells only here."""
+        """Record the trial's last epoch, which Tune passes only to this method."""
         if is_report(result):
             self._report(result)
 
     def forget(self, trial: str) -> None:
-        """The trial, which had failed, starts anew."""
+        """Forget the trial, which had failed and starts over."""
         self._brackets.forget(trial)
 
     def _report(self, result: Mapping[str, Any]) -> None:
@@ -100,8 +100,8 @@ class Hyperband(FIFOScheduler):
 
 
 class InOrder(FIFOScheduler):
-    """`SweepOrder`, told by Tune of each epoch. A trial that has to wait is let go on: before its
-    next epoch it asks at the gate, and gives its worker back if need be."""
+    """Tune's scheduler over `SweepOrder`. A trial that has to wait is not stopped here: before its
+    next epoch it asks the gate, and gives its worker back if necessary."""
 
     def __init__(self, order: SweepOrder, metric: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -116,7 +116,7 @@ class InOrder(FIFOScheduler):
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
-        """Of a trial's last epoch Tune tells only here."""
+        """Record the trial's last epoch, which Tune passes only to this method."""
         if is_report(result) and "gate" not in result:
             self._report(result, last=True)
 
@@ -126,17 +126,20 @@ class InOrder(FIFOScheduler):
 
 
 def index_of(trial: str) -> int:
-    """`trial-0003` → 3, its place in the sweep."""
+    """Return the trial's index in the sweep: `trial-0003` → 3."""
     return int(trial.rpartition("-")[2])
 
 
 class Median(MedianStoppingRule):
-    """Ray's median rule, in which one diverged trial does not stop all others: NaN would be the
-    median of whatever it is among. A trial that another process goes on with is the same to it,
-    though Tune makes a new object of it."""
+    """Ray's median rule with two corrections.
+
+    A diverged trial does not stop all others: NaN would be the median of any values that it is
+    among. A trial that another process continues keeps its history, though Tune makes a new object
+    of it.
+    """
 
     def __init__(self, metric: str, mode: str, grace_period: int) -> None:
-        """`mode`: min or max. No trial is paused for want of others to compare it with."""
+        """`mode`: min or max. No trial is paused because there are too few others."""
         super().__init__(
             time_attr="epochs",
             metric=metric,
@@ -163,12 +166,12 @@ class Median(MedianStoppingRule):
             super().on_trial_complete(tune_controller, known, self._without_nan(result))
 
     def forget(self, trial: str) -> None:
-        """The trial, which had failed, starts anew."""
+        """Forget the trial, which had failed and starts over."""
         known = self._first_seen.pop(trial, None)
         forget_in_median(self, known)
 
     def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """The worst number there is in the place of one that is not finite."""
+        """Replace a value that is not finite by the worst number."""
         value = result.get(self._watched)
         bad = value is not None and not math.isfinite(value)
         return {**result, self._watched: self._worst_value} if bad else dict(result)

@@ -1,4 +1,4 @@
-"""The config's `sweep` section in Ray Tune's terms: search algorithm, stopper and scheduler."""
+"""Make Ray Tune's search algorithm, stopper and scheduler from the config's `sweep` section."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
 from raysweep.search.order import SweepOrder, Verdict
-from raysweep.search.samplers import hush, make_sampler
+from raysweep.search.samplers import make_sampler, silence_optuna
 from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher
-from raysweep.search.space import longest_epochs, unlimited_trial_count
+from raysweep.search.space import unlimited_trial_count
 from raysweep.search.spec import SCORE, TrialSpec
 from raysweep.search.suggestions import Listed, Source, Suggested
 
@@ -30,9 +30,11 @@ def algorithm(
     order: SweepOrder | None = None,
     failures: Failures | None = None,
 ) -> TrialSearcher:
-    """Where Tune gets its trials from. `known`: what the sampler learns from before the first;
-    `note` is told of each new trial; `order` is that of the scheduler; once `failures` are too
-    many no trial starts."""
+    """Make the searcher from which Tune gets its trials.
+
+    `known`: completed trials that the sampler learns from before the first; `note` is called with
+    each new trial; `order` is the scheduler's; once `failures` gives the sweep up, no trial starts.
+    """
     sweep = config.sweep
     return TrialSearcher(
         _source(config, known),
@@ -47,41 +49,46 @@ def algorithm(
 
 
 def stopper(config: Config, budget: Budget) -> BudgetStopper:
-    """What ends a trial between two epochs because the sweep ends."""
+    """Make the stopper that ends a trial between two epochs when the sweep ends."""
     return BudgetStopper(budget, target_by_trial=config.sweep.repeats == 1)
 
 
 def sweep_order(
-    config: Config, say: Callable[[int, int, Verdict], None] = lambda *said: None
+    config: Config,
+    longest: int | None,
+    say: Callable[[int, int, Verdict], None] = lambda *said: None,
 ) -> SweepOrder | None:
-    """Who waits for whom, where `early_terminate` goes by the order of the sweep. `say`: see
-    SweepOrder."""
+    """Make what decides in the order of the sweep, if `early_terminate` asks for that. `longest`:
+    the most reports of a trial, None where nobody knows; `say`: see SweepOrder."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None or rule.order != "sweep":
         return None
-    places = rule.brackets(longest_epochs(config))
+    places = rule.brackets(longest)
     return SweepOrder(places, eta=rule.eta, goal=metric.goal, strict=rule.strict, say=say)
 
 
-def scheduler(config: Config, order: SweepOrder | None = None) -> TrialScheduler:
-    """`early_terminate`; without it every trial runs to its end."""
+def scheduler(
+    config: Config, longest: int | None, order: SweepOrder | None = None
+) -> TrialScheduler:
+    """Make Tune's scheduler for `early_terminate`; without it every trial runs to its end.
+    `longest` and `order`: see `sweep_order`."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
     if order is not None:
         return InOrder(order, SCORE)
-    places = rule.brackets(longest_epochs(config))
     if rule.type == "hyperband":
+        places = rule.brackets(longest)
         brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
         return Hyperband(brackets, SCORE)
     return Median(SCORE, MODES[metric.goal], grace_period=rule.min_iter or 1)
 
 
 def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
-    """The very list of trials of grid and random; a study for bayes."""
+    """Make the source of configurations: a list for grid and random, a study for bayes."""
     sweep = config.sweep
     if sweep.method != "bayes":
         return Listed(enumerate_trials(config))
-    hush()
+    silence_optuna()
     sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
     return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))

@@ -1,4 +1,4 @@
-"""The edge between where trials come from and Ray Tune: a Searcher, and a Stopper beside it."""
+"""Ray Tune's Searcher over a source of configurations, and its Stopper over the budget."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from raysweep.search.suggestions import Source, Values
 
 @dataclass
 class _Configuration:
-    """One configuration under way: how many of its repeats have started, and what those that have
-    ended came to."""
+    """A configuration in progress: how many of its repeats have started, and the scores of those
+    that have ended."""
 
     number: int
     values: Values
@@ -32,17 +32,17 @@ class _Configuration:
 
     @property
     def mean(self) -> float | None:
-        """Of the repeats that have a score; None where none has."""
+        """The mean over the repeats that have a score; None if none has."""
         finite = [score for score in self.scores.values() if score is not None]
         return statistics.fmean(finite) if finite else None
 
 
 class TrialSearcher(Searcher):
-    """Hands Tune the trials of `source`, each configuration `repeats` times in a row.
+    """Gives Tune the trials of `source`, each configuration `repeats` times in a row.
 
-    A trial scores what its best epoch does, since selection ranks it by that; a configuration, the
-    mean of its repeats. Its last repeat told, so is the source. No trial starts that the budget
-    refuses. Trials that another process had under way come before new ones.
+    A trial's score is that of its best epoch, by which selection ranks it; a configuration's is the
+    mean of its repeats, and `source` gets it after the last repeat. No trial starts that the budget
+    refuses. Trials that an earlier process had started come before new ones.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class TrialSearcher(Searcher):
         order: SweepOrder | None = None,
         failures: Failures | None = None,
     ) -> None:
-        """`mode`: min or max, as Tune has it. `most`: how many trials there are, if nothing ends
-        the sweep before. `note` is told of each new trial. `order` says which trials wait; once
-        `failures` are too many, none starts."""
+        """`mode`: min or max, as in Tune. `most`: the number of trials if nothing ends the sweep
+        early. `note` is called with each new trial. `order` decides which trials wait; once
+        `failures` gives the sweep up, none starts."""
         super().__init__(metric=SCORE, mode=mode)
         self._source = source
         self._budget = budget
@@ -77,8 +77,8 @@ class TrialSearcher(Searcher):
         self._specs: dict[str, TrialSpec] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial as Tune carries it; FINISHED when there will be none any more, and None
-        while one that runs may come back, its process having died, or one that waits."""
+        """Return the next trial's config; FINISHED if there will be none; None while a trial may
+        still come back: a running one whose process dies, or a waiting one."""
         self._release()
         spec = self._unfinished.popleft() if self._unfinished else self._new()
         if spec is None:
@@ -88,14 +88,15 @@ class TrialSearcher(Searcher):
 
     @property
     def left(self) -> int:
-        """How many trials it may hand out yet."""
+        """The number of trials that it may still hand out."""
         again = len(self._unfinished) + len(self._waiting)
         return max(0, self._most - self._count) + again
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """`error`: the process died, and `again` or `ended` is called next, by who knows why."""
+        """Record the end of a trial. `error`: its process died, and `Progress`, which knows the
+        cause, calls `again` or `ended` next."""
         spec = self._specs.pop(trial_id)
         if result and result.get("gate") == "wait":
             self.again(spec.continued(result["epochs"]))
@@ -105,14 +106,14 @@ class TrialSearcher(Searcher):
             self.ended(spec, score, failed=failed)
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """An epoch that is not the last one tells the source nothing."""
+        """Do nothing: sources learn only from finished trials."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Tune wants a file beside its own state. A sweep is resumed from its journal."""
+        """Write the file that Tune expects beside its state. Resuming uses the journal instead."""
         Path(checkpoint_path).touch()
 
     def started_before(self, values: Values) -> TrialSpec:
-        """Go once more through a start that an earlier process journalled, with these values."""
+        """Repeat a start that an earlier driver journalled, with these values."""
         name = TrialSpec(self._count, {}).name
         self._budget.started_before(name)
         spec = self._start(name, lambda: self._source.next_again(values))
@@ -120,8 +121,8 @@ class TrialSearcher(Searcher):
         return spec
 
     def again(self, spec: TrialSpec) -> None:
-        """Hand it out before any new one, when it need not wait: it has started before, and not
-        ended."""
+        """Hand the trial, which had started but not ended, out again before any new one, as soon as
+        it need not wait."""
         if self._order is not None and self._order.verdict(spec.index) == "wait":
             self._waiting[spec.index] = spec
             return
@@ -130,8 +131,8 @@ class TrialSearcher(Searcher):
             self._order.say_again(spec.index)
 
     def _release(self) -> None:
-        """Those that need wait no more, the first of the sweep first. Whom a verdict lets go on
-        when the sweep is over ends where it stands."""
+        """Queue the trials that need not wait any more, in the order of the sweep. If the sweep is
+        over, a trial that may continue is stopped instead."""
         for index in sorted(self._waiting):
             assert self._order is not None
             verdict, spec = self._order.verdict(index), self._waiting[index]
@@ -141,7 +142,7 @@ class TrialSearcher(Searcher):
                 self.again(self._waiting.pop(index))
 
     def begin_again(self, spec: TrialSpec) -> None:
-        """Of a trial that had failed: its configuration is told of once more when it ends."""
+        """Start a failed trial over: its configuration is scored again when it ends."""
         configuration = self._under_way[spec.name] = self._ended.pop(spec.name)
         del configuration.scores[spec.repeat]
         if self._order is not None:
@@ -149,7 +150,7 @@ class TrialSearcher(Searcher):
             self._order.start(spec.index)
 
     def ended(self, spec: TrialSpec, score: float | None, *, failed: bool = False) -> None:
-        """A trial has ended with `score`; None where it failed, or has none that is finite."""
+        """Record the end of a trial with `score`; None if it failed or has no finite score."""
         self._budget.stopped(spec.name, failed=failed)
         if self._order is not None:
             self._order.end(spec.index)
@@ -196,15 +197,15 @@ class TrialSearcher(Searcher):
 
 
 class BudgetStopper(Stopper):
-    """Asks the budget after each epoch of each trial whether it may go on."""
+    """Ends a trial after an epoch if the budget does not grant it another."""
 
     def __init__(self, budget: Budget, *, target_by_trial: bool) -> None:
-        """`target_by_trial`: one trial's value may be the target, and not only its mean."""
+        """`target_by_trial`: one trial may reach the target, not only a configuration's mean."""
         self._budget = budget
         self._target_by_trial = target_by_trial
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Whether the trial ends now."""
+        """Return whether the trial ends now."""
         if "gate" in result:  # no epoch, and the one that was granted is still to come
             return False
         if "silent" in result:
@@ -216,15 +217,15 @@ class BudgetStopper(Stopper):
         return not self._budget.may_go_on(result["trial"])
 
     def see(self, result: Mapping[str, Any]) -> None:
-        """The epoch may have reached the target."""
+        """Check whether the epoch reached the target."""
         if self._target_by_trial:
             self._budget.scored(finite(result[BEST_SCORE]))
 
     def stop_all(self) -> bool:
-        """Never: Tune would kill trials before they have logged their models."""
+        """Return False: Tune would kill trials before they have logged their models."""
         return False
 
 
 def finite(value: float | None) -> float | None:
-    """None where the metric is missing, or was never finite."""
+    """Return the value; None if it is missing or not finite."""
     return value if value is not None and math.isfinite(value) else None

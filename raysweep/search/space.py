@@ -1,4 +1,4 @@
-"""What a sweep's configuration says about its trials, before any of them runs. Without Ray."""
+"""Derive from a config what its trials will be, before any of them runs. Without Ray."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 from raysweep.config import Config, Distribution, apply, enumerate_trials, field_of
 
 MOST_SETTINGS = 1000
-"""How many combinations are looked at one by one before a bayes sweep starts."""
+"""How many combinations are checked one by one before a bayes sweep starts."""
 
 DEPENDS = {
     "load": ("data",),
     "preprocess": ("data", "preprocess"),
     "initialize": ("model",),
 }
-"""Stage → the sections of the config that decide what it gives."""
+"""Stage → the sections of the config that determine its output."""
 
 
 def trial_count(config: Config) -> int:
-    """How many trials there will be, each configuration's repeats counted, unless the sweep's
-    target, time or epochs end it before."""
+    """Return the number of trials, repeats included, unless a budget or the target ends the sweep
+    early."""
     sweep = config.sweep
     limits = (sweep.max_trials, sweep.max_epochs_total)
     return min(unlimited_trial_count(config), *(limit or sys.maxsize for limit in limits))
 
 
 def unlimited_trial_count(config: Config) -> int:
-    """How many trials there would be without any budget."""
+    """Return the number of trials without any budget."""
     return configuration_count(config) * config.sweep.repeats
 
 
 def configuration_count(config: Config) -> int:
-    """How many configurations there are, or will be suggested."""
+    """Return the number of configurations that are listed, or will be suggested."""
     if config.sweep.method == "bayes":
         assert config.sweep.cap is not None, "the schema asks bayes for a run_cap or a budget"
         return config.sweep.cap
@@ -43,20 +43,20 @@ def configuration_count(config: Config) -> int:
 
 
 def swept_sections(config: Config) -> frozenset[str]:
-    """The sections in which trials differ: `train`, `model`, …"""
+    """Return the sections in which trials differ: `train`, `model`, …"""
     return frozenset(field_of(name).partition(".")[0] for name in config.sweep.parameters)
 
 
 def sweeps(stage: str, config: Config) -> bool:
-    """Whether trials differ in what the stage gives."""
+    """Return whether the stage's output differs between trials."""
     return not swept_sections(config).isdisjoint(DEPENDS[stage])
 
 
 def distinct(config: Config, *sections: str) -> list[Config]:
-    """The config of one trial for each distinct setting of `sections`, in the order of the trials.
+    """Return one trial's config for each distinct setting of `sections`, in the order of trials.
 
-    For bayes, which chooses as it goes, those it may choose: at most MOST_SETTINGS, and of a
-    continuous range (of the dropout, say) its edges stand for all of it.
+    For bayes, which chooses during the sweep, these are the settings that it may choose: at most
+    MOST_SETTINGS, with a continuous range (of the dropout, say) represented by its edges.
     """
     if swept_sections(config).isdisjoint(sections):
         return [config]
@@ -71,7 +71,7 @@ def distinct(config: Config, *sections: str) -> list[Config]:
 
 
 def _possible(config: Config, sections: Sequence[str]) -> list[dict[str, Any]]:
-    """Combinations of these sections' swept fields."""
+    """List combinations of these sections' swept fields."""
     swept = {
         name: _listed(distribution)
         for name, distribution in config.sweep.space().items()
@@ -82,7 +82,7 @@ def _possible(config: Config, sections: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _listed(distribution: Distribution) -> list[Any]:
-    """The values; of a range of very many (a seed may have 2^63) its edges and the first of it."""
+    """List the values; of a very long range (a seed has up to 2^63) its edges and first values."""
     edges = [value for _, value in distribution.edges()]
     if distribution.size is None:
         return edges
@@ -94,13 +94,13 @@ def _listed(distribution: Distribution) -> list[Any]:
 
 
 def epochs_of(config: Config, overrides: Mapping[str, Any]) -> int:
-    """The epochs of one trial, whose values need not be such as their fields take."""
+    """Return the epochs of one trial, whose values need not be valid for their fields."""
     own = [value for name, value in overrides.items() if field_of(name) == "train.epochs"]
     return int(own[0]) if own else config.train.epochs
 
 
 def longest_epochs(config: Config) -> int:
-    """The most epochs that any trial trains."""
+    """Return the most epochs that any trial trains."""
     swept = [
         int(value)
         for name, distribution in config.sweep.space().items()
@@ -111,8 +111,9 @@ def longest_epochs(config: Config) -> int:
 
 
 def _epochs(config: Config, name: str, distribution: Distribution) -> list[Any]:
-    """Values that the longest trial's is among. A bell curve has no last one: of a list of trials
-    it is the longest there, and bayes would have to go 8 sigma out to pass what is given here."""
+    """Return values that include the longest trial's. A normal distribution has no maximum: in a
+    list of trials it is the longest of them; bayes would have to draw 8 sigma out to exceed what
+    is returned here."""
     if distribution.size is not None:
         return [value for _, value in distribution.edges()]
     if config.sweep.method == "bayes":

@@ -1,6 +1,6 @@
-"""A sweep's search space as `plan` shows it: what each parameter may be, and what would run first.
+"""Describe a sweep's search space for `plan`: each parameter's values, and what would run first.
 
-Without Ray, torch and Optuna, and for any program's sweep file.
+Works without Ray, torch and Optuna, and for any program's sweep file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from raysweep.config import SweepConfig, combinations, configurations, field_of
 
 @dataclass(frozen=True)
 class PlannedParameter:
-    """A swept parameter: its distribution in words, and the config field it sets.
+    """A swept parameter: its distribution in words, and the config field that it sets.
 
-    `kind` is W&B's name of the distribution, also where it was left out; `range` its values in
-    words; `size` how many they are, or None where there is no list of them.
+    `kind`: W&B's name of the distribution, also if the file left it out; `range`: its values in
+    words; `size`: their number, None if they cannot be listed.
     """
 
     name: str
@@ -30,7 +30,7 @@ class PlannedParameter:
 
 @dataclass(frozen=True)
 class SpacePlan:
-    """The space of a sweep file by itself. `first` are the configurations that would run first."""
+    """The space of a sweep file alone. `first`: the configurations that would run first."""
 
     method: str
     run_cap: int | None
@@ -44,7 +44,7 @@ class SpacePlan:
 
 
 def plan_space(sweep: SweepConfig, notices: tuple[str, ...], show: int) -> SpacePlan:
-    """The space of a sweep that may be another program's: its parameters set no field here."""
+    """Describe the space of a sweep file that may be another program's: no field is looked up."""
     return SpacePlan(
         method=sweep.method,
         run_cap=sweep.run_cap,
@@ -56,7 +56,7 @@ def plan_space(sweep: SweepConfig, notices: tuple[str, ...], show: int) -> Space
 
 
 def parameters(sweep: SweepConfig, *, own: bool) -> tuple[PlannedParameter, ...]:
-    """The sweep's parameters in the file's order; `own` ones set a field of the config."""
+    """List the sweep's parameters in the file's order. `own`: whether they set config fields."""
     planned = []
     for name, parameter in sweep.parameters.items():
         built = parameter.build()
@@ -70,7 +70,7 @@ def parameters(sweep: SweepConfig, *, own: bool) -> tuple[PlannedParameter, ...]
 
 
 def first(sweep: SweepConfig, seed: int, show: int) -> tuple[dict[str, Any], ...]:
-    """The first `show` configurations; none of a bayes sweep, which chooses as it goes."""
+    """List the first `show` configurations; none for bayes, which chooses during the sweep."""
     if sweep.method == "bayes":
         return ()
     return tuple(islice(configurations(sweep, seed), min(show, sweep.cap or show)))

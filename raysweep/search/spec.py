@@ -1,4 +1,4 @@
-"""A trial as search, Ray Tune and the driver carry it, and the keys of what it reports to them."""
+"""A trial as search, Ray Tune and the driver pass it on, and the keys of its results."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 SCORE, BEST_SCORE = "score", "best_score"
-"""Under which the sweep's metric is in a result: of this report, and of the best one so far.
-Metrics themselves are in the report alone: one may have any name, also that of a key of Tune's."""
+"""A result's keys for the sweep's metric: in this report, and in the best one so far. All metrics
+are in the report only, since a metric may have the name of one of Tune's keys."""
 
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """A trial: its place in the sweep, its swept values, and which of its configuration's repeats
-    it is, from 0. `told`: how many reports the driver knows of, where an earlier process had the
-    trial; None: none had."""
+    """A trial: its index in the sweep, its swept values, and its number among the repeats of its
+    configuration, from 0. `told`: the number of reports that the driver has received, if an earlier
+    process had the trial; None if none had."""
 
     index: int
     overrides: Mapping[str, Any]
@@ -28,14 +28,14 @@ class TrialSpec:
         return f"trial-{self.index:04d}"
 
     def to_config(self) -> dict[str, Any]:
-        """What Tune hands to the Trainable."""
+        """Convert to the config that Tune passes to the Trainable."""
         return {"trial": {**vars(self), "overrides": dict(self.overrides)}}
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> TrialSpec:
-        """Read `to_config` back."""
+        """Restore from `to_config`."""
         return TrialSpec(**config["trial"])
 
     def continued(self, told: int) -> TrialSpec:
-        """The same trial for another process to go on with."""
+        """Return the same trial for another process to continue."""
         return replace(self, told=told)

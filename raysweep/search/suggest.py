@@ -1,4 +1,4 @@
-"""A search space in Optuna's terms: what a sampler is told of each distribution."""
+"""Translate a search space to Optuna: which distribution a sampler sees for each parameter."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def suggest(space: Mapping[str, Distribution], trial: optuna.Trial) -> dict[str,
 
 
 def ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
-    """One value. A choice is asked for by its index: Optuna knows no lists as values.
+    """Ask Optuna for one value. A choice is asked for by its index: Optuna takes no lists.
 
-    Of a shape that Optuna has not (a bell curve, a beta, a rounded one, a weighted choice) it is
-    asked for a number from 0 to 1, whose quantile is the value: its prior is then the shape.
+    For a distribution that Optuna does not have (normal, beta, rounded, a weighted choice) it is
+    asked for a number from 0 to 1, whose quantile is the value: the distribution is then the prior.
     """
     match distribution:
         case Constant(value):
@@ -45,9 +45,9 @@ def ask(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
 
 
 def answer(distribution: Distribution, value: Any) -> Any:
-    """What Optuna must answer for `ask` to make `value` of it.
+    """Return the answer of Optuna from which `ask` makes `value`: the inverse of `ask`.
 
-    Raises ValueError where the distribution has no such value.
+    Raises ValueError if the distribution has no such value.
     """
     match distribution:
         case Constant(only) if Categorical((only,)).index(value) == 0:
@@ -68,7 +68,7 @@ def answer(distribution: Distribution, value: Any) -> Any:
 
 
 def _probability(quantile: Callable[[float], float], value: float) -> float:
-    """The middle of those that `quantile`, which never falls, makes `value` of."""
+    """Return the middle of the probabilities whose `quantile`, which is monotonic, is `value`."""
     low = bisect_left(_Halves(quantile), value)
     high = bisect_right(_Halves(quantile), value)
     middle = (low + high) / 2 / _Halves.COUNT
@@ -78,7 +78,7 @@ def _probability(quantile: Callable[[float], float], value: float) -> float:
 
 
 class _Halves:
-    """A quantile as a sorted sequence, for `bisect`: its values at multiples of 2^-40."""
+    """A quantile function as a sorted sequence for `bisect`: its values at multiples of 2^-40."""
 
     COUNT = 2**40
 

@@ -1,4 +1,4 @@
-"""Where the trials of a sweep come from: the list of a grid or random sweep, or Optuna's study."""
+"""The sources of a sweep's configurations: the list of grid or random, or an Optuna study."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ Values = Mapping[str, Any]
 
 
 ASKED_AGAIN = 20
-"""How often a sampler is asked for values that the fields take: it may learn, and may not."""
+"""How often a sampler is asked for values that the fields accept: refusals may teach it nothing."""
 
 
 class Source(Protocol):
-    """Gives configurations, each by its number from 0, and is told what they came to."""
+    """Gives configurations, numbered from 0, and receives their scores."""
 
     def next(self) -> Values | None:
-        """The next configuration, or None where there is none left."""
+        """Return the next configuration; None if none is left."""
         ...
 
     def next_again(self, values: Values) -> Values:
-        """`next` as an earlier process was answered, with these values as JSON has them."""
+        """Repeat a `next` of an earlier driver, which returned these values (as JSON has them)."""
         ...
 
     def tell(self, number: int, score: float | None) -> None:
-        """Configuration `number` came to `score`; None: it failed. Told again where a trial of it
-        that failed was run again."""
+        """Record the score of configuration `number`; None if it failed. Called again if a failed
+        trial of it was run again."""
         ...
 
 
 class Listed:
-    """The configurations of a grid or random sweep, known before it starts."""
+    """The configurations of a grid or random sweep, known before the sweep starts."""
 
     def __init__(self, configurations: Iterable[Values]) -> None:
         self._left = deque(configurations)
@@ -50,8 +50,8 @@ class Listed:
         return self._left.popleft() if self._left else None
 
     def next_again(self, values: Values) -> Values:
-        """See Source. Another version may list them in another order, or others: what was tried
-        then is what counts, and is not tried twice. There are as many in all."""
+        """See Source. Another version may list other configurations, or in another order: the
+        values that were tried count, and are not tried twice. The number of trials is the same."""
         for position, listed in enumerate(self._left):
             if _written(listed) == _written(values):
                 del self._left[position]
@@ -60,11 +60,11 @@ class Listed:
         return values
 
     def tell(self, number: int, score: float | None) -> None:
-        """What was listed does not depend on it."""
+        """Do nothing: the list does not depend on scores."""
 
 
 class Suggested:
-    """An Optuna study: its sampler suggests, and learns from what it is told."""
+    """An Optuna study, whose sampler suggests values and learns from scores."""
 
     def __init__(
         self,
@@ -74,14 +74,14 @@ class Suggested:
         known: Sequence[FrozenTrial] = (),
         fits: Callable[[Values], bool] = lambda _: True,
     ) -> None:
-        """`known`: completed trials of the same space. `fits`: whether the swept fields take the
-        values; a bell curve has no bounds, and what they do not take is asked for again."""
+        """`known`: completed trials of the same space. `fits`: whether the swept fields accept the
+        values; a normal distribution has no bounds, so values that they refuse are asked again."""
         self._space = space
         self._fits = fits
         self._study = optuna.create_study(sampler=sampler, direction=direction)
         self._study.add_trials(known)
         self._asked: list[optuna.Trial] = []
-        self._told: set[int] = set()
+        self._scored: set[int] = set()
         self._rng = Random(0)
 
     def next(self) -> Values | None:
@@ -91,13 +91,13 @@ class Suggested:
             if self._fits(values):
                 self._asked.append(trial)
                 return values
-            self._study.tell(trial, state=TrialState.PRUNED)  # to TPE, worse than any other
+            self._study.tell(trial, state=TrialState.PRUNED)  # TPE takes it as worse than any other
         return self._drawn()
 
     def next_again(self, values: Values) -> Values:
-        """See Source. A sampler that is asked the same and told the same suggests the same, so it
-        comes to the state that it had. Another version of Optuna's may not: what was tried then is
-        what counts."""
+        """See Source. A sampler is deterministic: the same questions and scores in the same order
+        restore its state. Another version of Optuna may suggest other values: those that were tried
+        count."""
         suggested = self.next()
         if suggested is not None and _written(suggested) == _written(values):
             return suggested
@@ -106,7 +106,7 @@ class Suggested:
         return self._enqueued(values)
 
     def _drawn(self) -> Values | None:
-        """A random draw that fits, in the sampler's place; None where hardly any does."""
+        """Draw values at random that fit, instead of the sampler; None if hardly any do."""
         for _ in range(MAX_REPEATS):
             drawn = {name: each.sample(self._rng) for name, each in self._space.items()}
             if self._fits(drawn):
@@ -121,11 +121,11 @@ class Suggested:
 
     def tell(self, number: int, score: float | None) -> None:
         asked = self._asked[number]
-        if number not in self._told:
-            self._told.add(number)
+        if number not in self._scored:
+            self._scored.add(number)
             state = TrialState.FAIL if score is None else TrialState.COMPLETE
             self._study.tell(asked, score, state)
-        elif score is not None:  # what Optuna was told it keeps: this is another trial to it
+        elif score is not None:  # Optuna cannot change a finished trial, so this is another one
             again = create_trial(
                 params=asked.params, distributions=asked.distributions, value=score
             )
@@ -133,5 +133,5 @@ class Suggested:
 
 
 def _written(values: Values) -> str:
-    """For comparing: as Python values, 1, 1.0 and true are equal."""
+    """Convert to JSON for comparison: as Python values, 1, 1.0 and true are equal."""
     return json.dumps(dict(values), sort_keys=True)

@@ -1,4 +1,4 @@
-"""`--warm-start`: earlier sweeps' completed trials, as what the sampler has seen already."""
+"""`--warm-start`: give the sampler the completed trials of earlier sweeps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from raysweep.config import (
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import UserError
 from raysweep.events import WarmStarted
-from raysweep.search.samplers import hush
+from raysweep.search.samplers import silence_optuna
 from raysweep.search.suggest import answer, suggest
 from raysweep.storage.storage import Storage
 from raysweep.tracking import RunRecord, Tracker
@@ -34,33 +34,33 @@ from raysweep.tracking.summary import said
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What the sampler starts from, and the word on it for whoever watches."""
+    """The trials that the sampler starts from, and the event for the observer."""
 
     trials: tuple[FrozenTrial, ...]
-    told: WarmStarted
+    event: WarmStarted
 
     def to_json(self) -> dict[str, Any]:
-        """For the journal: the earlier sweeps may grow, or go, before this one is resumed."""
+        """Convert for the journal: the earlier sweeps may change before this one is resumed."""
         trials = [{"params": trial.params, "value": trial.value} for trial in self.trials]
-        return {"trials": trials, **self.told.to_json()}
+        return {"trials": trials, **self.event.to_json()}
 
     @staticmethod
     def from_json(config: Config, noted: Mapping[str, Any]) -> WarmStart:
-        """Read `to_json` back, in a sweep of the same config."""
+        """Restore from `to_json`, in a sweep of the same config."""
         distributions = asked(config.sweep.space())
         trials = tuple(
             _completed(distributions, each["params"], each["value"]) for each in noted["trials"]
         )
-        told = WarmStarted(tuple(noted["sweeps"]), noted["taken"], noted["passed_over"])
-        return WarmStart(trials, told)
+        event = WarmStarted(tuple(noted["sweeps"]), noted["taken"], noted["passed_over"])
+        return WarmStart(trials, event)
 
 
-class _PassedOverError(Exception):
-    """Why a trial is of no use to the sampler."""
+class _SkippedError(Exception):
+    """Says why the sampler cannot use a trial."""
 
 
 def _check_learns(config: Config) -> None:
-    """Raise UserError where the sweep's sampler learns from no trial."""
+    """Raise UserError if the sweep's sampler does not learn from trials."""
     method, sampler = config.sweep.method, config.sweep.sampler or SamplerConfig(type="tpe")
     if method != "bayes" or not sampler.learns:
         what = f"method {method}" if method != "bayes" else f"sampler {sampler.type}"
@@ -72,16 +72,16 @@ def _check_learns(config: Config) -> None:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The sweeps to learn from, by name; none where `names` is empty."""
+    """The sweeps to learn from, by name; `names` may be empty."""
 
     storage: Storage
     names: tuple[str, ...]
 
     @staticmethod
     def of(storage: Storage, named: Sequence[str], config: Config) -> Earlier:
-        """Look up the sweeps that the user named, perhaps by how their names begin, before a newer
-        one begins so, too. Raises UserError where there is none, and unless the sweep of `config`
-        could learn from them. Reads no run."""
+        """Look up the sweeps that the user named, perhaps by a prefix, which a newer sweep might
+        match later. Reads no run. Raises UserError if there is no such sweep, or if the sweep of
+        `config` could not learn from it."""
         if named:
             _check_learns(config)
         earlier = Earlier(storage, tuple(storage.find(name).path.name for name in named))
@@ -89,33 +89,33 @@ class Earlier:
         return earlier
 
     def check(self, config: Config) -> None:
-        """Raise UserError where one is of another project."""
-        ours = config.tracking.project
+        """Raise UserError if one of them belongs to another project."""
+        project = config.tracking.project
         for name in self.names:
-            theirs = self.storage.find(name).record().project
-            if theirs != ours:
+            earlier = self.storage.find(name).record().project
+            if earlier != project:
                 raise UserError(
-                    f"--warm-start {name}: it is of project {theirs}, and this sweep of {ours}; "
-                    f"set tracking.project={theirs}, or name another sweep"
+                    f"--warm-start {name}: it is of project {earlier}, and this sweep of "
+                    f"{project}; set tracking.project={earlier}, or name another sweep"
                 )
 
     def read(self, config: Config, tracker: Tracker, data: str | None) -> WarmStart | None:
-        """Their completed trials that fit this sweep: within its space, of the same values where it
-        sweeps none, and on `data` (`name:vK`; None where that is swept, too). None where no sweep
-        is named.
+        """Read the completed trials that fit this sweep. Return None if no sweep is named.
 
-        Trials of equal values, such as repeats, are one to the sampler, with their mean score.
+        A trial fits if its swept values lie within the space, its other values are equal, and it
+        used `data` (`name:vK`; None if the data is swept). Trials with equal values, such as
+        repeats, become one trial with their mean score.
         """
         if not self.names:
             return None
-        passed_over: Counter[str] = Counter()
+        skipped: Counter[str] = Counter()
         scores: dict[tuple[Any, ...], list[float]] = {}
         distributions = asked(config.sweep.space())
         for run, metric in self._trials(tracker):
             try:
                 params, score = _usable(config, run, metric, data)
-            except _PassedOverError as why:
-                passed_over[str(why)] += 1
+            except _SkippedError as why:
+                skipped[str(why)] += 1
             else:
                 scores.setdefault(tuple(params[name] for name in distributions), []).append(score)
         trials = tuple(
@@ -127,10 +127,10 @@ class Earlier:
             for values, same in scores.items()
         )
         taken = sum(map(len, scores.values()))
-        return WarmStart(trials, WarmStarted(self.names, taken, dict(passed_over)))
+        return WarmStart(trials, WarmStarted(self.names, taken, dict(skipped)))
 
     def _trials(self, tracker: Tracker) -> Iterator[tuple[RunRecord, str]]:
-        """Every trial of those sweeps, with the metric that its sweep chose by."""
+        """Yield every trial of those sweeps, with the metric of its sweep."""
         for name in dict.fromkeys(self.names):
             folder = self.storage.find(name)
             metric = read_mapping(folder.path / "config.yaml")["sweep"]["metric"]["name"]
@@ -140,8 +140,8 @@ class Earlier:
 
 
 def asked(space: Mapping[str, Distribution]) -> dict[str, BaseDistribution]:
-    """What Optuna is asked for each parameter, in Optuna's terms; of a constant, nothing."""
-    hush()
+    """Map each parameter to its Optuna distribution; constants have none."""
+    silence_optuna()
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
     suggest(space, trial)
     return dict(trial.distributions)
@@ -158,18 +158,18 @@ def _completed(
 def _usable(
     config: Config, run: RunRecord, metric: str, data: str | None
 ) -> tuple[dict[str, Any], float]:
-    """A trial's answers in Optuna's terms and its score. Raises _PassedOverError."""
+    """Convert a trial to Optuna's parameters and its score. Raises _SkippedError."""
     if metric != config.sweep.metric.name:
-        raise _PassedOverError(f"another metric ({metric})")
+        raise _SkippedError(f"another metric ({metric})")
     if run.state != "finished" or said(run.summary, "stopped") is not False:
-        raise _PassedOverError("not completed")
+        raise _SkippedError("not completed")
     if data is not None and data not in run.used:
-        raise _PassedOverError("other data")
+        raise _SkippedError("other data")
     if said(run.summary, "clones"):
-        raise _PassedOverError("its values changed on the way")
+        raise _SkippedError("its values changed on the way")
     score = run.summary.get(metric)
     if score is None or not math.isfinite(score):
-        raise _PassedOverError(f"no finite {metric}")
+        raise _SkippedError(f"no finite {metric}")
     _compare_the_rest(config, run.config)
     params = {}
     for name, distribution in config.sweep.space().items():
@@ -177,19 +177,19 @@ def _usable(
         try:
             params[name] = answer(_as_held(config, name, distribution), value)
         except (ValueError, TypeError):
-            raise _PassedOverError(f"{name} outside the space") from None
+            raise _SkippedError(f"{name} outside the space") from None
     return params, float(score)
 
 
 def _compare_the_rest(config: Config, recorded: Mapping[str, Any]) -> None:
-    """Raise _PassedOverError where a field that is not swept now had another value then."""
+    """Raise _SkippedError if a field that is not swept now had another value then."""
     swept = {field_of(name) for name in config.sweep.parameters}
     for section in SWEPT_SECTIONS:
         then = recorded.get(section, {})
         for field, now in getattr(config, section).model_dump(mode="json").items():
             name = f"{section}.{field}"
             if name not in swept | _OF_NO_WEIGHT and field in then and then[field] != now:
-                raise _PassedOverError(f"another {name}")
+                raise _SkippedError(f"another {name}")
 
 
 _OF_NO_WEIGHT = frozenset(
@@ -198,20 +198,20 @@ _OF_NO_WEIGHT = frozenset(
         *("train.seed", "model.seed"),
     }
 )
-"""Fields that do not make a trial's score another's."""
+"""Fields that do not change what a trial's score means."""
 
 
 def _value(recorded: Mapping[str, Any], name: str) -> Any:
     found: Any = recorded
     for key in field_of(name).split("."):
         if not isinstance(found, Mapping) or key not in found:
-            raise _PassedOverError(f"no {name} recorded")
+            raise _SkippedError(f"no {name} recorded")
         found = found[key]
     return found
 
 
 def _as_held(config: Config, name: str, distribution: Distribution) -> Distribution:
-    """Its values as the config holds and records them: null may be "none"."""
+    """Convert the distribution's values to what the config holds: null may be "none"."""
     fields = config.fields()
     match distribution:
         case Categorical(choices, odds):

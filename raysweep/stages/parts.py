@@ -19,6 +19,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from raysweep.cluster.faults import code_failed
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config import (
     Config,
@@ -169,7 +170,7 @@ def check_metrics(config: Config, last: object) -> EpochMetrics:
         if not isinstance(name, str):
             raise ConfigError(f"{where}: {name!r} is a metric's name; expected a str")
         values[name] = _number(f"{where}: {name}", value)
-    for name in config.goals():
+    for name in config.goals() or ():
         if name not in values:
             reported = ", ".join(values) or "nothing"
             raise ConfigError(
@@ -238,7 +239,9 @@ def _name_the_part(name: str, section: Section) -> Iterator[None]:
         built_in = isinstance(error, Exception) and not passed_own_code(error)
         if is_interrupt(error) or (built_in and not isinstance(section, Target)):
             raise
-        raise ConfigError(f"{_named(name, section)}: raised {where_raised(error)}") from error
+        raise code_failed(
+            f"{_named(name, section)}: raised {where_raised(error)}", error
+        ) from error
 
 
 def _plain_batch(where: str, batch: BatchLoss) -> BatchLoss:

@@ -29,11 +29,16 @@ class Past:
         starts = [event for event in self.events if event["event"] in ("started", "resumed")]
         return starts[-1].get("boot") if starts else None
 
+    def setting(self, name: str) -> str | None:
+        """Return what was decided first for a setting that the config leaves open; None if nothing
+        was recorded."""
+        return next((event[name] for event in self.events if event.get(name)), None)
+
     @property
-    def precision(self) -> str | None:
-        """What `train.precision: auto` means in the sweep; None if it was not recorded."""
-        noted = [event["precision"] for event in self.events if event.get("precision")]
-        return noted[0] if noted else None
+    def promote(self) -> str | None:
+        """What the last `resume --promote` asked for; None where none did."""
+        asked = [event["promote"] for event in self.of("resumed") if event.get("promote")]
+        return str(asked[-1]) if asked else None
 
     def stages(self) -> dict[str, Mapping[str, Any]]:
         """Map each stage to its outcome: `ref` and `cached`."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
+from raysweep.invocation import program
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
@@ -43,7 +45,7 @@ class StoredSweep:
         if result is None:
             raise UserError(
                 f"{self.record.name}: has no best yet; if it is not running, resume it with "
-                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
+                f"`{program()} resume {self.record.name}`; see `{program()} list`"
             )
         return result
 
@@ -57,6 +59,14 @@ class StoredSweep:
     def failed(self) -> list[int]:
         """List its failed trials, by their index in the sweep."""
         return Past(read_journal(self.folder.journal)).failed()
+
+    def fast_start(self) -> bool:
+        """Return `resources.fast_start` of its config; true if that cannot be read."""
+        try:
+            resources = read_mapping(self.folder.config).get("resources", {})
+            return resources.get("fast_start") is not False
+        except (UserError, AttributeError):  # `resume` says what is wrong with it
+            return True
 
     def tracker(self) -> Tracker:
         """Open the tracker that recorded it, in this process."""
@@ -188,11 +198,11 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     return result
 
 
-def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Return the rows of `list`, oldest first. `passed_over` is called with a line for each sweep
+def listed(storage: Storage, on_skipped: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return the rows of `list`, oldest first. `on_skipped` is called with a line for each sweep
     that cannot be read."""
     found = []
-    for folder in storage.sweeps(passed_over):
+    for folder in storage.sweeps(on_skipped):
         try:
             record = folder.record()
             found.append(
@@ -206,5 +216,5 @@ def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[st
                 }
             )
         except UserError as error:
-            passed_over(str(error))
+            on_skipped(str(error))
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -34,20 +33,25 @@ class SweepRecord:
     entity: str | None
     tracker: str
     created: str
+    kind: str = "training"
+    """The kind of its trials (see `trials.workloads`). An earlier raysweep knew one and did not
+    record it."""
 
     @staticmethod
-    def new(name: str, project: str, entity: str | None, tracker: str) -> SweepRecord:
+    def new(
+        name: str, project: str, entity: str | None, tracker: str, kind: str = "training"
+    ) -> SweepRecord:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return SweepRecord(name, secrets.token_hex(4), project, entity, tracker, now)
+        return SweepRecord(name, secrets.token_hex(4), project, entity, tracker, now, kind)
 
     @staticmethod
     def of(document: Mapping[str, Any]) -> SweepRecord:
         """Parse `sweep.json`; ignore keys of a newer raysweep. Raises ValueError for an invalid
         record, and for an invalid name or id, since they become paths."""
         known = [each.name for each in fields(SweepRecord)]
-        if lacking := [name for name in known if name not in document]:
+        if lacking := [name for name in known if name not in document and name != "kind"]:
             raise ValueError(f"it has no {lacking[0]}")
-        record = SweepRecord(**{name: document[name] for name in known})
+        record = SweepRecord(**{name: document[name] for name in known if name in document})
         for name, value in asdict(record).items():
             if not isinstance(value, str) and not (name == "entity" and value is None):
                 raise ValueError(f"its {name} is no text")
@@ -86,8 +90,3 @@ def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
     except OSError:
         return False
     return True
-
-
-def to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(f"raysweep: {line}", file=sys.stderr, flush=True)

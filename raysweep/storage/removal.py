@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raysweep.errors import UserError
+from raysweep.stderr import to_stderr
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.choosing import chosen
-from raysweep.storage.claim import is_driven, stop_driver, taken_up
+from raysweep.storage.claim import is_driven, reclaimed, stop_driver
 from raysweep.storage.needs import Others
 from raysweep.storage.reading import store_if_any
-from raysweep.storage.record import to_stderr
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.trackio.taken import Removed, Taken
@@ -121,7 +121,7 @@ def carry_out(removal: Removal) -> Removal:
             for each in removal.going:
                 if removal.force and is_driven(each.folder):
                     stop_driver(each.folder)
-                stack.enter_context(taken_up(each.folder))
+                stack.enter_context(reclaimed(each.folder))
                 write_atomically(each.folder.removing, "")
             for project, request in _requests(storage, removal.going, removal.force):
                 store = store_if_any(storage, project)

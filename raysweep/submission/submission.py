@@ -17,7 +17,7 @@ from raysweep.storage.storage import check_name, new_sweep_name
 from raysweep.submission import job_server, shipment
 from raysweep.submission.job_log import RESULT, STARTED
 from raysweep.sweep import preflight
-from raysweep.sweep.habits import with_project
+from raysweep.sweep.environment import with_project
 from raysweep.tracking import choose
 
 
@@ -68,7 +68,7 @@ def submit(
     job_server.check_versions(address)
     name = name or new_sweep_name(config.sweep.name or "sweep")
     job = f"{name}-{secrets.token_hex(2)}"  # a sweep of that name may be in another storage
-    with quiet.hushed(verbose), tempfile.TemporaryDirectory(prefix="raysweep-") as temp:
+    with quiet.silenced(verbose), tempfile.TemporaryDirectory(prefix="raysweep-") as temp:
         folder = Path(temp)
         shipment.pack(config, storage, folder)
         try:

@@ -1,1 +1,1 @@
-"""A sweep from end to end: run, resume, plan, choose, evaluate."""
+"""A sweep from end to end: run, resume, plan, choose, evaluate, sync."""

@@ -1,4 +1,4 @@
-"""What is said and written when a sweep starts, and when the user stops it."""
+"""Announce the start of a sweep, to the observer and in the journal, and explain how it stopped."""
 
 from __future__ import annotations
 
@@ -10,26 +10,37 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config
-from raysweep.errors import Interrupted, StorageFailed, StoreFailed, SweepFailed, UserError
+from raysweep.errors import (
+    CodeFailed,
+    Interrupted,
+    StorageFailed,
+    StoreFailed,
+    SweepFailed,
+    UserError,
+)
 from raysweep.events import Resumed, SweepStarted
+from raysweep.invocation import program
 from raysweep.paths import is_of_the_disk
 from raysweep.search import space
-from raysweep.search.failures import Hopeless
+from raysweep.search.failures import FailedFast, Hopeless
 from raysweep.storage.power import boot
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.sweep import failing
 from raysweep.sweep.job import Job
 from raysweep.tracking import Choice
-from raysweep.trials.workloads import workload_of
+from raysweep.trials.work import Workload
+from raysweep.trials.workloads import display_of
 from raysweep.version import __version__
 
 
 def announcement(
     job: Job,
     config: Config,
+    workload: Workload,
     choice: Choice,
     url: str | None,
     resources: Resources,
@@ -37,14 +48,15 @@ def announcement(
     resumed: Resumed | None = None,
     notices: Sequence[str] = (),
 ) -> SweepStarted:
-    """The first event of a sweep. `notices`: of this machine, or cluster, besides the config's."""
+    """Make the first event of a sweep. `notices`: lines about this machine or cluster, which come
+    after the config's."""
     return SweepStarted(
         sweep=job.identity.name,
         folder=job.folder.path,
         tracker=choice.backend,
         reason=choice.reason,
         trials=space.trial_count(config),
-        epochs=workload_of(config).most_epochs(config),
+        epochs=workload.most_epochs(config),
         concurrent=resources.concurrent,
         cpus=resources.cpus,
         gpus=resources.gpus,
@@ -56,44 +68,57 @@ def announcement(
         may_end_early=config.sweep.may_end_early,
         notices=(*config.notices, *notices),
         resumed=resumed,
-        percent=workload_of(config).percent,
+        display=display_of(config.kind),
     )
 
 
 def first_event(
-    config: Config, resources: Resources, warm_start: Sequence[str], precision: str | None
+    config: Config,
+    workload: Workload,
+    resources: Resources,
+    warm_start: Sequence[str],
+    settings: Mapping[str, str | None],
 ) -> Mapping[str, Any]:
-    """What the journal begins with: all that whoever resumes the sweep must know of its start."""
+    """Make the journal's first event: all that `resume` must know of the sweep's start."""
     return {
         "config": config.to_dict(),
         "modules": [str(path.parent) for path in config.own_modules()],
         "cpus": resources.cpus,
         "gpus": resources.gpus,
+        "trials": space.trial_count(config),
         "warm_start": list(warm_start),
-        "precision": precision,
+        **settings,
         "boot": boot(),
-        "versions": versions(),
+        "versions": versions(workload),
     }
 
 
-def versions() -> dict[str, str]:
-    """Of what may change a weight."""
+def versions(workload: Workload) -> dict[str, str]:
+    """Return the versions of all that the sweep's results may depend on, by name."""
     own = {"raysweep": __version__, "python": platform.python_version()}
-    return own | {name: version(name) for name in ("torch", "ray", "optuna")}
+    return {**own, **workload.versions(), **{name: version(name) for name in ("ray", "optuna")}}
 
 
 @contextmanager
 def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[None]:
-    """Raise Interrupted in a KeyboardInterrupt's place, StorageFailed where the storage is lost,
-    and SweepFailed where the sweep is given up, each with the line that resumes the sweep."""
+    """Translate what stops a sweep into an error with the command that resumes it: Interrupted for
+    KeyboardInterrupt, StorageFailed if the storage is lost, SweepFailed if it is given up."""
     try:
         yield
     except Hopeless as error:
         again = resume_command(storage, name, address)
-        raise SweepFailed(
-            f"{error}; mend it, and go on: {again} --retry-failed (without that, the failed ones "
-            "stay as they are)"
-        ) from None
+        failed = SweepFailed(
+            f"{error}; see {logs_command(storage, name)} {error.trial}; mend it, and go on: "
+            f"{again} --retry-failed (without that, the failed ones stay as they are)"
+        )
+        failed.traceback = error.traceback
+        raise failed from None
+    except CodeFailed as error:
+        logs, again = logs_command(storage, name), resume_command(storage, name, address)
+        raise failing.of_code(error, logs, again)  # noqa: B904 - it has the cause
+    except FailedFast as error:
+        logs, again = logs_command(storage, name), resume_command(storage, name, address)
+        raise failing.of_first_trial(error, logs, again)  # noqa: B904 - as above
     except (StorageLost, StoreFailed) as error:
         raise _stopped(storage, name, address, str(error)) from None
     except OSError as error:
@@ -107,7 +132,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
         if SweepFolder(storage.root / name).result() is not None:
             raise Interrupted(
-                f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
+                f"interrupted, and {name} has ended: see it with `{program()} best {name}`"
             ) from None
         raise Interrupted(
             f"interrupted: {name} has no best yet; progress is saved, resume it with: "
@@ -116,7 +141,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
 
 
 def _is_of(storage: Storage, error: OSError) -> bool:
-    """Whether it is the storage's fault: that of a disk, or of a file in its folder."""
+    """Return whether the storage caused it: a full or failing disk, or a file in its folder."""
     place = error.filename
     inside = isinstance(place, str) and Path(place).is_relative_to(storage.root)
     return inside or is_of_the_disk(error)
@@ -138,8 +163,8 @@ def _stopped(storage: Storage, name: str, address: str | None, why: str) -> Stor
 
 @contextmanager
 def kept_where_input_is_wrong(storage: Storage, name: str, address: str | None) -> Iterator[None]:
-    """A sweep whose input turns out to be wrong when trials have run, as an evaluation of one's
-    own, is kept: say how it goes on."""
+    """Raise UserErrors again with the command that resumes the sweep, if trials have run: a custom
+    evaluation may turn out to be wrong only then, and the sweep's folder is kept."""
     try:
         yield
     except UserError as error:
@@ -151,9 +176,17 @@ def kept_where_input_is_wrong(storage: Storage, name: str, address: str | None) 
         ) from error
 
 
+def logs_command(storage: Storage, name: str) -> str:
+    """What to type to see the log of one of the sweep's runs, but for the run."""
+    return f"{program()} logs{_where(storage)} {name}"
+
+
 def resume_command(storage: Storage, name: str, address: str | None = None) -> str:
-    """What to type to go on with the sweep, from this folder."""
-    usual = storage.shown == str(Path(Config().storage).resolve())
-    where = "" if usual else f" --storage {shlex.quote(storage.shown)}"
+    """Return the command that resumes the sweep from the current folder."""
     join = f" --address {shlex.quote(address)}" if address else ""
-    return f"python -m raysweep resume {name}{where}{join}"
+    return f"{program()} resume {name}{_where(storage)}{join}"
+
+
+def _where(storage: Storage) -> str:
+    usual = storage.shown == str(Path(Config().storage).resolve())
+    return "" if usual else f" --storage {shlex.quote(storage.shown)}"

@@ -1,22 +1,23 @@
-"""Driving a sweep to its end: preparation, trials, selection, report. Only here is the order known.
+"""Drive a sweep to its end: prepare, run the trials, select the best, evaluate it.
 
-A new sweep has no past. One that is resumed has, and what its past says is done is not done again.
+Only this module knows the order. A resumed sweep has a past; what is done in it is not repeated.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config
 from raysweep.events import Evaluating, Observer
 from raysweep.search.budget import Budget
 from raysweep.search.population import SharedPopulation
 from raysweep.search.warm_start import Earlier, WarmStart
 from raysweep.storage.journal import read_journal
+from raysweep.sweep import in_wandb
 from raysweep.sweep.job import Job
 from raysweep.sweep.result import Scores, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
@@ -28,29 +29,32 @@ from raysweep.trials.gate import Gate
 from raysweep.trials.keep_best import KeepBest
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
-from raysweep.trials.work import Prepared
-from raysweep.trials.workloads import workload_of
+from raysweep.trials.work import Prepared, Workload
+from raysweep.trials.workloads import display_of
 
 
 @dataclass(frozen=True)
 class Drive:
-    """How this process drives the sweep."""
+    """How this process drives the sweep. `settings`: see `Settings.values`."""
 
     resources: Resources
     observer: Observer
     verbose: bool
     earlier: Earlier
-    precision: str | None
-    """What `train.precision: auto` means in this sweep."""
+    settings: Mapping[str, str | None]
+    logs: str
+    """The command that shows the log of a run, but for the run."""
     retry_failed: bool = False
+    fail_fast: bool = False
+    """Whether the first trial that fails ends the sweep."""
 
 
-def drive(job: Job, config: Config, how: Drive) -> SweepResult:
-    """From where the sweep stands to its end; the result is written last."""
-    workload = workload_of(config)
-    made = (job.tracker, job.identity, config, job.past, job.journal, how.observer)
-    prepared = workload.prepare(*made)
-    context = _context(job, config, prepared, how)
+def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResult:
+    """Drive the sweep from its current state to its end. The result file is written last."""
+    recorded = (job.past, job.journal, how.observer, job.logs)
+    prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
+    context = _context(job, config, workload, prepared, how)
+    observer = prepared.telling(how.observer)
     best_only = KeepBest(config, job.identity, job.removing)
     keeps_best = config.tracking.keep == "best"
 
@@ -60,21 +64,23 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
 
     progress = Progress(
         config,
-        how.observer,
+        observer,
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
         ended=ended,
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
     if warm is not None:
-        how.observer(warm.told)
+        how.observer(warm.event)
     known = () if warm is None else warm.trials
     run_trials(
         *(workload, context, how.resources, progress, budget),
         *(job.journal, job.past, job.folder.tune, known),
-        observer=how.observer,
+        observer=observer,
         verbose=how.verbose,
         retry_failed=how.retry_failed,
     )
@@ -82,10 +88,10 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
     ended()
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
-    best = choose_winner(job.identity, config, progress, products)
+    best = choose_winner(job.identity, config, progress, products, how.logs)
     how.observer(Evaluating(best.trial, best.artifact))
     report = workload.evaluate(context, how.resources, best.artifact, step=_retries(job))
-    shutil.rmtree(job.folder.best, ignore_errors=True)  # of a process that died here
+    shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
     if best.artifact is not None:
         job.tracker.download(best.artifact, job.folder.best)
         detach(job.folder.best)
@@ -107,13 +113,13 @@ def drive(job: Job, config: Config, how: Drive) -> SweepResult:
         promoted=report.promoted,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
-        links=links(job.tracker, job.identity, best.trial),
+        links=links(job.tracker, job.identity, best.trial) | in_wandb.link(job.folder),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,
         repeats=config.sweep.repeats,
-        warm_start=None if warm is None else warm.told,
-        percent=workload.percent,
+        warm_start=None if warm is None else warm.event,
+        display=display_of(config.kind),
     )
     job.settle()
     job.folder.write_result(result.to_json())
@@ -129,7 +135,8 @@ def _elapsed(job: Job) -> Callable[[], float]:
 
 
 def _warm_start(job: Job, config: Config, earlier: Earlier, data: str | None) -> WarmStart | None:
-    """As the journal has it, for a sampler that knew more or less would suggest something else."""
+    """Read what the sampler learns from before the first trial: from the journal if it is there,
+    since the earlier sweeps may have changed, and the sampler's suggestions depend on it."""
     noted = job.past.of("warm_start")
     if noted:
         return WarmStart.from_json(config, noted[0])
@@ -139,7 +146,9 @@ def _warm_start(job: Job, config: Config, earlier: Earlier, data: str | None) ->
     return warm
 
 
-def _context(job: Job, config: Config, prepared: Prepared, how: Drive) -> TrialContext:
+def _context(
+    job: Job, config: Config, workload: Workload, prepared: Prepared, how: Drive
+) -> TrialContext:
     pbt, halving = config.sweep.pbt, config.sweep.early_terminate
     return TrialContext(
         sweep=job.identity,
@@ -153,12 +162,16 @@ def _context(job: Job, config: Config, prepared: Prepared, how: Drive) -> TrialC
         gpus=how.resources.gpus,
         checkpoints=job.checkpoints,
         population=None if pbt is None else SharedPopulation(config, job.folder.journal),
-        gate=Gate(config) if halving is not None and halving.order == "sweep" else None,
-        precision=how.precision,
+        gate=None
+        if halving is None or halving.order != "sweep"
+        else Gate(config, workload.most_epochs(config)),
+        settings=how.settings,
         resumed=bool(job.past.events),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
 
 
 def _retries(job: Job) -> int:
-    """How many trials were run again after they had failed, so far."""
+    """Return how many failed trials were run again so far."""
     return sum(event["event"] == "retry" for event in read_journal(job.folder.journal))

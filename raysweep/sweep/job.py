@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from raysweep.cluster.logs import SweepLogs
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.cluster.remote_removing import RemoteRemoving
 from raysweep.cluster.sweep_tracker import open_tracker
@@ -19,13 +20,13 @@ from raysweep.config import Config
 from raysweep.errors import RaysweepError, TrackingError, UserError
 from raysweep.storage.claim import abandoned, claim, release
 from raysweep.storage.journal import Journal, read_journal
-from raysweep.storage.left_behind import put_away
+from raysweep.storage.left_behind import clean_up
 from raysweep.storage.past import Past
 from raysweep.storage.removal import bury
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.storage.waiting import told
+from raysweep.storage.waiting import waits_reported
 from raysweep.tracking import Tracker
 from raysweep.tracking.blobs import Blobs, blobs_folder
 from raysweep.tracking.identity import SweepIdentity
@@ -43,6 +44,7 @@ class Job:
     checkpoints: RemoteCheckpoints
     journal: Journal
     past: Past
+    logs: SweepLogs
     settle: Callable[[], None]
     """Fsync all that its runs logged, so that it survives a power cut."""
     removing: RemoteRemoving
@@ -57,33 +59,43 @@ def job(
     name: str,
     started: float,
     first: Mapping[str, Any],
+    *,
+    verbose: bool = False,
 ) -> Iterator[Job]:
     """Open the context of a new sweep: create its folder, claim it, open its tracker and journal.
 
     Call it when the input has been checked and Ray is running. `started`: `time.monotonic()` at the
     start of the command. `first`: the journal's first event. At the end it closes open runs and
     removes scratch files; it also removes the folder if the input was wrong after all (UserError)
-    or nothing was started.
+    or nothing was started. `verbose`: what the workers print is also shown by Ray.
     """
     tracking = config.tracking
-    record = SweepRecord.new(name, tracking.project, tracking.entity, backend)
+    record = SweepRecord.new(name, tracking.project, tracking.entity, backend, config.kind)
     made = [path for path in (storage.root, *storage.root.parents) if not path.exists()]
     with ExitStack() as stack:
         stack.push(partial(_remove_empty, made))
-        folder = storage.create(record, config.to_dict())
+        folder = storage.create(record, config.to_dict(), config.given)
         stack.push(partial(_remove_unless_kept, folder))
         stack.callback(release, claim(folder))
         with closing(Journal(folder.journal, time.monotonic() - started)) as journal:
             journal.write("started", **first)
-        yield stack.enter_context(_driven(folder, record, storage, config, Past(), started))
+        yield stack.enter_context(
+            _driven(folder, record, storage, config, Past(), started, verbose)
+        )
 
 
 @contextmanager
 def job_again(
-    folder: SweepFolder, storage: Storage, config: Config, past: Past, started: float
+    folder: SweepFolder,
+    storage: Storage,
+    config: Config,
+    past: Past,
+    started: float,
+    *,
+    verbose: bool = False,
 ) -> Iterator[Job]:
     """Reopen the context of a sweep whose driver is gone and which the caller has claimed."""
-    with _driven(folder, folder.record(), storage, config, past, started) as reopened:
+    with _driven(folder, folder.record(), storage, config, past, started, verbose) as reopened:
         yield reopened
 
 
@@ -95,6 +107,7 @@ def _driven(
     config: Config,
     past: Past,
     started: float,
+    verbose: bool,
 ) -> Iterator[Job]:
     """Open the tracker, the checkpoints and the journal, and close everything at the end.
 
@@ -106,7 +119,7 @@ def _driven(
         stack.callback(folder.remove_scratch)
         inputs = Inputs.of(record.id, folder.inputs)
         stack.callback(inputs.remove)
-        stack.enter_context(told(folder.waiting))
+        stack.enter_context(waits_reported(folder.waiting))
         if storage.origin is not None:
             storage.origin.project(tracking.project)
         tracker, store, checkpoints = open_tracker(
@@ -119,15 +132,19 @@ def _driven(
         stack.callback(journal.close)
         stack.push(partial(_close_runs, tracker, record.name, journal))
         for dead in abandoned(storage, record):
-            put_away(dead, tracker)
-        with suppress(OSError):  # another user's, in a folder that is shared
+            clean_up(dead, tracker)
+        with suppress(OSError):  # another user's files, in a shared folder
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         settle = partial(store.call, "settle", record.name)
         removing = RemoteRemoving(store, storage)
         with suppress(RaysweepError):  # what it cannot remove now, the next one tries
             bury(storage, removing)
-        yield Job(identity, folder, inputs, tracker, checkpoints, journal, past, settle, removing)
+        logs = SweepLogs(store, folder.logs, inputs.folder, config.resources.log_limit_mb, verbose)
+        stack.callback(logs.collect)
+        yield Job(
+            identity, folder, inputs, tracker, checkpoints, journal, past, logs, settle, removing
+        )
 
 
 def _close_runs(
@@ -140,14 +157,14 @@ def _close_runs(
 ) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     if interrupted:
-        with suppress(StorageLost):  # a full disk does not keep the runs from being closed
+        with suppress(StorageLost):  # close the runs even if the disk is full
             journal.write("interrupted")
     try:
         tracker.close_stale(name, "interrupted" if interrupted else "crashed")
     except TrackingError:
         if error is None:
             raise
-        # The storage's fault, and what is on its way says so; whoever resumes it starts them again.
+        # The storage failed, which the error in flight reports; resuming reopens the runs.
 
 
 def _remove_unless_kept(
@@ -156,8 +173,8 @@ def _remove_unless_kept(
     error: BaseException | None,
     traceback: TracebackType | None,
 ) -> None:
-    """What holds no work that would be lost: of wrong input without a trial, and, whatever
-    happened, a folder without an event, which nobody could resume."""
+    """Remove the folder if no work is lost by that: it has no events, so it cannot be resumed, or
+    the input was wrong and no trial had started."""
     events = {event["event"] for event in read_journal(folder.journal)}
     if not events or (isinstance(error, UserError) and "trial" not in events):
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -170,6 +187,6 @@ def _remove_empty(
     traceback: TracebackType | None,
 ) -> None:
     if error is not None:
-        with suppress(OSError):  # a folder that a sweep uses is not empty
+        with suppress(OSError):  # not empty: a sweep uses it
             for path in made:
                 path.rmdir()

@@ -1,4 +1,4 @@
-"""What a sweep would do, found out without doing any of it and without Ray or torch."""
+"""`plan`: find out what a sweep would do, without doing it, and without Ray or torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from raysweep.storage.open_storage import read_storage
 from raysweep.storage.reading import tracker_for_reading
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.sweep import preflight
-from raysweep.sweep.habits import with_project
+from raysweep.sweep.environment import with_project
 from raysweep.tracking import choose
 from raysweep.trials.work import PlannedStage
 from raysweep.trials.workloads import workload_of
@@ -27,7 +27,7 @@ from raysweep.trials.workloads import workload_of
 
 @dataclass(frozen=True)
 class Plan:
-    """All that `plan` knows."""
+    """What a sweep would do."""
 
     tracker: str
     reason: str
@@ -51,21 +51,26 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
-    """Check the input as `run` would, and say what `run` would do. Raises UserError as it would.
+def make_plan(
+    config: Config, name: str | None = None, show: int = 5, address: str | None = None
+) -> Plan:
+    """Check the input as `run` does, and return what `run` would do. Raises UserError as `run`.
 
-    `show`: how many of the first configurations it lists.
+    `show`: how many of the first configurations it lists. `address`: of a cluster that the sweep
+    would join. It is not asked: what it has is not checked.
     """
     config = with_project(config)
     with read_storage(config.storage) as storage:
-        return _plan(config, storage, name, show)
+        return _plan(config, storage, name, show, address)
 
 
-def _plan(config: Config, storage: Storage, name: str | None, show: int) -> Plan:
+def _plan(
+    config: Config, storage: Storage, name: str | None, show: int, address: str | None
+) -> Plan:
     choice = choose(config.tracking.backend)
-    preflight.check(config, storage, name)
+    preflight.check(config, storage, name, address=address)
     tracking = config.tracking
-    record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend)
+    record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend, config.kind)
     known = choice.backend != "trackio" or storage.tracker.exists()
     tracker = tracker_for_reading(record, storage) if known else None
     sweep, workload = config.sweep, workload_of(config)
@@ -82,7 +87,7 @@ def _plan(config: Config, storage: Storage, name: str | None, show: int) -> Plan
         epochs=workload.most_epochs(config),
         early_terminate=""
         if halving is None
-        else f", stopped early by {halving.describe(space.longest_epochs(config))}",
+        else f", stopped early by {halving.describe(workload.most_epochs(config))}",
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
         combinations=combinations(sweep),
@@ -94,7 +99,7 @@ def _plan(config: Config, storage: Storage, name: str | None, show: int) -> Plan
 
 
 def _search(sweep: SweepConfig) -> Iterator[str]:
-    """What else steers the search, in words."""
+    """Yield a line for each other option that steers the search."""
     if sweep.sampler is not None:
         yield f"sampler {sweep.sampler.type}"
     if sweep.pbt is not None:

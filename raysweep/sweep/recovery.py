@@ -1,7 +1,7 @@
-"""What a power cut or a damaged disk has left of a sweep, put in order before it is resumed.
+"""Repair what a power cut or a damaged disk has left of a sweep, before it is resumed.
 
-Whatever is lost is made again: stages and trials are deterministic. The journal may tell of more
-than the store and the checkpoints have, since each file comes to the disk at its own time.
+Whatever is lost is computed again: stages and trials are deterministic. The journal may know more
+than the store and the checkpoints, since each file reaches the disk at its own time.
 """
 
 from __future__ import annotations
@@ -17,33 +17,59 @@ from raysweep.storage.past import Past
 from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep, kept_store
 from raysweep.tracking import ArtifactVersion, Tracker
+from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.port import STALE_ERRORS
 from raysweep.tracking.trackio.store import TrackioStore
 
 
 def lost_epochs(stored: StoredSweep, past: Past, every: int) -> list[str]:
-    """A line for each trial under way of which no checkpoint can be used, or only an older one.
-    `every`: epochs between two checkpoints."""
+    """Return a line for each trial under way whose latest checkpoint cannot be used, so that it is
+    trained again from an older one, or from its beginning. `every`: epochs between two checkpoints.
+
+    A checkpoint needs its file, and the rows that its run had logged by then (`TrialSession` does
+    not continue from one without them, or they would be missing for good).
+    """
     folder, lines = CheckpointFolder(stored.folder.checkpoints), []
-    for index, told in past.epochs_told().items():
-        trial = TrialSpec(index, {}).name
+    steps = {(each["index"], each["epochs"]): each["examples"] for each in past.of("epoch")}
+    identity = SweepIdentity(stored.record.name, stored.record.id)
+    for index, reported in past.epochs_told().items():
+        trial, expected = TrialSpec(index, {}).name, reported - reported % every
         files = folder.files(trial)
-        usable = next((file.epochs for file in files if file.read() is not None), 0)
-        expected = told - told % every
-        if usable < expected:
-            damaged = [file.path.name for file in files if file.epochs >= expected]
-            what = f"{damaged[0]} is damaged" if damaged else f"none after {expected} epochs"
-            where = f"from epoch {usable}" if usable else "from its beginning"
-            lines.append(f"{folder.folder}: {what}; {trial} is trained again {where}")
+        whole = [file.epochs for file in files if file.read() is not None]
+        logged = _steps_logged(stored, identity.run_id(trial)) if whole else set()
+        # The journal may not have the report of the latest one yet: its rows cannot be checked.
+        with_rows = [e for e in whole if (index, e) not in steps or steps[index, e] in logged]
+        usable = max(with_rows, default=0)
+        if usable >= expected:
+            continue
+        lost = [file for file in files if file.epochs >= expected]
+        if any(file.epochs in whole for file in lost):
+            why = f"{trial}: rows that it had logged are lost; it"
+        elif lost:
+            why = f"{folder.folder}: {lost[0].path.name} is damaged; {trial}"
+        else:
+            why = f"{folder.folder}: none after {expected} epochs; {trial}"
+        where = f"from epoch {usable}" if usable else "from its beginning"
+        lines.append(f"{why} is trained again {where}")
     return lines
 
 
-def put_in_order(stored: StoredSweep, past: Past) -> Past:
-    """Remove what is damaged, so that it is made again: files of the store, and checkpoints of
-    trials that the journal does not know. The past without the stages that are lost.
+def _steps_logged(stored: StoredSweep, run: str) -> set[int]:
+    """Return the steps of the run's rows; none where the store does not have the run."""
+    try:
+        return {row["step"] for row in kept_store(stored.record, stored.storage).history(run)}
+    except StoreFailed:
+        raise
+    except TrackingError:  # no such run
+        return set()
 
-    Files are read through only where the machine was started anew since: what processes wrote, the
-    system keeps while it runs. At a URI there are no half-written ones.
+
+def put_in_order(stored: StoredSweep, past: Past) -> Past:
+    """Remove damaged files of the store, and checkpoints of trials that the journal does not know,
+    so that they are made again. Return the past without the stages that are lost.
+
+    Files are read only if the machine has booted since: a running system keeps what processes
+    wrote. At a URI no file is half-written.
     """
     known = {TrialSpec(event["index"], {}).name for event in past.of("trial")}
     CheckpointFolder(stored.folder.checkpoints).forget_all_but(known)
@@ -60,8 +86,8 @@ def put_in_order(stored: StoredSweep, past: Past) -> Past:
 
 
 def _remove_damaged(store: TrackioStore, sweep: str) -> set[str]:
-    """The digests of the damaged files that the sweep's runs used or logged, which are removed. A
-    run that logged one is marked as crashed: what it logged is lacking."""
+    """Remove the damaged files that the sweep's runs used or logged, and return their digests.
+    A run that logged one is marked as crashed: its output is incomplete."""
     damaged: set[str] = set()
     whole: set[str] = set()
     for run in store.runs(sweep):
@@ -80,6 +106,6 @@ def _is_whole(tracker: Tracker, ref: str, damaged: Iterable[str]) -> bool:
         version: ArtifactVersion = tracker.artifact(ref)
     except StoreFailed:
         raise
-    except TrackingError:  # it was logged, and the power cut took the note of it
+    except TrackingError:  # the file survived the power cut, its record did not
         return False
     return not {file.digest for file in version.kept_files} & set(damaged)

@@ -1,25 +1,31 @@
-"""What a sweep came to: the design's `result.json`, and the same as an object."""
+"""The result of a sweep, as an object and as `result.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.events import TrialUpdated, WarmStarted
+from raysweep.events import PLAIN, Display, TrialUpdated, WarmStarted
 from raysweep.search.budget import EndedBy
 from raysweep.search.repeats import Configuration, rank_configurations
 from raysweep.selection import Goal, without_nan
 from raysweep.storage.storage import Storage
+from raysweep.storage.sweep_folder import LOGS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN = 10
+"""Trials of the table that a notebook shows."""
+
 
 @dataclass(frozen=True)
 class TrialCounts:
-    """How the trials ended. A stopped one was ended early, by scheduler or budget, and counts."""
+    """How the trials ended. Scheduler or budget ended a stopped one early; it may win."""
 
     total: int
     completed: int
@@ -39,11 +45,11 @@ class TrialCounts:
 
 @dataclass(frozen=True)
 class Best:
-    """The winner: its trial, its model (`trained-model:vK`; None where
-    it logged none), its swept values, its best epoch.
+    """The winner: its trial, its artifact (`trained-model:vK`; None if it logged none), its swept
+    values, and the metrics of its best epoch.
 
-    `mean` and `std` are those of the sweep's metric over the `repeats` of its configuration that
-    finished; of one trial, its own value and None.
+    `mean` and `std` are the sweep's metric over the finished `repeats` of its configuration; for a
+    single trial, its value and None.
     """
 
     trial: str
@@ -55,8 +61,21 @@ class Best:
     std: float | None = None
 
 
+@dataclass(frozen=True)
+class FailedTrial:
+    """A trial that failed: the exception in one line, the file and line of the user's innermost
+    frame, the traceback with the frames of libraries folded, and its log, in the sweep's folder. A
+    process that was killed leaves neither `where` nor `traceback`."""
+
+    trial: str
+    error: str
+    where: str | None
+    traceback: str | None = field(repr=False)
+    log: str
+
+
 class Scores(dict[str, float]):
-    """Of the winner's model on the test split, by name; also as attributes: `scores.accuracy`.
+    """The winner's scores on the test split, by name; also as attributes: `scores.accuracy`.
 
     The built-in evaluation's are `loss` (mean cross-entropy, nats) and `accuracy` (percent).
     """
@@ -67,19 +86,19 @@ class Scores(dict[str, float]):
         raise AttributeError(f"no score {name}; there are {', '.join(self) or 'none'}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
-    """A sweep that ended with a best. `artifacts` maps each input's name to the version used.
+    """The result of a sweep that has a best; in a notebook it shows itself as a table. `artifacts`:
+    the name of each input → its version.
 
-    `ended_by` says what ended it: `completed`, all of its trials; else its `target` or a budget.
-    `repeats` is how many trials each configuration was given. `warm_start` says what the sampler
-    was given of earlier sweeps, where it was. `promoted`: whether the alias `best` is the winner's
-    now; `promotion` says so in one line, or why it is not.
-    `folder` and `model_path` are paths; of a storage at a URI, what is at that URI, in its words.
-    Without a model `model_path` is None; without a test score `test` is empty.
-    `percent`: whether metrics called accuracy are percent.
-    `links` are the pages that a server shows of it: its `project`, and the runs of its `best` and
-    its `report`. `unsent` names the runs that W&B could not be sent whole; `sync` sends them.
+    `ended_by`: `completed` after all trials, else `target` or the budget that ended the sweep.
+    `repeats`: trials per configuration. `warm_start`: what the sampler got from earlier sweeps.
+    `promoted`: whether the alias `best` is now the winner's; `promotion` says so in one line, or
+    why not. `folder` and `model_path` are paths, or URIs if the storage is at a URI. Without a
+    model `model_path` is None; without a test score `test` is empty.
+    `display`: how a terminal shows it.
+    `links`: pages at the tracker's server, of the `project` and of the runs of `best` and `report`.
+    `unsent`: runs that did not reach W&B completely; `sync` sends them.
     """
 
     sweep: str
@@ -103,13 +122,15 @@ class SweepResult:
     repeats: int = 1
     warm_start: WarmStarted | None = None
     promoted: bool = True
-    percent: bool = field(default=True, repr=False)
+    display: Display = field(default=PLAIN, repr=False)
+    reports: Mapping[str, Sequence[Mapping[str, Any]]] | None = field(default=None, compare=False)
+    """Trial → its reports, where they have been read already; `histories` has them as a table."""
 
     @property
     def leaderboard(self) -> pd.DataFrame:
-        """A row a trial, best first: its name, state, trained epochs, its best epoch's metrics, its
-        swept values, and why it failed. With repeats, also which it is, and its configuration's
-        mean and standard deviation."""
+        """One row per trial, best first: name, state, trained epochs, the best epoch's metrics, the
+        swept values, and the error. With repeats also the number of the repeat, and the mean and
+        standard deviation of its configuration."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -120,13 +141,57 @@ class SweepResult:
             ]
         )
 
+    @property
+    def histories(self) -> pd.DataFrame:
+        """A row a report of each trial, in the order of the sweep: `trial`, `epoch` (from 0),
+        `step` (of the trial's run) and its metrics. They are read from the sweep's folder."""
+        import pandas as pd
+
+        reports = self.reports
+        if reports is None:
+            from raysweep.sweep.view import load_view
+
+            place, _, name = str(self.folder).rpartition("/")
+            reports = {trial.trial: trial.history for trial in load_view(place, name).trials}
+        rows = [{"trial": trial, **row} for trial, found in reports.items() for row in found]
+        return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", "step"])
+
+    @property
+    def failures(self) -> list[FailedTrial]:
+        """The trials that failed, in the order of the sweep."""
+        return [
+            FailedTrial(row.name, row.error, row.where, row.traceback, f"{LOGS}/{row.name}.log")
+            for row in self.rows
+            if row.error is not None
+        ]
+
+    def __repr__(self) -> str:
+        counts = self.trials
+        scores = "".join(f", test {name} {value:.4g}" for name, value in self.test.items())
+        return (
+            f"SweepResult({self.sweep!r}: {counts.total} trials ({counts.completed} completed, "
+            f"{counts.stopped} stopped early, {counts.failed} failed) in {self.wall_s:.0f} s; "
+            f"best {self.best.artifact or 'without a model'} of {self.best.trial}, "
+            f"{self.metric} {self.best.metrics.get(self.metric, math.nan):.4g}{scores}; "
+            f"folder {str(self.folder)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the ten best trials in a notebook, below the headline."""
+        more = f"<p>… {len(self.rows) - SHOWN} more</p>" if len(self.rows) > SHOWN else ""
+        # With `float_format`, as `to_html` would write 0.00003 as 0.0.
+        table = self.leaderboard.head(SHOWN).to_html(
+            float_format="{:.4g}".format, na_rep="", border=0
+        )
+        return f"<p>{html.escape(repr(self))}</p>\n{table}\n{more}"
+
     def ranked(self) -> list[TrialUpdated]:
-        """The trials, best first, those of a configuration together; those that cannot win come
-        last."""
+        """Rank the trials, best first, those of a configuration together. Trials that cannot win
+        come last."""
         return [row for _, rows in self.configurations() for row in rows]
 
     def configurations(self) -> list[tuple[Configuration, list[TrialUpdated]]]:
-        """The configurations, best first, each with its trials, best first."""
+        """Rank the configurations, best first, each with its trials, best first."""
         by_index = {row.index: row for row in self.rows}
         candidates = [row.candidate() for row in self.rows]
         return [
@@ -135,12 +200,12 @@ class SweepResult:
         ]
 
     def at(self, storage: Storage) -> SweepResult:
-        """The same with paths as the user knows them: a working copy's go away with it."""
+        """Return the same with paths as the user knows them: a working copy is deleted later."""
         model = None if self.model_path is None else storage.shown_path(Path(self.model_path))
         return replace(self, folder=storage.shown_path(Path(self.folder)), model_path=model)
 
     def to_json(self) -> dict[str, Any]:
-        """The contract of `result.json` and `run --json`."""
+        """Convert to the contract of `result.json` and `run --json`."""
         return {
             "sweep": self.sweep,
             "project": self.project,
@@ -148,6 +213,10 @@ class SweepResult:
             "artifacts": dict(self.artifacts),
             "cached_stages": list(self.cached_stages),
             "trials": vars(self.trials).copy(),
+            "failures": [
+                {"trial": each.trial, "error": each.error, "where": each.where, "log": each.log}
+                for each in self.failures
+            ],
             "best": {
                 "trial": self.best.trial,
                 "artifact": self.best.artifact,
@@ -169,7 +238,7 @@ class SweepResult:
 
 
 def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:
-    """A trial as one flat row. A metric that is called as another column is `metrics/NAME`."""
+    """Make one flat row of a trial. A metric with the name of another column is `metrics/NAME`."""
     about = {"trial": trial.name, "state": trial.state, "trained_epochs": trial.epoch}
     taken = {*about, *trial.overrides, "error", "repeat", "mean", "std"}
     best = trial.best or {}

@@ -1,35 +1,39 @@
-"""Going on with a sweep whose driver is gone: killed, interrupted, or lost with its machine."""
+"""`resume`: continue a sweep whose driver was killed, interrupted, or lost with its machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from raysweep.cluster import caller, cluster, precision, signals
+from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.resources import Resources, trial_resources
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
+from raysweep.invocation import program
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
 from raysweep.storage.journal import read_journal
-from raysweep.storage.left_behind import put_away_ended
+from raysweep.storage.left_behind import clean_up_ended
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.sweep.announce import announcement, interruptible, versions
+from raysweep.sweep import in_wandb
+from raysweep.sweep.announce import announcement, interruptible, logs_command, versions
 from raysweep.sweep.drive import Drive, drive
+from raysweep.sweep.environment import with_promote
 from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import Choice, connect
-from raysweep.trials.workloads import workload_of
+from raysweep.trials.workloads import preload_of, workload_named
 
 
 def resume_sweep(
@@ -41,25 +45,27 @@ def resume_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     retry_failed: bool = False,
+    promote: Literal["always", "if_better"] | None = None,
+    fail_fast: bool = False,
 ) -> SweepResult:
-    """Go on with the named sweep, or the latest: what `python -m raysweep resume` calls.
+    """Resume the named sweep, or the latest: what `python -m raysweep resume` calls.
 
-    Trials that had ended are not run again; those under way go on from their last checkpoint, as
-    the same runs; the rest of the sweep follows as if nothing had happened. With `retry_failed`
-    trials that failed are run again, from their beginning, as the same runs, also of a sweep that
-    has ended: its best is then chosen anew. The other arguments are those of `run_sweep`.
+    Ended trials are not run again; running ones continue from their last checkpoint, as the same
+    runs; the rest of the sweep follows as if nothing had happened. With `retry_failed` failed
+    trials are run again from their beginning, as the same runs, also in a sweep that has ended,
+    whose best is then chosen again. `promote` is `tracking.promote` from here on, instead of what
+    the sweep was started with. The other arguments are those of `run_sweep`.
 
-    A trial whose checkpoint is damaged or gone is trained again, and told of as it was; so is what
-    a power cut took.
+    A trial whose checkpoint is damaged or missing is trained again, as is whatever a power cut
+    took; its earlier reports stay as they are.
 
-    Raises UserError where there is nothing to go on with (no such sweep, it has ended, or another
-    process drives it), and where what it goes on from is not what it was: its config, its data.
-    Then nothing has been changed that is not damaged. Else raises as `run_sweep`, and leaves the
-    process as it was, too.
+    Raises UserError if there is nothing to resume (no such sweep, it has ended, or another process
+    drives it), or if its config or data has changed since; only damaged files have been touched
+    then. Otherwise raises as `run_sweep` does, and also leaves the process as it was.
     """
     where = storage or Config().storage
-    options = (address, local_mode, verbose, observer, retry_failed)
-    alone = caller.left_as_it_was(local_mode=local_mode)
+    options = (address, local_mode, verbose, observer, retry_failed, promote, fail_fast)
+    alone = caller.process_restored(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
 
@@ -72,23 +78,32 @@ def _resume_in(
     verbose: bool,
     observer: Observer,
     retry_failed: bool,
+    promote: str | None,
+    fail_fast: bool,
 ) -> SweepResult:
-    """Go on in a folder of this machine."""
+    """Resume in a local folder."""
     started = time.monotonic()
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
+    if place.origin is not None:
+        place.origin.logs(stored.record.name)
     if folder.result() is not None:
-        put_away_ended(stored)
-    with taken_up(folder), interruptible(place, stored.record.name, address):
+        clean_up_ended(stored)
+    with reclaimed(folder), interruptible(place, stored.record.name, address):
         past = Past(read_journal(folder.journal))
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
-        config = _config(folder, past)
+        config = with_promote(_config(folder, past), promote or past.promote)
         if retry_failed:
             _check_checkpoints(stored, config)
-        lost = lost_epochs(stored, past, config.resources.checkpoint_every)
+        workload = workload_named(stored.record.kind)
+        lost = (
+            []
+            if workload.cannot_pause
+            else lost_epochs(stored, past, config.resources.checkpoint_every)
+        )
         past = put_in_order(stored, past)
-        workload_of(config).check_again(config, past, stored)
+        workload.check_again(config, past, stored)
         record = stored.record
         url, unreachable = _reach_wandb(record, config)
         ray_there = cluster.connect(
@@ -97,29 +112,37 @@ def _resume_in(
             verbose=verbose,
             modules=config.own_modules(),
             fast_start=config.resources.fast_start,
+            preload=preload_of(record.kind),
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
-            with job_again(folder, place, config, past, started) as this:
-                found = precision.of_machines(config, resources, past.precision)
-                again = {"precision": found.format, "boot": boot(), "versions": versions()}
-                this.journal.write("resumed", **again)
+            reopened = job_again(folder, place, config, past, started, verbose=verbose)
+            with reopened as this:
+                found, now = workload.settings(config, resources, past), versions(workload)
+                this.journal.write(
+                    "resumed", **found.values, boot=boot(), versions=now, promote=promote
+                )
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
-                said, notices = _resumed(past, retry_failed), (*lost, *of_ray, *found.notices)
+                said, notices = _resumed(past, now, retry_failed), (*lost, *of_ray, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
-                observer(
-                    announcement(
-                        this, config, choice, url, resources, warning, said, notices=notices
-                    )
-                )
+                no_page = in_wandb.open_page(this.tracker, folder, config.to_dict())
+                if no_page and not unreachable:
+                    notices = (*notices, no_page)
+                asked = (this, config, workload, choice, url, resources)
+                observer(announcement(*asked, warning, said, notices=notices))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                how = Drive(resources, observer, verbose, earlier, found.format, retry_failed)
-                return drive(this, config, how)
+                logs = logs_command(place, record.name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.values, logs),
+                    retry_failed=retry_failed,
+                    fail_fast=fail_fast,
+                )
+                return drive(this, config, workload, how)
 
 
 def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> None:
-    """Raise UserError where nothing is left to do: with `retry_failed`, where none may run."""
+    """Raise UserError if nothing is left to do; with `retry_failed`, if no trial may run."""
     name = stored.record.name
     if retry_failed:
         over = [event["why"] for event in past.of("budget") if event["why"] != "max_trials"]
@@ -129,7 +152,7 @@ def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> Non
                 "leave it out, or start a new sweep"
             )
     elif stored.folder.result() is not None:
-        raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
+        raise UserError(f"{name}: has ended; see `{program()} best {name}`")
 
 
 def _check_checkpoints(stored: StoredSweep, config: Config) -> None:
@@ -143,8 +166,8 @@ def _check_checkpoints(stored: StoredSweep, config: Config) -> None:
 
 
 def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str | None]:
-    """Where W&B shows the project of a sweep in W&B, or why it cannot be reached: what the sweep
-    needs is kept in the storage, so it goes on without."""
+    """For a sweep in W&B, return the project's page, or why W&B cannot be reached: the sweep then
+    continues without it, since all that it needs is in the storage."""
     if record.tracker != "wandb":
         return None, None
     try:
@@ -154,7 +177,7 @@ def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str |
 
 
 def _without_wandb(job: Job, unreachable: str) -> str:
-    """Begin without W&B, so that no process of the sweep waits for it. Returns the warning."""
+    """Start without W&B, so that no process of the sweep waits for it. Return the warning."""
     from raysweep.tracking.mirror.tracker import MirroredTracker
 
     assert isinstance(job.tracker, MirroredTracker)
@@ -163,7 +186,7 @@ def _without_wandb(job: Job, unreachable: str) -> str:
 
 
 def _config(folder: SweepFolder, past: Past) -> Config:
-    """The sweep's. Raises UserError where the copy beside its journal says something else now."""
+    """Read the sweep's config from its journal. Raises UserError if `config.yaml` differs."""
     if not past.events:
         raise UserError(
             f"{folder.path}: the sweep was stopped before it had started, so there is nothing to "
@@ -179,12 +202,12 @@ def _config(folder: SweepFolder, past: Past) -> Config:
     for path in past.started["modules"]:
         look_in(Path(path))
     look_in(Path.cwd())
-    # Where it lies is known. Its URI is not looked at: one of an earlier raysweep may hold a key.
+    # The storage is known; its URI is not parsed, since an earlier raysweep accepted keys in it.
     return Config.from_dict({key: value for key, value in then.items() if key != "storage"})
 
 
 def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
-    """`train.epochs: 3, now 5`, for each value that differs."""
+    """Yield `train.epochs: 3, now 5` for each value that differs."""
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys([*then, *now]):
             yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
@@ -192,17 +215,15 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {then}, now {now}"
 
 
-def _resources(
-    config: Config, past: Past, observer: Observer, *, joined: bool
-) -> cluster.Resources:
-    """What a trial had then: another number of threads would give other weights. Raises UserError
-    where no machine has it."""
+def _resources(config: Config, past: Past, observer: Observer, *, joined: bool) -> Resources:
+    """Give a trial the resources that it had: another number of threads gives other weights. Raises
+    UserError if no machine has them."""
     cpus, gpus = past.started["cpus"], past.started["gpus"]
     fixed = config.resources.model_copy(update={"cpus": cpus, "gpus": gpus})
     before = config.model_copy(update={"resources": fixed})
     try:
         trials = space.trial_count(config)
-        return cluster.resources(before, trials, observer, joined=joined)
+        return trial_resources(before, trials, observer, joined=joined)
     except UserError as error:
         raise UserError(
             f"resume: a trial of the sweep has {cpus:g} CPUs and {gpus:g} GPUs, and no machine "
@@ -210,9 +231,11 @@ def _resources(
         ) from error
 
 
-def _resumed(past: Past, retry_failed: bool) -> Resumed:
-    then, now = past.started["versions"], versions()
-    changed = [f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]]
+def _resumed(past: Past, now: Mapping[str, str], retry_failed: bool) -> Resumed:
+    """Count what the past has. `now`: the current versions."""
+    then = past.started["versions"]
+    both = [name for name in now if name in then]  # another raysweep may have noted others
+    changed = [f"{name} {then[name]}, now {now[name]}" for name in both if then[name] != now[name]]
     return Resumed(
         ended=len(past.ended()),
         under_way=len(past.epochs_told()),

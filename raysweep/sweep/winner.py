@@ -1,4 +1,4 @@
-"""From the trials that ended to the one that won, with what it logged."""
+"""Choose the winner among the trials that ended."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from raysweep.trials.progress import Progress
 
 
 def choose_winner(
-    sweep: SweepIdentity, config: Config, progress: Progress, products: Mapping[int, str]
+    sweep: SweepIdentity,
+    config: Config,
+    progress: Progress,
+    products: Mapping[int, str],
+    logs: str,
 ) -> Best:
-    """The best trial, of the best configuration, that finished. `products`: see Workload.
+    """Return the best finished trial of the best configuration. `products`: see Workload. `logs`:
+    the command that shows a trial's log, but for the trial.
 
-    Raises SweepFailed, with a cause, where there is none.
+    Raises SweepFailed, with a cause, if there is none.
     """
     if not progress.trials:
         raise SweepFailed(f"{sweep.name}: max_time expired before the first trial started")
@@ -27,11 +32,15 @@ def choose_winner(
     ranked = rank_configurations(candidates, metric.name, metric.goal, config.sweep.repeats)
     if not ranked or not ranked[0].scores:
         counts = TrialCounts.of(progress.trials)
-        causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
-        raise SweepFailed(
+        failed = [row for row in rows.values() if row.error]
+        why = [f"; {row.name}: {row.error}; its log: {logs} {row.name}" for row in failed]
+        none = SweepFailed(
             f"no trial of {sweep.name} finished with a finite {metric.name} "
-            f"({counts.failed} of {counts.total} failed)" + (f"; {causes[0]}" if causes else "")
+            f"({counts.failed} of {counts.total} failed)"
+            + (why[0] if why else _reported(progress, metric.name))
         )
+        none.traceback = failed[0].traceback if failed else None
+        raise none
     first = ranked[0]
     row = rows[first.trials[0].index]
     return Best(
@@ -43,3 +52,9 @@ def choose_winner(
         mean=first.mean,
         std=first.std,
     )
+
+
+def _reported(progress: Progress, metric: str) -> str:
+    """Return `; trials reported a, b`, if none of what they reported is the metric."""
+    names = dict.fromkeys(name for row in progress.trials for name in row.metrics)
+    return "" if metric in names or not names else f"; trials reported {', '.join(names)}"

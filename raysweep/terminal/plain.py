@@ -15,6 +15,7 @@ from raysweep.events import (
 )
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
+from raysweep.terminal.wrap import for_stream
 
 
 class PlainLines:
@@ -31,11 +32,14 @@ class PlainLines:
     def __exit__(self, *_: object) -> None:
         self._stream.flush()
 
+    def hide(self) -> None:
+        """Nothing is drawn that could be in the way; see LiveTable."""
+
     def __call__(self, event: Event) -> None:
         self._board(event)
         line = self._line(event)
         if line:
-            self._stream.write(line + "\n")
+            self._stream.write(for_stream(line, self._stream) + "\n")
             self._stream.flush()
 
     def _line(self, event: Event) -> str | None:
@@ -50,13 +54,14 @@ class PlainLines:
             return text.warm_start_line(event)
         if isinstance(event, Evaluating):
             what = event.trial if event.ref is None else f"{event.ref} of {event.trial}"
-            return f"evaluating  {what} on the test split"
+            start = self._board.start
+            return f"evaluating  {what}{start.display.scored_on if start else ''}"
         return self._trial_line(event)
 
     def _trial_line(self, trial: TrialUpdated) -> str:
         assert self._board.start is not None, "a sweep starts before its trials"
-        metric, percent = self._board.start.metric, self._board.start.percent
-        head = f"{trial.name}  {trial.state:<9} epoch {text.epoch(trial)}"
+        metric, display = self._board.start.metric, self._board.start.display
+        head = f"{trial.name}  {trial.state:<9} {display.step} {text.epoch(trial)}"
         if trial.state == "failed":
             return f"{head}  {trial.error}"
         if trial.state == "running" and trial.restarts > self._restarts.get(trial.index, 0):
@@ -65,7 +70,7 @@ class PlainLines:
         if trial.state == "running" and trial.epoch == 0:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})
-        number = text.metric(metric, shown.get(metric), percent=percent)
+        number = text.metric(metric, shown.get(metric), percent=display.percent)
         line = f"{head}  {metric} {number}"
         return line + (text.cloned(trial) if trial.state == "running" else self._outlook())
 

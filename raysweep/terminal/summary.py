@@ -10,9 +10,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from raysweep.events import Display
+from raysweep.invocation import program
 from raysweep.search.budget import EndedBy
 from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
+from raysweep.terminal.console import copyable, say
 from raysweep.terminal.table import Column, Row, fitted
 
 SHOWN = 10
@@ -35,48 +38,44 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     table = _leaderboard if result.repeats == 1 else _of_configurations
     console.print(table(result, console.width), soft_wrap=True)
     counts = result.trials
-    console.print(
+    say(
+        console,
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
         f"{counts.stopped} stopped early, {counts.failed} failed; "
         f"{text.duration(result.wall_s)} in all{_ENDED_BY[result.ended_by]}",
     )
     for row in result.rows:
         if row.error:
-            console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
-    best = result.best
-    mean = text.spread(result.metric, best.mean, best.std, percent=result.percent)
-    repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
-    scores = f"{_test_scores(result.test, percent=result.percent)}\n" if result.test else ""
-    model = "" if result.model_path is None else f"\nmodel: {result.model_path}"
-    console.print(
-        f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
-        f"{repeats}{scores}{result.promotion}{model}",
-        soft_wrap=True,
-    )
+            say(console, f"  {row.name} failed: {row.error}", style="red")
     where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if failures := result.failures:
+        command = f"{program()} logs{where} {result.sweep} {failures[0].trial}"
+        copyable(console, f"  logs: {result.folder}/logs; see one: {command}")
+    best = result.best
+    mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
+    repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
+    scores = f"{_test_scores(result.test, percent=result.display.percent)}\n" if result.test else ""
+    say(
+        console,
+        f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
+        f"{repeats}{scores}{result.promotion}",
+    )
+    if result.model_path is not None:
+        copyable(console, f"model: {result.model_path}")
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
-        console.print(
-            f"copy it: python -m raysweep best {result.sweep} --download ./my-model{where}",
-            soft_wrap=True,
-        )
+        copyable(console, f"copy it: {program()} best {result.sweep} --download ./my-model{where}")
     for what, url in result.links.items():
-        console.print(f"{what} in W&B: {url}", soft_wrap=True)
+        copyable(console, f"{what} in W&B: {url}")
     if result.unsent:
         names = ", ".join(result.unsent)
-        console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)
-        command = f"send it: python -m raysweep sync {result.sweep}{where}"
-    elif result.tracker == "trackio":
-        command = f"see it: python -m raysweep dashboard{where}"
-    elif best.artifact is not None:
-        command = f"next: python -m raysweep lineage {best.artifact}{where}"
-    else:
-        command = f"next: python -m raysweep best {result.sweep}{where}"
-    console.print(f"\n{command}", soft_wrap=True)
+        say(console, f"kept here, and not yet in W&B: {names}", style="yellow")
+        copyable(console, f"send it: {program()} sync {result.sweep}{where}")
+    copyable(console, f"\nsee it: {program()} report {result.sweep}{where}")
 
 
 def _leaderboard(result: SweepResult, width: int) -> Table:
     reported = {name for row in result.rows for name in row.best or {}}
-    usual = [each for each in ("validation/accuracy", "validation/loss") if each in reported]
+    usual = [each for each in result.display.columns if each in reported]
     metrics = dict.fromkeys([result.metric, *usual])
     names = [name.replace("validation/", "val. ").replace("/", " ") for name in metrics]
     title = f"leaderboard by {result.metric} ({result.goal})"
@@ -85,7 +84,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
         Column("", dropped=2),
         Column("trial"),
         Column("state"),
-        Column("epochs", dropped=3),
+        Column(f"{result.display.step}s", dropped=3),
         Column(first),
         *(Column(name, dropped=1) for name in others),
         Column("values", shortened=True),
@@ -98,7 +97,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
                 row.state,
                 text.epoch(row),
                 *(
-                    text.metric(name, (row.best or {}).get(name), percent=result.percent)
+                    text.metric(name, (row.best or {}).get(name), percent=result.display.percent)
                     for name in metrics
                 ),
                 text.values(row.overrides),
@@ -132,11 +131,11 @@ def _of_configurations(result: SweepResult, width: int) -> Table:
                 str(place),
                 trials[0].name,
                 f"{len(each.scores)} of {each.repeats}",
-                text.spread(result.metric, each.mean, each.std, percent=result.percent),
+                text.spread(result.metric, each.mean, each.std, percent=result.display.percent),
                 text.metric(
                     result.metric,
                     (trials[0].best or {}).get(result.metric),
-                    percent=result.percent,
+                    percent=result.display.percent,
                 ),
                 text.values(trials[0].overrides),
             ],
@@ -154,26 +153,31 @@ def _and_more(count: int, columns: int) -> list[Row]:
     return [Row(["", f"… {count} more", *[""] * (columns - 2)], "dim")] if count > 0 else []
 
 
-def show_best(console: Console, sweep: str, result: Mapping[str, Any], path: Path | None) -> None:
+def show_best(
+    console: Console, sweep: str, result: Mapping[str, Any], path: Path | None, display: Display
+) -> None:
     """Print the winner of a stored sweep."""
     best, test = result["best"], result["test"]
     values = text.values(best["config"])
     winner = _winner(best["artifact"], best["trial"])
-    console.print(f"{sweep}: {winner} ({values})", soft_wrap=True)
+    say(console, f"{sweep}: {winner} ({values})")
     for name, value in best["metrics"].items():
-        if name not in ("epoch", "train/loss"):
-            console.print(f"  {name:<20} {text.metric(name, value)}")
+        if name not in display.hidden:
+            say(console, f"  {name:<20} {text.metric(name, value, percent=display.percent)}")
     if best.get("repeats", 1) > 1:  # results of an earlier raysweep do not have the key
         mean, std = text.number(best["mean"]), text.number(best["std"])
-        console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
+        say(console, f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
     for name, value in test.items():
-        console.print(f"  {f'test/{name}':<20} {text.metric(name, value)}")
+        score = text.metric(name, value, percent=display.percent)
+        say(console, f"  {f'test/{name}':<20} {score}")
     if path is not None:
-        console.print(f"  downloaded to {path}", soft_wrap=True)
+        copyable(console, f"  downloaded to {path}")
 
 
-def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    """Print one row per sweep, oldest first."""
+def show_sweeps(
+    console: Console, sweeps: Sequence[Mapping[str, Any]], displays: Mapping[str, Display]
+) -> None:
+    """Print one row per sweep, oldest first. `displays`: how each is shown, by its name."""
     columns = [
         Column("sweep"),  # names are for copying: never cut
         Column("started (UTC)", dropped=2),
@@ -196,7 +200,7 @@ def show_sweeps(console: Console, sweeps: Sequence[Mapping[str, Any]]) -> None:
             cells = [started, sweep["tracker"], state, "–", "none", "–"]
             rows.append(Row([sweep["sweep"], *sizes, *cells]))
             continue
-        score = _first_score(result["test"])
+        score = _first_score(result["test"], percent=displays[sweep["sweep"]].percent)
         trials, best = (
             str(result["trials"]["total"]),
             result["best"]["artifact"] or result["best"]["trial"],
@@ -213,7 +217,7 @@ def _sizes(sweep: Mapping[str, Any]) -> list[str]:
 
 
 def _winner(artifact: str | None, trial: str) -> str:
-    """`trained-model:v5 of trial-0003`, or the trial alone where it logged no model."""
+    """Format `trained-model:v5 of trial-0003`, or only the trial if it logged no model."""
     return trial if artifact is None else f"{artifact} of {trial}"
 
 
@@ -224,7 +228,7 @@ def _test_scores(scores: Mapping[str, float], *, percent: bool) -> str:
     return ", ".join(f"test {name} {score}" for name, score in shown.items())
 
 
-def _first_score(scores: Mapping[str, float | None]) -> str:
+def _first_score(scores: Mapping[str, float | None], *, percent: bool) -> str:
     """Format one score for a column: `accuracy 99.17 %`."""
     name = min(scores, key=lambda each: each == "loss", default=None)
-    return "–" if name is None else f"{name} {text.metric(name, scores[name])}"
+    return "–" if name is None else f"{name} {text.metric(name, scores[name], percent=percent)}"

@@ -210,6 +210,11 @@ class Run(Protocol):
         """Log a table under one key."""
         ...
 
+    def log_output(self, text: str) -> None:
+        """Show lines that the run's process printed, where a server has a page for them. A lost
+        line is no error: the sweep's folder has the log."""
+        ...
+
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """Declare `ref` an input of this run. Raises ArtifactNotFound."""
         ...

@@ -5,10 +5,11 @@ Does not import torch: the driver creates the context, and trains nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raysweep.cluster.logs import Logs, NoLogs
 from raysweep.config import Config
 from raysweep.selection import Goal
 from raysweep.tracking import ArtifactVersion, Tracker
@@ -30,9 +31,12 @@ class TrialContext:
     population: asked by a trial whether to continue from another member's checkpoint
     (population-based training).
     gate: asked by a trial whether to continue past a bracket (`early_terminate.order: sweep`).
-    precision: the meaning of `train.precision: auto` on every machine; None: each machine decides.
+    threads, gpus: a trial's share of its machine.
+    settings: what the workload decided once for all trials (see `Settings`).
     resumed: a run that starts may already have rows, logged by a process that the journal does not
     record.
+    logs: keep what runs print.
+    fail_fast: the driver needs the exception of a trial that fails.
     """
 
     sweep: SweepIdentity
@@ -47,5 +51,7 @@ class TrialContext:
     checkpoints: CheckpointStore
     population: Population | SharedPopulation | None = None
     gate: Gate | None = None
-    precision: str | None = None
+    settings: Mapping[str, str | None] = field(default_factory=dict)
     resumed: bool = False
+    logs: Logs = field(default_factory=NoLogs)
+    fail_fast: bool = False

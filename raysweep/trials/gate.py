@@ -14,7 +14,6 @@ from raysweep.cluster.nodes import in_one_process, on_this_node
 from raysweep.cluster.remote import as_actor, get
 from raysweep.config import Config
 from raysweep.search.order import Verdict
-from raysweep.search.space import longest_epochs
 
 PATIENCE_S = 1.0
 LOOK_EVERY_S = 0.02
@@ -42,10 +41,11 @@ class Said:
 class Gate:
     """A handle to the gate: the driver sends verdicts with `say`, trials read them with `ask`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, longest: int | None) -> None:
+        """`longest`: the most reports of a trial; None where nobody knows."""
         rule = config.sweep.early_terminate
         assert rule is not None
-        self._brackets = frozenset(rule.brackets(longest_epochs(config)))
+        self._brackets = frozenset(rule.brackets(longest))
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         self._actor = as_actor(Said, **lasting, **on_this_node()).remote()
         # In local mode the driver cannot decide while a trial waits: they share a thread.

@@ -114,7 +114,7 @@ class Replay:
         self._progress.recall(self._progress.after(self._progress.row(spec), report))
 
     def _died(self, event: Mapping[str, Any]) -> None:
-        self._progress.died_before(self._specs[event["index"]], event["counts"])
+        self._progress.died(self._specs[event["index"]], event["counts"])
 
     def _ended(self, event: Mapping[str, Any]) -> None:
         spec = self._specs[event["index"]]
@@ -122,7 +122,8 @@ class Replay:
         if spec.index not in self._reported:  # else it failed after its end: its model was lost
             self._end(spec, event["state"])
         row = self._progress.row(spec)
-        self._progress.recall(replace(row, state=event["state"], error=event["error"]))
+        told: dict[str, Any] = {key: event.get(key) for key in ("error", "where", "traceback")}
+        self._progress.recall(replace(row, state=event["state"], **told))
 
     def _end(self, spec: TrialSpec, state: str) -> None:
         self._reported.add(spec.index)

@@ -10,8 +10,8 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.cluster import signals
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.nodes import in_one_process
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.tune_internals import keep_workers
 from raysweep.events import Observer, silent
 from raysweep.search import search
@@ -62,9 +62,10 @@ def run_trials(
         values = dict(spec.overrides)
         journal.write("trial", index=spec.index, values=values, repeat=spec.repeat)
 
-    order = search.sweep_order(config, context.gate.say) if context.gate else None
+    longest = workload.most_epochs(config)
+    order = search.sweep_order(config, longest, context.gate.say) if context.gate else None
     searcher = search.algorithm(config, budget, known, note, order, progress.failures)
-    scheduler, stopper = search.scheduler(config, order), search.stopper(config, budget)
+    scheduler, stopper = search.scheduler(config, longest, order), search.stopper(config, budget)
     replay = Replay(searcher, scheduler, stopper, budget, progress)
     replay.play(past)
     if retry_failed:
@@ -101,7 +102,7 @@ def run_trials(
             verbose=1 if verbose else 0,
         ),
     )
-    with signals.given_back():
+    with signals.handlers_restored():
         try:
             tuner.fit()
         finally:

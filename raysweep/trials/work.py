@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
+    from raysweep.cluster.resources import Resources
     from raysweep.config import Config
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
@@ -120,6 +121,18 @@ class Evaluated:
     file: str | None
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What results depend on and the config leaves open.
+
+    `values`, by name, come to the trials and into the journal's first event, beside that event's
+    own keys; `notices` are what the user should know of them, a line each.
+    """
+
+    values: Mapping[str, str | None]
+    notices: tuple[str, ...] = ()
+
+
 class Prepared(Protocol):
     """The inputs of trials: made before the first trial, or on demand when a trial asks."""
 
@@ -134,9 +147,14 @@ class Prepared(Protocol):
         """The data that every trial uses, `name:vK`; None where there is no such version."""
         ...
 
+    def telling(self, observer: Observer) -> Observer:
+        """Return an observer for the time of the trials, which tells `observer` of each event, and
+        before a trial's first report of what was made for trials meanwhile."""
+        ...
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         """Return the names of the stages that were reused. Called when all trials have ended.
-        Notify `observer` of the versions that were made on demand."""
+        Notify `observer` of the versions that were made on demand, and not told of yet."""
         ...
 
 
@@ -145,8 +163,30 @@ class Workload(Protocol):
     and `is_worth_another_process` are called in the workers, into which it is pickled."""
 
     @property
-    def percent(self) -> bool:
-        """Whether metrics named accuracy are percentages. If not, they are shown as they are."""
+    def cannot_clone(self) -> str | None:
+        """Why no trial can continue from another's state, as population-based training asks; None
+        where it can."""
+        ...
+
+    @property
+    def cannot_pause(self) -> str | None:
+        """Why no trial can give its worker back and continue later, as `early_terminate` in the
+        order of the sweep asks: a work has no snapshot. None where it can."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of the libraries that its results depend on, by name, besides those
+        that every sweep depends on."""
+        ...
+
+    def settings(self, config: Config, resources: Resources, past: Past) -> Settings:
+        """Return what the results depend on and the config leaves open, decided once for all trials
+        of the sweep, or as `past` has it. Ray is up."""
+        ...
+
+    def grace_s(self, config: Config) -> float:
+        """Return how long a work that is stopped early has before it is ended by force. At the end
+        of a sweep Tune gives a trial 10 s in all; `complete` is for what is lacking then."""
         ...
 
     def check(self, config: Config) -> None:
@@ -185,6 +225,11 @@ class Workload(Protocol):
         """Return the most reports that any trial will make; None where that is not known."""
         ...
 
+    def keeps_best(self, winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
+        """Return why the alias `best` stays with its holder unless the config says otherwise, in
+        one line; None where it moves to the winner."""
+        ...
+
     def prepare(
         self,
         tracker: Tracker,
@@ -193,8 +238,10 @@ class Workload(Protocol):
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> Prepared:
-        """Make the inputs of trials, except those that `past` records as made."""
+        """Make the inputs of trials, except those that `past` records as made. What is made keeps
+        its output in `logs`."""
         ...
 
     def open(self, context: TrialContext, spec: TrialSpec) -> Work:

@@ -1,4 +1,4 @@
-"""A Ray of one's own: on loopback, with the CPUs that the process may use, for any user."""
+"""A Ray started here: on loopback, with the CPUs that the process may use, for any user."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ with cluster.connect(None, local_mode=False, verbose=sys.argv[1] == "verbose"):
 
 
 @pytest.mark.parametrize("how", ["quiet", "verbose"])
-def test_nobody_but_this_machine_reaches_its_ports(how: str, ray_folder: Path) -> None:
+def test_only_this_machine_reaches_its_ports(how: str, ray_folder: Path) -> None:
     """And nothing of it is left in Ray's temporary folder, however it ends."""
     command = [sys.executable, "-c", AT_WORK, how]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -78,7 +78,7 @@ def is_loopback(address: object) -> bool:
 
 
 def listening(pid: int) -> list[object]:
-    """The addresses at which the process listens for TCP."""
+    """List the addresses at which the process listens for TCP."""
     links = []
     for handle in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -97,7 +97,7 @@ def listening(pid: int) -> list[object]:
 
 
 def sweep(tmp_path: Path, *before: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """A small one, run by a command that runs it in turn."""
+    """Run a small sweep, by the command `before` if given."""
     path = tmp_path / "sweep.yaml"
     config = digits(grid(learning_rate=[0.01, 0.02]), train={"epochs": 1})
     path.write_text(yaml.safe_dump({**config, "resources": {}}))
@@ -116,7 +116,7 @@ def test_the_cpus_that_the_process_may_use_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_user_that_the_system_does_not_know_runs_a_sweep(tmp_path: Path) -> None:
-    """As in a container that is started with a user's number alone, without a HOME."""
+    """As in a container that is started with only a numeric user, without a HOME."""
     unknown = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
     unset = ["env", "-u", "HOME", "-u", "USER", "-u", "LOGNAME"]
     if subprocess.run([*unknown, "true"], capture_output=True, check=False).returncode:

@@ -56,6 +56,7 @@ class Linear(nn.Sequential):
                 time.sleep(0.1)
             with (home / "epochs.txt").open("a") as notes:
                 print(self.epochs, file=notes)
+            print("noted epoch", self.epochs)
             self.epochs += 1
         return super().train(mode)
 
@@ -220,6 +221,9 @@ def test_a_node_that_is_lost_costs_no_trial(
     assert process.returncode == 0, err
     assert_as_alone(json.loads(out), cluster.base / "runs", alone)
     assert len((other.folder() / EPOCHS).read_text().splitlines()) == 4 * 3 - 1
+    for trial in range(4):  # what they printed came to the head, also from the node that is gone
+        log = (cluster.base / "runs" / "lost" / "logs" / f"trial-000{trial}.log").read_text()
+        assert [f"noted epoch {n}" in log for n in range(3)] == [True] * 3
     assert left_of_sweeps(other) == []
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import wandb
-import yaml
 from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, mutual_sweep, small_sweep, whole_sweep
 
 from raysweep.errors import TrackingError, UserError
@@ -264,10 +263,9 @@ def test_best_of_another_data_set_stays_unless_asked(server: WandbServer, tmp_pa
     assert "in W&B, best stays trained-model:v0, which was trained on mnist, and " in done.stderr
     assert there.artifact("trained-model:best").ref == theirs.ref
     assert there.artifact(f"trained-model:best-{NAME}").ref == "trained-model:v1"
-    config = yaml.safe_load(kept.folder.config.read_text())
-    config["tracking"]["promote"] = "always"
-    kept.folder.config.write_text(yaml.safe_dump(config))
-    assert sync_sweep(kept.storage).published.stays == []
+    done = call("sync", NAME, "--storage", kept.storage, "--promote", "always")
+    assert done.returncode == 0, done.stderr
+    assert "best stays" not in done.stderr
     assert there.artifact("trained-model:best").ref == "trained-model:v1"
 
 

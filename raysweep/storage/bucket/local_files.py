@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raysweep.storage.bucket.pulling import JOURNAL
 from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.sweep_folder import LOGS
 
 Signature = Mapping[str, tuple[int, int]]
 """A path, relative to the working copy → size in bytes and time of the last change in ns."""
@@ -22,6 +23,7 @@ def signature(root: Path) -> Signature:
     paths = [*small_files(root), *kept_files(root), *root.glob("[!.]*/checkpoints/*")]
     paths += (root / TRACKER_FOLDER).glob("*.db")
     paths += (root / TRACKER_FOLDER).glob("*.db-wal")
+    paths += logs(root)
     found = {}
     for path in paths:
         with suppress(FileNotFoundError):
@@ -47,6 +49,11 @@ def kept_files(root: Path) -> Iterator[Path]:
             half = path.name.startswith(".") or path.suffix == ".partial"
             if path.is_file() and not half:
                 yield path
+
+
+def logs(root: Path) -> Iterator[Path]:
+    """Yield the logs of all sweeps' runs."""
+    return (path for path in root.glob(f"[!.]*/{LOGS}/*.log") if path.is_file())
 
 
 def read_whole_lines(path: Path) -> bytes | None:

@@ -19,7 +19,7 @@ from raysweep.storage.bucket.head import Head
 from raysweep.storage.bucket.object_store import ObjectStore, unreachable
 from raysweep.storage.bucket.snapshot import Snapshot
 from raysweep.storage.storage import TRACKER_FOLDER
-from raysweep.storage.sweep_folder import REOPENED
+from raysweep.storage.sweep_folder import LOGS, REOPENED
 
 _AGAIN = 3
 """How often reading is retried when a push replaces the snapshot meanwhile."""
@@ -156,6 +156,13 @@ class Remote:
                 if _is_database(name):
                     self._bring_changing(name)
             self._bring(p for p in list(self.listing) if p.startswith(f"{TRACKER_FOLDER}/media/"))
+
+    def logs(self, name: str) -> None:
+        """Download the logs of a sweep's runs."""
+        with self._explained():
+            for path in self.snapshot.files:
+                if path.startswith(f"{name}/{LOGS}/"):
+                    self._bring_changing(path)
 
     def media(self, project: str, runs: Iterable[str]) -> None:
         """Download the pictures that these runs logged."""

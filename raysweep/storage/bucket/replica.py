@@ -26,6 +26,7 @@ from raysweep.storage.bucket.local_files import (
     Stats,
     back_up,
     kept_files,
+    logs,
     read_whole_lines,
     signature,
     small_files,
@@ -119,6 +120,7 @@ class Replica:
                 name = path.relative_to(self._root).as_posix()
                 kinds.get(path.name, taken.small)[name] = data
         self._take_databases(taken, scratch)
+        self._take_logs(taken, scratch)
         self._take_checkpoints(taken, scratch)
         for path in kept_files(self._root):
             taken.files[path.relative_to(self._root).as_posix()] = path
@@ -155,6 +157,18 @@ class Replica:
             copy = scratch / path.name
             back_up(path, copy)
             taken.databases[name] = copy, before
+
+    def _take_logs(self, taken: _Taken, scratch: Path) -> None:
+        """Copy the logs that have changed, which runs may be writing: their changes are uploaded as
+        a database's are."""
+        for path in logs(self._root):
+            name = path.relative_to(self._root).as_posix()
+            before = stats_of(path)
+            if self._stats.get(name) != before:
+                copy = scratch / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+                taken.databases[name] = copy, before
 
     def _send_changing(
         self, taken: _Taken, scratch: Path, mark: str, doomed: Collection[str]

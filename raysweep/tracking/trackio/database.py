@@ -20,8 +20,9 @@ from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite
 
 from raysweep.errors import StoreFailed, TrackingError
 from raysweep.paths import safe_join
+from raysweep.stderr import to_stderr
 from raysweep.tracking.blobs import CHECK_DISK, blobs_folder
-from raysweep.tracking.busy import SQLITE_TIMEOUT_S, Tell, patiently, to_stderr
+from raysweep.tracking.busy import SQLITE_TIMEOUT_S, Tell, patiently
 from raysweep.tracking.write_behind import sync, sync_folder
 
 T = TypeVar("T")

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.errors import BytesLacking
+from raysweep.stderr import to_stderr
 from raysweep.tracking import lineage
 from raysweep.tracking.blobs import Blobs
-from raysweep.tracking.busy import INTERRUPTED_S, Tell, to_stderr
+from raysweep.tracking.busy import INTERRUPTED_S, Tell
 from raysweep.tracking.metadata import metadata_bytes, plain
 from raysweep.tracking.names import (
     check_alias,

@@ -153,6 +153,9 @@ class TrackioRun:
         self._log(Row(next(self._row_ids), step, media={key: table}))
         self.flush()
 
+    def log_output(self, text: str) -> None:
+        """See Run. No server shows it."""
+
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
         self._must_be_open()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.faults import code_failed
 from raysweep.cluster.remote import as_task, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.signals import is_interrupt
+from raysweep.config.failure import Failure
 from raysweep.config.raised import passed_own_code, where_raised
-from raysweep.errors import ConfigError, RaysweepError
+from raysweep.errors import RaysweepError
 from raysweep.events import TrialUpdated
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.stop import StorageLost, is_of_the_storage
@@ -16,6 +19,7 @@ from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.context import TrialContext
 from raysweep.trials.progress import Progress
+from raysweep.trials.training.values import MODEL_ARTIFACT
 from raysweep.trials.trial import TrialSession
 from raysweep.trials.work import Workload
 
@@ -29,7 +33,7 @@ def logged_models(
     models = {}
     for row in trials:
         run = runs.get(sweep.run_id(row.name))
-        logged = [ref for ref in run.logged if ref.startswith("trained-model:")] if run else []
+        logged = [ref for ref in run.logged if ref.startswith(f"{MODEL_ARTIFACT}:")] if run else []
         if logged and run is not None and run.state == "finished":
             models[row.index] = logged[-1]
     return models
@@ -55,15 +59,17 @@ def log_lacking_models(
         except RaysweepError as error:
             if is_of_the_storage(error):
                 raise StorageLost(str(error)) from error
-            progress.fail(row.index, f"its process ended before its model was logged, and {error}")
+            failure = Failure.of(error)
+            why = f"its process ended before its model was logged, and {error}"
+            progress.fail(row.index, replace(failure, error=why))
 
 
 def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
-    """Finish an ended trial, in a Ray task. Raises ConfigError for an exception of the user's own
+    """Finish an ended trial, in a Ray task. Raises CodeFailed for an exception of the user's own
     code."""
     try:
         TrialSession(workload, context, spec).close_again()
     except BaseException as error:
         if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
             raise
-        raise ConfigError(where_raised(error)) from error
+        raise code_failed(where_raised(error), error) from error

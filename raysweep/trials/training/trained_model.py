@@ -14,6 +14,7 @@ from raysweep.search.space import sweeps
 from raysweep.stages.stages import TRAINED_MODEL, preprocess_of
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run
 from raysweep.trials.context import TrialContext
+from raysweep.trials.training.values import MODEL_ARTIFACT
 from raysweep.version import __version__
 
 
@@ -43,7 +44,7 @@ def log_model(
         path = Path(folder) / TRAINED_MODEL
         save_weights(weights, path)
         draft = ArtifactDraft(
-            name="trained-model",
+            name=MODEL_ARTIFACT,
             type="model",
             description="Trained NN model",
             metadata=metadata,

@@ -7,6 +7,9 @@ from typing import Any
 from raysweep.config import Config, field_of
 from raysweep.ml.seeds import derive_seed
 
+MODEL_ARTIFACT = "trained-model"
+"""The artifact as which each trial logs its model."""
+
 _RECORDED_SECTIONS = ("data", "preprocess", "model", "train")
 
 

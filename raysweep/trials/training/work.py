@@ -52,7 +52,7 @@ class TrainingWork:
         """See Work. After a clone this still has the values with which the trial began."""
         sweep, config = self._context.sweep.name, self._first_config
         own = recorded(config, sweep, self._name, self._repeat)
-        return own | computed_in(config, self._context.precision)
+        return own | computed_in(config, self._context.settings.get("precision"))
 
     def restore(self, state: bytes) -> Sequence[TrialReport]:
         """See Work."""
@@ -142,7 +142,7 @@ class TrainingWork:
         self._data_folder = fetch(context.tracker, data.ref, context.inputs)
         self._model_folder = fetch(context.tracker, model.ref, context.inputs)
         use_threads(context.threads)
-        auto_means(context.precision)
+        auto_means(context.settings.get("precision"))
         keep_freed_memory()
         return self._make_trainer()
 
@@ -182,7 +182,8 @@ class TrainingWork:
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
         logged: set[str] = set()
-        named_epoch = "epoch" in self._config.goals()  # then `epoch` is the trainer's own metric
+        # If so, `epoch` is the trainer's own metric.
+        named_epoch = "epoch" in (self._config.goals() or ())
         for event in parts.events_of(self._config, trainer):
             if isinstance(event, BatchLoss):
                 logged = {"train/loss"}
@@ -216,7 +217,7 @@ class TrainingWork:
         assert isinstance(adopting, Adopting), "the config lets no other be part of a population"
         adopting.adopt(state)
         self.clones.append({"epochs": epochs, **asdict(clone)})
-        run.summarize(beside(self._config.goals(), {"clones": self.clones}))
+        run.summarize(beside(self._config.goals() or {}, {"clones": self.clones}))
 
     def _log_model(self, run: Run, best: EpochMetrics, *, stopped: bool) -> ArtifactVersion:
         config = self.best.config
@@ -228,7 +229,7 @@ class TrainingWork:
             "repeat": self._repeat,
             "metrics": without_nan(best.as_metrics()),
             "stopped": stopped,
-            **computed_in(config, self._context.precision),
+            **computed_in(config, self._context.settings.get("precision")),
             **({"clones": self.clones} if config.sweep.pbt else {}),
         }
         return log_model(run, self._context, self.best.weights, self._used, made_by)

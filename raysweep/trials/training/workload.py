@@ -6,23 +6,25 @@ Each method imports what it needs: `plan` calls it without Ray, the driver witho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config
 from raysweep.search import space
 from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.trials.training import checks, planned
-from raysweep.trials.training.promotion import data_of
-from raysweep.trials.work import Evaluated, PlannedStage
+from raysweep.trials.training.promotion import data_of, other_data
+from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
     from raysweep.storage.past import Past
     from raysweep.storage.reading import StoredSweep
-    from raysweep.tracking import Tracker
+    from raysweep.tracking import ArtifactVersion, Tracker
     from raysweep.tracking.identity import SweepIdentity
     from raysweep.trials.context import TrialContext
     from raysweep.trials.progress import Progress
@@ -33,8 +35,26 @@ if TYPE_CHECKING:
 class Training:
     """See Workload. A trial trains a network, and reports after each epoch."""
 
-    percent = True
+    cannot_clone: str | None = None
+    """See Workload. (The config asks a custom trainer whether it can.)"""
+
+    cannot_pause: str | None = None
     """See Workload."""
+
+    def versions(self) -> dict[str, str]:
+        """See Workload."""
+        return {"torch": version("torch")}
+
+    def settings(self, config: Config, resources: Resources, past: Past) -> Settings:
+        """See Workload: what `train.precision: auto` means."""
+        from raysweep.cluster import precision
+
+        found = precision.of_machines(config, resources, past.setting("precision"))
+        return Settings({"precision": found.format}, found.notices)
+
+    def grace_s(self, config: Config) -> float:
+        """See Workload. Nothing runs between two epochs, so there is nothing to wait for."""
+        return 0.0
 
     def check(self, config: Config) -> None:
         """See Workload."""
@@ -70,6 +90,10 @@ class Training:
         """See Workload."""
         return space.longest_epochs(config)
 
+    def keeps_best(self, winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
+        """See Workload: one that was trained on another data set."""
+        return other_data(winner, holder)
+
     def prepare(
         self,
         tracker: Tracker,
@@ -78,11 +102,12 @@ class Training:
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> PreparedTraining:
         """See Workload."""
         from raysweep.trials.training.prepare import prepare
 
-        return prepare(tracker, sweep, config, past, journal, observer)
+        return prepare(tracker, sweep, config, past, journal, observer, logs)
 
     def open(self, context: TrialContext, spec: TrialSpec) -> TrainingWork:
         """See Workload."""

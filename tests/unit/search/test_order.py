@@ -184,7 +184,7 @@ def loop(make_config: Callable[..., Config]) -> Callable[..., Loop]:
             **budgets,
         }
         config = make_config(sweep=sweep, train={"epochs": 4})
-        order = search.sweep_order(config)
+        order = search.sweep_order(config, 4)
         assert order is not None
         budget = Budget(config.sweep, 0, clock)
         return Loop(search.algorithm(config, budget, order=order), order)

@@ -135,7 +135,7 @@ def test_completed_trials_that_fit_are_taken(past: Past) -> None:
     past.trial("one", 90.0)
     past.trial("two", 80.0, {"learning_rate": 0.02, "schedule": "cosine"})
     found = past.read("one", "two", "one")
-    assert (found.told.taken, found.told.passed_over) == (2, {})
+    assert (found.event.taken, found.event.passed_over) == (2, {})
     assert [trial.value for trial in found.trials] == [90.0, 80.0]
     assert found.trials[1].params == {
         "learning_rate": 0.02,
@@ -151,7 +151,7 @@ def test_repeats_are_one_with_their_mean(past: Past) -> None:
     for score in (70.0, 80.0, 90.0):
         past.trial("one", score)
     found = past.read("one")
-    assert found.told.taken == 3
+    assert found.event.taken == 3
     assert [trial.value for trial in found.trials] == [80.0]
 
 
@@ -168,7 +168,7 @@ def test_why_the_others_are_not(past: Past) -> None:
     past.trial("one", 90.0, {"optimizer": "Adam"})
     past.trial("by-loss", 90.0)
     found = past.read("one", "by-loss")
-    assert found.told.to_json() == {
+    assert found.event.to_json() == {
         "sweeps": ["one", "by-loss"],
         "taken": 1,
         "passed_over": {
@@ -190,7 +190,7 @@ def test_a_field_that_was_not_recorded_is_missing(past: Past) -> None:
     past.tracker.start_run(RunSpec(run.id, "a run", "train", "one", {})).use_artifact(past.data)
     past.tracker.start_run(RunSpec(run.id, "a run", "train", "one", {})).finish()
     config = bayes(parameters={"momentum": {"min": 0.0, "max": 0.9}})
-    assert past.read("one", config=config).told.passed_over == {"no momentum recorded": 1}
+    assert past.read("one", config=config).event.passed_over == {"no momentum recorded": 1}
 
 
 def test_what_is_not_swept_must_have_been_the_same(past: Past) -> None:
@@ -205,8 +205,8 @@ def test_what_is_not_swept_must_have_been_the_same(past: Past) -> None:
     past.trial("one", 90.0, {"batch_log_interval": 7, "precision": "bf16"}, config=config)
     told = Earlier(past.storage, ("one",)).read(config, past.tracker, None)
     assert told is not None
-    assert told.told.taken == 2
-    assert told.told.passed_over == {
+    assert told.event.taken == 2
+    assert told.event.passed_over == {
         "another train.epochs": 1,
         "another model.dropout": 1,
         "another data.train_size": 1,
@@ -280,7 +280,7 @@ def test_a_journal_keeps_what_was_taken(past: Past) -> None:
     config, taken = bayes(), past.read("one")
     assert len(taken.trials) == 2
     noted = WarmStart.from_json(config, json.loads(json.dumps(taken.to_json())))
-    assert noted.told == taken.told
+    assert noted.event == taken.event
     for mine, theirs in zip(noted.trials, taken.trials, strict=True):
         assert (mine.params, mine.value) == (theirs.params, theirs.value)
         assert mine.distributions == theirs.distributions

@@ -17,7 +17,9 @@ from raysweep.search.budget import Budget
 from raysweep.search.searcher import TrialSearcher
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal, read_journal
+from raysweep.storage.past import Past
 from raysweep.trials.progress import Progress
+from raysweep.trials.replay import Replay
 
 
 @dataclass
@@ -72,6 +74,23 @@ def test_it_is_suggested_again_until_it_has_died_too_often(sweep: Sweep) -> None
     assert sweep.events() == ["died", "died", "died", "ended"]
     sweep.suggest()
     assert sweep.specs[-1].index == 1
+
+
+def test_a_resumed_sweep_counts_the_same_restarts(
+    sweep: Sweep, make_config: Callable[..., Config]
+) -> None:
+    """A death after which no process continues is no restart, live and in the journal alike."""
+    for _ in range(3):
+        sweep.suggest()
+        sweep.die(RayActorError())
+    config = make_config(resources={"max_failures": 2})
+    budget = Budget(config.sweep, 0, lambda: 0)
+    searcher, stopper = search.algorithm(config, budget), search.stopper(config, budget)
+    progress = Progress(config, lambda event: None, Journal(sweep.folder / "again"))
+    replay = Replay(searcher, search.scheduler(config, None), stopper, budget, progress)
+    first = {"event": "trial", "index": 0, "values": dict(sweep.specs[0].overrides), "repeat": 0}
+    replay.play(Past([first, *read_journal(sweep.folder / "journal")]))
+    assert progress.trials == sweep.progress.trials
 
 
 def test_a_machine_that_is_taken_away_does_not_count(sweep: Sweep) -> None:

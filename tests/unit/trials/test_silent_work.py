@@ -65,6 +65,9 @@ class Workload:
     def is_worth_another_process(self, error: BaseException) -> bool:
         return False
 
+    def grace_s(self, config: Config) -> float:
+        return 0.0
+
 
 def step(workshop: Workshop, config: Config, reports: int) -> Mapping[str, object]:
     """Return the first result in a second process, after the driver received two reports."""
