@@ -64,10 +64,10 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 
     with read_storage(storage_of(args), results=True) as storage:
         sweeps = listed(storage, to_stderr)
-        names = [each["sweep"] for each in sweeps]
-        displays = {name: display_of(storage.find(name).record().kind) for name in names}
         if args.sizes:
             _add_sizes(storage, sweeps)
+        names = [each["sweep"] for each in sweeps]
+        displays = {name: display_of(storage.folder(name).record().kind) for name in names}
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:

@@ -118,7 +118,7 @@ def _initialise(
     sessions: list[Path],
 ) -> str | None:
     """Call `ray.init`. Returns the line that says that Ray was started twice, if it was. The
-    session folder of each Ray that is started here goes to `sessions`."""
+    session folder of each Ray that is started here is added to `sessions`."""
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.

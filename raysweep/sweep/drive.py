@@ -68,9 +68,9 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
+        ended=ended,
         logs=job.logs,
         fail_fast=how.fail_fast,
-        ended=ended,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)

@@ -137,13 +137,14 @@ def _driven(
             Blobs(blobs_folder(storage.tracker, tracking.project)).drop_abandoned()
         identity = SweepIdentity(record.name, record.id, tuple(tracking.tags))
         settle = partial(store.call, "settle", record.name)
-        logs = SweepLogs(store, folder.logs, inputs.folder, config.resources.log_limit_mb, verbose)
-        stack.callback(logs.collect)
         removing = RemoteRemoving(store, storage)
         with suppress(RaysweepError):  # what it cannot remove now, the next one tries
             bury(storage, removing)
-        parts = (identity, folder, inputs, tracker, checkpoints, journal, past, logs)
-        yield Job(*parts, removing=removing, settle=settle)
+        logs = SweepLogs(store, folder.logs, inputs.folder, config.resources.log_limit_mb, verbose)
+        stack.callback(logs.collect)
+        yield Job(
+            identity, folder, inputs, tracker, checkpoints, journal, past, logs, settle, removing
+        )
 
 
 def _close_runs(

@@ -33,7 +33,10 @@ def plan_lines(removal: Removal) -> Iterator[str]:
             stays = "loses its bytes and keeps its record" if ref in taken.dropped else "stays"
             yield f"{ref} {stays}: {_needed_by(by)}"
         for alias, after in taken.aliases.items():
-            yield f"{alias} moves to {after}" if after else _nothing(alias)
+            if after is not None:
+                yield f"{alias} moves to {after}"
+            elif not alias.endswith(":latest"):  # of which no version is left
+                yield _nothing(alias)
     if removal.media_bytes:
         yield f"pictures of the runs: {text.size(removal.media_bytes)}"
     for each in removal.going:

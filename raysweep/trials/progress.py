@@ -35,21 +35,21 @@ class Progress(tune.Callback):
         journal: Journal,
         forget: Callable[[str], None] = lambda trial: None,
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
+        ended: Callable[[], None] = lambda: None,
         logs: SweepLogs | None = None,
         fail_fast: bool = False,
-        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with no rows.
 
         forget: called with the name of a trial whose checkpoint is no longer needed.
         epochs_of: a trial's values → how many reports it will make, None where that is not known.
+        ended: called after each trial whose end has been journalled.
         logs: get a line for each process that died.
         fail_fast: raise FailedFast at the first trial that fails.
-        ended: called after each trial whose end has been journalled.
         """
-        self._ended = ended
         self._logs = logs
         self._fail_fast = fail_fast
+        self._ended = ended
         self._epochs_of = epochs_of
         self._forget = forget
         self._config = config

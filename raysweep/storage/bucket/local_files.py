@@ -53,7 +53,7 @@ def kept_files(root: Path) -> Iterator[Path]:
 
 def logs(root: Path) -> Iterator[Path]:
     """Yield the logs of all sweeps' runs."""
-    return (path for path in root.glob(f"*/{LOGS}/*.log") if path.is_file())
+    return (path for path in root.glob(f"[!.]*/{LOGS}/*.log") if path.is_file())
 
 
 def read_whole_lines(path: Path) -> bytes | None:

@@ -155,7 +155,7 @@ def test_half_removed(storage: Storage, capfd: pytest.CaptureFixture[str]) -> No
     for command in (["best", "first"], ["resume", "first"], ["sync", "first"]):
         code, out, err = call(capfd, storage, *command)
         assert (code, out) == (2, "")
-        assert "complete it with `python -m raysweep remove first`" in err
+        assert "its removal was cut short; complete it with `" in err
     away = storage.root / ".removed-gone-0123abcd"
     away.mkdir()
     (away / "sweep.json").write_text("{}")
