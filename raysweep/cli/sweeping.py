@@ -37,6 +37,9 @@ def add_to(commands: Any, common: Parser) -> None:
     sweep.add_argument(
         "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
     )
+    sweep.add_argument(
+        "--count", type=count, metavar="N", help="at most N trials, as wandb agent --count"
+    )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="what records it")
     on_ray = Parser(add_help=False)
     on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")

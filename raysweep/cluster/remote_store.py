@@ -6,6 +6,7 @@ reach it through Ray itself: no port is opened, no token handed round, no SQLite
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ class RemoteStore:
     Calls go in turns of one or more, and the next turn when the last one has come to an end: a
     writer that died and is there again is sent what it was cut short in, but after what was sent
     meanwhile, and a run's rows might come before its start.
+
+    Any thread may call it: a program's endpoint does so from many. A call that waits for its answer
+    keeps the others waiting.
     """
 
     def __init__(self, actor: Any, project: str, node: str, blobs: Blobs) -> None:
@@ -49,6 +53,7 @@ class RemoteStore:
         self._known: dict[str, ArtifactVersion] = {}
         self._held: list[tuple[str, tuple[Any, ...]]] = []
         self._turns: list[Any] = []
+        self._lock = threading.RLock()
 
     @staticmethod
     def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
@@ -74,21 +79,24 @@ class RemoteStore:
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
         """Returns at once: training never waits for the tracker. What is logged while the last turn
         is under way goes in one call after it."""
-        method, arguments = self._held[-1] if self._held else ("", ())
-        if method == "log_rows" and arguments[0] == run_id:
-            arguments[1].extend(rows)
-        else:
-            self._hold("log_rows", run_id, list(rows))
-        self._take_turn_if_free()
+        with self._lock:
+            method, arguments = self._held[-1] if self._held else ("", ())
+            if method == "log_rows" and arguments[0] == run_id:
+                arguments[1].extend(rows)
+            else:
+                self._hold("log_rows", run_id, list(rows))
+            self._take_turn_if_free()
 
     def flush(self) -> None:
-        self._answers()
+        with self._lock:
+            self._answers()
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """Returns at once, as `log_rows` does."""
         check_run_id(spec.id)
-        self._hold("start_run", spec, after)
-        self._take_turn_if_free()
+        with self._lock:
+            self._hold("start_run", spec, after)
+            self._take_turn_if_free()
 
     def update_run(
         self,
@@ -109,8 +117,9 @@ class RemoteStore:
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """Where the user waits for the end, a writer that waits for a lock is not waited for."""
-        self._hold("close_stale", group, state)
-        stale: list[str] = self._answers(INTERRUPTED_S if state == "interrupted" else None)[-1]
+        with self._lock:
+            self._hold("close_stale", group, state)
+            stale: list[str] = self._answers(INTERRUPTED_S if state == "interrupted" else None)[-1]
         return stale
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
@@ -215,12 +224,14 @@ class RemoteStore:
         return version
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        self._hold(method, *arguments)
-        return self._answers()[-1]
+        with self._lock:
+            self._hold(method, *arguments)
+            return self._answers()[-1]
 
     def _hold(self, method: str, *arguments: Any) -> None:
         """For the next turn."""
-        self._held.append((method, arguments))
+        with self._lock:
+            self._held.append((method, arguments))
 
     def _take_turn_if_free(self) -> None:
         if not self._turns or ray.wait(self._turns[-1:], timeout=0)[0]:
