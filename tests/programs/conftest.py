@@ -23,8 +23,6 @@ from raysweep.trials.trial import TrialSession
 
 from workshop import spec_of
 
-SCRIPTS = Path(__file__).parent / "scripts"
-
 
 @dataclass
 class Programs:
