@@ -18,7 +18,7 @@ metric: {name: loss}
 parameters:
   lr: {min: 0.1, max: 0.9}
   model: {parameters: {width: {values: [8, 16]}}}
-  flag: {values: [true, null, 1, 1.0, "1"]}
+  flag: {values: [true, null, 1, 1.0, a]}
 """
 
 
@@ -42,7 +42,7 @@ def test_a_file_is_a_whole_config(file):
     config = load_config(file, count=3)
     assert (config.kind, config.sweep.run_cap) == ("program", 3)
     assert config.sweep.nested == (("model", "width"),)
-    assert config.sweep.parameters["flag"].values == (True, None, 1, 1.0, "1")
+    assert config.sweep.parameters["flag"].values == (True, None, 1, 1.0, "a")
     assert config.program.directory == str(file.parent)  # where its program is
     assert type(config).from_dict(config.to_dict()) == config
     assert "train" not in config.to_dict()
