@@ -10,9 +10,12 @@ RaysweepError              any failure that raysweep explains in one line; exit 
 │   ├── StoreFailed        the embedded store cannot be read or written: its disk, its database
 │   │   └── StoreBusy      another process holds its lock
 │   ├── ArtifactNotFound   no such artifact, version or alias
+│   ├── ArtifactDropped    a version whose bytes were dropped, as the user asked
+│   ├── BytesLacking       bytes of a version to be logged are not there: stage them again
 │   └── ArtifactCorrupt    bytes on disk differ from the digest they were logged with
 ├── StorageFailed          the disk is full or not writable: the sweep stopped and can be resumed
 ├── WorkerDied             a process of the sweep died: killed, or out of memory
+├── CodeFailed             the user's own code raised: a data set, a network, an evaluation
 ├── SweepFailed            the sweep ran and has no best
 ├── JobFailed              a submitted sweep's job failed; the job's exit code
 ├── CommandFailed          a command under `exec` failed; the command's exit code
@@ -70,6 +73,16 @@ class ArtifactNotFound(TrackingError):
     exit_code = 2
 
 
+class ArtifactDropped(TrackingError):
+    """A version whose bytes were dropped (`tracking.keep`, `remove --force`); its record stays."""
+
+    exit_code = 2
+
+
+class BytesLacking(TrackingError):
+    """Bytes of a version that is to be logged were not staged, or were removed since."""
+
+
 class ArtifactCorrupt(TrackingError):
     """Bytes on disk differ from the digest that they were logged with."""
 
@@ -82,8 +95,22 @@ class WorkerDied(RaysweepError):
     """A process of the sweep died: killed, or out of memory."""
 
 
+class CodeFailed(RaysweepError):
+    """The user's own code raised. `raised` is what it raised, where that can be pickled; `log` is
+    the run whose log has the whole traceback."""
+
+    raised: BaseException | None = None
+    log: str | None = None
+
+
 class SweepFailed(RaysweepError):
-    """The sweep ended without a best: every trial failed."""
+    """The sweep ended without a best: every trial failed, or a stage or the evaluation did.
+
+    `traceback` is that of the user's code, if it raised, without the frames of libraries. Then what
+    it raised is the cause (`__cause__`).
+    """
+
+    traceback: str | None = None
 
 
 class JobFailed(RaysweepError):

@@ -78,11 +78,13 @@ class SweepStarted:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """A stage returned `ref`, newly made or reused from the cache."""
+    """A stage returned `ref`, newly made or reused from the cache. `more`: what it returned for
+    other settings that trials ask for, where stages depend on what is swept."""
 
     stage: str
     ref: str
     cached: bool
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,9 @@ class TrialUpdated:
     many there will be, where that is known; `repeat`, from
     0, the trials of its configuration. `cloned` says, in a population, how it goes on if not as it
     was: the `parent`, its `checkpoint`, and the new `values`. `restarts`: how often its process
-    died, and it went on in another.
+    died, and it went on in another. Of one that failed, `error` is the exception in one line,
+    `where` the file and line of the user's innermost frame (`/home/me/nets.py:12`), and `traceback`
+    the traceback, with the frames of libraries folded.
     """
 
     index: int
@@ -124,6 +128,8 @@ class TrialUpdated:
     repeat: int = 0
     cloned: Mapping[str, Any] | None = None
     restarts: int = 0
+    where: str | None = None
+    traceback: str | None = None
 
     def candidate(self, *, so_far: bool = False) -> Candidate:
         """Convert for selection; with `so_far`, treat a running trial as if it ended now."""

@@ -32,7 +32,7 @@ QUICK_TO_NOTICE = {
 }
 """Ray's head takes a node for dead after 25 s by default."""
 
-WORKERS = ("ray::Keeper", "ray::TrialTrainable", "ray::ImplicitFunc", "ray::Evaluator")
+WORKERS = ("ray::Writer", "ray::TrialTrainable", "ray::ImplicitFunc", "ray::Evaluator")
 
 
 class Cluster:
@@ -165,7 +165,7 @@ class Round:
         elif target == "node":
             self.cluster.kill_node(self.rng.randrange(2))
         else:
-            title = "Trainable" if target == "trial" else "ray::Keeper"
+            title = "Trainable" if target == "trial" else "ray::Writer"
             found = [each for each in self.cluster.processes() if title in each.title]
             if found:  # none yet, or none any more
                 chosen = self.rng.choice(sorted(found, key=lambda each: each.pid))

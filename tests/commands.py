@@ -43,6 +43,18 @@ def start(
     )
 
 
+def installed_command(folder: Path) -> Path:
+    """Write the command `raysweep` into `folder` as pip does, for this Python. Return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "raysweep"
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.append({str(REPOSITORY)!r})\n"
+        "from raysweep.cli import main\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    return script
+
+
 def environment(**changes: str) -> dict[str, str]:
     """This process's, with no data set but the embedded one."""
     return {**os.environ, "RAYSWEEP_DATA": os.devnull + "/none", **changes}

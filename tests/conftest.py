@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,11 @@ from commands import mnist_folder
 # Two tests at a time have more threads than there are CPUs: one that waits for another is not to
 # keep a CPU busy meanwhile. Read when torch is imported, here and in what a test starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Where a sweep marks that it runs: what runs on this machine besides is no matter of the tests'.
+_marks = tempfile.TemporaryDirectory(prefix="raysweep-tests-")
+atexit.register(_marks.cleanup)
+os.environ["XDG_RUNTIME_DIR"] = _marks.name
 
 
 @pytest.fixture(scope="module", autouse=True)

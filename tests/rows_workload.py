@@ -21,7 +21,8 @@ from raysweep.trials.work import Evaluated, PlannedStage, Settings
 from raysweep.trials.workloads import KINDS, Kind
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
@@ -131,6 +132,9 @@ class NoStages:
     def versions(config: Config) -> dict[str, ArtifactVersion]:
         return {}
 
+    def telling(self, observer: Observer) -> Observer:
+        return observer
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         return ()
 
@@ -186,6 +190,7 @@ class Rows:
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> NoStages:
         return NoStages()
 

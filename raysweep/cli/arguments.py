@@ -6,9 +6,20 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.cli import exec, keeping, reading, sweeping
+from raysweep.cli import (
+    completion,
+    exec,
+    keeping,
+    logs,
+    reading,
+    remove,
+    report,
+    show,
+    sweeping,
+)
 from raysweep.cli.common import common_arguments
 from raysweep.cli.parser import Parser
+from raysweep.invocation import program
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -16,7 +27,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     Ends the process with exit code 2, and a hint at the nearest name, where an argument is unknown.
     """
-    args, unknown = (root := parser()).parse_known_args(argv)
+    completion.complete_if_asked(root := parser())
+    args, unknown = root.parse_known_args(argv)
     if unknown:
         command = root.commands[args.command]
         command.error(f"unrecognized arguments: {' '.join(unknown)}{command.hint(unknown)}")
@@ -26,7 +38,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def parser() -> Parser:
     """Return the parser of all commands."""
     root = Parser(
-        prog="python -m raysweep",
+        prog=program(),
         description="From raw data to a model tagged `best`, in one command, on Ray.",
     )
     root.add_argument(
@@ -34,7 +46,7 @@ def parser() -> Parser:
     )
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     common = common_arguments()
-    for group in (sweeping, exec, reading, keeping):
+    for group in (sweeping, exec, reading, show, logs, report, keeping, remove, completion):
         group.add_to(commands, common)
     root.commands = commands.choices
     return root

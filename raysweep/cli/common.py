@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.addresses import refuse_keys
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser
 
 if TYPE_CHECKING:
@@ -30,9 +31,19 @@ def common_arguments() -> Parser:
     return common
 
 
+def add_promote(command: argparse.ArgumentParser) -> None:
+    """Add the argument that says when the alias `best` moves."""
+    command.add_argument(
+        "--promote",
+        choices=["always", "if_better"],
+        help="move best to the winner always, or if it beats the present one (tracking.promote)",
+    )
+
+
 def add_sweep(command: argparse.ArgumentParser) -> None:
     """Add the argument that names a stored sweep."""
-    command.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    named = command.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
+    named.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
 
 
 def config_of(args: argparse.Namespace) -> Config:
@@ -43,6 +54,8 @@ def config_of(args: argparse.Namespace) -> Config:
     overrides = list(args.overrides)
     if args.tracker:
         overrides.append(f"tracking.backend={args.tracker}")
+    if args.promote:
+        overrides.append(f"tracking.promote={args.promote}")
     if args.storage:
         overrides.append(f"storage={json.dumps(str(args.storage))}")
     return load_config(args.config, overrides, args.sweep, args.count)

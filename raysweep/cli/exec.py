@@ -36,8 +36,8 @@ def add_to(commands: Any, common: Parser) -> None:
 
 
 def _exec(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.stderr import to_stderr
     from raysweep.storage.open_storage import open_storage
-    from raysweep.storage.record import to_stderr
     from raysweep.terminal.recorded import show_recorded
     from raysweep.tracking.endpoint import Endpoint, recorded
     from raysweep.tracking.metadata import plain

@@ -14,6 +14,11 @@ def add_to(commands: Any, common: Parser) -> None:
     """Add the commands and their arguments."""
     sync = commands.add_parser("sync", parents=[common], help="publish a locally kept sweep to W&B")
     add_sweep(sync)
+    sync.add_argument(
+        "--promote",
+        choices=["always"],
+        help="move best in W&B to the sweep's winner also from a model of another data set",
+    )
     sync.set_defaults(command="sync", call=_sync)
 
 
@@ -25,6 +30,6 @@ def _sync(args: argparse.Namespace) -> dict[str, Any]:
 
     console = open_console(sys.stderr)
     with open_storage(storage_of(args), "sync") as storage, SyncProgress(console) as progress:
-        synced = sync_sweep(storage, args.sweep, progress)
+        synced = sync_sweep(storage, args.sweep, progress, promote=args.promote)
     show_synced(console, synced)
     return synced.to_json()

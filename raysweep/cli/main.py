@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from raysweep.cli.arguments import parse
-from raysweep.errors import Interrupted, RaysweepError
+from raysweep.errors import Interrupted, RaysweepError, SweepFailed
 from raysweep.paths import is_of_the_disk
 from raysweep.storage.bucket.hung import end_now_if_hung
 from raysweep.terminal.process import stdout_for_json, terminable
@@ -35,11 +35,16 @@ def _main(args: argparse.Namespace) -> int:
             sys.stdout.flush()  # here: a broken pipe is handled below, not at exit
         return 0
     except RaysweepError as error:
-        print(f"raysweep: {error}", file=sys.stderr)
+        if isinstance(error, SweepFailed):
+            if error.__cause__ is not None and _is_debugged(args):
+                raise
+            if error.traceback is not None:
+                print(error.traceback, file=sys.stderr)
+        _complain(str(error))
         end_now_if_hung(error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
-        print("raysweep: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return Interrupted.exit_code
     except BrokenPipeError:  # `raysweep list | head`: the reader has ended
         to_nowhere(sys.stdout)
@@ -48,6 +53,18 @@ def _main(args: argparse.Namespace) -> int:
         if not is_of_the_disk(error):
             raise
         place = error.filename or "what it writes to"
-        print(f"raysweep: {place}: {error.strerror}; make room, and try again", file=sys.stderr)
+        _complain(f"{place}: {error.strerror}; make room, and try again")
         to_nowhere(sys.stdout)  # else Python would report the error again at exit
         return 1
+
+
+def _is_debugged(args: argparse.Namespace) -> bool:
+    """Whether an exception of the user's code ends the process, as in any script, also with exit
+    code 1: then a debugger shows the line that raised it."""
+    return bool(getattr(args, "local_mode", False) and getattr(args, "fail_fast", False))
+
+
+def _complain(line: str) -> None:
+    from raysweep.terminal.wrap import for_stream  # 20 ms, which --help does without
+
+    print(for_stream(f"raysweep: {line}", sys.stderr), file=sys.stderr)

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 from raysweep.cli.common import add_sweep, storage_of, stored_sweep
 from raysweep.cli.parser import Parser
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
+    from raysweep.storage.storage import Storage
 
 
 def add_to(commands: Any, common: Parser) -> None:
     """Add the commands and their arguments."""
     listing = commands.add_parser("list", parents=[common], help="the sweeps of a storage")
+    listing.add_argument(
+        "--sizes",
+        action="store_true",
+        help="also the bytes that a sweep uses alone, which `remove` frees, and those it shares",
+    )
     listing.set_defaults(command="list", call=_list)
 
     best = commands.add_parser("best", parents=[common], help="the winner of a sweep")
@@ -48,9 +55,9 @@ def add_to(commands: Any, common: Parser) -> None:
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
+    from raysweep.stderr import to_stderr
     from raysweep.storage.open_storage import read_storage
     from raysweep.storage.reading import listed
-    from raysweep.storage.record import to_stderr
     from raysweep.terminal.console import open_console
     from raysweep.terminal.summary import show_sweeps
     from raysweep.trials.workloads import display_of
@@ -59,11 +66,22 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
         sweeps = listed(storage, to_stderr)
         names = [each["sweep"] for each in sweeps]
         displays = {name: display_of(storage.find(name).record().kind) for name in names}
+        if args.sizes:
+            _add_sizes(storage, sweeps)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps, displays)
     elif not args.json:
-        print(f"no sweep in {storage.shown}: `python -m raysweep run` starts one", file=sys.stderr)
+        print(f"no sweep in {storage.shown}: `{program()} run` starts one", file=sys.stderr)
     return {"sweeps": sweeps}
+
+
+def _add_sizes(storage: Storage, sweeps: list[dict[str, Any]]) -> None:
+    from raysweep.storage.sizes import sizes
+
+    found = sizes(storage)
+    for sweep in sweeps:
+        if (its := found.get(sweep["sweep"])) is not None:
+            sweep["bytes"] = {"alone": its.alone, "shared": its.shared}
 
 
 def _best(args: argparse.Namespace) -> dict[str, Any]:
@@ -79,12 +97,13 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
         console, display = open_console(sys.stdout), display_of(stored.record.kind)
         show_best(console, stored.record.name, result, args.download, display)
     downloaded = {"download": str(args.download.resolve())} if args.download else {}
-    return {"sweep": stored.record.name, **result["best"], "test": result["test"], **downloaded}
+    return {"sweep": stored.record.name, **result, **downloaded}
 
 
 def _lineage(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.storage.open_storage import read_storage
     from raysweep.storage.reading import StoredSweep, store_of_project
+    from raysweep.terminal.console import open_console, say
     from raysweep.terminal.graph import lineage_lines
 
     with read_storage(storage_of(args)) as storage:
@@ -93,7 +112,8 @@ def _lineage(args: argparse.Namespace) -> dict[str, Any]:
         else:
             lineage = StoredSweep.find(storage, args.sweep).lineage(args.artifact)
     if not args.json:
-        print("\n".join(lineage_lines(lineage)))
+        for line in lineage_lines(lineage):
+            say(open_console(sys.stdout), line)
     return lineage.to_json()
 
 

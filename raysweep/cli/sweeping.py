@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.addresses import is_uri
-from raysweep.cli.common import add_sweep, config_of, storage_of, stored_sweep
+from raysweep.cli import report
+from raysweep.cli.common import add_promote, add_sweep, config_of, storage_of, stored_sweep
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import Interrupted, UserError
 from raysweep.terminal.process import ended_by_the_second_interrupt
@@ -17,6 +18,10 @@ from raysweep.terminal.process import ended_by_the_second_interrupt
 if TYPE_CHECKING:
     from raysweep.events import Observer
     from raysweep.sweep.result import SweepResult
+
+
+ON_RAY = ("address", "local_mode", "verbose", "fail_fast")
+"""The options of `run` and `resume` that are arguments of `run_sweep` and `resume_sweep`."""
 
 
 def add_to(commands: Any, common: Parser) -> None:
@@ -41,10 +46,16 @@ def add_to(commands: Any, common: Parser) -> None:
         "--count", type=count, metavar="N", help="at most N trials, as wandb agent --count"
     )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="what records it")
+    add_promote(sweep)
     on_ray = Parser(add_help=False)
     on_ray.add_argument("--address", metavar="ADDR", help="join a Ray cluster: auto or HOST:PORT")
     on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
+    )
+    on_ray.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end the sweep at the first trial that fails, with its traceback",
     )
     told = Parser(add_help=False)
     told.add_argument(
@@ -55,17 +66,20 @@ def add_to(commands: Any, common: Parser) -> None:
 
     run = commands.add_parser("run", parents=[sweep, on_ray, told, common], help="run a sweep")
     _add_warm_start(run)
+    report.add_option(run)
     run.set_defaults(command="run", call=_run)
 
     resume = commands.add_parser(
         "resume", parents=[on_ray, told, common], help="continue an interrupted or crashed sweep"
     )
     add_sweep(resume)
+    add_promote(resume)
     resume.add_argument(
         "--retry-failed",
         action="store_true",
         help="run failed trials again, from their beginning, also of a sweep that has ended",
     )
+    report.add_option(resume)
     resume.set_defaults(command="resume", call=_resume)
 
     submit = commands.add_parser(
@@ -88,6 +102,11 @@ def add_to(commands: Any, common: Parser) -> None:
 
     plan = commands.add_parser(
         "plan", parents=[sweep, common], help="check the input and show what would run"
+    )
+    plan.add_argument(
+        "--address",
+        metavar="ADDR",
+        help="the sweep would join a cluster: do not check what a trial needs against this machine",
     )
     plan.add_argument(
         "--space-only",
@@ -130,7 +149,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.config import Config
-    from raysweep.storage.left_behind import put_away_ended
+    from raysweep.storage.left_behind import clean_up_ended
 
     try:
         with stored_sweep(args) as stored:
@@ -139,7 +158,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
             if args.retry_failed and stored.failed():
                 result = None
             elif result is not None:
-                put_away_ended(stored)
+                clean_up_ended(stored)
     except UserError:
         if not is_uri(storage_of(args)):
             raise
@@ -154,6 +173,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
         from raysweep.sweep.resume import resume_sweep
 
         more = {"storage": storage_of(args), "retry_failed": args.retry_failed}
+        more["promote"] = args.promote
         return resume_sweep(name, observer=observer, **more, **on_ray)
 
     return _watched(args, resume, storage_of(args), *wanted)
@@ -170,23 +190,26 @@ def _watched(
     its trials; `fast_start`: the config's."""
     from raysweep.cluster.faststart import fork_server
     from raysweep.config import Config
-    from raysweep.terminal.console import open_console
+    from raysweep.terminal.console import open_console, redraws
     from raysweep.terminal.live import LiveTable
     from raysweep.terminal.plain import PlainLines
     from raysweep.terminal.summary import show_result
     from raysweep.trials.workloads import preload_of
 
     console = open_console(sys.stderr)
-    live = console.is_terminal and not args.verbose
-    on_ray = {name: getattr(args, name) for name in ("address", "local_mode", "verbose")}
+    # In local mode a debugger has the terminal, and what trials print appears as it is printed.
+    live = redraws(console) and not args.verbose and not args.local_mode
+    on_ray = {name: getattr(args, name) for name in ON_RAY}
     shown = LiveTable(console) if live else PlainLines(sys.stderr)
     # The fork server imports what the workers need while this process imports Ray.
     options = {"local_mode": args.local_mode, "fast_start": fast_start}
     workers = fork_server.running_for(args.address, preload_of(kind), **options)
-    with ended_by_the_second_interrupt(), workers, shown as observer:
+    with ended_by_the_second_interrupt(shown.hide), workers, shown as observer:
         result = sweep(observer, **on_ray)
     usual = Path(storage) == Path(Config().storage)
     show_result(console, result, None if usual else storage)
+    if args.report:
+        report.write_at_the_end(result.sweep, storage)
     return result.to_json()
 
 
@@ -220,7 +243,7 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.console import open_console
     from raysweep.terminal.plan import show_notices, show_plan
 
-    plan = make_plan(config, args.name, args.show)
+    plan = make_plan(config, args.name, args.show, args.address)
     if not args.json:
         show_notices(open_console(sys.stderr), plan.notices)
         show_plan(open_console(sys.stdout), plan)

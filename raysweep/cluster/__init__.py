@@ -1,1 +1,1 @@
-"""Ray: joined or started, quiet, stopped; and the one writer, reached from everywhere."""
+"""Ray: join or start it, silence it, stop it; and the writer actor, reached from every node."""

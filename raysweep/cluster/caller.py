@@ -1,11 +1,11 @@
-"""What a sweep changes of the process that it runs in, given back when it ends.
+"""Restore the state of the caller's process when a sweep ends.
 
-A sweep sets variables that Ray and Tune read, Ray and Tune set handlers, levels and a hook, and in
-local mode the trials train in the caller's own process. A notebook goes on after that: its next
-`tune.Tuner` must log, write its state and hear a Ctrl-C as if there had been no sweep.
+A sweep sets environment variables for Ray and Tune; Ray and Tune set signal handlers, log levels
+and a hook; in local mode the trials train in the caller's process. A notebook continues afterwards:
+its next `tune.Tuner` must log, write its state and react to Ctrl-C as if there had been no sweep.
 
-What cannot be given back: modules that were imported stay imported, and so does what their import
-did; Ray's session folder and its exit hooks stay.
+Not restored: imported modules stay imported, with the effects of their import; Ray's session folder
+and its exit hooks stay.
 """
 
 from __future__ import annotations
@@ -33,16 +33,20 @@ _running = threading.Lock()
 
 
 @contextmanager
-def left_as_it_was(*, local_mode: bool) -> Iterator[None]:
-    """When the block ends, however it does, the process is as it was before.
+def process_restored(*, local_mode: bool) -> Iterator[None]:
+    """Restore the process's state at the end of the block, however it ends.
 
     `local_mode`: whether trials train in this process.
-    Raises UserError where a sweep is running in it already: both would drive one Ray, and one
-    process has one environment, one stdout and one set of handlers.
+    Raises UserError if a sweep is running in this process already: both would drive one Ray, and a
+    process has one environment, one stdout and one set of signal handlers.
     """
     with _alone(), ExitStack() as stack:
-        for kind in (_environment, signals.as_before, _streams, _loggers, _search_path, _folder):
-            stack.enter_context(kind())
+        stack.enter_context(_environment())
+        stack.enter_context(signals.handlers_and_mask_restored())
+        stack.enter_context(_streams())
+        stack.enter_context(_loggers())
+        stack.enter_context(_search_path())
+        stack.enter_context(_folder())
         stack.enter_context(_limits())
         stack.enter_context(_random_state())
         stack.enter_context(warnings.catch_warnings())
@@ -81,7 +85,7 @@ def _environment() -> Iterator[None]:
 
 @contextmanager
 def _streams() -> Iterator[None]:
-    """stdin, stdout and stderr as Python has them, and its hooks."""
+    """Restore Python's stdin, stdout and stderr, and its hooks."""
     names = ("stdin", "stdout", "stderr", "excepthook", "breakpointhook", "unraisablehook")
     before = {name: getattr(sys, name) for name in names}
     faults = faulthandler.is_enabled()  # ray.init turns it on
@@ -96,7 +100,7 @@ def _streams() -> Iterator[None]:
 
 @contextmanager
 def _loggers() -> Iterator[None]:
-    """Those that there are. One that an import makes is as the import left it."""
+    """Restore the loggers that exist now. Those that imports create later stay as they are."""
     optuna.logging.get_verbosity()  # Optuna sets its own up on the first use
     known = [each for each in _named_loggers() if isinstance(each, logging.Logger)]
     before = [
@@ -120,7 +124,7 @@ def _named_loggers() -> list[logging.Logger | logging.PlaceHolder]:
 
 @contextmanager
 def _search_path() -> Iterator[None]:
-    """Where Python looks for modules: a config's folder, and the working folder, are added."""
+    """Restore `sys.path`, to which a sweep adds the config's folder and the working folder."""
     before = sys.path[:]
     try:
         yield
@@ -130,7 +134,7 @@ def _search_path() -> Iterator[None]:
 
 @contextmanager
 def _folder() -> Iterator[None]:
-    """The working folder."""
+    """Restore the working folder."""
     try:
         before = Path.cwd()
     except OSError:  # it has been removed
@@ -146,7 +150,7 @@ def _folder() -> Iterator[None]:
 
 @contextmanager
 def _limits() -> Iterator[None]:
-    """How many files may be open: Ray raises it as far as it may be raised."""
+    """Restore the limit on open files, which Ray raises as far as it can."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         yield
@@ -158,7 +162,7 @@ def _limits() -> Iterator[None]:
 
 @contextmanager
 def _random_state() -> Iterator[None]:
-    """Python's and NumPy's global generators, from which Tune and a user's part may draw."""
+    """Restore Python's and NumPy's global generators, which Tune and the user's parts may use."""
     python, legacy = random.getstate(), np.random.get_state()
     try:
         yield

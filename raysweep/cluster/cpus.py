@@ -1,4 +1,4 @@
-"""The CPUs that this process may use: what its machine has is more, in a container or a job."""
+"""Count the CPUs that this process may use: in a container or a batch job, fewer than there are."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 def usable_cpus(
     groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
 ) -> int:
-    """How many CPUs this process may keep busy: those of its affinity (`taskset`, a batch system,
-    `docker run --cpuset-cpus`), or as many whole ones as a quota of its control groups allows
-    (`docker run --cpus`, a Kubernetes limit), if that is less. At least 1.
+    """Return how many CPUs this process may keep busy, at least 1.
 
-    `groups`: the file that names the process's control groups, of version 1 or 2, which lie below
-    `mounted`.
+    This is the size of its affinity (`taskset`, a batch system, `docker run --cpuset-cpus`), or the
+    whole CPUs of its cgroups' quota (`docker run --cpus`, a Kubernetes limit) if that is less.
+
+    `groups`: the file that names the process's cgroups, of version 1 or 2, found below `mounted`.
     """
     quota = min(_quotas(groups, mounted), default=math.inf)
     return max(1, int(min(_allowed(), quota)))
 
 
 def _allowed() -> int:
-    """Of the affinity; macOS has none."""
+    """Count the CPUs of the affinity; on macOS, which has none, all CPUs."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _quotas(groups: Path, mounted: Path) -> Iterator[float]:
-    """In CPUs, of each group that the process is in; each holds what is below it, too."""
+    """Yield the quota, in CPUs, of each cgroup of the process and of its ancestors."""
     try:
         lines = groups.read_text().splitlines()
     except OSError:  # no Linux
@@ -46,8 +46,8 @@ def _quotas(groups: Path, mounted: Path) -> Iterator[float]:
 
 
 def _along(root: Path, path: str, quota: Callable[[Path], float]) -> Iterator[float]:
-    """Of the group and those around it. In a container `path` may be the host's word for what is
-    mounted at the root here."""
+    """Yield the quotas of a cgroup and its ancestors. In a container `path` may be the host's path
+    of what is mounted at `root` here."""
     group = root / path.lstrip("/")
     for folder in (group, *group.parents):
         if root == folder or root in folder.parents:

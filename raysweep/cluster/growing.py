@@ -1,4 +1,4 @@
-"""Clusters that grow: machines that come when something waits for them."""
+"""Request machines from the autoscaler of a cluster that can grow, and wait for them."""
 
 from __future__ import annotations
 
@@ -19,91 +19,95 @@ from raysweep.cluster import autoscaler, signals
 from raysweep.cluster.autoscaler import Bundle, Report
 
 LOOK_S = 0.25
-"""How often to look whether a machine has come, or more are there."""
+"""How often to poll for new machines."""
 
 REPORTS = 3
-"""How many reports in a row have to name a demand, with nothing under way, before it counts as one
-that is not met: the autoscaler may look at a demand a round after it has named it."""
+"""The number of reports in a row that must list a demand, with no machine being started, before it
+counts as refused: the autoscaler may handle a demand one round after it has listed it."""
 
 FIRST_REPORT_S = 10.0
-"""How long an autoscaler that may be there is given to say its first word."""
+"""How long to wait for the first report of an autoscaler that may exist."""
 
 ASKED_AT_LEAST = 8
-"""How many machines' worth are asked for at a time; where more trials are under way, as many."""
+"""The minimal number of trials' worth of resources to request at a time. If more trials are
+running, their number is requested."""
 
 
-def grows(tell: Callable[[str], None] | None = None) -> bool:
-    """Whether the cluster has an autoscaler that starts machines. `tell`: where one may be there
-    that has said nothing yet, tell so, and wait for its word."""
+def grows(notify: Callable[[str], None] | None = None) -> bool:
+    """Return whether the cluster has an autoscaler that starts machines.
+
+    With `notify`, wait for the first report of an autoscaler that may exist, and call `notify` with
+    a line that says so.
+    """
     deadline = None
-    while (said := autoscaler.report()) is None:
-        if tell is None or not autoscaler.may_yet_speak():
+    while (report := autoscaler.report()) is None:
+        if notify is None or not autoscaler.may_report_soon():
             return False
         if deadline is None:
             deadline = time.monotonic() + FIRST_REPORT_S
-            tell("waiting for the first word of the cluster's autoscaler")
+            notify("waiting for the first report of the cluster's autoscaler")
         if time.monotonic() >= deadline:
-            tell(f"none came in {FIRST_REPORT_S:g} s: the machines that are there have to do")
+            notify(f"no report within {FIRST_REPORT_S:g} s: using the machines that are there")
             return False
         _pause()
-    return said.starts_machines
+    return report.starts_machines
 
 
-def bring(bundle: Bundle, tell: Callable[[str], None]) -> bool:
-    """Wait until a machine with room for `bundle` is there. False where the autoscaler starts none.
+def wait_for_machine(bundle: Bundle, notify: Callable[[str], None]) -> bool:
+    """Wait until a machine has room for `bundle`. Returns False if the autoscaler starts none.
 
-    A placement group asks for it, which goes with this process, whatever becomes of that.
+    The request is a placement group: Ray removes it when this process ends, however that happens.
     """
     refused = _Refused(bundle)
-    with _asked(bundle) as group:
-        while not _is_there(group):
-            said = autoscaler.report()
-            if said is not None:
-                for failure in refused.new_failures(said):
-                    tell(f"the cluster could not start a machine ({failure}); waiting on")
-                if refused.by(said):
+    with _requested(bundle) as group:
+        while not _is_placed(group):
+            report = autoscaler.report()
+            if report is not None:
+                for failure in refused.new_failures(report):
+                    notify(f"the cluster could not start a machine ({failure}); still waiting")
+                if refused.by(report):
                     return False
             _pause()
     return True
 
 
 class _Refused:
-    """Counts the reports of an autoscaler that knows of a demand, and starts nothing."""
+    """Counts the reports of an autoscaler that lists a demand and starts no machine for it."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._at: set[float] = set()
 
-    def by(self, said: Report) -> bool:
-        """Whether this is the last word: no type of its machines has as much."""
-        waits = autoscaler.is_asked(self._bundle, said.asked)
-        if not waits or said.under_way or said.failures:
+    def by(self, report: Report) -> bool:
+        """Return whether the demand is refused for good: no type of machine is large enough."""
+        waits = autoscaler.is_requested(self._bundle, report.requested)
+        if not waits or report.starting or report.failures:
             self._at.clear()
         else:
-            self._at.add(said.at)
+            self._at.add(report.at)
         return len(self._at) >= REPORTS
 
-    def new_failures(self, said: Report) -> Iterator[str]:
-        """Each once."""
-        for failure in said.failures:
-            if failure not in self._told:
-                self._told.add(failure)
+    def new_failures(self, report: Report) -> Iterator[str]:
+        """Yield each failure once."""
+        for failure in report.failures:
+            if failure not in self._reported:
+                self._reported.add(failure)
                 yield " ".join(failure.split())
 
 
 class Demand:
-    """Room for so many more trials, asked of the autoscaler while a sweep runs."""
+    """Requests room for more trials from the autoscaler while a sweep runs."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._groups: list[PlacementGroup] = []
 
     def ask(self, count: int) -> None:
-        """For `count` at a time. What is there is given back, for a trial to take."""
+        """Request room for `count` trials. Room that has come is released, for a trial to use."""
         waiting = []
         for group in self._groups:
-            if _is_there(group):
+            if _is_placed(group):
                 remove_placement_group(group)
             else:
                 waiting.append(group)
@@ -114,12 +118,12 @@ class Demand:
 
 
 def present() -> Sequence[dict[str, float]]:
-    """The resources of each machine that is there."""
+    """Return the resources of each machine that is alive."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 @contextmanager
-def _asked(bundle: Bundle) -> Iterator[PlacementGroup]:
+def _requested(bundle: Bundle) -> Iterator[PlacementGroup]:
     group = placement_group([dict(bundle)])
     try:
         yield group
@@ -127,7 +131,7 @@ def _asked(bundle: Bundle) -> Iterator[PlacementGroup]:
         remove_placement_group(group)
 
 
-def _is_there(group: PlacementGroup) -> bool:
+def _is_placed(group: PlacementGroup) -> bool:
     table: dict[str, Any] = placement_group_table(group)
     return bool(table["state"] == "CREATED")
 

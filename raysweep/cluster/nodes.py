@@ -1,4 +1,4 @@
-"""The machines of the cluster: which one a process is on, and how to reach the others."""
+"""Find out which node of the cluster a process is on, and run functions on the other nodes."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raysweep.cluster.faststart import ray_internals
 
 CALL_TIMEOUT_S = 15
-"""A worker process, if need be, starts in 1 to 3 s; a node that is lost unnoticed never answers."""
+"""A worker process starts in 1 to 3 s if there is none; a node that Ray does not know to be lost
+never answers."""
 
 
 def this_node() -> str:
-    """Ray's id of the node that this process runs on."""
+    """Return Ray's id of the node that this process runs on."""
     node: str = ray.get_runtime_context().get_node_id()
     return node
 
 
 def in_one_process() -> bool:
-    """Whether this process has initialised Ray in local mode: it runs all tasks itself."""
+    """Return whether Ray is in local mode in this process, which then runs all tasks itself."""
     return ray_internals.is_local_mode()
 
 
 def on_this_node() -> dict[str, Any]:
-    """Options that keep an actor or a task on the driver's machine, beside the user's files."""
+    """Return the options that place an actor or a task on the driver's node, which has the user's
+    files."""
     if in_one_process():
-        return {}  # Ray refuses to place anything
+        return {}  # local mode rejects scheduling strategies
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(this_node(), soft=False)}
 
 
 def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
-    """Call `function` once on every node but this one, at the same time, each with no CPU reserved.
+    """Call `function` on every other node, in parallel, without reserving a CPU.
 
-    Nodes that are gone, or do not answer within CALL_TIMEOUT_S, are passed over.
+    Nodes that are gone, or do not answer within CALL_TIMEOUT_S, are skipped.
     """
     here = this_node()
     others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
@@ -52,10 +54,10 @@ def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
     for call in silent:
         ray.cancel(call)
     for call in answered:
-        with suppress(RayError):  # gone since we looked
+        with suppress(RayError):  # the node has gone since
             ray.get(call)
 
 
 def on_node(node: str) -> dict[str, Any]:
-    """Options that place a task on that node."""
+    """Return the options that place a task on that node."""
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}

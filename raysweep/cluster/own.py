@@ -1,4 +1,4 @@
-"""Check where the sockets of a Ray of one's own would be."""
+"""Check the folder in which a Ray that is started here puts its sockets."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 from raysweep.errors import UserError
 
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
-"""Bytes of a socket's path that the system takes."""
+"""The system's limit on a socket's path, in bytes."""
 
 SOCKET = "/ray/session_2026-11-30_19-03-29_784877_4194304/sockets/plasma_store"
-"""What Ray puts below the temporary folder, at its longest."""
+"""The longest path that Ray appends to the temporary folder."""
 
 
 def check_temporary_folder() -> None:
-    """Raise UserError where the paths of Ray's sockets would be longer than the system takes.
+    """Raise UserError if the paths of Ray's sockets would exceed the system's limit.
 
-    Ray looks into these variables, in this order; on macOS it has /tmp whatever TMPDIR is.
+    Ray reads these variables, in this order; on macOS it uses /tmp and ignores TMPDIR.
     """
     names = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
     name = next((each for each in names if each in os.environ), None)
@@ -27,6 +27,6 @@ def check_temporary_folder() -> None:
     length = len(os.fsencode(folder)) + len(SOCKET)
     if length > LONGEST_SOCKET:
         raise UserError(
-            f"{name}={folder}: is too long for the sockets that Ray has below it (by "
-            f"{length - LONGEST_SOCKET} characters); set RAY_TMPDIR to a shorter folder, as /tmp"
+            f"{name}={folder}: is too long for the sockets that Ray puts below it (by "
+            f"{length - LONGEST_SOCKET} characters); set RAY_TMPDIR to a shorter path, such as /tmp"
         )

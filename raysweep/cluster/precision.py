@@ -1,7 +1,7 @@
-"""What `train.precision: auto` means in a sweep: one arithmetic for all of its trials.
+"""Choose the number format that `train.precision: auto` means in a sweep, for all of its trials.
 
-Each machine by itself would take what it is fast at, and two trials of one leaderboard would not
-compute alike, nor would one that is resumed on another machine.
+If each machine chose what it is fast at, two trials of one leaderboard would compute differently,
+and so would a trial that is resumed on another machine.
 """
 
 from __future__ import annotations
@@ -12,27 +12,30 @@ from dataclasses import dataclass
 import ray
 from ray.exceptions import RayError
 
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.nodes import CALL_TIMEOUT_S, on_node, on_this_node, this_node
 from raysweep.cluster.remote import wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config, field_of
 from raysweep.ml import cpu
 
 
 @dataclass(frozen=True)
 class Precision:
-    """`format`: what `auto` means, fp32 or bf16; None where no trial asks. `notices`: what to know
-    of the machines, a line each."""
+    """The chosen precision.
+
+    `format`: what `auto` means, fp32 or bf16; None if no trial uses `auto`. `notices`: lines about
+    the machines for the user.
+    """
 
     format: str | None
     notices: tuple[str, ...] = ()
 
 
 def of_machines(config: Config, resources: Resources, noted: str | None = None) -> Precision:
-    """bf16 where every machine that a trial fits on is fast at it, else fp32; but where the sweep
-    has one `noted` that it started with, that.
+    """Choose bf16 if every machine that a trial fits on is fast at it, else fp32. A resumed sweep
+    keeps the format that it `noted` when it started.
 
-    Machines that do not answer in time are passed over.
+    Machines that do not answer in time are skipped.
     """
     if not _is_left_open(config):
         return Precision(None)
@@ -52,14 +55,14 @@ def of_machines(config: Config, resources: Resources, noted: str | None = None) 
 
 
 def _is_left_open(config: Config) -> bool:
-    """Whether a trial may take what its machine is fast at. A trainer of the user's own may be
-    derived from the built-in one, and leave it open."""
+    """Return whether a trial may use `auto`. A trainer of the user's own may be derived from the
+    built-in one, and leave the precision on `auto`."""
     fixed = getattr(config.train, "precision", "auto") != "auto"
     return not fixed or any(field_of(name) == "train.precision" for name in config.sweep.parameters)
 
 
 def _answers(resources: Resources) -> list[bool]:
-    """Of every machine that a trial fits on: whether it is fast at bf16."""
+    """Ask every machine that a trial fits on whether it is fast at bf16; return the answers."""
     here, gpus = this_node(), resources.gpus > 0
     nodes = [
         node["NodeID"]
@@ -69,9 +72,9 @@ def _answers(resources: Resources) -> list[bool]:
     if not gpus and nodes == [here]:
         return [cpu.has_fast_bf16()]
     task = ray.remote(is_fast_at_bf16)
-    if not nodes:  # one is started for a trial, and then for this
-        lasting = task.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
-        return [wait_for(lasting.remote(gpus))]
+    if not nodes:  # the autoscaler starts one for this task, on which trials fit
+        waiting = task.options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+        return [wait_for(waiting.remote(gpus))]
     calls = [
         task.options(
             num_cpus=0,
@@ -85,13 +88,13 @@ def _answers(resources: Resources) -> list[bool]:
         ray.cancel(call)
     found: list[bool] = []
     for call in ready:
-        with suppress(RayError):  # gone since it was asked
+        with suppress(RayError):  # the node has gone since
             found.append(ray.get(call))
     return found
 
 
 def is_fast_at_bf16(gpus: bool) -> bool:
-    """Of this machine: of its GPUs, or its CPU."""
+    """Return whether this machine is fast at bf16: its GPUs, or its CPU."""
     if not gpus:
         return cpu.has_fast_bf16()
     from raysweep.ml.compute import default_device, has_fast_bf16

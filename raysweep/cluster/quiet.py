@@ -1,4 +1,4 @@
-"""Keeping Ray's own chatter out of sight, and its habits out of the way."""
+"""Silence Ray's own output, and set its environment variables for a sweep."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no call home from a run that needs no network
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would stop the trials, who would then log models
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would stop the trials, which would then log models
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the tracker records; no CSV, JSON, TBX beside it
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # all trials' state each time; we resume by the journal
-    # With a search algorithm of one's own it is 1: workers would start one after the other, each in
-    # 3 s. How many trials there are at once we say ourselves.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # it writes all trials' state; resume uses the journal
+    # With a custom search algorithm it is 1: workers would start one after the other, each in 3 s.
+    # The searcher limits how many trials there are at once.
     "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""What Ray reads from the environment. A variable that the user has set stays as it is."""
+"""Variables that Ray and Tune read. A variable that the user has set stays as it is."""
 
-PATIENCE = {
+STORE_CONNECT = {
     "RAY_raylet_client_connect_timeout_milliseconds": "20",
     "RAY_raylet_client_num_connect_attempts": "500",
 }
-"""A raylet looks for its own object store 0.5 ms after it has started it; where the machine is busy
-that is too soon, and by itself it looks again after 1 s, 10 times. Both are the user's, or none."""
+"""Retry interval and limit of the raylet's connection to its object store. It first connects 0.5 ms
+after it has started the store, which is too soon on a busy machine; by default it then retries 10
+times, every 1 s. If the user has set either variable, both stay as they are."""
 
 MARKERS = (":job_id:", ":actor_name:", ":task_name:")
-"""Lines that a Ray worker prints for Ray's log monitor. In local mode we are the worker."""
+"""Prefixes of lines that a Ray worker prints for Ray's log monitor. In local mode the driver is the
+worker."""
 
 ALARM = "(raylet)"
-"""Begins, in colour, ten lines that Ray writes to stdout of each process or node that is gone. What
-becomes of it is ours to tell, in one."""
+"""The coloured prefix of ten lines that Ray writes to stdout for each process or node that is lost.
+raysweep reports what follows, in one line."""
 
 
 def apply_settings() -> None:
-    """Set `SETTINGS`, and `PATIENCE`. To be called before Ray starts."""
+    """Set `SETTINGS` and `STORE_CONNECT`. Call it before Ray starts."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    if not PATIENCE.keys() & os.environ.keys():
-        os.environ.update(PATIENCE)
+    if not STORE_CONNECT.keys() & os.environ.keys():
+        os.environ.update(STORE_CONNECT)
 
 
 @contextlib.contextmanager
-def hushed(verbose: bool) -> Iterator[None]:
-    """Within it, Ray logs nothing but what is fatal, and no marker reaches the screen.
+def silenced(verbose: bool) -> Iterator[None]:
+    """Drop Ray's log lines, except fatal ones, and its markers within the block, unless `verbose`.
 
-    A trial's failure is ours to tell, once and in one line; Tune would log its traceback twice.
+    raysweep reports a trial's failure itself, in one line; Tune would log its traceback twice.
     """
     if verbose:
         yield
@@ -73,14 +75,14 @@ def hushed(verbose: bool) -> Iterator[None]:
 
 
 class _WithoutMarkers:
-    """A text stream that drops markers and alarms, and is the stream it wraps in all else."""
+    """A text stream that drops markers and alarms, and otherwise delegates to its stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._dropped = False
 
     def write(self, text: str) -> int:
-        ends_it = self._dropped and text == "\n"  # `print` writes it by itself
+        ends_it = self._dropped and text == "\n"  # `print` writes the line end separately
         self._dropped = text.startswith(MARKERS) or ALARM in text[:20]
         if self._dropped or ends_it:
             return len(text)

@@ -1,9 +1,8 @@
-"""Plain functions and classes as Ray's tasks and actors, and what those answer or raise."""
+"""Run plain functions and classes as Ray tasks and actors; wait for their results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import ray
@@ -21,10 +20,10 @@ from raysweep.errors import WorkerDied
 
 
 def get(ref: Any, timeout_s: float | None = None) -> Any:
-    """`ray.get`, raising what the task itself raised instead of Ray's wrapping of it.
+    """Call `ray.get`, but raise the task's own exception instead of Ray's wrapper of it.
 
-    Raises WorkerDied, in one line, where the process of a task or an actor is gone, and Ray's
-    GetTimeoutError where there is no answer within `timeout_s`.
+    Raises WorkerDied, in one line, if the process of a task or an actor has died, and Ray's
+    GetTimeoutError if there is no result within `timeout_s`.
     """
     try:
         return ray.get(ref, timeout=timeout_s)
@@ -32,7 +31,7 @@ def get(ref: Any, timeout_s: float | None = None) -> Any:
         raised = cause(error)
         if raised is error:
             raise
-        raise raised from error  # whose text is the traceback there
+        raise raised from error  # its text is the traceback in the worker
     except RayActorError as error:
         raise died(error) from error
     except (WorkerCrashedError, OutOfMemoryError) as error:
@@ -40,18 +39,23 @@ def get(ref: Any, timeout_s: float | None = None) -> Any:
 
 
 def wait_for(ref: Any) -> Any:
-    """As `get`, for the driver's long waits: a Ctrl-C ends it even where Python lost it."""
+    """Call `get` for a long wait of the driver, which a Ctrl-C ends even if Python dropped it."""
     while True:
         signals.raise_if_interrupted()
-        with suppress(GetTimeoutError):
+        try:
             return get(ref, timeout_s=1)
+        except GetTimeoutError:
+            continue
+        except Exception:
+            signals.raise_if_interrupted()  # in local mode that is why
+            raise
 
 
 def as_actor(cls: type, **options: Any) -> Any:
-    """A plain class as a Ray actor's, ready for `.remote(…)`; Ray's own types lose the way."""
+    """Make a plain class a Ray actor class, ready for `.remote(…)`. Ray's types do not cover it."""
     return ray.remote(cls).options(**options)
 
 
 def as_task(function: Callable[..., Any], **options: Any) -> Any:
-    """A plain function as a Ray task, ready for `.remote(…)`."""
+    """Make a plain function a Ray task, ready for `.remote(…)`."""
     return ray.remote(function).options(**options)

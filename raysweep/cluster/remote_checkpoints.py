@@ -1,4 +1,4 @@
-"""Trials' checkpoints, beside the driver, from any node."""
+"""Keep and read trials' checkpoints in the sweep's folder, from any node."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from raysweep.tracking.blobs import CHUNK_BYTES
 
 
 class RemoteCheckpoints:
-    """The `CheckpointStore` in the sweep's folder, from any node: where the folder is not at hand,
-    bytes go through the store's writer, a chunk a call, so that it holds few of them and others
-    have their turn in between."""
+    """The `CheckpointStore` in the sweep's folder, from any node.
+
+    On another node than the driver's, bytes go through the writer, a chunk per call, so that it
+    holds few of them and serves other calls in between.
+    """
 
     def __init__(self, store: RemoteStore, folder: Path) -> None:
         self._store = store

@@ -1,7 +1,7 @@
-"""The embedded store's one writer as a Ray actor, and its stand-in on every other process.
+"""Start the writer actor of the embedded store, and call it from every process.
 
-The actor lives on the driver's node, beside the store, and reserves no CPU. Trials on any node
-reach it through Ray itself: no port is opened, no token handed round, no SQLite file shared.
+The actor runs on the driver's node, beside the store, and reserves no CPU. Trials on any node reach
+it through Ray: no port is opened, no token is shared, and no SQLite file is used by two machines.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from raysweep.tracking.store import Media, Row
 
 
 class RemoteStore:
-    """The `Store`, wherever the caller is: every call is forwarded to the one writer.
+    """A proxy of the `Store` for any process: every call is sent to the writer.
 
-    Calls go in turns of one or more, and the next turn when the last one has come to an end: a
-    writer that died and is there again is sent what it was cut short in, but after what was sent
-    meanwhile, and a run's rows might come before its start.
+    Calls are sent in batches, one batch in flight at a time. Why: when the writer restarts, Ray
+    retries the calls that were in flight after later ones, so a run's rows might arrive before its
+    start.
 
     Any thread may call it: a program's endpoint does so from many. A call that waits for its answer
     keeps the others waiting.
@@ -50,23 +50,24 @@ class RemoteStore:
         self.project = project
         self._node = node
         self._blobs = blobs
-        self._known: dict[str, ArtifactVersion] = {}
-        self._held: list[tuple[str, tuple[Any, ...]]] = []
-        self._turns: list[Any] = []
+        self._used: dict[str, ArtifactVersion] = {}
+        self._queued: list[tuple[str, tuple[Any, ...]]] = []
+        self._batches: list[Any] = []
         self._lock = threading.RLock()
 
     @staticmethod
     def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
-        """Start the writer on this node. A call that its death cut short is sent again."""
-        from raysweep.cluster.keeper import Keeper  # imports Trackio, which the driver alone needs
+        """Start the writer on this node. If it dies, Ray restarts it and retries the calls in
+        flight."""
+        from raysweep.cluster.writer import Writer  # imports Trackio, which only the driver needs
 
-        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        actor = as_actor(Keeper, **lasting, **on_this_node()).remote(root, project, checkpoints)
+        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        actor = as_actor(Writer, **options, **on_this_node()).remote(root, project, checkpoints)
         node = ray.get_runtime_context().get_node_id()
         return RemoteStore(actor, project, node, Blobs(blobs_folder(root, project)))
 
     def stop(self) -> None:
-        """End the writer. Every call that gave an answer is on disk."""
+        """Kill the writer. Every call that has returned is on disk."""
         ray.kill(self._actor)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,26 +78,26 @@ class RemoteStore:
         return bool(ray.get_runtime_context().get_node_id() == self._node)
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Returns at once: training never waits for the tracker. What is logged while the last turn
-        is under way goes in one call after it."""
+        """Queue rows and return at once: training never waits for the tracker. Rows that are logged
+        while a batch is in flight are sent together after it."""
         with self._lock:
-            method, arguments = self._held[-1] if self._held else ("", ())
+            method, arguments = self._queued[-1] if self._queued else ("", ())
             if method == "log_rows" and arguments[0] == run_id:
                 arguments[1].extend(rows)
             else:
-                self._hold("log_rows", run_id, list(rows))
-            self._take_turn_if_free()
+                self._queue("log_rows", run_id, list(rows))
+            self._send_if_idle()
 
     def flush(self) -> None:
         with self._lock:
             self._answers()
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
-        """Returns at once, as `log_rows` does."""
+        """Queue the call and return at once, as `log_rows` does."""
         check_run_id(spec.id)
         with self._lock:
-            self._hold("start_run", spec, after)
-            self._take_turn_if_free()
+            self._queue("start_run", spec, after)
+            self._send_if_idle()
 
     def update_run(
         self,
@@ -105,20 +106,20 @@ class RemoteStore:
         state: RunState | None = None,
         error: str | None = None,
     ) -> None:
-        """Returns at once. It goes with the next call, or with `flush`."""
-        self._hold("update_run", run_id, plain(summary, "summary"), state, error)
+        """Queue the call and return at once. It is sent with the next call, or with `flush`."""
+        self._queue("update_run", run_id, plain(summary, "summary"), state, error)
 
     def describe_run(self, spec: RunSpec) -> None:
-        """Returns at once. It goes with the next call, or with `flush`."""
-        self._hold("describe_run", spec)
+        """Queue the call and return at once. It is sent with the next call, or with `flush`."""
+        self._queue("describe_run", spec)
 
     def set_url(self, run_id: str, url: str | None) -> None:
         self._call("set_url", run_id, url)
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
-        """Where the user waits for the end, a writer that waits for a lock is not waited for."""
+        """After a Ctrl-C, wait only INTERRUPTED_S for a writer that waits for a lock."""
         with self._lock:
-            self._hold("close_stale", group, state)
+            self._queue("close_stale", group, state)
             stale: list[str] = self._answers(INTERRUPTED_S if state == "interrupted" else None)[-1]
         return stale
 
@@ -146,14 +147,14 @@ class RemoteStore:
         return files
 
     def use_artifact(self, run_id: str, ref: str) -> ArtifactVersion:
-        """A version that this process has used before is known, as it was then: that another run
-        uses it goes with the next call."""
-        if ref in self._known:
-            self._hold("use_artifact", run_id, ref)
-            return self._known[ref]
+        """Return a version that this process has used before from a cache; that another run uses it
+        is sent with the next call."""
+        if ref in self._used:
+            self._queue("use_artifact", run_id, ref)
+            return self._used[ref]
         version = self._version("use_artifact", run_id, ref)
         if version.ref == ref:  # else it is an alias, which may move
-            self._known[ref] = version
+            self._used[ref] = version
         return version
 
     def commit_artifact(
@@ -165,7 +166,7 @@ class RemoteStore:
         metadata: Mapping[str, Json],
         files: Sequence[ArtifactFile],
     ) -> ArtifactVersion:
-        # Plain, or the writer would import what the values are made of: torch, in one instance.
+        # Plain values: otherwise the writer would import their types' modules, such as torch.
         arguments = (run_id, name, type, description, plain(metadata), list(files))
         return self._version("commit_artifact", *arguments)
 
@@ -195,7 +196,8 @@ class RemoteStore:
         return lineage
 
     def stage_file(self, path: str) -> tuple[str, int]:
-        """Without the writer, whose node this is: one trial's large model holds up no other."""
+        """Copy the file without the writer, on whose node this runs, so that a large model does not
+        delay other trials."""
         try:
             return self._blobs.stage_file(Path(path))
         except OSError as error:
@@ -216,8 +218,12 @@ class RemoteStore:
         return data
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """What the writer answers to a call that is not the store's: of its checkpoints."""
+        """Call a method of the writer that is not the store's: those of its checkpoints."""
         return self._call(method, *arguments)
+
+    def append_log(self, run: str, data: bytes, most: int) -> Any:
+        """Return the reference of the call. From any thread: logs are in no turn with the rest."""
+        return self._actor.append_log.remote(run, data, most)
 
     def _version(self, method: str, *arguments: Any) -> ArtifactVersion:
         version: ArtifactVersion = self._call(method, *arguments)
@@ -225,31 +231,32 @@ class RemoteStore:
 
     def _call(self, method: str, *arguments: Any) -> Any:
         with self._lock:
-            self._hold(method, *arguments)
+            self._queue(method, *arguments)
             return self._answers()[-1]
 
-    def _hold(self, method: str, *arguments: Any) -> None:
-        """For the next turn."""
+    def _queue(self, method: str, *arguments: Any) -> None:
+        """Add a call to the next batch."""
         with self._lock:
-            self._held.append((method, arguments))
+            self._queued.append((method, arguments))
 
-    def _take_turn_if_free(self) -> None:
-        if not self._turns or ray.wait(self._turns[-1:], timeout=0)[0]:
-            self._take_turn()
+    def _send_if_idle(self) -> None:
+        """Send the queued calls unless a batch is in flight."""
+        if not self._batches or ray.wait(self._batches[-1:], timeout=0)[0]:
+            self._send()
 
-    def _take_turn(self) -> None:
-        self._turns.append(self._actor.take_turn.remote(self._held))
-        self._held = []
+    def _send(self) -> None:
+        self._batches.append(self._actor.run_batch.remote(self._queued))
+        self._queued = []
 
     def _answers(self, timeout_s: float | None = None) -> list[Any]:
-        """The last turn's, when all that was held has had its turn. Raises the first fault."""
-        if self._held:
-            if self._turns:
-                ray.wait(self._turns[-1:], timeout=timeout_s)
-            self._take_turn()
-        turns, self._turns = self._turns, []
+        """Send all queued calls, wait, and return the last batch's answers or raise its error."""
+        if self._queued:
+            if self._batches:
+                ray.wait(self._batches[-1:], timeout=timeout_s)
+            self._send()
+        batches, self._batches = self._batches, []
         try:
-            answers: list[list[Any]] = get(turns, timeout_s)
+            answers: list[list[Any]] = get(batches, timeout_s)
         except GetTimeoutError:
-            raise StoreBusy("the store's writer gives no answer") from None
+            raise StoreBusy("the store's writer does not answer") from None
         return answers[-1] if answers else []

@@ -1,4 +1,4 @@
-"""A sweep's tracker and its trials' checkpoints, opened on the driver, used on every node."""
+"""Open a sweep's tracker and its trials' checkpoints on the driver, for use on every node."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from raysweep.tracking import Tracker
 def open_tracker(
     backend: str, root: Path, project: str, entity: str | None, folder: SweepFolder
 ) -> tuple[Tracker, RemoteStore, RemoteCheckpoints]:
-    """The sweep's tracker and the trials' checkpoints, ready to be handed to tasks, trials and
-    actors; and the one writer of both.
+    """Return the sweep's tracker, the writer's proxy and the trials' checkpoints.
 
-    In the sweep's `folder` W&B's client keeps its files, too, unless WANDB_DIR says.
+    All can be passed to tasks, trials and actors. W&B's client keeps its files in the sweep's
+    `folder`, unless WANDB_DIR names another.
     """
     from raysweep.tracking.trackio.tracker import TrackioTracker
 
     store = RemoteStore.start(root, project, folder.checkpoints)
     checkpoints = RemoteCheckpoints(store, folder.checkpoints)
-    here = TrackioTracker(store)
+    local = TrackioTracker(store)
     if backend != "wandb":
-        return here, store, checkpoints
+        return local, store, checkpoints
     from raysweep.tracking.mirror.tracker import MirroredTracker
-    from raysweep.tracking.wandb.settings import Habits
+    from raysweep.tracking.wandb.settings import UserSettings
     from raysweep.tracking.wandb.tracker import WandbTracker
 
-    habits = Habits.of(os.environ, folder.path)
-    there = WandbTracker(project, entity, habits)
-    return MirroredTracker(here, there), store, checkpoints
+    settings = UserSettings.of(os.environ, folder.path)
+    remote = WandbTracker(project, entity, settings)
+    return MirroredTracker(local, remote), store, checkpoints

@@ -1,8 +1,8 @@
-"""Every private part of Ray Tune that we lean on.
+"""Hold every private part of Ray Tune that raysweep uses.
 
-`keep_workers` makes trials start sooner, and is left out where the fast start is switched off or
-this Tune is another one; then Tune's own behaviour stays. The other functions read what Tune has
-no public name for, and say what they do where it is gone.
+`keep_workers` makes trials start faster; it does nothing if the fast start is switched off or this
+Tune is not a tested one. The other functions read what has no public name in Tune, and document
+their fallback for a missing name.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from raysweep.cluster.faststart import fork_server
 from raysweep.cluster.faststart.checks import TUNE_CONTROLLER
 from raysweep.cluster.faststart.probe import usable
 
-PATIENCE_S = 30.0
-"""How long a worker may take to start before its trial is given to one that is free."""
+WORKER_START_S = 30.0
+"""How long a worker may take to start before its trial moves to an idle worker."""
 
 
 def stub_trial(trial_id: str) -> Any:
-    """Make a trial that search and scheduler can be told of again, and that nothing starts.
+    """Make a trial for replaying past events to search and scheduler; Tune never starts it.
 
-    `stub` is an undocumented argument of Tune's Trial: without it the trainable is looked up. Where
-    it is gone, a trainable of that name that does nothing is registered.
+    `stub` is an undocumented argument of Tune's Trial: without it the trainable is looked up. If it
+    is missing, register a trainable of that name that does nothing.
     """
     from ray import tune
     from ray.tune.experiment import Trial
@@ -41,9 +41,9 @@ def stub_trial(trial_id: str) -> Any:
 
 
 def error_of(trial: Any) -> BaseException | None:
-    """Return what ended the trial; None where Tune kept nothing, or keeps it elsewhere.
+    """Return the exception that ended the trial; None if there is none, or Tune keeps it elsewhere.
 
-    Tune's own getters look in the storage, where the file is not yet.
+    Tune's own getters look in the storage, to which the file has not been copied yet.
     """
     path = getattr(trial, "pickled_error_file", None)
     try:
@@ -54,27 +54,25 @@ def error_of(trial: Any) -> BaseException | None:
 
 
 def forget_in_median(rule: MedianStoppingRule, trial: Any) -> None:
-    """Have the rule forget the trial, which starts anew.
+    """Have the rule forget the results of the trial, which starts anew.
 
-    Where Tune keeps what it has heard elsewhere, the trial's earlier results count in the others'
-    median as well.
+    If Tune keeps the results elsewhere, the trial's earlier ones count in the others' median, too.
     """
     getattr(rule, "_results", {}).pop(trial, None)
     getattr(rule, "_stopped_trials", set()).discard(trial)
 
 
 def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialScheduler:
-    """Let Tune keep `count` workers that wait for a trial, as long as there will be any; it may
-    grow.
+    """Let Tune keep `count()` idle workers as long as more trials may come; the count may grow.
 
-    Tune keeps one, and as many more as trials wait for a worker. With a search algorithm of our own
-    none waits: of two trials that end together one would lose its process, and the next trial
-    the 3 s and more that it takes to start one, and to import torch there.
+    Tune keeps one, and one more for each trial that waits for a worker. With a custom search
+    algorithm none waits: if two trials ended together, one would lose its process, and the next
+    trial would wait 3 s or more for a new one that imports torch.
 
-    And let a worker that is starting start (`_Patient`), and give none an environment that it has
-    (`_Inheriting`).
+    Also let a worker finish its start (`_ReuseUnlessStarting`), and give no worker a runtime
+    environment (`_PlainActorClasses`).
 
-    A scheduler is the only part of ours that is handed Tune's controller.
+    The patches go through the scheduler, since Tune passes its controller only to that.
     """
     if "tune-workers" not in usable():
         return scheduler
@@ -84,9 +82,9 @@ def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialSc
     def on_trial_add(controller: Any, trial: Any) -> None:
         runner = _runner(controller)
         if runner is not None and cache.open(runner, trial.placement_group_factory):
-            runner._maybe_reuse_cached_actor = _Patient(runner)
+            runner._maybe_reuse_cached_actor = _ReuseUnlessStarting(runner)
             if fork_server.address():
-                runner._class_cache = _Inheriting()
+                runner._class_cache = _PlainActorClasses()
         add(controller, trial)
 
     def choose_trial_to_run(controller: Any) -> Any:
@@ -100,15 +98,15 @@ def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialSc
 
 
 def _runner(controller: Any) -> Any:
-    """Return Tune's own controller, which the one that a scheduler is handed wraps; None where it
-    is not as `probe` knows it."""
+    """Return Tune's own controller, which the scheduler's controller wraps; None if it does not
+    have the attributes that `probe` checks."""
     runner = getattr(controller, "_tune_controller", None)
     known = runner is not None and all(hasattr(runner, name) for name in TUNE_CONTROLLER)
     return runner if known else None
 
 
 class _Cache:
-    """Tune's cache of free workers, with room for `count` from the first trial to the last."""
+    """Sizes Tune's cache of idle workers: `count()` from the first trial to the last."""
 
     def __init__(self, count: Callable[[], int]) -> None:
         self._wanted = count
@@ -125,8 +123,8 @@ class _Cache:
         return True
 
     def follow(self, runner: Any) -> None:
-        """When no trial comes any more, end the workers that wait for one; they log their models
-        then. Until then, keep as many as there are trials at once."""
+        """Resize the cache: as many workers as trials run at once. When no more trials come, let
+        idle workers end, which then log their models."""
         if self._resources is None or self._closed:
             return
         if runner._search_alg.is_finished():
@@ -142,13 +140,13 @@ class _Cache:
             runner._actor_cache.increase_max(self._resources, more)
 
 
-class _Patient:
-    """Tune's method that gives a trial a free worker, but for a trial whose own one is starting.
+class _ReuseUnlessStarting:
+    """Tune's method that gives a trial an idle worker, except a trial whose own worker is starting.
 
-    Tune ends that one, then starts another for the next trial, and so on: where trials are shorter
-    than a worker's start, one worker did them all, and the machine was busy with starts (0.3 s a
-    trial that does nothing, not 0.04, in every other sweep). A worker that only waits for room is
-    no such one: the free worker may hold the room that it waits for.
+    Tune would end that worker, then start another for the next trial, and so on: with trials
+    shorter than a worker's start, one worker ran them all, and the machine was busy with starts
+    (0.3 s per no-op trial, not 0.04, in every other sweep). A worker that waits for resources does
+    not count as starting: the idle worker may hold those resources.
     """
 
     def __init__(self, runner: Any) -> None:
@@ -157,10 +155,10 @@ class _Patient:
         self._since: dict[str, float] = {}
 
     def __call__(self, trial: Any) -> bool:
-        """Whether the trial goes on in a worker that is free."""
+        """Return whether the trial was given an idle worker."""
         if not self._is_starting(trial):
             return self._takes(trial)
-        # Tune asks for one of those that wait, any: let another of them have the free worker.
+        # Tune picks any pending trial: give the idle worker to another one.
         runner = self._runner
         for other in list(runner._resources_to_pending_trials[trial.placement_group_factory]):
             waits_for_room = other in runner._trial_to_actor and not self._is_starting(other)
@@ -173,8 +171,8 @@ class _Patient:
         return taken
 
     def _is_starting(self, trial: Any) -> bool:
-        """Whether the trial has a process of its own under way, and not for too long: its node may
-        be gone, and with it the room."""
+        """Return whether the trial's own process is starting, for less than WORKER_START_S: its
+        node may be lost, and with it the resources."""
         runner = self._runner
         actor = runner._trial_to_actor.get(trial)
         if actor is None or trial in runner._resetting_trials:
@@ -182,19 +180,20 @@ class _Patient:
         if actor in runner._started_actors or actor not in runner._actor_manager.live_actors:
             return False
         now = time.monotonic()
-        return now - self._since.setdefault(trial.trial_id, now) < PATIENCE_S
+        return now - self._since.setdefault(trial.trial_id, now) < WORKER_START_S
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tune writes down all that its controller has. This is no state."""
+        """Pickle as an empty dict: Tune saves all attributes of its controller, but this has no
+        state."""
         return dict, ()
 
 
-class _Inheriting:
-    """Stands in for Tune's cache of actor classes, and gives trials no environment of their own.
+class _PlainActorClasses:
+    """Replaces Tune's cache of actor classes; its classes have no runtime environment.
 
-    Tune passes on some of the driver's variables, and one that keeps Lightning from forking. Copies
-    of the fork server have them all. To give a worker an environment, Ray has to start its
-    runtime-env agent: 1 s of a CPU before the first trial.
+    Tune passes on some of the driver's variables, and one that keeps Lightning from forking. Forked
+    workers have them already. For a runtime environment Ray would start its runtime-env agent: 1 s
+    of a CPU before the first trial.
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.fields import field_of
+from raysweep.config.import_path import look_in
 from raysweep.config.loading import load_config, load_sweep
 from raysweep.config.names import ACTIVATIONS, OPTIMIZERS
 from raysweep.config.pbt import PbtConfig
@@ -28,7 +29,6 @@ from raysweep.config.target_sections import (
     Target,
     TrainTarget,
 )
-from raysweep.config.targets import look_in
 from raysweep.config.trials import (
     MAX_REPEATS,
     apply,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -14,6 +15,8 @@ Count = Annotated[int, Field(ge=1)]
 MOST_BRACKETS = 100
 """W&B stops counting up from `min_iter` here; with eta = 2 that is beyond any number of epochs."""
 
+FIRST = 3
+"""The first bracket lies by default at the longest trial's epochs divided by this, rounded up."""
 SHOWN_BRACKETS = 4
 """How many brackets are listed where nobody knows how long trials are."""
 
@@ -37,8 +40,10 @@ class EarlyTerminate(Section):
     three others have reached the same epoch."""
 
     min_iter: Count | None = None
-    """hyperband: the first bracket; the others are min_iter × eta, × eta², … median: the epochs
-    that every trial gets before it can be stopped; 1 by default."""
+    """hyperband: the first bracket; the others are min_iter × eta, × eta², … By default, without
+    max_iter, a third of the longest trial's epochs: earlier values say little of the last ones
+    (docs/sweeps.md has a measurement). median: the epochs that every trial gets before it can be
+    stopped; 1 by default."""
 
     max_iter: Count | None = None
     """hyperband, with `s`: brackets at max_iter / eta, …, max_iter / eta^s, rounded down."""
@@ -74,8 +79,8 @@ class EarlyTerminate(Section):
     def _one_way_or_the_other(self) -> None:
         if self.min_iter is not None and (self.max_iter is not None or self.s is not None):
             raise mistake((), "give min_iter, or max_iter and s, not both")
-        if self.min_iter is None and (self.max_iter is None or self.s is None):
-            raise mistake((), "hyperband needs min_iter, or max_iter and s")
+        if (self.max_iter is None) != (self.s is None):
+            raise mistake((), "give max_iter and s, or neither")
         if self.max_iter is not None and self.max_iter < self.eta:
             text = (
                 f"{self.max_iter} / eta {self.eta} is less than one epoch, so there is no bracket"
@@ -91,11 +96,10 @@ class EarlyTerminate(Section):
         if self.type == "median":
             assert longest is not None, "median has no last bracket"
             return tuple(range(self.min_iter or 1, longest + 1))
-        if self.min_iter is not None:
-            found = [self.min_iter * self.eta**k for k in range(MOST_BRACKETS)]
+        if self.max_iter is None or self.s is None:
+            first = self.min_iter or math.ceil((longest or 1) / FIRST)
+            found = [first * self.eta**k for k in range(MOST_BRACKETS)]
         else:
-            assert self.max_iter is not None
-            assert self.s is not None
             down = range(1, min(self.s, self.max_iter.bit_length()) + 1)  # below: less than 1
             found = [self.max_iter // self.eta**k for k in down]
         return tuple(sorted({e for e in found if e >= 1 and (longest is None or e <= longest)}))

@@ -9,9 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from raysweep.addresses import without_keys
-from raysweep.config import targets
 from raysweep.config.explain import Loc, found, one_line, to_config_error
 from raysweep.config.fields import field_of
+from raysweep.config.given import from_files
+from raysweep.config.import_path import look_in
 from raysweep.config.notices import notices, space_notices
 from raysweep.config.schema import Config, parse
 from raysweep.config.space.distributions import Json
@@ -54,11 +55,11 @@ def load_config(
     Raises ConfigError, in one line, if any of them is wrong.
     """
     file = read_document(path) if path is not None else Document({}, ())
-    document, words = file.value, list(file.words)
+    document, words, given = file.value, list(file.words), file.text
     if path is not None and "sweep" not in document and {"method", "parameters"} <= set(document):
         sweep_file, path, document = sweep_file or path, None, {}  # a sweep file is a whole config
     if path is not None:
-        targets.look_in(path.parent)
+        look_in(path.parent)
     if sweep_file is None and path is not None and isinstance(document.get("sweep"), str):
         sweep_file = path.parent / Path(document["sweep"]).expanduser()
     if sweep_file is not None:
@@ -86,6 +87,11 @@ def load_config(
 
     document = _in_its_directory(document, sweep_file or path)
     config = parse(document, origin, words)
+    config._given = from_files(
+        None if path is None else (path, given),
+        [change.text for change in changes],
+        None if sweep_file is None else (sweep_file, file.text),
+    )
     _refuse_overrides_without_effect(config, changes)
     return config
 

@@ -36,21 +36,24 @@ def place_of(error: BaseException) -> str:
     there is none, it is the innermost line of the library that raised the error. It is empty if
     raysweep itself raised it.
     """
-    found = next(filter(None, map(_innermost_own, _chain(error))), None)
+    found = _origin(error)
     if found is None:
-        frames = list(traceback.walk_tb(error.__traceback__))
-        if not frames or _is_within(frames[-1][0], _PACKAGE):
-            return ""
-        found = frames[-1]
+        return ""
     frame, line = found
     function = frame.f_code.co_name
     where = "" if function == "<module>" else f" in {function}"
     return f" ({Path(frame.f_code.co_filename).name}:{line}{where})"
 
 
+def file_and_line(error: BaseException) -> str | None:
+    """Return the location that `place_of` names as `/home/me/nets.py:12`; None if there is none."""
+    found = _origin(error)
+    return None if found is None else f"{found[0].f_code.co_filename}:{found[1]}"
+
+
 def passed_own_code(error: BaseException) -> bool:
     """Return whether `error`, or its cause, passed through the user's own code."""
-    return any(map(_innermost_own, _chain(error)))
+    return any(map(_innermost_own, chain(error)))
 
 
 def whole_cause(error: BaseException) -> str:
@@ -78,7 +81,7 @@ def _first_line(error: BaseException) -> str:
     return next(iter(_text(error).splitlines()), "")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """Yield `error`, then what it was raised from or during."""
     seen: set[int] = set()
     each: BaseException | None = error
@@ -88,12 +91,23 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
 
 
+def _origin(error: BaseException) -> tuple[FrameType, int] | None:
+    """Find the innermost frame of the user's own code, else of the library that raised the error;
+    None if raysweep itself did."""
+    found = next(filter(None, map(_innermost_own, chain(error))), None)
+    if found is not None:
+        return found
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return None if not frames or _is_within(frames[-1][0], _PACKAGE) else frames[-1]
+
+
 def _innermost_own(error: BaseException) -> tuple[FrameType, int] | None:
-    frames = [each for each in traceback.walk_tb(error.__traceback__) if _is_own(each[0])]
+    frames = [each for each in traceback.walk_tb(error.__traceback__) if is_own(each[0])]
     return frames[-1] if frames else None
 
 
-def _is_own(frame: FrameType) -> bool:
+def is_own(frame: FrameType) -> bool:
+    """Whether it is the user's own code, and not raysweep's, a library's or Python's."""
     file = frame.f_code.co_filename
     if file.startswith("<frozen") or _is_within(frame, _PACKAGE):
         return False

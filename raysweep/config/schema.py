@@ -18,10 +18,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from raysweep.addresses import refuse_keys
-from raysweep.config import fit, targets
+from raysweep.config import fit, import_path, targets
 from raysweep.config.early_terminate import EarlyTerminate
 from raysweep.config.explain import Loc, found, mistake, to_config_error
 from raysweep.config.fields import Fields
+from raysweep.config.given import Given, from_mapping
 from raysweep.config.notices import Notices, notices, space_notices
 from raysweep.config.program import FreeFields, ProgramConfig
 from raysweep.config.section import Section
@@ -56,7 +57,7 @@ MNIST_SWEEP = SweepConfig(
         "learning_rate": Parameter(distribution="log_uniform_values", min=0.005, max=0.02),
         "label_smoothing": Parameter(values=(0.0, 0.05, 0.1)),
     },
-    early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=3),
+    early_terminate=EarlyTerminate(type="hyperband", min_iter=1, eta=2),
 )
 """The default sweep. A config that gives `sweep` replaces it entirely; no key is inherited."""
 
@@ -119,11 +120,17 @@ class Config(Section):
     sweep: SweepConfig = MNIST_SWEEP
 
     _notices: Notices = PrivateAttr(default=Notices())
+    _given: Given = PrivateAttr(default=Given())
 
     @property
     def notices(self) -> tuple[str, ...]:
         """The notices about the files that it was read from, one line each."""
         return self._notices.lines
+
+    @property
+    def given(self) -> str | None:
+        """What the user wrote, as YAML; None for a config that was made from its defaults."""
+        return self._given.text()
 
     @model_validator(mode="before")
     @classmethod
@@ -197,7 +204,7 @@ class Config(Section):
         """List the packages (folders) and modules (files) of its custom parts, without installed
         ones, which must be installed everywhere anyway."""
         sections = (getattr(self, name) for name in targets.PARTS)
-        found = [targets.home(each.target) for each in sections if isinstance(each, Target)]
+        found = [import_path.home(each.target) for each in sections if isinstance(each, Target)]
         installed = {"site-packages", "dist-packages"}
         return [path for path in dict.fromkeys(found) if installed.isdisjoint(path.parts)]
 
@@ -222,7 +229,9 @@ class Config(Section):
             file = read_document(Path(document["sweep"]))
             document["sweep"] = file.value
             words = [Word(("sweep", *loc), text, value) for loc, text, value in file.words]
-        return parse(document, lambda loc: "", words)
+        config = parse(document, lambda loc: "", words)
+        config._given = from_mapping(mapping)
+        return config
 
     def to_dict(self) -> dict[str, Json]:
         """Convert to plain JSON values, from which `Config.from_dict` makes an equal config."""
@@ -294,7 +303,7 @@ def _with_the_sweeps_project(document: dict[str, Any]) -> dict[str, Any]:
 
 def _restored(document: dict[str, Json], folders: list[str]) -> Config:
     for folder in folders:
-        targets.look_in(Path(folder))
+        import_path.look_in(Path(folder))
     return Config.from_dict(document)
 
 

@@ -262,6 +262,10 @@ class ResourcesConfig(Section):
     """Epochs between two checkpoints of a trial. After a crash, a trial repeats the epochs since
     its last checkpoint."""
 
+    log_limit_mb: Annotated[float, Field(gt=0)] = 100.0
+    """Megabytes of the log of a trial or a stage; of a longer one its beginning and its end are
+    kept."""
+
     fast_start: bool = True
     """Whether raysweep may patch the Ray that it starts, to start it sooner; RAYSWEEP_FAST_START=0
     also switches this off. Versions of Ray on which the patches are untested are not patched,
@@ -284,6 +288,10 @@ class TrackingConfig(Section):
     """Whether the sweep's winner takes the alias `best` always, or only if it beats the present
     holder on the same metric and data version. Null: always, if the holder was trained on the same
     data set; otherwise never."""
+
+    keep: Literal["all", "best"] = "all"
+    """Which models keep their bytes: all, or only those that can still win. The others lose them
+    while the sweep runs; the records stay, with their metrics and lineage."""
 
     tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Labels on every run of the sweep."""

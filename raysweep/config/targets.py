@@ -7,14 +7,10 @@ parameter is reported before anything runs, and any parameter can be swept, as i
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import (
@@ -29,8 +25,9 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError, to_json
 
 from raysweep.config.annotations import as_written
-from raysweep.config.explain import explained, found, mistake, nearest
-from raysweep.config.raised import note_own, where_raised
+from raysweep.config.explain import explained, found, mistake
+from raysweep.config.import_path import import_path, resolve
+from raysweep.config.signature import parameters_of
 from raysweep.config.target_sections import (
     DataTarget,
     EvaluateTarget,
@@ -70,69 +67,12 @@ def section_of(name: str, given: Mapping[str, Any]) -> Target:
 
     Raises pydantic's ValidationError, with a location relative to the section.
     """
-    made = _section_class(name, given["target"])
+    path = import_path(given["target"])
+    made = _section_class(name, path)
     try:
-        return made.model_validate(dict(given))
+        return made.model_validate({**given, "target": path})
     except ValidationError as error:
         raise explained(error, made) from None
-
-
-def look_in(folder: Path) -> None:
-    """Search targets' modules in `folder`, after Python's own path."""
-    path = str(folder.absolute())
-    if path not in sys.path:
-        sys.path.append(path)
-
-
-def home(path: str) -> Path:
-    """Locate the top-level package of the target `path`: its folder, or its one file."""
-    top = importlib.import_module(path.partition(":")[0].partition(".")[0])
-    if top.__file__ is None:  # a namespace package: a folder without __init__.py
-        return Path(next(iter(top.__path__)))
-    file = Path(top.__file__)
-    return file.parent if hasattr(top, "__path__") else file
-
-
-def resolve(path: Any) -> Callable[..., Any]:
-    """Import what `package.module:name` names. Raises a mistake located at `target`."""
-    module_name, colon, attribute = path.partition(":") if isinstance(path, str) else ("", "", "")
-    if not (colon and module_name and attribute):
-        expected = "expected module:name, such as my_pkg.nets:ResNet"
-        raise mistake(("target",), f"{expected}, got {found(path)}")
-    if module_name == "__main__":
-        text = "__main__ is another program in each process; move it to a separate module"
-        raise mistake(("target",), text)
-    note_own(module_name)
-    thing: Any = _imported(module_name)
-    for part in attribute.split("."):
-        if not hasattr(thing, part):
-            names = [name for name in vars(thing) if not name.startswith("_")]
-            whose = f"{module_name} ({getattr(sys.modules[module_name], '__file__', 'no file')})"
-            raise mistake(("target",), f"{whose} has no {part}{nearest(part, names)}")
-        thing = getattr(thing, part)
-    if not callable(thing):
-        what = f"{path} is a {type(thing).__name__}"
-        raise mistake(("target",), f"{what}; expected a function or a class")
-    function: Callable[..., Any] = thing
-    return function
-
-
-def _imported(name: str) -> ModuleType:
-    look_in(Path.cwd())
-    importlib.invalidate_caches()  # a notebook may have written the module a moment ago
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            text = f"{name} cannot be imported: {where_raised(error)}"
-            raise mistake(("target",), text) from None
-        folder = "the working folder, beside the config file, nor on Python's path"
-        raise mistake(("target",), f"no module {error.name} in {folder}") from None
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a script that is not meant for import may call sys.exit
-        text = f"{name} cannot be imported: {where_raised(error)}"
-        raise mistake(("target",), text) from error
 
 
 def _section_class(section: str, path: Any) -> type[Target]:
@@ -146,7 +86,7 @@ def _section_class(section: str, path: Any) -> type[Target]:
 @functools.cache  # one class a target: two configs of it are equal
 def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
     part = PARTS[section]
-    parameters = _parameters(path, target)
+    parameters = parameters_of(path, target)
     for name in (*part.given, *part.needs):
         if name not in parameters:
             takes = ", ".join((*part.given, *part.needs))
@@ -170,30 +110,6 @@ def _made(section: str, path: str, target: Callable[..., Any]) -> type[Target]:
 
 _TAKEN = {"target", "takes_target", *(name for name in dir(BaseModel) if name.startswith("model_"))}
 """Names that no parameter may have: the key of the target, and pydantic's own attributes."""
-
-
-def _parameters(path: str, target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Read the target's parameters; each must be one that can be passed by name."""
-    try:
-        signature = inspect.signature(target, eval_str=True)
-    except (TypeError, ValueError):
-        text = f"{path} has no signature to be read; wrap it in a function of your own"
-        raise mistake(("target",), text) from None
-    except Exception as error:  # raised by an annotation, which is evaluated
-        text = f"{path} has an annotation that cannot be read: {type(error).__name__}: {error}"
-        raise mistake(("target",), text) from error
-    for name, parameter in signature.parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            text = f"{path} takes **{name}, whose names cannot be checked; spell them out"
-            raise mistake(("target",), text)
-        if parameter.kind is parameter.POSITIONAL_ONLY or name.startswith("_"):
-            text = f"{path}: its parameter {name} cannot be given by name"
-            raise mistake(("target",), text)
-    return {
-        name: parameter
-        for name, parameter in signature.parameters.items()
-        if parameter.kind is not parameter.VAR_POSITIONAL
-    }
 
 
 def _field(path: str, base: type[Target], parameter: inspect.Parameter) -> tuple[Any, Any] | None:
@@ -258,7 +174,7 @@ def goal_of(train: Any, metric: Any) -> str | None:
     """Return the goal of `metric` that the section's trainer declares; None if it declares none."""
     path = train.get("target") if isinstance(train, Mapping) else getattr(train, "target", None)
     try:
-        metrics = getattr(resolve(path), "metrics", None)
+        metrics = getattr(resolve(import_path(path)), "metrics", None)
     except ValidationError:
         return None  # the section's own validation reports why
     return metrics.get(metric) if isinstance(metrics, Mapping) else None

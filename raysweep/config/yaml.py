@@ -78,10 +78,11 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """The content of a YAML document, and its booleans that were written as words."""
+    """The content of a YAML document, its booleans that were written as words, and its text."""
 
     value: Json
     words: tuple[Word, ...]
+    text: str = ""
 
 
 def read_mapping(path: Path) -> dict[str, Json]:
@@ -118,8 +119,9 @@ def parse_document(text: str, source: str) -> Document:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            return Document(None, ())
-        return Document(loader.construct_document(node), tuple(_words(node, (), frozenset())))
+            return Document(None, (), text)
+        words = tuple(_words(node, (), frozenset()))
+        return Document(loader.construct_document(node), words, text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -57,6 +57,24 @@ def rank_configurations(
     return [found[first] for first in sorted(found, key=key)]
 
 
+def cannot_win(candidates: Iterable[Candidate], metric: str, goal: Goal, repeats: int) -> set[int]:
+    """Return the indices of the finished trials that lose however the others end, those included
+    that failed and are run again.
+
+    Within a configuration these are all but its best. Of a configuration whose repeats are all
+    there, these are all, if the mean of another one, whose repeats are all there, is better. One
+    that lacks a repeat may still get it, and be the best then.
+    """
+    ranked = rank_configurations(candidates, metric, goal, repeats)
+    lost = set[int]()
+    for place, configuration in enumerate(ranked):
+        behind = configuration.whole and place > 0  # whole ones come first
+        for trial in configuration.trials[0 if behind else 1 :]:
+            if trial.finished and configuration.scores:
+                lost.add(trial.index)
+    return lost
+
+
 def _configuration(group: list[Candidate], metric: str, goal: Goal, repeats: int) -> Configuration:
     trials = tuple(rank(group, metric, goal))
     scores = tuple(

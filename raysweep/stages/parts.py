@@ -33,6 +33,7 @@ from raysweep.config import (
     TrainTarget,
 )
 from raysweep.config.explain import to_config_error
+from raysweep.config.failure import code_failed
 from raysweep.config.raised import passed_own_code, where_raised
 from raysweep.config.targets import section_of
 from raysweep.errors import ConfigError, DataError, RaysweepError
@@ -238,7 +239,9 @@ def _name_the_part(name: str, section: Section) -> Iterator[None]:
         built_in = isinstance(error, Exception) and not passed_own_code(error)
         if is_interrupt(error) or (built_in and not isinstance(section, Target)):
             raise
-        raise ConfigError(f"{_named(name, section)}: raised {where_raised(error)}") from error
+        raise code_failed(
+            f"{_named(name, section)}: raised {where_raised(error)}", error
+        ) from error
 
 
 def _plain_batch(where: str, batch: BatchLoss) -> BatchLoss:

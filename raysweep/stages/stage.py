@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysweep.cluster.capture import printed
+from raysweep.config.failure import whole
 from raysweep.config.raised import whole_cause
 from raysweep.errors import TrackingError
 from raysweep.ml import files
@@ -86,8 +88,10 @@ def _run(
             known = tracker.find_artifact(draft.name, str(draft.metadata["fingerprint"]))
             artifact = run.log_artifact(draft)
         run.summarize({"artifact": artifact.ref, **_sizes(artifact)})
+        run.log_output(printed())
     except BaseException as error:
         with suppress(TrackingError):  # report the first error, not this one
+            run.log_output(printed() + whole(error))
             run.finish("failed", whole_cause(error))
         raise
     run.finish()

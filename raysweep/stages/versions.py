@@ -7,9 +7,13 @@ trial asks, since a sampler's suggestions are not known in advance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ray.exceptions import GetTimeoutError
+
+from raysweep.cluster.logs import Logs, kept
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_actor, as_task, get
 from raysweep.config import Config, Target
@@ -45,15 +49,24 @@ def run_here(stage: Callable[..., StageOutcome], *given: Any, **options: Any) ->
     return stage(*given, **options)
 
 
-def in_a_task(stage: Callable[..., StageOutcome], *given: Any, **options: Any) -> StageOutcome:
-    """Run `stage` in a process of its own on this node. Raises WorkerDied if that process and those
-    of all retries died.
+@dataclass(frozen=True)
+class InATask:
+    """Run a stage in a process of its own on this node, and keep its output in the sweep's logs.
+    Raises WorkerDied if that process and those of all retries died.
 
     It reserves no CPU: the trial that waits for it may hold the last one.
     """
-    task = as_task(stage, num_cpus=0, max_retries=STAGE_RETRIES, **on_this_node())
-    outcome: StageOutcome = get(task.remote(*given, **options))
-    return outcome
+
+    logs: Logs
+
+    def __call__(
+        self, stage: Callable[..., StageOutcome], *given: Any, **options: Any
+    ) -> StageOutcome:
+        task = as_task(kept, num_cpus=0, max_retries=STAGE_RETRIES, **on_this_node())
+        outcome: StageOutcome = get(
+            task.remote(self.logs, stage.__name__, stage, *given, **options)
+        )
+        return outcome
 
 
 def stage_died(stage: str, config: Config) -> WorkerDied:
@@ -137,21 +150,29 @@ class SweptVersions:
     """
 
     def __init__(
-        self, tracker: Tracker, sweep: SweepIdentity, config: Config, done: Iterable[StageOutcome]
+        self,
+        tracker: Tracker,
+        sweep: SweepIdentity,
+        config: Config,
+        done: Iterable[StageOutcome],
+        logs: Logs,
     ) -> None:
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         actor = as_actor(VersionMaker, **lasting, **on_this_node())
-        self._actor = actor.remote(sweep, config, list(done), in_a_task)
+        self._actor = actor.remote(sweep, config, list(done), InATask(logs))
         self._tracker = tracker
 
     def __call__(self, config: Config) -> Versions:
         versions: Versions = get(self._actor.versions.remote(self._tracker, config))
         return versions
 
-    def outcomes(self) -> list[StageOutcome]:
-        """Return what `VersionMaker.outcomes` returns."""
-        outcomes: list[StageOutcome] = get(self._actor.outcomes.remote())
-        return outcomes
+    def outcomes(self, timeout_s: float | None = None) -> list[StageOutcome] | None:
+        """Return what `VersionMaker.outcomes` returns; None if it does not answer in time, since it
+        makes a version."""
+        with suppress(GetTimeoutError):
+            outcomes: list[StageOutcome] = get(self._actor.outcomes.remote(), timeout_s)
+            return outcomes
+        return None
 
 
 def _setting(stage: str, config: Config) -> bytes:

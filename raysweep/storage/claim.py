@@ -5,8 +5,9 @@ A driver that is killed cannot close its runs. The next sweep of the storage clo
 
 from __future__ import annotations
 
-import fcntl
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +15,17 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from raysweep.errors import UserError
-from raysweep.storage.record import sweep_names, to_stderr
+from raysweep.locks import is_held
+from raysweep.stderr import to_stderr
+from raysweep.storage.record import sweep_names
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.tracking.busy import holders
 
 LOCK = "running.lock"
+
+STOP_S = 60
+"""How long an interrupted driver may take to end: it closes its runs and ends its Ray."""
 
 LOOK_S = 1
 """How long a claim waits for a held lock: `list` may be checking it, which takes microseconds."""
@@ -45,7 +52,7 @@ def release(lock: FileLock) -> None:
 
 
 @contextmanager
-def taken_up(folder: SweepFolder) -> Iterator[None]:
+def reclaimed(folder: SweepFolder) -> Iterator[None]:
     """Claim a sweep whose driver is gone for the block, to resume it or to clean it up.
 
     Raises UserError if its driver is alive.
@@ -75,34 +82,49 @@ def taken_up(folder: SweepFolder) -> Iterator[None]:
 
 
 def is_driven(folder: SweepFolder) -> bool:
-    """Whether a process of this machine drives the sweep, or may: another user's lock may be
-    unreadable. It tries a shared lock, which does not disturb other checks, and makes no file."""
+    """Return whether a process of this machine drives the sweep, or may: another user's lock may
+    be unreadable."""
     try:
-        handle = os.open(folder.path / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return is_held(folder.path / LOCK)
     except FileNotFoundError:
         return False
     except OSError:
         return True
+
+
+def stop_driver(folder: SweepFolder, patience_s: float = STOP_S) -> None:
+    """Interrupt the sweep's driver, as Ctrl-C does, and wait until it has ended.
+
+    Raises UserError if it is unknown, another user's, or does not end in time.
+    """
+    name, lock = folder.path.name, folder.path / LOCK
+    pids = [pid for pid in holders([lock]) if pid != os.getpid()]
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+        if not pids:
+            raise UserError(f"{name}: runs in a process that this machine does not know; end it")
+        os.kill(pids[0], signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    except PermissionError as error:
+        raise UserError(f"{name}: process {pids[0]} drives it, which is another user's") from error
+    end = time.monotonic() + patience_s
+    while is_driven(folder):
+        if time.monotonic() > end:
+            raise UserError(f"{name}: process {pids[0]} drives it and does not end; end it first")
+        time.sleep(0.1)
 
 
-def left_locked(folder: SweepFolder) -> bool:
-    """Whether the sweep's last driver was killed and nothing has cleaned up since."""
+def is_orphaned(folder: SweepFolder) -> bool:
+    """Return whether the sweep's last driver was killed and nothing has cleaned up since."""
     return os.path.lexists(folder.path / LOCK) and not is_driven(folder)
 
 
 def abandoned(
-    storage: Storage, like: SweepRecord, passed_over: Callable[[str], None] = to_stderr
+    storage: Storage, like: SweepRecord, on_skipped: Callable[[str], None] = to_stderr
 ) -> Iterator[SweepFolder]:
     """Yield the orphaned sweeps of `like`'s tracker and project, except `like` itself.
 
-    Each is claimed during its turn, and yielded once. `passed_over` is called with a line for one
+    Each is claimed during its turn, and yielded once. `on_skipped` is called with a line for one
     that has no driver but cannot be claimed, since it is another user's.
     """
     for name in sweep_names(storage.root):
@@ -122,7 +144,7 @@ def abandoned(
             continue
         except OSError as error:
             if not is_driven(folder):
-                passed_over(
+                on_skipped(
                     f"{folder.path / LOCK}: cannot be opened ({error.strerror}), so the runs of "
                     f"{name}, whose driver is gone, stay open: a sweep of the same user closes them"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raysweep.errors import UserError
+from raysweep.invocation import program
 
 _MOST = 3
 
@@ -14,13 +15,11 @@ def no_such_sweep(name: str | None, there: Sequence[str], shown: str) -> UserErr
     be read, oldest first; `shown`: the storage as the user knows it."""
     what = "no sweep" if name is None else f"no sweep named {name or repr(name)}"
     if not there:
-        return UserError(
-            f"{what} in {shown} (there: none yet); start one with `python -m raysweep run`"
-        )
+        return UserError(f"{what} in {shown} (there: none yet); start one with `{program()} run`")
     count = f"{len(there)} there" if len(there) > 1 else "1 there"
     near = nearest(name or "", there)
     names = f"the nearest: {', '.join(near)}" if near else f"the latest: {there[-1]}"
-    return UserError(f"{what} in {shown} ({count}; {names}); see `python -m raysweep list`")
+    return UserError(f"{what} in {shown} ({count}; {names}); see `{program()} list`")
 
 
 def nearest(name: str, there: Sequence[str]) -> list[str]:

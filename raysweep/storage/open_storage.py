@@ -14,6 +14,7 @@ from pathlib import Path
 
 from raysweep.addresses import is_uri
 from raysweep.errors import Interrupted, StorageFailed
+from raysweep.stderr import to_stderr
 from raysweep.storage.bucket.head import Holder
 from raysweep.storage.bucket.lease import Lease, LeasePace, taken_over
 from raysweep.storage.bucket.lost import stopped_when_lost
@@ -24,7 +25,6 @@ from raysweep.storage.bucket.replica import Replica
 from raysweep.storage.bucket.wanted import BlobServer
 from raysweep.storage.bucket.working_copy import WorkingCopy
 from raysweep.storage.claim import LOCK
-from raysweep.storage.record import to_stderr
 from raysweep.storage.storage import Storage
 
 

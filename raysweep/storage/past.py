@@ -34,6 +34,12 @@ class Past:
         was recorded."""
         return next((event[name] for event in self.events if event.get(name)), None)
 
+    @property
+    def promote(self) -> str | None:
+        """What the last `resume --promote` asked for; None where none did."""
+        asked = [event["promote"] for event in self.of("resumed") if event.get("promote")]
+        return str(asked[-1]) if asked else None
+
     def stages(self) -> dict[str, Mapping[str, Any]]:
         """Map each stage to its outcome: `ref` and `cached`."""
         return {event["stage"]: event for event in self.of("stage")}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
+from raysweep.invocation import program
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
@@ -44,7 +45,7 @@ class StoredSweep:
         if result is None:
             raise UserError(
                 f"{self.record.name}: has no best yet; if it is not running, resume it with "
-                f"`python -m raysweep resume {self.record.name}`; see `python -m raysweep list`"
+                f"`{program()} resume {self.record.name}`; see `{program()} list`"
             )
         return result
 
@@ -141,6 +142,17 @@ def kept_store(record: SweepRecord, storage: Storage) -> TrackioStore:
     return TrackioStore(storage.tracker, record.project)
 
 
+def store_if_any(storage: Storage, project: str) -> TrackioStore | None:
+    """Open the embedded store of a project, if there is one."""
+    from raysweep.tracking.trackio.database import database_file
+    from raysweep.tracking.trackio.store import TrackioStore
+
+    if storage.origin is not None:
+        storage.origin.project(project)
+    there = database_file(storage.tracker, project).exists()
+    return TrackioStore(storage.tracker, project) if there else None
+
+
 def store_of_project(storage: Storage, project: str) -> TrackioStore:
     """Open the embedded store of a project, in this process. Raises UserError where there is no
     such project."""
@@ -181,6 +193,8 @@ def tracker_for_reading(record: SweepRecord, storage: Storage) -> Tracker:
 def state_of(storage: Storage, folder: SweepFolder) -> str | None:
     """Return `ended` (has a best), `running`, or `stopped`: `resume` continues it, or says why it
     has no best. None for one at a URI that has not ended: another machine may drive it."""
+    if folder.removing.exists():
+        return "half removed"
     if folder.result() is not None:
         return "ended"
     if storage.is_uri:
@@ -202,11 +216,11 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     return result
 
 
-def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Return the rows of `list`, oldest first. `passed_over` is called with a line for each sweep
+def listed(storage: Storage, on_skipped: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return the rows of `list`, oldest first. `on_skipped` is called with a line for each sweep
     that cannot be read."""
     found = []
-    for folder in storage.sweeps(passed_over):
+    for folder in storage.sweeps(on_skipped):
         try:
             record = folder.record()
             found.append(
@@ -220,5 +234,5 @@ def listed(storage: Storage, passed_over: Callable[[str], None]) -> list[dict[st
                 }
             )
         except UserError as error:
-            passed_over(str(error))
+            on_skipped(str(error))
     return found

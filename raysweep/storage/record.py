@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -82,6 +81,8 @@ def sweep_names(root: Path) -> list[str]:
 
 
 def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith("."):  # being removed
+        return False
     try:
         os.lstat(f"{entry.path}/sweep.json")
     except PermissionError:
@@ -89,8 +90,3 @@ def _may_be_sweep(entry: os.DirEntry[str]) -> bool:
     except OSError:
         return False
     return True
-
-
-def to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(f"raysweep: {line}", file=sys.stderr, flush=True)

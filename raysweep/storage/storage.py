@@ -5,11 +5,14 @@
   <sweep>/
     sweep.json        its record: written when the sweep starts
     config.yaml       its whole configuration
+    config.given.yaml what the user wrote of it
     journal.jsonl     its driver's decisions and reports: `resume` replays it
+    logs/             what its runs print, and the tracebacks of those that failed
     checkpoints/      those of its trials, until it has ended
     result.json       its result: written last
     best/             the winner's files
     wandb/            the files of W&B's client, if the sweep is recorded in W&B
+    wandb.json        its page in W&B, if there is one
     inputs/, tune/    while it runs
 """
 
@@ -27,12 +30,14 @@ from typing import Any, Protocol
 from raysweep.addresses import is_uri, refuse_keys
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
+from raysweep.invocation import program
 from raysweep.paths import safe_join
+from raysweep.stderr import to_stderr
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.nearest import no_such_sweep
 from raysweep.storage.record import TRACKER_FOLDER as TRACKER_FOLDER
 from raysweep.storage.record import SweepRecord as SweepRecord
-from raysweep.storage.record import is_name, sweep_names, to_stderr
+from raysweep.storage.record import is_name, sweep_names
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking.write_behind import sync_folder
 
@@ -49,11 +54,33 @@ class Origin(Protocol):
     def project(self, project: str) -> None:
         """Download a project's database."""
 
+    def logs(self, name: str) -> None:
+        """Download the logs of a sweep's runs."""
+
     def media(self, project: str, runs: Iterable[str]) -> None:
         """Download the pictures that these runs logged."""
 
     def blobs(self, project: str, digests: Iterable[str]) -> None:
         """Download blobs of a project, by their digests."""
+
+    def results(self) -> None:
+        """Download every sweep's result."""
+
+    def journal(self, name: str) -> None:
+        """Download a sweep's journal."""
+
+    def has(self, path: str) -> bool:
+        """Whether a file, or a folder with files, is there at this path."""
+
+    def bytes_below(self, folder: str) -> int:
+        """Sum up the sizes of the files below a folder, which ends with a slash."""
+
+    def sizes_in(self, folder: str) -> dict[str, int]:
+        """Map the names in a folder, which ends with a slash, to the bytes of the files below."""
+
+    def doom(self, paths: Iterable[str]) -> None:
+        """Delete these files there, and those below paths that end with a slash, after the next
+        push. One that is here again by then stays."""
 
 
 class Storage:
@@ -114,8 +141,11 @@ class Storage:
         if name is not None and (self.root / name).exists():
             raise _taken(self.root / name)
 
-    def create(self, record: SweepRecord, config: dict[str, Any]) -> SweepFolder:
-        """Create the sweep's folder, with its configuration and its record."""
+    def create(
+        self, record: SweepRecord, config: dict[str, Any], given: str | None = None
+    ) -> SweepFolder:
+        """Create the sweep's folder, with its configuration, what the user wrote of it (`given`, as
+        YAML), and its record."""
         folder = SweepFolder(self.root / record.name)
         try:
             folder.path.mkdir(parents=True)
@@ -124,6 +154,8 @@ class Storage:
         try:
             sync_folder(self.root)
             write_atomically(folder.config, dump_yaml(config))
+            if given is not None:
+                write_atomically(folder.given, given)
             folder.write_record(record)
         except OSError:
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -131,17 +163,17 @@ class Storage:
         return folder
 
     def sweeps(
-        self, passed_over: Callable[[str], None] = lambda line: None, prefix: str = ""
+        self, on_skipped: Callable[[str], None] = lambda line: None, prefix: str = ""
     ) -> list[SweepFolder]:
-        """All sweeps that can be read, and whose names begin with `prefix`, oldest first.
-        `passed_over` is told of each other one, and why, in a line."""
+        """Return the readable sweeps whose names begin with `prefix`, oldest first. `on_skipped` is
+        called with a line for each unreadable one, which says why."""
         found = []
         for name in (each for each in sweep_names(self.root) if each.startswith(prefix)):
             try:
                 folder = self.folder(name)
                 found.append((folder.record().created, name, folder))
             except UserError as error:
-                passed_over(str(error))
+                on_skipped(str(error))
         return [folder for _, _, folder in sorted(found, key=lambda each: each[:2])]
 
     def folder(self, name: str) -> SweepFolder:
@@ -169,6 +201,11 @@ class Storage:
         folder.record()
         if self.origin is not None:
             self.origin.sweep(folder.path.name)
+        if folder.removing.exists():
+            name = folder.path.name
+            raise UserError(
+                f"{name}: its removal was cut short; complete it with `{program()} remove {name}`"
+            )
         return folder
 
 
@@ -186,7 +223,7 @@ def new_sweep_name(what: str) -> str:
 def _taken(folder: Path) -> UserError:
     return UserError(
         f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep, "
-        f"resume it: python -m raysweep resume {folder.name}"
+        f"resume it: {program()} resume {folder.name}"
     )
 
 

@@ -15,6 +15,12 @@ from raysweep.storage.atomic import half_written, write_atomically
 from raysweep.storage.record import NOTE, SweepRecord
 from raysweep.tracking.folder import half_downloaded
 
+LOGS = "logs"
+"""The folder of what the sweep's runs print, in the sweep's folder."""
+
+EVALUATE = "evaluate"
+"""The log of the winner's evaluation."""
+
 REOPENED = "null\n"
 """The `result.json` of a sweep that had ended and is resumed. A file that was only removed here
 would remain at a URI."""
@@ -40,6 +46,16 @@ class SweepFolder:
         return self._inside("config.yaml")
 
     @property
+    def given(self) -> Path:
+        """The config as the user wrote it, for people; nothing reads it."""
+        return self._inside("config.given.yaml")
+
+    @property
+    def wandb_page(self) -> Path:
+        """The sweep's page in W&B."""
+        return self._inside("wandb.json")
+
+    @property
     def inputs(self) -> Path:
         return self._inside("inputs")
 
@@ -55,6 +71,20 @@ class SweepFolder:
     @property
     def best(self) -> Path:
         return self._inside("best")
+
+    @property
+    def logs(self) -> Path:
+        return self._inside("logs")
+
+    def log(self, run: str) -> Path:
+        """Return where the run's output is kept: of a trial (`trial-0003`), a stage (`load`,
+        `preprocess`, `initialize`), or the evaluation (`evaluate`). The file may not be there."""
+        return safe_join(self.path, f"{LOGS}/{run}.log")
+
+    @property
+    def removing(self) -> Path:
+        """The mark of a sweep whose removal has begun: only `remove` goes on with it."""
+        return self._inside("removing")
 
     @property
     def _record(self) -> Path:

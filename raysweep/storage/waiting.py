@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from raysweep.storage.record import to_stderr
+from raysweep.stderr import to_stderr
 
 LOOK_EVERY_S = 1
 
 
 @contextmanager
-def told(note: Path, tell: Callable[[str], None] = to_stderr) -> Iterator[None]:
-    """Pass each line that the writer adds to the file `note` to `tell`, until the block ends."""
+def waits_reported(note: Path, report: Callable[[str], None] = to_stderr) -> Iterator[None]:
+    """Pass each line that the writer adds to the file `note` to `report`, until the block ends."""
     note.unlink(missing_ok=True)
     ended = threading.Event()
-    thread = threading.Thread(target=_follow, args=(note, tell, ended), daemon=True)
+    thread = threading.Thread(target=_follow, args=(note, report, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -39,11 +39,11 @@ class Note:
             file.write(f"{line}\n")
 
 
-def _follow(note: Path, tell: Callable[[str], None], ended: threading.Event) -> None:
+def _follow(note: Path, report: Callable[[str], None], ended: threading.Event) -> None:
     seen = 0
     while not ended.wait(LOOK_EVERY_S):
         with suppress(OSError):
             lines = note.read_text(encoding="utf-8").split("\n")[:-1]
             for line in lines[seen:]:
-                tell(line)
+                report(line)
             seen = max(seen, len(lines))

@@ -39,7 +39,7 @@ def check_address(address: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(
             f"--address {address}: expected the address of Ray's job server, http://HOST:8265 "
-            "(that of its dashboard); `run --address` joins a cluster from one of its machines"
+            "(its dashboard's address); `run --address` joins a cluster from one of its machines"
         )
     return address.rstrip("/")
 
@@ -69,9 +69,9 @@ def check_versions(address: str) -> None:
             f"install ray=={there} here, or Ray {here} there"
         )
     # Ray itself requires the same Python on all machines of a cluster.
-    told = _ask(address, "/api/v0/cluster_metadata", needed=False).get("data", {})
-    here, there = platform.python_version(), told.get("pythonVersion")
-    if there is None:  # an undocumented address, which this Ray has not; its versions are the same
+    metadata = _ask(address, "/api/v0/cluster_metadata", needed=False).get("data", {})
+    here, there = platform.python_version(), metadata.get("pythonVersion")
+    if there is None:  # the path is undocumented, and this Ray does not have it
         return
     if here.split(".")[:2] != str(there).split(".")[:2]:
         raise UserError(
@@ -101,11 +101,11 @@ def lost() -> tuple[type[Exception], ...]:
 
 
 def _ask(address: str, path: str, *, needed: bool = True) -> dict[str, Any]:
-    """What the server answers; nothing where there is no such path, and it is not `needed`."""
+    """Return the server's JSON answer; {} if the path is missing and not `needed`."""
     try:
         answer = _get(address + path)
         if _wants_token(answer) and joining.MODE not in os.environ and joining.has_token():
-            joining.show_token()  # to the client of `client`, too
+            joining.send_token()  # the client made by `client` sends it, too
             answer = _get(address + path)
         if _wants_token(answer):
             missing = "Authorization" not in answer.request.headers
@@ -113,14 +113,14 @@ def _ask(address: str, path: str, *, needed: bool = True) -> dict[str, Any]:
         if answer.status_code == requests.codes.not_found and not needed:
             return {}
         answer.raise_for_status()
-        said = answer.json()
+        content = answer.json()
     except requests.HTTPError as error:
         raise _no_server(address, str(error)) from None
     except requests.JSONDecodeError:
         raise _no_server(address, "what answers there is something else") from None
     except requests.RequestException as error:
         raise _no_server(address, _why(error)) from None
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _get(url: str) -> requests.Response:
@@ -129,7 +129,7 @@ def _get(url: str) -> requests.Response:
 
 
 def _wants_token(answer: requests.Response) -> bool:
-    """Whether it is Ray's answer to a missing or wrong token; a proxy answers differently."""
+    """Return whether Ray rejected a missing or wrong token; a proxy answers differently."""
     return answer.status_code in (401, 403) and "authentication token" in answer.text
 
 
@@ -148,7 +148,7 @@ def _why(error: Exception) -> str:
 def _no_server(address: str, why: str) -> UserError:
     return UserError(
         f"--address {address}: no job server of Ray there ({why}); it is on the head machine, "
-        "port 8265, unless `ray start` was told otherwise"
+        "port 8265, unless `ray start` got another one"
     )
 
 

@@ -72,7 +72,7 @@ def pack(config: Config, storage: str, folder: Path) -> None:
     """Fill the empty `folder`. Raises UserError if it exceeds Ray's limit."""
     document = config.model_copy(update={"storage": storage}).to_dict()
     (folder / CONFIG).write_text(dump_yaml(document), encoding="utf-8")
-    _tell_version(folder)
+    _write_metadata(folder)
     assert raysweep.__file__ is not None
     left_out = _left_out(config)
     for source in (Path(raysweep.__file__).parent, *config.own_modules()):
@@ -92,7 +92,7 @@ def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**sent, "RAY_JOB_STOP_WAIT_TIME_S": "60"}
 
 
-def _tell_version(folder: Path) -> None:
+def _write_metadata(folder: Path) -> None:
     """Write the package metadata that `importlib.metadata` reads: raysweep may not be installed on
     the cluster."""
     info = folder / f"raysweep-{__version__}.dist-info"

@@ -68,7 +68,7 @@ def submit(
     job_server.check_versions(address)
     name = name or new_sweep_name(config.sweep.name or "sweep")
     job = f"{name}-{secrets.token_hex(2)}"  # a sweep of that name may be in another storage
-    with quiet.hushed(verbose), tempfile.TemporaryDirectory(prefix="raysweep-") as temp:
+    with quiet.silenced(verbose), tempfile.TemporaryDirectory(prefix="raysweep-") as temp:
         folder = Path(temp)
         shipment.pack(config, storage, folder)
         try:

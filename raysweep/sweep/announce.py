@@ -10,17 +10,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config
-from raysweep.errors import Interrupted, StorageFailed, StoreFailed, SweepFailed, UserError
+from raysweep.errors import (
+    CodeFailed,
+    Interrupted,
+    StorageFailed,
+    StoreFailed,
+    SweepFailed,
+    UserError,
+)
 from raysweep.events import Resumed, SweepStarted
+from raysweep.invocation import program
 from raysweep.paths import is_of_the_disk
 from raysweep.search import space
-from raysweep.search.failures import Hopeless
+from raysweep.search.failures import FailedFast, Hopeless
 from raysweep.storage.power import boot
 from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.sweep import failing
 from raysweep.sweep.job import Job
 from raysweep.tracking import Choice
 from raysweep.trials.work import Workload
@@ -76,6 +85,7 @@ def first_event(
         "modules": [str(path.parent) for path in config.own_modules()],
         "cpus": resources.cpus,
         "gpus": resources.gpus,
+        "trials": space.trial_count(config),
         "warm_start": list(warm_start),
         **settings,
         "boot": boot(),
@@ -97,10 +107,18 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
         yield
     except Hopeless as error:
         again = resume_command(storage, name, address)
-        raise SweepFailed(
-            f"{error}; mend it, and go on: {again} --retry-failed (without that, the failed ones "
-            "stay as they are)"
-        ) from None
+        failed = SweepFailed(
+            f"{error}; see {logs_command(storage, name)} {error.trial}; mend it, and go on: "
+            f"{again} --retry-failed (without that, the failed ones stay as they are)"
+        )
+        failed.traceback = error.traceback
+        raise failed from None
+    except CodeFailed as error:
+        logs, again = logs_command(storage, name), resume_command(storage, name, address)
+        raise failing.of_code(error, logs, again)  # noqa: B904 - it has the cause
+    except FailedFast as error:
+        logs, again = logs_command(storage, name), resume_command(storage, name, address)
+        raise failing.of_first_trial(error, logs, again)  # noqa: B904 - as above
     except (StorageLost, StoreFailed) as error:
         raise _stopped(storage, name, address, str(error)) from None
     except OSError as error:
@@ -114,7 +132,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
             raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
         if SweepFolder(storage.root / name).result() is not None:
             raise Interrupted(
-                f"interrupted, and {name} has ended: see it with `python -m raysweep best {name}`"
+                f"interrupted, and {name} has ended: see it with `{program()} best {name}`"
             ) from None
         raise Interrupted(
             f"interrupted: {name} has no best yet; progress is saved, resume it with: "
@@ -158,9 +176,17 @@ def kept_where_input_is_wrong(storage: Storage, name: str, address: str | None) 
         ) from error
 
 
+def logs_command(storage: Storage, name: str) -> str:
+    """What to type to see the log of one of the sweep's runs, but for the run."""
+    return f"{program()} logs{_where(storage)} {name}"
+
+
 def resume_command(storage: Storage, name: str, address: str | None = None) -> str:
     """Return the command that resumes the sweep from the current folder."""
-    usual = storage.shown == str(Path(Config().storage).resolve())
-    where = "" if usual else f" --storage {shlex.quote(storage.shown)}"
     join = f" --address {shlex.quote(address)}" if address else ""
-    return f"python -m raysweep resume {name}{where}{join}"
+    return f"{program()} resume {name}{_where(storage)}{join}"
+
+
+def _where(storage: Storage) -> str:
+    usual = storage.shown == str(Path(Config().storage).resolve())
+    return "" if usual else f" --storage {shlex.quote(storage.shown)}"

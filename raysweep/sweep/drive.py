@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.resources import Resources
 from raysweep.config import Config
 from raysweep.events import Evaluating, Observer
 from raysweep.search.budget import Budget
 from raysweep.search.population import SharedPopulation
 from raysweep.search.warm_start import Earlier, WarmStart
 from raysweep.storage.journal import read_journal
+from raysweep.sweep import in_wandb
 from raysweep.sweep.job import Job
 from raysweep.sweep.result import Scores, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
@@ -25,6 +26,7 @@ from raysweep.tracking.links import links, unsent
 from raysweep.tracking.write_behind import settle_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.gate import Gate
+from raysweep.trials.keep_best import KeepBest
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
 from raysweep.trials.work import Prepared, Workload
@@ -40,20 +42,35 @@ class Drive:
     verbose: bool
     earlier: Earlier
     settings: Mapping[str, str | None]
+    logs: str
+    """The command that shows the log of a run, but for the run."""
     retry_failed: bool = False
+    fail_fast: bool = False
+    """Whether the first trial that fails ends the sweep."""
 
 
 def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResult:
     """Drive the sweep from its current state to its end. The result file is written last."""
-    made = (job.tracker, job.identity, config, job.past, job.journal, how.observer)
-    prepared = workload.prepare(*made)
+    recorded = (job.past, job.journal, how.observer, job.logs)
+    prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
     context = _context(job, config, workload, prepared, how)
+    observer = prepared.telling(how.observer)
+    best_only = KeepBest(config, job.identity, job.removing)
+    keeps_best = config.tracking.keep == "best"
+
+    def ended() -> None:
+        if keeps_best:
+            best_only.look(progress.trials)
+
     progress = Progress(
         config,
-        how.observer,
+        observer,
         job.journal,
         job.checkpoints.forget,
         epochs_of=partial(workload.epochs_of, config),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
+        ended=ended,
     )
     budget = Budget(config.sweep, 0, _elapsed(job), partial(job.journal.write, "budget"))
     warm = _warm_start(job, config, how.earlier, prepared.data)
@@ -63,14 +80,15 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     run_trials(
         *(workload, context, how.resources, progress, budget),
         *(job.journal, job.past, job.folder.tune, known),
-        observer=how.observer,
+        observer=observer,
         verbose=how.verbose,
         retry_failed=how.retry_failed,
     )
     workload.complete(context, how.resources, progress)
+    ended()
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
-    best = choose_winner(job.identity, config, progress, products)
+    best = choose_winner(job.identity, config, progress, products, how.logs)
     how.observer(Evaluating(best.trial, best.artifact))
     report = workload.evaluate(context, how.resources, best.artifact, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
@@ -95,7 +113,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         promoted=report.promoted,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
-        links=links(job.tracker, job.identity, best.trial),
+        links=links(job.tracker, job.identity, best.trial) | in_wandb.link(job.folder),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,
@@ -106,6 +124,8 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     job.settle()
     job.folder.write_result(result.to_json())
     shutil.rmtree(job.folder.checkpoints, ignore_errors=True)
+    if keeps_best:
+        best_only.drop_checkpoints()
     return result
 
 
@@ -147,6 +167,8 @@ def _context(
         else Gate(config, workload.most_epochs(config)),
         settings=how.settings,
         resumed=bool(job.past.events),
+        logs=job.logs,
+        fail_fast=how.fail_fast,
     )
 
 

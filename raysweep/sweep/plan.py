@@ -51,19 +51,24 @@ class Plan:
         return asdict(self)
 
 
-def make_plan(config: Config, name: str | None = None, show: int = 5) -> Plan:
+def make_plan(
+    config: Config, name: str | None = None, show: int = 5, address: str | None = None
+) -> Plan:
     """Check the input as `run` does, and return what `run` would do. Raises UserError as `run`.
 
-    `show`: how many of the first configurations it lists.
+    `show`: how many of the first configurations it lists. `address`: of a cluster that the sweep
+    would join. It is not asked: what it has is not checked.
     """
     config = with_project(config)
     with read_storage(config.storage) as storage:
-        return _plan(config, storage, name, show)
+        return _plan(config, storage, name, show, address)
 
 
-def _plan(config: Config, storage: Storage, name: str | None, show: int) -> Plan:
+def _plan(
+    config: Config, storage: Storage, name: str | None, show: int, address: str | None
+) -> Plan:
     choice = choose(config.tracking.backend)
-    preflight.check(config, storage, name)
+    preflight.check(config, storage, name, address=address)
     tracking = config.tracking
     record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend, config.kind)
     known = choice.backend != "trackio" or storage.tracker.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from raysweep.cluster.machine import check_resources
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.search import space
@@ -11,10 +12,15 @@ from raysweep.trials.work import Workload
 from raysweep.trials.workloads import workload_of
 
 
-def check(config: Config, storage: Storage, name: str | None) -> None:
-    """Raise UserError for the first mistake. Fast: torch is not imported."""
+def check(
+    config: Config, storage: Storage, name: str | None, *, address: str | None = None
+) -> None:
+    """Raise UserError for the first mistake. Fast: torch is not imported. `address`: of the
+    cluster that the sweep joins, which alone knows what it has; without one it runs here."""
     storage.check(name)
     check_config(config)
+    if address is None:
+        check_resources(config.resources)
     workload_of(config).check_here(config)
 
 

@@ -92,7 +92,7 @@ def _remove_damaged(store: TrackioStore, sweep: str) -> set[str]:
     whole: set[str] = set()
     for run in store.runs(sweep):
         for ref in (*run.used, *run.logged):
-            digests = {file.digest for file in store.artifact(ref).files}
+            digests = {file.digest for file in store.artifact(ref).kept_files}
             bad = {each for each in digests - whole if each in damaged or not store.check(each)}
             damaged |= bad
             whole |= digests - bad
@@ -108,4 +108,4 @@ def _is_whole(tracker: Tracker, ref: str, damaged: Iterable[str]) -> bool:
         raise
     except TrackingError:  # the file survived the power cut, its record did not
         return False
-    return not {file.digest for file in version.files} & set(damaged)
+    return not {file.digest for file in version.kept_files} & set(damaged)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,13 @@ from raysweep.search.budget import EndedBy
 from raysweep.search.repeats import Configuration, rank_configurations
 from raysweep.selection import Goal, without_nan
 from raysweep.storage.storage import Storage
+from raysweep.storage.sweep_folder import LOGS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHOWN = 10
+"""Trials of the table that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,19 @@ class Best:
     std: float | None = None
 
 
+@dataclass(frozen=True)
+class FailedTrial:
+    """A trial that failed: the exception in one line, the file and line of the user's innermost
+    frame, the traceback with the frames of libraries folded, and its log, in the sweep's folder. A
+    process that was killed leaves neither `where` nor `traceback`."""
+
+    trial: str
+    error: str
+    where: str | None
+    traceback: str | None = field(repr=False)
+    log: str
+
+
 class Scores(dict[str, float]):
     """The winner's scores on the test split, by name; also as attributes: `scores.accuracy`.
 
@@ -67,9 +86,10 @@ class Scores(dict[str, float]):
         raise AttributeError(f"no score {name}; there are {', '.join(self) or 'none'}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
-    """The result of a sweep that has a best. `artifacts`: the name of each input → its version.
+    """The result of a sweep that has a best; in a notebook it shows itself as a table. `artifacts`:
+    the name of each input → its version.
 
     `ended_by`: `completed` after all trials, else `target` or the budget that ended the sweep.
     `repeats`: trials per configuration. `warm_start`: what the sampler got from earlier sweeps.
@@ -103,6 +123,8 @@ class SweepResult:
     warm_start: WarmStarted | None = None
     promoted: bool = True
     display: Display = field(default=PLAIN, repr=False)
+    reports: Mapping[str, Sequence[Mapping[str, Any]]] | None = field(default=None, compare=False)
+    """Trial → its reports, where they have been read already; `histories` has them as a table."""
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -118,6 +140,50 @@ class SweepResult:
                 for row in rows
             ]
         )
+
+    @property
+    def histories(self) -> pd.DataFrame:
+        """A row a report of each trial, in the order of the sweep: `trial`, `epoch` (from 0),
+        `step` (of the trial's run) and its metrics. They are read from the sweep's folder."""
+        import pandas as pd
+
+        reports = self.reports
+        if reports is None:
+            from raysweep.sweep.view import load_view
+
+            place, _, name = str(self.folder).rpartition("/")
+            reports = {trial.trial: trial.history for trial in load_view(place, name).trials}
+        rows = [{"trial": trial, **row} for trial, found in reports.items() for row in found]
+        return pd.DataFrame(rows, columns=None if rows else ["trial", "epoch", "step"])
+
+    @property
+    def failures(self) -> list[FailedTrial]:
+        """The trials that failed, in the order of the sweep."""
+        return [
+            FailedTrial(row.name, row.error, row.where, row.traceback, f"{LOGS}/{row.name}.log")
+            for row in self.rows
+            if row.error is not None
+        ]
+
+    def __repr__(self) -> str:
+        counts = self.trials
+        scores = "".join(f", test {name} {value:.4g}" for name, value in self.test.items())
+        return (
+            f"SweepResult({self.sweep!r}: {counts.total} trials ({counts.completed} completed, "
+            f"{counts.stopped} stopped early, {counts.failed} failed) in {self.wall_s:.0f} s; "
+            f"best {self.best.artifact or 'without a model'} of {self.best.trial}, "
+            f"{self.metric} {self.best.metrics.get(self.metric, math.nan):.4g}{scores}; "
+            f"folder {str(self.folder)!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the ten best trials in a notebook, below the headline."""
+        more = f"<p>… {len(self.rows) - SHOWN} more</p>" if len(self.rows) > SHOWN else ""
+        # With `float_format`, as `to_html` would write 0.00003 as 0.0.
+        table = self.leaderboard.head(SHOWN).to_html(
+            float_format="{:.4g}".format, na_rep="", border=0
+        )
+        return f"<p>{html.escape(repr(self))}</p>\n{table}\n{more}"
 
     def ranked(self) -> list[TrialUpdated]:
         """Rank the trials, best first, those of a configuration together. Trials that cannot win
@@ -147,6 +213,10 @@ class SweepResult:
             "artifacts": dict(self.artifacts),
             "cached_stages": list(self.cached_stages),
             "trials": vars(self.trials).copy(),
+            "failures": [
+                {"trial": each.trial, "error": each.error, "where": each.where, "log": each.log}
+                for each in self.failures
+            ],
             "best": {
                 "trial": self.best.trial,
                 "artifact": self.best.artifact,

@@ -5,26 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.resources import Resources, trial_resources
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackerRefused, UserError
 from raysweep.events import Observer, Resumed, silent
+from raysweep.invocation import program
 from raysweep.search import space
 from raysweep.search.warm_start import Earlier
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
 from raysweep.storage.journal import read_journal
-from raysweep.storage.left_behind import put_away_ended
+from raysweep.storage.left_behind import clean_up_ended
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.power import boot
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.sweep.announce import announcement, interruptible, versions
+from raysweep.sweep import in_wandb
+from raysweep.sweep.announce import announcement, interruptible, logs_command, versions
 from raysweep.sweep.drive import Drive, drive
+from raysweep.sweep.environment import with_promote
 from raysweep.sweep.job import Job, job_again
 from raysweep.sweep.recovery import lost_epochs, put_in_order
 from raysweep.sweep.result import SweepResult
@@ -41,13 +45,16 @@ def resume_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     retry_failed: bool = False,
+    promote: Literal["always", "if_better"] | None = None,
+    fail_fast: bool = False,
 ) -> SweepResult:
     """Resume the named sweep, or the latest: what `python -m raysweep resume` calls.
 
     Ended trials are not run again; running ones continue from their last checkpoint, as the same
     runs; the rest of the sweep follows as if nothing had happened. With `retry_failed` failed
     trials are run again from their beginning, as the same runs, also in a sweep that has ended,
-    whose best is then chosen again. The other arguments are those of `run_sweep`.
+    whose best is then chosen again. `promote` is `tracking.promote` from here on, instead of what
+    the sweep was started with. The other arguments are those of `run_sweep`.
 
     A trial whose checkpoint is damaged or missing is trained again, as is whatever a power cut
     took; its earlier reports stay as they are.
@@ -57,8 +64,8 @@ def resume_sweep(
     then. Otherwise raises as `run_sweep` does, and also leaves the process as it was.
     """
     where = storage or Config().storage
-    options = (address, local_mode, verbose, observer, retry_failed)
-    alone = caller.left_as_it_was(local_mode=local_mode)
+    options = (address, local_mode, verbose, observer, retry_failed, promote, fail_fast)
+    alone = caller.process_restored(local_mode=local_mode)
     with alone, open_storage(where, f"resume {name or ''}".strip()) as place:
         return _resume_in(place, name, *options).at(place)
 
@@ -71,18 +78,24 @@ def _resume_in(
     verbose: bool,
     observer: Observer,
     retry_failed: bool,
+    promote: str | None,
+    fail_fast: bool,
 ) -> SweepResult:
     """Resume in a local folder."""
     started = time.monotonic()
     stored = StoredSweep.find(storage, name)
     folder, place = stored.folder, stored.storage
+    if place.origin is not None:
+        place.origin.logs(stored.record.name)
     if folder.result() is not None:
-        put_away_ended(stored)
-    with taken_up(folder), interruptible(place, stored.record.name, address):
+        clean_up_ended(stored)
+    with reclaimed(folder), interruptible(place, stored.record.name, address):
         past = Past(read_journal(folder.journal))
         retry_failed = retry_failed and bool(past.failed())
         _check_not_ended(stored, past, retry_failed)
-        config = _config(folder, past)
+        config = with_promote(_config(folder, past), promote or past.promote)
+        if retry_failed:
+            _check_checkpoints(stored, config)
         workload = workload_named(stored.record.kind)
         lost = (
             []
@@ -103,17 +116,28 @@ def _resume_in(
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
-            with job_again(folder, place, config, past, started) as this:
+            reopened = job_again(folder, place, config, past, started, verbose=verbose)
+            with reopened as this:
                 found, now = workload.settings(config, resources, past), versions(workload)
-                this.journal.write("resumed", **found.values, boot=boot(), versions=now)
+                this.journal.write(
+                    "resumed", **found.values, boot=boot(), versions=now, promote=promote
+                )
                 folder.reopen()
                 choice = Choice(record.tracker, "as before")  # type: ignore[arg-type]
                 said, notices = _resumed(past, now, retry_failed), (*lost, *of_ray, *found.notices)
                 warning = _without_wandb(this, unreachable) if unreachable else None
+                no_page = in_wandb.open_page(this.tracker, folder, config.to_dict())
+                if no_page and not unreachable:
+                    notices = (*notices, no_page)
                 asked = (this, config, workload, choice, url, resources)
                 observer(announcement(*asked, warning, said, notices=notices))
                 earlier = Earlier(place, tuple(past.started["warm_start"]))
-                how = Drive(resources, observer, verbose, earlier, found.values, retry_failed)
+                logs = logs_command(place, record.name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.values, logs),
+                    retry_failed=retry_failed,
+                    fail_fast=fail_fast,
+                )
                 return drive(this, config, workload, how)
 
 
@@ -128,7 +152,17 @@ def _check_not_ended(stored: StoredSweep, past: Past, retry_failed: bool) -> Non
                 "leave it out, or start a new sweep"
             )
     elif stored.folder.result() is not None:
-        raise UserError(f"{name}: has ended; see `python -m raysweep best {name}`")
+        raise UserError(f"{name}: has ended; see `{program()} best {name}`")
+
+
+def _check_checkpoints(stored: StoredSweep, config: Config) -> None:
+    """Raise UserError for a population that has ended and dropped what a trial may go on from."""
+    ended = stored.folder.result() is not None
+    if ended and config.sweep.pbt is not None and config.tracking.keep == "best":
+        raise UserError(
+            f"--retry-failed: {stored.record.name} was a population, and tracking.keep: best has "
+            "dropped its checkpoints, from which a trial may have to go on; start a new sweep"
+        )
 
 
 def _reach_wandb(record: SweepRecord, config: Config) -> tuple[str | None, str | None]:
@@ -181,9 +215,7 @@ def _differences(then: Any, now: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {then}, now {now}"
 
 
-def _resources(
-    config: Config, past: Past, observer: Observer, *, joined: bool
-) -> cluster.Resources:
+def _resources(config: Config, past: Past, observer: Observer, *, joined: bool) -> Resources:
     """Give a trial the resources that it had: another number of threads gives other weights. Raises
     UserError if no machine has them."""
     cpus, gpus = past.started["cpus"], past.started["gpus"]
@@ -191,7 +223,7 @@ def _resources(
     before = config.model_copy(update={"resources": fixed})
     try:
         trials = space.trial_count(config)
-        return cluster.resources(before, trials, observer, joined=joined)
+        return trial_resources(before, trials, observer, joined=joined)
     except UserError as error:
         raise UserError(
             f"resume: a trial of the sweep has {cpus:g} CPUs and {gpus:g} GPUs, and no machine "

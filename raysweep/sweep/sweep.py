@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.resources import trial_resources
 from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
 from raysweep.search import space
@@ -15,15 +16,16 @@ from raysweep.search.warm_start import Earlier
 from raysweep.storage.open_storage import open_storage
 from raysweep.storage.past import Past
 from raysweep.storage.storage import Storage, new_sweep_name
-from raysweep.sweep import preflight
+from raysweep.sweep import in_wandb, preflight
 from raysweep.sweep.announce import (
     announcement,
     first_event,
     interruptible,
     kept_where_input_is_wrong,
+    logs_command,
 )
 from raysweep.sweep.drive import Drive, drive
-from raysweep.sweep.environment import with_project
+from raysweep.sweep.environment import with_project, with_promote
 from raysweep.sweep.job import job
 from raysweep.sweep.result import SweepResult
 from raysweep.tracking import choose, connect
@@ -40,6 +42,8 @@ def run_sweep(
     verbose: bool = False,
     observer: Observer = silent,
     warm_start: Sequence[str] = (),
+    promote: Literal["always", "if_better"] | None = None,
+    fail_fast: bool = False,
 ) -> SweepResult:
     """Run a sweep from raw data to a model tagged `best`: what `python -m raysweep run` calls.
 
@@ -48,17 +52,22 @@ def run_sweep(
     without it Ray is started on this machine, unless the process has initialised it already, and
     shut down afterwards. `observer` is called with every event, in this process. `warm_start` names
     earlier sweeps of the storage, whose completed trials the sampler of method bayes starts from.
+    `promote` overrides the config's `tracking.promote`: when the alias `best` moves to the winner.
+    With `fail_fast` the first trial that fails ends the sweep.
 
-    Raises UserError if the input is wrong (nothing is left behind), SweepFailed if no trial
-    succeeded, Interrupted if the user stopped it.
+    Raises UserError if the input is wrong (nothing is left behind), Interrupted if the user stopped
+    it, and SweepFailed if no trial succeeded, or if a stage, the evaluation or, with `fail_fast`, a
+    trial failed. What the user's own code raised is then its cause, and in local mode its frames
+    are the innermost of the traceback: a debugger's post-mortem is there.
 
     Leaves the process as it was (see `cluster.caller`). A process runs one sweep at a time; another
     thread that starts one meanwhile gets a UserError.
     """
-    with caller.left_as_it_was(local_mode=local_mode):
-        config = with_project(_as_config(config))
+    with caller.process_restored(local_mode=local_mode):
+        config = with_promote(with_project(_as_config(config)), promote)
         with open_storage(storage or config.storage, f"sweep {name or config.sweep.name}") as place:
-            found = _run_in(place, config, name, address, local_mode, verbose, observer, warm_start)
+            options = (address, local_mode, verbose, observer, warm_start, fail_fast)
+            found = _run_in(place, config, name, *options)
             return found.at(place)
 
 
@@ -71,11 +80,12 @@ def _run_in(
     verbose: bool,
     observer: Observer,
     warm_start: Sequence[str],
+    fail_fast: bool,
 ) -> SweepResult:
     """Run the sweep in a local folder."""
     started = time.monotonic()
     choice = choose(config.tracking.backend)
-    preflight.check(config, place, name)
+    preflight.check(config, place, name, address=address)
     earlier = Earlier.of(place, warm_start, config)
     tracking = config.tracking
     there = (tracking.project, tracking.entity, ", or use --tracker trackio")
@@ -92,17 +102,22 @@ def _run_in(
         )
         with signals.watched(), ray_there as of_ray:
             trials, joined = space.trial_count(config), address is not None
-            resources = cluster.resources(config, trials, observer, joined=joined)
+            resources = trial_resources(config, trials, observer, joined=joined)
             workload = workload_of(config)
             config, warning = workload.at_hand(config)
             found = workload.settings(config, resources, Past())
             first = first_event(config, workload, resources, earlier.names, found.values)
-            new = job(config, place, choice.backend, name, started, first)
+            new = job(config, place, choice.backend, name, started, first, verbose=verbose)
             with kept_where_input_is_wrong(place, name, address), new as this:
-                notices = (*of_ray, *found.notices)
+                no_page = in_wandb.open_page(this.tracker, this.folder, config.to_dict())
+                notices = (*of_ray, *found.notices, *([no_page] if no_page else []))
                 asked = (this, config, workload, choice, url, resources)
                 observer(announcement(*asked, warning, notices=notices))
-                how = Drive(resources, observer, verbose, earlier, found.values)
+                logs = logs_command(place, name)
+                how = Drive(
+                    *(resources, observer, verbose, earlier, found.values, logs),
+                    fail_fast=fail_fast,
+                )
                 return drive(this, config, workload, how)
 
 

@@ -8,21 +8,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import TrackingError, UserError
-from raysweep.storage.claim import taken_up
+from raysweep.storage.claim import reclaimed
+from raysweep.storage.journal import read_journal
+from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
 from raysweep.storage.storage import Storage
-from raysweep.tracking import ArtifactVersion, connect, where_the_key_is
+from raysweep.sweep import in_wandb
+from raysweep.tracking import ArtifactVersion, RunRecord, connect, where_the_key_is
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.links import links, unsent
 from raysweep.tracking.mirror.tracker import MirroredTracker
 from raysweep.tracking.publish.publish import Published, Publisher, RunPublished
 from raysweep.trials.workloads import workload_named
+
+if TYPE_CHECKING:
+    from raysweep.tracking.wandb.tracker import WandbTracker
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Synced:
             "aliases": found.aliases,
             "lacking": found.lacking,
             "stays": found.stays,
+            "records_only": found.records_only,
         }
 
 
@@ -51,15 +58,17 @@ def sync_sweep(
     name: str | None = None,
     tell: Callable[[RunPublished], None] = lambda event: None,
     environ: Mapping[str, str] = os.environ,
+    promote: str | None = None,
 ) -> Synced:
     """Send the named sweep, or the latest, to W&B, with its whole ancestry.
 
-    Idempotent: a repeated call continues where an earlier one was cut short. Raises UserError if
-    there is no such sweep, it is still running, or W&B cannot be reached; TrackingError if W&B
+    Idempotent: a repeated call continues where an earlier one was cut short. `promote`: as
+    `tracking.promote`, of `best` in W&B, instead of what the sweep was asked for. Raises UserError
+    if there is no such sweep, it is still running, or W&B cannot be reached; TrackingError if W&B
     fails, or refuses a run (the other runs are sent nevertheless).
     """
     from raysweep.tracking.trackio.store import TrackioStore
-    from raysweep.tracking.wandb.settings import Habits
+    from raysweep.tracking.wandb.settings import UserSettings
     from raysweep.tracking.wandb.tracker import WandbTracker
 
     stored = StoredSweep.find(storage, name)
@@ -68,20 +77,31 @@ def sync_sweep(
             "sync: needs a W&B key and none is configured; run `wandb login` or set WANDB_API_KEY"
         )
     record = stored.record
-    with _alone(stored), taken_up(stored.folder):
+    with _alone(stored), reclaimed(stored.folder):
         url = connect(record.project, record.entity, f"; {record.name} is kept here as it is")
         stored.fetch_upstream()
         store = TrackioStore(stored.storage.tracker, record.project)
         store.close_stale(record.name)
-        habits = Habits.of(environ, stored.folder.path)
-        there = WandbTracker(record.project, record.entity, habits)
+        settings = UserSettings.of(environ, stored.folder.path)
+        there = WandbTracker(record.project, record.entity, settings)
+        no_page = _open_page(stored, there, store.runs())
         refs = _refs_here(stored)
-        publisher = Publisher(store, there, _stays(stored))
+        publisher = Publisher(store, there, _stays(stored, promote))
         published = publisher.publish(record.name, tell)
+        published.stays += [no_page] if no_page else []
         _note_in_result(stored, url, refs, published)
     if published.refused:
         raise _refused(published)
     return Synced(record.name, url, published)
+
+
+def _open_page(stored: StoredSweep, there: WandbTracker, runs: list[RunRecord]) -> str | None:
+    """As `run` does. A page that is there already costs no request."""
+    try:
+        in_wandb.attach(there, stored.folder, read_mapping(stored.folder.config), runs)
+    except TrackingError as error:
+        return f"the sweep has no page of its own: {error}"
+    return None
 
 
 @contextmanager
@@ -110,10 +130,14 @@ def _alone(stored: StoredSweep) -> Iterator[None]:
         lock.release()
 
 
-def _stays(stored: StoredSweep) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
+def _stays(
+    stored: StoredSweep, promote: str | None
+) -> Callable[[ArtifactVersion, ArtifactVersion], str | None]:
     """Decide about the alias `best` as the sweep itself does: see `Workload.keeps_best`."""
-    asked = read_mapping(stored.folder.config).get("tracking", {}).get("promote") == "always"
-    return (lambda mine, holder: None) if asked else workload_named(stored.record.kind).keeps_best
+    then = read_mapping(stored.folder.config).get("tracking", {}).get("promote")
+    asked = promote or Past(read_journal(stored.folder.journal)).promote or then
+    keeps = workload_named(stored.record.kind).keeps_best
+    return (lambda mine, holder: None) if asked == "always" else keeps
 
 
 def _refused(published: Published) -> TrackingError:
@@ -155,7 +179,8 @@ def _note_in_result(
     tracker = stored.tracker()
     try:
         sweep = SweepIdentity(record.name, record.id)
-        result["links"] = links(tracker, sweep, best["trial"]) | {"project": url}
+        pages = {"project": url, **in_wandb.link(stored.folder)}
+        result["links"] = links(tracker, sweep, best["trial"]) | pages
         result["unsent"] = list(unsent(tracker, sweep))
     finally:
         tracker.close()

@@ -13,9 +13,14 @@ from raysweep.trials.progress import Progress
 
 
 def choose_winner(
-    sweep: SweepIdentity, config: Config, progress: Progress, products: Mapping[int, str]
+    sweep: SweepIdentity,
+    config: Config,
+    progress: Progress,
+    products: Mapping[int, str],
+    logs: str,
 ) -> Best:
-    """Return the best finished trial of the best configuration. `products`: see Workload.
+    """Return the best finished trial of the best configuration. `products`: see Workload. `logs`:
+    the command that shows a trial's log, but for the trial.
 
     Raises SweepFailed, with a cause, if there is none.
     """
@@ -27,12 +32,15 @@ def choose_winner(
     ranked = rank_configurations(candidates, metric.name, metric.goal, config.sweep.repeats)
     if not ranked or not ranked[0].scores:
         counts = TrialCounts.of(progress.trials)
-        causes = [f"{row.name}: {row.error}" for row in rows.values() if row.error]
-        raise SweepFailed(
+        failed = [row for row in rows.values() if row.error]
+        why = [f"; {row.name}: {row.error}; its log: {logs} {row.name}" for row in failed]
+        none = SweepFailed(
             f"no trial of {sweep.name} finished with a finite {metric.name} "
             f"({counts.failed} of {counts.total} failed)"
-            + (f"; {causes[0]}" if causes else _reported(progress, metric.name))
+            + (why[0] if why else _reported(progress, metric.name))
         )
+        none.traceback = failed[0].traceback if failed else None
+        raise none
     first = ranked[0]
     row = rows[first.trials[0].index]
     return Best(

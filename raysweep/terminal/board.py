@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from raysweep.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.search.repeats import rank_configurations
@@ -54,20 +54,29 @@ class Board:
         return self._trials[ranked[0].trials[0].index] if ranked and ranked[0].scores else None
 
     def remaining_s(self) -> float | None:
-        """Seconds until the last trial ends, if what is left goes on like what has been; None where
-        nobody knows how many epochs a trial has.
+        """Estimate the seconds until the last trial ends; see `remaining_s`."""
+        if self.start is None or self._training_since is None:
+            return None
+        spent_s = self._clock() - self._training_since
+        return remaining_s(self.trials, self.start.trials, self.start.epochs, spent_s)
 
-        A trial is taken to last as many epochs as those that have ended did on average: early
-        stopping shortens most of them.
-        """
-        done = sum(trial.epoch for trial in self.trials)
-        if self.start is None or not done or self._training_since is None:
-            return None
-        if self.start.epochs is None:
-            return None
-        lengths = [trial.epoch for trial in self.ended if trial.state != "failed"]
-        typical = sum(lengths) / len(lengths) if lengths else float(self.start.epochs)
-        running = [trial for trial in self.trials if trial.state == "running"]
-        waiting = self.left - len(running)
-        epochs = waiting * typical + sum(max(typical - t.epoch, 0.5) for t in running)
-        return epochs * (self._clock() - self._training_since) / done
+
+def remaining_s(
+    trials: Sequence[TrialUpdated], planned: int, most: int | None, spent_s: float
+) -> float | None:
+    """Estimate the seconds until the last of `planned` trials ends, if what is left goes on like
+    what has been, in `spent_s` seconds; None where nobody knows how many epochs a trial has.
+
+    A trial is taken to last as many epochs as those that have ended did on average: early stopping
+    shortens most of them. `most`: the most epochs of a trial.
+    """
+    done = sum(trial.epoch for trial in trials)
+    if not done or most is None:
+        return None
+    ended = [trial for trial in trials if trial.state != "running"]
+    lengths = [trial.epoch for trial in ended if trial.state != "failed"]
+    typical = sum(lengths) / len(lengths) if lengths else float(most)
+    running = [trial for trial in trials if trial.state == "running"]
+    waiting = planned - len(ended) - len(running)
+    epochs = waiting * typical + sum(max(typical - each.epoch, 0.5) for each in running)
+    return epochs * spent_s / done

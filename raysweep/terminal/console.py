@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.text import Text
+
+from raysweep.terminal.wrap import wrap
 
 UNFOLDED = 10_000
 """Columns of a stream that is not a terminal: lines are neither folded nor cut there."""
@@ -20,10 +24,29 @@ def open_console(stream: TextIO) -> Console:
     Rich would parse the `[/tmp/x]` of an error as markup, and raise.
     """
     file: Any = _Trimmed(stream)
-    console = _Console(file=file, markup=False, emoji=False, highlight=False)
+    # In a notebook Rich would write to the cell instead.
+    console = _Console(file=file, markup=False, emoji=False, highlight=False, force_jupyter=False)
     if not console.is_terminal:
         console.width = UNFOLDED
+    elif console.is_dumb_terminal:  # Rich takes 80 for granted
+        console.size = ConsoleDimensions(*shutil.get_terminal_size())
     return console
+
+
+def redraws(console: Console) -> bool:
+    """Whether lines can be drawn anew in place: on a terminal that is not a dumb one."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print text to the letter, broken between words where the terminal is narrow."""
+    console.print(Text(wrap(text, console.width)), style=style, soft_wrap=True)
+
+
+def copyable(console: Console, text: str) -> None:
+    """Print a path or a command for copying: to the letter, in one line however narrow the terminal
+    is."""
+    console.print(text, soft_wrap=True)
 
 
 class _Console(Console):

@@ -20,6 +20,7 @@ from raysweep.events import (
 )
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
+from raysweep.terminal.console import say
 from raysweep.terminal.table import Column, Row, fitted
 
 STYLES = {"running": "cyan", "completed": "green", "stopped": "yellow", "failed": "red"}
@@ -34,9 +35,10 @@ class LiveTable:
         self._console = console
         self._board = Board()
         self._evaluating: Evaluating | None = None
+        self._late: list[StageFinished] = []
         self._waits = False
         self._live = Live(
-            console=console, refresh_per_second=4, get_renderable=self._render, transient=True
+            console=console, refresh_per_second=4, get_renderable=self.render, transient=True
         )
 
     def __enter__(self) -> LiveTable:
@@ -44,26 +46,36 @@ class LiveTable:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hide()
+
+    def hide(self) -> None:
+        """Take the table away for good; what is printed later takes its place. May come twice."""
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
         self._board(event)
         if isinstance(event, SweepStarted):
-            self._console.print(text.headline(event))
-            self._console.print(text.recorder(event))
+            say(self._console, text.headline(event))
+            say(self._console, text.recorder(event))
             for warning in text.warnings(event):
-                self._console.print(Text(f"WARNING: {warning}", style="bold black on yellow"))
+                say(self._console, f"WARNING: {warning}", style="bold black on yellow")
         elif isinstance(event, ClusterNotice):
             self._waits = True
-            self._console.print(Text(event.text))
+            say(self._console, event.text)
         elif isinstance(event, StageFinished):
-            self._console.print(text.stage_line(event))
+            if self._board.trials:  # one of many, perhaps: all in one line of the table
+                self._late.append(event)
+            else:
+                say(self._console, text.stage_line(event))
         elif isinstance(event, WarmStarted):
-            self._console.print(Text(text.warm_start_line(event)))
+            say(self._console, text.warm_start_line(event))
         elif isinstance(event, Evaluating):
             self._evaluating = event
+            for line in text.late_stages(self._late):
+                say(self._console, line)
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """Make the table as it stands."""
         start = self._board.start
         if start is None:
             waits = "waiting for the cluster" if self._waits else "starting Ray"
@@ -73,7 +85,10 @@ class LiveTable:
             prepared = last is None or any(stage.stage == last for stage in self._board.stages)
             what = "starting the trials" if prepared else start.display.preparing
             return Text(f"{what} …", style="dim")
-        return Group(self._table(start), self._footer(start))
+        late = [] if self._evaluating else text.late_stages(self._late)
+        return Group(
+            self._table(start), *(Text(line, style="dim") for line in late), self._footer(start)
+        )
 
     def _table(self, start: SweepStarted) -> Table:
         columns = [
@@ -103,7 +118,7 @@ class LiveTable:
         return sorted(trials, key=lambda trial: trial.index)
 
     def _number(self, metrics: Mapping[str, float] | None) -> str:
-        """The sweep's metric among them."""
+        """Format the sweep's metric."""
         start = self._board.start
         assert start is not None, "a sweep starts before its trials"
         value = (metrics or {}).get(start.metric)

@@ -15,6 +15,7 @@ from raysweep.events import (
 )
 from raysweep.terminal import text
 from raysweep.terminal.board import Board
+from raysweep.terminal.wrap import for_stream
 
 
 class PlainLines:
@@ -31,11 +32,14 @@ class PlainLines:
     def __exit__(self, *_: object) -> None:
         self._stream.flush()
 
+    def hide(self) -> None:
+        """Nothing is drawn that could be in the way; see LiveTable."""
+
     def __call__(self, event: Event) -> None:
         self._board(event)
         line = self._line(event)
         if line:
-            self._stream.write(line + "\n")
+            self._stream.write(for_stream(line, self._stream) + "\n")
             self._stream.flush()
 
     def _line(self, event: Event) -> str | None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from raysweep.search.space_plan import PlannedParameter, SpacePlan
 from raysweep.terminal import text
+from raysweep.terminal.console import copyable, say
 from raysweep.terminal.table import Column, Row, fitted
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Print stages, search space, trials, tracker and storage, on one screen."""
-    console.print(f"tracker  {plan.tracker} ({plan.reason})", soft_wrap=True)
-    console.print(f"storage  {plan.storage}", soft_wrap=True)
+    say(console, f"tracker  {plan.tracker} ({plan.reason})")
+    copyable(console, f"storage  {plan.storage}")
     if plan.warning:
-        console.print(f"data     {plan.warning}", style="yellow", soft_wrap=True)
+        say(console, f"data     {plan.warning}", style="yellow")
     console.print()
     columns = [Column("stage"), Column("artifact"), Column("")]
     rows = [
@@ -34,17 +34,18 @@ def show_plan(console: Console, plan: Plan) -> None:
     most = "at most " if plan.may_end_early else ""
     trials = text.plural(plan.trials, "trial")
     length = "" if plan.epochs is None else f" of up to {text.plural(plan.epochs, 'epoch')}"
-    console.print(
+    say(
+        console,
         f"\n{plan.method}: {most}{trials}{length}"
         f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
     )
     for line in plan.search:
-        console.print(line)
+        say(console, line)
     _show_first(console, plan)
 
 
 def show_space(console: Console, plan: SpacePlan) -> None:
-    """Print the space of a sweep file alone."""
+    """Print the search space of a sweep file without a config."""
     _show_parameters(console, plan.space)
     end = f"run_cap {plan.run_cap}" if plan.run_cap else "no run_cap, so it would never end"
     if plan.method == "grid" and plan.combinations is not None:
@@ -57,7 +58,7 @@ def show_space(console: Console, plan: SpacePlan) -> None:
 def show_notices(console: Console, notices: Sequence[str]) -> None:
     """Print each as one line, as `run` shows it."""
     for notice in notices:
-        console.print(Text(f"WARNING: {notice}", style="yellow"), soft_wrap=True)
+        say(console, f"WARNING: {notice}", style="yellow")
 
 
 def _show_parameters(console: Console, parameters: Sequence[PlannedParameter]) -> None:
@@ -85,4 +86,4 @@ def _show_first(console: Console, plan: Plan | SpacePlan) -> None:
         console.print("\nfirst to run:")
     width = len(str(len(plan.first)))
     for number, values in enumerate(plan.first, start=1):
-        console.print(Text(f"{number:>{width}}  {text.values(values)}"), soft_wrap=True)
+        say(console, f"{number:>{width}}  {text.values(values)}")

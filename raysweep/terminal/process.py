@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from raysweep.cluster.signals import STOPS, end_at_once, heeded
+from raysweep.cluster.signals import STOPS, end_at_once, interrupting
 from raysweep.terminal.streams import lossy, to_nowhere
 
 
@@ -44,7 +44,7 @@ def terminable() -> Iterator[None]:
     # Ray blocks SIGINT in processes of its job server: a job could not be stopped by it.
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
-        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, heeded(numbers):
+        with _handled(_interrupt, STOPS - {signal.SIGINT}) as numbers, interrupting(numbers):
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -58,10 +58,11 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def ended_by_the_second_interrupt() -> Iterator[None]:
+def ended_by_the_second_interrupt(first: Callable[[], None] = lambda: None) -> Iterator[None]:
     """For a command whose clean-up takes seconds: report the first Ctrl-C at once, and exit on a
     second one, until the process ends. SIGTERM and SIGHUP act the same. Other commands keep
-    Python's handler, which asyncio expects."""
+    Python's handler, which asyncio expects. `first` is called before the report, in the signal
+    handler: it takes away what is drawn where the report will stand."""
     interrupted = False
 
     def interrupt(*_: object) -> None:
@@ -69,21 +70,22 @@ def ended_by_the_second_interrupt() -> Iterator[None]:
         if interrupted:
             end_at_once()
         interrupted = True
+        first()
         with suppress(OSError):
             os.write(2, b"raysweep: stopping; once more ends it at once\n")
         raise KeyboardInterrupt
 
-    heard = [number for number in STOPS if callable(signal.getsignal(number))]
+    handled = [number for number in STOPS if callable(signal.getsignal(number))]
 
     def ignore() -> None:
         """Ignore the signals: at exit Python restores the kernel's defaults, which would kill the
         process without an exit code; and nothing is left to interrupt."""
-        for number in heard:
+        for number in handled:
             signal.signal(number, signal.SIG_IGN)
 
     atexit.register(ignore)  # registered before Ray's and W&B's own, so called after them
     try:
-        with _handled(interrupt, heard, for_good=lambda: interrupted):
+        with _handled(interrupt, handled, for_good=lambda: interrupted):
             yield
     finally:
         if not interrupted:

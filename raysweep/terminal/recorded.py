@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from raysweep.invocation import program
+
 
 def show_recorded(
     stream: TextIO, runs: Sequence[Mapping[str, Any]], storage: Path | str | None
@@ -23,7 +25,6 @@ def show_recorded(
     if last is not None:
         where = f" --storage {storage}" if storage is not None else ""
         stream.write(
-            f"see it: python -m raysweep lineage {last['logged'][-1]}"
-            f" --project {last['project']}{where}\n"
+            f"see it: {program()} lineage {last['logged'][-1]} --project {last['project']}{where}\n"
         )
     stream.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TextIO
 
+from raysweep.invocation import program
 from raysweep.submission.submission import Submission
 
 
@@ -54,7 +55,7 @@ def _fetch(submission: Submission, at: str) -> str:
     """Build the command that fetches the result; a folder of another machine needs a job."""
     if _is_uri(submission):
         storage = shlex.quote(submission.storage)
-        return f"python -m raysweep best {submission.sweep} --storage {storage}"
+        return f"{program()} best {submission.sweep} --storage {storage}"
     # Quoted twice: for the local shell, and for the remote one, which must expand ~.
     home = "~/" if submission.storage.startswith("~/") else ""
     file = home + shlex.quote(f"{_folder(submission).removeprefix(home)}/result.json")

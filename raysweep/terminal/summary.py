@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from raysweep.events import Display
+from raysweep.invocation import program
 from raysweep.search.budget import EndedBy
 from raysweep.sweep.result import SweepResult
 from raysweep.terminal import text
+from raysweep.terminal.console import copyable, say
 from raysweep.terminal.table import Column, Row, fitted
 
 SHOWN = 10
@@ -36,43 +38,39 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     table = _leaderboard if result.repeats == 1 else _of_configurations
     console.print(table(result, console.width), soft_wrap=True)
     counts = result.trials
-    console.print(
+    say(
+        console,
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
         f"{counts.stopped} stopped early, {counts.failed} failed; "
         f"{text.duration(result.wall_s)} in all{_ENDED_BY[result.ended_by]}",
     )
     for row in result.rows:
         if row.error:
-            console.print(f"  {row.name} failed: {row.error}", style="red", soft_wrap=True)
+            say(console, f"  {row.name} failed: {row.error}", style="red")
+    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if failures := result.failures:
+        command = f"{program()} logs{where} {result.sweep} {failures[0].trial}"
+        copyable(console, f"  logs: {result.folder}/logs; see one: {command}")
     best = result.best
     mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
     scores = f"{_test_scores(result.test, percent=result.display.percent)}\n" if result.test else ""
-    model = "" if result.model_path is None else f"\nmodel: {result.model_path}"
-    console.print(
+    say(
+        console,
         f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
-        f"{repeats}{scores}{result.promotion}{model}",
-        soft_wrap=True,
+        f"{repeats}{scores}{result.promotion}",
     )
-    where = f" --storage {shlex.quote(str(storage))}" if storage else ""
+    if result.model_path is not None:
+        copyable(console, f"model: {result.model_path}")
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
-        console.print(
-            f"copy it: python -m raysweep best {result.sweep} --download ./my-model{where}",
-            soft_wrap=True,
-        )
+        copyable(console, f"copy it: {program()} best {result.sweep} --download ./my-model{where}")
     for what, url in result.links.items():
-        console.print(f"{what} in W&B: {url}", soft_wrap=True)
+        copyable(console, f"{what} in W&B: {url}")
     if result.unsent:
         names = ", ".join(result.unsent)
-        console.print(f"kept here, and not yet in W&B: {names}", style="yellow", soft_wrap=True)
-        command = f"send it: python -m raysweep sync {result.sweep}{where}"
-    elif result.tracker == "trackio":
-        command = f"see it: python -m raysweep dashboard{where}"
-    elif best.artifact is not None:
-        command = f"next: python -m raysweep lineage {best.artifact}{where}"
-    else:
-        command = f"next: python -m raysweep best {result.sweep}{where}"
-    console.print(f"\n{command}", soft_wrap=True)
+        say(console, f"kept here, and not yet in W&B: {names}", style="yellow")
+        copyable(console, f"send it: {program()} sync {result.sweep}{where}")
+    copyable(console, f"\nsee it: {program()} report {result.sweep}{where}")
 
 
 def _leaderboard(result: SweepResult, width: int) -> Table:
@@ -162,18 +160,18 @@ def show_best(
     best, test = result["best"], result["test"]
     values = text.values(best["config"])
     winner = _winner(best["artifact"], best["trial"])
-    console.print(f"{sweep}: {winner} ({values})", soft_wrap=True)
+    say(console, f"{sweep}: {winner} ({values})")
     for name, value in best["metrics"].items():
         if name not in display.hidden:
-            console.print(f"  {name:<20} {text.metric(name, value, percent=display.percent)}")
+            say(console, f"  {name:<20} {text.metric(name, value, percent=display.percent)}")
     if best.get("repeats", 1) > 1:  # results of an earlier raysweep do not have the key
         mean, std = text.number(best["mean"]), text.number(best["std"])
-        console.print(f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
+        say(console, f"  mean ± std           {mean} ± {std} over {best['repeats']} repeats")
     for name, value in test.items():
         score = text.metric(name, value, percent=display.percent)
-        console.print(f"  {f'test/{name}':<20} {score}")
+        say(console, f"  {f'test/{name}':<20} {score}")
     if path is not None:
-        console.print(f"  downloaded to {path}", soft_wrap=True)
+        copyable(console, f"  downloaded to {path}")
 
 
 def show_sweeps(
@@ -189,25 +187,37 @@ def show_sweeps(
         Column("best", dropped=4),
         Column("test", dropped=5),
     ]
+    sized = any("bytes" in sweep for sweep in sweeps)
+    if sized:
+        columns[1:1] = [Column("alone", right=True), Column("shared", right=True)]
     rows = []
     for sweep in sweeps:
+        sizes = _sizes(sweep) if sized else []
         result = sweep["result"]
         started = sweep["created"][:16].replace("T", " ")
         if result is None:
             state = sweep["state"] or "–"
-            rows.append(Row([sweep["sweep"], started, sweep["tracker"], state, "–", "none", "–"]))
+            cells = [started, sweep["tracker"], state, "–", "none", "–"]
+            rows.append(Row([sweep["sweep"], *sizes, *cells]))
             continue
         score = _first_score(result["test"], percent=displays[sweep["sweep"]].percent)
         trials, best = (
             str(result["trials"]["total"]),
             result["best"]["artifact"] or result["best"]["trial"],
         )
-        rows.append(Row([sweep["sweep"], started, sweep["tracker"], "ended", trials, best, score]))
+        cells = [started, sweep["tracker"], sweep["state"] or "ended", trials, best, score]
+        rows.append(Row([sweep["sweep"], *sizes, *cells]))
     console.print(fitted(columns, rows, console.width), soft_wrap=True)
 
 
+def _sizes(sweep: Mapping[str, Any]) -> list[str]:
+    """The cells of `list --sizes`."""
+    its = sweep.get("bytes")
+    return ["–", "–"] if its is None else [text.size(its[each]) for each in ("alone", "shared")]
+
+
 def _winner(artifact: str | None, trial: str) -> str:
-    """`trained-model:v5 of trial-0003`, or the trial alone where it logged no model."""
+    """Format `trained-model:v5 of trial-0003`, or only the trial if it logged no model."""
     return trial if artifact is None else f"{artifact} of {trial}"
 
 

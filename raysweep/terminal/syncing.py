@@ -7,6 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from raysweep.sweep.syncing import Synced
 from raysweep.terminal import text
+from raysweep.terminal.console import copyable, redraws, say
 from raysweep.tracking.publish.publish import RunPublished
 
 
@@ -26,16 +27,16 @@ class SyncProgress:
         self._task = self._bar.add_task("connecting to W&B", total=None)
 
     def __enter__(self) -> SyncProgress:
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._bar.stop()
 
     def __call__(self, event: RunPublished) -> None:
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._bar.update(
                 self._task,
                 description=event.run.name,
@@ -51,17 +52,25 @@ def show_synced(console: Console, synced: Synced) -> None:
     """Print how much was sent, and the URL."""
     found = synced.published
     sent, there = len(found.sent), len(found.there)
-    console.print(
+    say(
+        console,
         f"{synced.sweep}: {text.plural(sent, 'run')} sent, {there} there already, "
         f"{text.plural(len(found.versions), 'version')} verified",
     )
     for run_id, steps in found.lacking.items():
         shown = ", ".join(map(str, steps[:5])) + (" …" if len(steps) > 5 else "")
-        console.print(
+        say(
+            console,
             f"run {run_id}: W&B has rows of steps {shown} in part, and accepts no more of them",
+            style="yellow",
+        )
+    if found.records_only:
+        count = text.plural(len(found.records_only), "version")
+        console.print(
+            f"of {count} W&B has the record alone: tracking.keep: best had dropped the bytes here",
             style="yellow",
             soft_wrap=True,
         )
     for line in found.stays:
-        console.print(f"in W&B, {line}", style="yellow", soft_wrap=True)
-    console.print(f"see it: {synced.url}", soft_wrap=True)
+        say(console, f"in W&B, {line}", style="yellow")
+    copyable(console, f"see it: {synced.url}")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
+
+_CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+"""A terminal's codes: colours, the cursor's moves, titles and links."""
 
 
 def number(value: Any) -> str:
@@ -17,8 +21,8 @@ def number(value: Any) -> str:
 
 
 def metric(name: str, value: float | None, *, percent: bool = True) -> str:
-    """Format a metric with its unit: accuracies in percent, losses in nats; NaN if diverged.
-    `percent`: whether those called accuracy are; else every number is shown as it is."""
+    """Format a metric: accuracies in percent, losses with four digits; NaN if diverged.
+    `percent`: whether accuracies are in percent; if not, every number is shown as it is."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -39,20 +43,27 @@ def spread(name: str, mean: float | None, std: float | None, *, percent: bool = 
     return f"{mean:.4f} ± {std:.4f}"
 
 
+def printable(line: str) -> str:
+    """Drop from a line what would move the cursor or change the terminal; of a progress bar, which
+    overwrites itself, its last state stays."""
+    line = _CODES.sub("", line.rstrip("\r").rpartition("\r")[2])
+    return "".join(each for each in line.expandtabs() if each.isprintable())
+
+
 def values(overrides: Mapping[str, Any]) -> str:
     """Format values: `learning_rate=0.01 model.dropout=0.3`."""
     return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
 
 
 def epoch(trial: TrialUpdated) -> str:
-    """`2/3`, or `2` where nobody knows how many there will be."""
+    """Format `2/3`, or `2` if the total is unknown."""
     return str(trial.epoch) if trial.epochs is None else f"{trial.epoch}/{trial.epochs}"
 
 
 def restarted(trial: TrialUpdated) -> str:
     """Return `  its process died; it continues in another`, or nothing once it has ended."""
-    going_on = trial.restarts and trial.state == "running"
-    return "  its process died; it continues in another" if going_on else ""
+    continues = trial.restarts and trial.state == "running"
+    return "  its process died; it continues in another" if continues else ""
 
 
 def cloned(trial: TrialUpdated) -> str:
@@ -69,6 +80,15 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: float) -> str:
+    """Format a number of bytes: `512 B`, `34.5 MB`, `1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
 
 
 def plural(count: int, noun: str) -> str:
@@ -122,5 +142,22 @@ def warnings(start: SweepStarted) -> list[str]:
 
 
 def stage_line(stage: StageFinished) -> str:
-    """Format a stage: `load        mnist-raw:v0   reused`."""
-    return f"{stage.stage:<11} {stage.ref:<24} {'reused' if stage.cached else 'made'}"
+    """Format a stage: `load        mnist-raw:v0   reused`, `… convnet:v0 and 3 more   made`."""
+    refs = stage.ref + (f" and {len(stage.more)} more" if stage.more else "")
+    return f"{stage.stage:<11} {refs:<24} {'reused' if stage.cached else 'made'}"
+
+
+def late_stages(stages: Sequence[StageFinished]) -> list[str]:
+    """Format what trials asked for, a line a stage: `initialize  convnet: 5 made, 1 reused`."""
+    lines = []
+    for name in dict.fromkeys(each.stage for each in stages):
+        mine = [each for each in stages if each.stage == name]
+        artifact = mine[0].ref.partition(":")[0]
+        counts = [
+            sum(1 + len(each.more) for each in mine if each.cached is c) for c in (False, True)
+        ]
+        words = zip(counts, ("made", "reused"), strict=True)
+        lines.append(
+            f"{name:<11} {artifact}: " + ", ".join(f"{n} {word}" for n, word in words if n)
+        )
+    return lines

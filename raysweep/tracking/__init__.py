@@ -1,7 +1,7 @@
 """Experiment tracking: one small port, and its adapters for Trackio (embedded) and W&B.
 
-Importing this package is quick: whoever has chosen an adapter imports it (`trackio.tracker`,
-`wandb.tracker` or `mirror.tracker`).
+Importing this package is quick: the code that has chosen an adapter imports it
+(`trackio.tracker`, `wandb.tracker` or `mirror.tracker`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -28,11 +27,6 @@ INTERRUPTED_S = 4
 
 _AGAIN_S = 0.1
 _SHOWN = 80
-
-
-def to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(f"raysweep: {line}", file=sys.stderr, flush=True)
 
 
 def patiently(
@@ -72,11 +66,12 @@ def is_busy(error: Exception) -> bool:
 
 def holder_of(files: Sequence[Path]) -> str:
     """Describe the process that has a lock on one of these files; known for this Linux machine."""
-    others = [pid for pid in _holders(files) if pid != os.getpid()]
+    others = [pid for pid in holders(files) if pid != os.getpid()]
     return f"process {others[0]}{_command(others[0])}" if others else "another process"
 
 
-def _holders(files: Sequence[Path]) -> Iterator[int]:
+def holders(files: Sequence[Path]) -> Iterator[int]:
+    """Yield the processes that have a lock on one of these files, as far as this machine knows."""
     inodes = set()
     for path in files:
         with suppress(OSError):

@@ -64,7 +64,7 @@ def serve(root: Path, project: str, ref: str | None = None, port: int | None = N
             stderr=words,
             text=True,
             env=os.environ | {"PYTHONPATH": _python_path()},
-            start_new_session=True,  # Ctrl-C is ours to handle
+            start_new_session=True,  # only this process handles Ctrl-C
         )
         assert process.stdout is not None
         readable, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT_S)

@@ -9,7 +9,8 @@ The contract, which `tests/contract` checks for every adapter:
 - When a call returns, its effect is durable: killing the process afterwards loses nothing. The
   start of a run, `Run.log` and `Run.summarize` may be in flight until `Run.flush` or another call
   of that run has returned.
-- An artifact is its files *and* its metadata. Versions are numbered v0, v1, … without gaps. The
+- An artifact is its files *and* its metadata. Versions are numbered v0, v1, … without gaps; the
+  number of a version that was removed is not used again. The
   same files with the same metadata, logged again under the same name, are the same version, which
   does not change; a difference in either makes a new one. The metadata is stored in the version as
   `METADATA_FILE`. NaN and the infinities in it become the strings "NaN", "Infinity" and
@@ -42,6 +43,9 @@ StaleState = Literal["crashed", "interrupted"]
 
 METADATA_FILE = "metadata.json"
 """The file, in every version, that holds its metadata as canonical JSON."""
+
+DROPPED = "bytes_dropped_by"
+"""The key, in the tracker's own copy of a version's metadata, that says why its bytes are gone."""
 
 STALE_ERRORS: Mapping[str, str] = {
     "crashed": "the process ended without finishing the run",
@@ -93,7 +97,9 @@ class ArtifactFile:
 
 @dataclass(frozen=True)
 class ArtifactVersion:
-    """A version as the tracker knows it. `aliases` are sorted; `producer` is the run's id."""
+    """A version as the tracker knows it. `aliases` are sorted; `producer` is the run's id.
+    `dropped`: what dropped the bytes of its files, all but METADATA_FILE's; None if they are kept.
+    """
 
     name: str
     type: str
@@ -104,11 +110,19 @@ class ArtifactVersion:
     files: tuple[ArtifactFile, ...]
     digest: str
     producer: str | None
+    dropped: str | None = None
 
     @property
     def ref(self) -> str:
         """`name:vK`, the immutable reference."""
         return f"{self.name}:{self.version}"
+
+    @property
+    def kept_files(self) -> tuple[ArtifactFile, ...]:
+        """The files whose bytes are kept."""
+        if self.dropped is None:
+            return self.files
+        return tuple(file for file in self.files if file.path == METADATA_FILE)
 
 
 @dataclass(frozen=True)
@@ -201,6 +215,10 @@ class Run(Protocol):
         """Log a table under one key."""
         ...
 
+    def log_output(self, text: str) -> None:
+        """Show lines that the run's process printed, on the run's page, if a server has one."""
+        ...
+
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """Declare `ref` an input of this run. Raises ArtifactNotFound."""
         ...
@@ -254,8 +272,9 @@ class Tracker(Protocol):
         """Write the version's files into `folder`, which must be absent or empty.
 
         Each file's digest is checked: ArtifactCorrupt names the file that differs, and no folder
-        is left behind. On the tracker's node a file may be a read-only hard link of the tracker's
-        blob; do not write to it.
+        is left behind. Raises ArtifactDropped for a version whose bytes were dropped. On the
+        tracker's node a file may be a read-only hard link of the tracker's blob; do not write to
+        it.
         """
         ...
 

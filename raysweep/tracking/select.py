@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raysweep.errors import TrackerRefused, TrackingError, UserError
+from raysweep.invocation import program
 from raysweep.tracking.wandb.key import where_the_key_is
 
 Backend = Literal["trackio", "wandb"]
@@ -47,7 +48,7 @@ def choose(
         return Choice(
             "trackio",
             f"WANDB_MODE is {mode}, so runs are kept in Trackio here; "
-            "`python -m raysweep sync` publishes them to W&B",
+            f"`{program()} sync` publishes them to W&B",
         )
     key = where_the_key_is(environ)
     if backend == "auto":

@@ -153,7 +153,8 @@ class Store(Protocol):
     ) -> ArtifactVersion:
         """Make a version from staged bytes, as an output of the run.
 
-        The store adds METADATA_FILE itself. If a version with the same files and metadata exists,
+        Raises BytesLacking where a file is not staged, or was removed since. The store adds
+        METADATA_FILE itself. If a version with the same files and metadata exists,
         that version is returned, unchanged.
         """
         ...

@@ -7,12 +7,11 @@ needed. A process that misses a blob leaves a request beside the store, an empty
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from pathlib import Path
 
 from raysweep.errors import StoreFailed
+from raysweep.locks import is_held
 
 SERVED = "served"
 FAILED = ".failed"
@@ -53,15 +52,8 @@ def bring(blob: Path) -> None:
 
 
 def _is_served(folder: Path) -> bool:
-    """Whether a driver serves requests: it holds a lock until it ends."""
+    """Return whether a driver serves requests: it holds a lock until it ends."""
     try:
-        lock = os.open(folder / SERVED, os.O_RDONLY)
+        return is_held(folder / SERVED)
     except OSError:
         return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

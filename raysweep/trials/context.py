@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raysweep.cluster.logs import Logs, NoLogs
 from raysweep.config import Config
 from raysweep.selection import Goal
 from raysweep.tracking import ArtifactVersion, Tracker
@@ -34,6 +35,8 @@ class TrialContext:
     settings: what the workload decided once for all trials (see `Settings`).
     resumed: a run that starts may already have rows, logged by a process that the journal does not
     record.
+    logs: keep what runs print.
+    fail_fast: the driver needs the exception of a trial that fails.
     """
 
     sweep: SweepIdentity
@@ -50,3 +53,5 @@ class TrialContext:
     gate: Gate | None = None
     settings: Mapping[str, str | None] = field(default_factory=dict)
     resumed: bool = False
+    logs: Logs = field(default_factory=NoLogs)
+    fail_fast: bool = False

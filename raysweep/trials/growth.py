@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.cluster import growing
-from raysweep.cluster.cluster import Node, Resources, concurrent, most, present
+from raysweep.cluster.resources import Node, Resources, concurrent, most, present
 from raysweep.config import ResourcesConfig
 from raysweep.events import ClusterNotice, Observer
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from raysweep.cluster import signals
+from raysweep.cluster.logs import SweepLogs
 from raysweep.cluster.tune_internals import error_of
 from raysweep.config import Config
+from raysweep.config.failure import Failure
 from raysweep.events import Observer, TrialState, TrialUpdated, silent
-from raysweep.search.failures import Failures
+from raysweep.search.failures import FailedFast, Failures
 from raysweep.search.searcher import TrialSearcher
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
@@ -32,12 +35,21 @@ class Progress(tune.Callback):
         journal: Journal,
         forget: Callable[[str], None] = lambda trial: None,
         epochs_of: Callable[[Mapping[str, Any]], int | None] = lambda values: None,
+        logs: SweepLogs | None = None,
+        fail_fast: bool = False,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Begin with no rows.
 
         forget: called with the name of a trial whose checkpoint is no longer needed.
         epochs_of: a trial's values → how many reports it will make, None where that is not known.
+        logs: get a line for each process that died.
+        fail_fast: raise FailedFast at the first trial that fails.
+        ended: called after each trial whose end has been journalled.
         """
+        self._ended = ended
+        self._logs = logs
+        self._fail_fast = fail_fast
         self._epochs_of = epochs_of
         self._forget = forget
         self._config = config
@@ -47,6 +59,7 @@ class Progress(tune.Callback):
         self._specs: dict[int, TrialSpec] = {}
         self._deaths: dict[int, int] = {}
         self._done: set[int] = set()
+        self._places: dict[int, dict[str, Any]] = {}
         self._searcher: TrialSearcher | None = None
         self.failures = Failures(config.resources.max_consecutive_failures)
 
@@ -61,6 +74,8 @@ class Progress(tune.Callback):
             "_observer": silent,
             "_forget": None,
             "_epochs_of": None,
+            "_ended": None,
+            "_logs": None,
             "_searcher": None,
         }
 
@@ -74,9 +89,9 @@ class Progress(tune.Callback):
         """The latest row of each trial, in the order of the sweep."""
         return [self._trials[index] for index in sorted(self._trials)]
 
-    def fail(self, index: int, error: str) -> None:
+    def fail(self, index: int, failure: Failure) -> None:
         """Record that a trial, which had been recorded as finished, failed."""
-        self._end(self._trials[index], "failed", error)
+        self._end(self._trials[index], "failed", failure)
 
     def end(self, spec: TrialSpec) -> None:
         """Record that the trial ended after the last epoch that it reported."""
@@ -106,7 +121,7 @@ class Progress(tune.Callback):
         """Record the row without notifying the observer: an earlier driver already did."""
         self._trials[row.index] = row
         if row.state in ("completed", "stopped"):
-            self.failures.see(None)
+            self.failures.see(row.name, None)
 
     def begin_again(self, spec: TrialSpec) -> None:
         """Reset a failed trial to a row that has only started."""
@@ -139,13 +154,15 @@ class Progress(tune.Callback):
         signals.raise_if_interrupted()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.keep(self.row(TrialSpec.from_config(trial.config)))
+        spec = TrialSpec.from_config(trial.config)
+        self._journal.write("begun", index=spec.index)
+        self.keep(self.row(spec))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
         if result.get("storage"):
-            raise StorageLost(result["failed"])
+            raise StorageLost(Failure.from_text(result["failed"]).error)
         if "failed" in result or "gate" in result:
             return  # `on_trial_complete` comes next
         spec = TrialSpec.from_config(trial.config)
@@ -154,15 +171,21 @@ class Progress(tune.Callback):
                 self._done.add(spec.index)
             return
         report = TrialReport.from_text(result["report"])
-        self._journal.write("epoch", index=spec.index, ends=result["done"], **report.plain())
+        place = self._new_place(spec.index, result)
+        self._journal.write(
+            "epoch", index=spec.index, ends=result["done"], **report.plain(), **place
+        )
         self.keep(self.after(self.row(spec), report))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        if trial.last_result.get("gate") == "wait":
-            return  # it continues later, as a trial that is new to Tune
         spec, failed = TrialSpec.from_config(trial.config), trial.last_result.get("failed")
+        if trial.last_result.get("gate") == "wait":
+            self._journal.write("paused", index=spec.index)
+            return  # it continues later, as a trial that is new to Tune
         if failed is not None:
-            self._end(self.row(spec), "failed", failed)
+            place = self._new_place(spec.index, trial.last_result)
+            raised = trial.last_result.get("raised")
+            self._end(self.row(spec), "failed", Failure.from_text(failed), place, raised)
         else:
             self.end(spec)
 
@@ -173,20 +196,49 @@ class Progress(tune.Callback):
         spec, error = TrialSpec.from_config(trial.config), _error_of(trial)
         counts = _counts(error)
         self._journal.write("died", index=spec.index, counts=counts)
+        self._collect(spec, error)
         if self.died(spec, counts):
             self._searcher.again(spec.continued(self.row(spec).epoch))
             self._observer(self.row(spec))
         else:
             self._searcher.ended(spec, None, failed=True)
-            self._end(self.row(spec), "failed", _cause(error, self._deaths[spec.index]))
+            cause = Failure(_cause(error, self._deaths[spec.index]))
+            self._end(self.row(spec), "failed", cause)
 
-    def _end(self, row: TrialUpdated, state: TrialState, error: str | None = None) -> None:
-        self._journal.write("ended", index=row.index, state=state, error=error)
-        if state == "failed":
-            self.failures.see(error or "")
+    def _collect(self, spec: TrialSpec, error: BaseException | None) -> None:
+        """Note the death in the trial's log, and bring there what its process had printed. Other
+        trials do not wait: their nodes may be slow to answer."""
+        if self._logs is not None:
+            self._logs.tell(spec.name, f"[raysweep: {_cause(error, 1)}]")
+            Thread(target=self._logs.collect, name="raysweep-collect", daemon=True).start()
+
+    def _end(
+        self,
+        row: TrialUpdated,
+        state: TrialState,
+        failure: Failure | None = None,
+        place: Mapping[str, Any] | None = None,
+        raised: str | None = None,
+    ) -> None:
+        told = {"error": None} if failure is None else failure.plain()
+        self._journal.write("ended", index=row.index, state=state, **told, **(place or {}))
+        if failure is not None:
+            self.failures.see(row.name, failure)
         if state != "stopped":  # a stopped trial's model may not be logged yet
             self._forget(row.name)
-        self.keep(replace(row, state=state, error=error))
+        self.keep(replace(row, state=state, **told))
+        self._ended()
+        if failure is not None and self._fail_fast:
+            raise FailedFast(row.name, failure, raised)
+
+    def _new_place(self, index: int, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The node and the process that a result of the trial came from, where they are not those
+        of the one before. Tune fills them in."""
+        place = {"node": result.get("hostname"), "pid": result.get("pid")}
+        if None in place.values() or self._places.get(index) == place:
+            return {}
+        self._places[index] = place
+        return place
 
 
 def _error_of(trial: Any) -> BaseException | None:

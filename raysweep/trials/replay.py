@@ -122,7 +122,9 @@ class Replay:
         if spec.index not in self._reported:  # else it failed after its end: its model was lost
             self._end(spec, event["state"])
         row = self._progress.row(spec)
-        self._progress.recall(replace(row, state=event["state"], error=event["error"]))
+        keys = ("error", "where", "traceback")  # an earlier raysweep wrote the first alone
+        told: dict[str, Any] = {key: event.get(key) for key in keys}
+        self._progress.recall(replace(row, state=event["state"], **told))
 
     def _end(self, spec: TrialSpec, state: str) -> None:
         self._reported.add(spec.index)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from raysweep.cluster.faults import note_here
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config.raised import cause
+from raysweep.config.failure import Failure, pickled
 from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
 from raysweep.storage.stop import is_of_the_storage
 from raysweep.trials.context import TrialContext
@@ -82,11 +83,14 @@ class TrialTrainable(tune.Trainable):
         return {SCORE: math.nan, BEST_SCORE: None, **at, "gate": verdict, "done": True}
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
+        raised = pickled(error) if self._context.fail_fast else None
+        note_here(error)
         return {
             SCORE: math.nan,
             BEST_SCORE: None,
             "trial": self._spec.name,
-            "failed": cause(error),
+            "raised": None if raised is None else raised.hex(),
+            "failed": Failure.of(error).to_text(),
             "storage": is_of_the_storage(error),
             "done": True,
         }

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 
 from raysweep.cluster import signals
+from raysweep.cluster.logs import Log
 from raysweep.cluster.signals import is_interrupt
+from raysweep.config.failure import Failure, whole
 from raysweep.config.raised import whole_cause
 from raysweep.errors import StoreFailed, TrackingError
 from raysweep.search.spec import TrialSpec
@@ -50,6 +52,8 @@ class TrialSession:
         self._work: Work | None = None
         self._reports: list[TrialReport] = []
         self._closed = False
+        self._log: Log | None = None
+        self._captured = ExitStack()
 
     def step(self) -> dict[str, float]:
         """Wait for the next report, and return its metrics. Raises what `advance` raises."""
@@ -65,13 +69,16 @@ class TrialSession:
         user's own parts may raise anything. Only a signal ends the run in another state.
         """
         try:
-            return self._advance(time.monotonic() + deadline_s)
+            reported = self._advance(time.monotonic() + deadline_s)
+            self._show_printed()
+            return reported
         except BaseException as error:
+            signals.note_if_quit(error)
             if isinstance(error, Exception) and signals.interrupted():  # only in local mode
                 self._end("interrupted", STALE_ERRORS["interrupted"])
                 raise KeyboardInterrupt from error
             if not is_interrupt(error):
-                self._end("failed", whole_cause(error))
+                self._fail(error)
             elif isinstance(error, KeyboardInterrupt):  # local mode: else only the driver gets it
                 self._end("interrupted", STALE_ERRORS["interrupted"])
             elif self._work is not None:
@@ -86,7 +93,7 @@ class TrialSession:
                 self._context.checkpoints.forget(self._name)
             except BaseException as error:
                 if not is_interrupt(error):
-                    self._end("failed", whole_cause(error))
+                    self._fail(error)
                 raise
 
     def pause(self) -> None:
@@ -162,6 +169,7 @@ class TrialSession:
 
     def _open(self) -> Work:
         if self._work is None:
+            self._log = self._captured.enter_context(self._context.logs.capture(self._name))
             work = self._restored()
             begun = self._spec.told is not None or self._context.resumed
             step = self._reports[-1].examples if self._reports else -1
@@ -205,12 +213,29 @@ class TrialSession:
         self._work.finish(stopped=stopped)
         self._end("finished")
 
+    def _fail(self, error: BaseException) -> None:
+        """End the run as failed, with the whole traceback in the log."""
+        Failure.of(error).noted_in(error)
+        if self._log is not None:
+            self._log.write(whole(error))
+        self._end("failed", whole_cause(error))
+
+    def _show_printed(self) -> None:
+        """Have the run's page show what was printed, where a server has one."""
+        if self._run is not None and self._log is not None and self._run.url is not None:
+            self._run.log_output(self._log.unread())
+
     def _end(self, state: RunState, error: str | None = None) -> None:
+        with self._captured:
+            self._end_captured(state, error)
+
+    def _end_captured(self, state: RunState, error: str | None) -> None:
         self._closed = True
         try:
             if self._work is not None and state != "finished":
                 self._work.stop(self._grace_s if state == "interrupted" else 0.0)
         finally:
             if self._run is not None:
+                self._show_printed()
                 with nullcontext() if error is None else suppress(TrackingError):
                     self._run.finish(state, error)  # report the first error, not this one

@@ -10,8 +10,8 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from raysweep.cluster import signals
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.nodes import in_one_process
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.tune_internals import keep_workers
 from raysweep.events import Observer, silent
 from raysweep.search import search
@@ -29,6 +29,18 @@ from raysweep.trials.work import Workload
 
 NO_LIMIT = 2**31
 """The number of trials that Tune asks for. The searcher ends earlier: it knows the real number."""
+
+
+class _NoReports(tune.ProgressReporter):
+    """Keep Tune from clearing the output of a notebook's cell, which it does even when it says
+    nothing: what is there is the sweep's own progress."""
+
+    def setup(self, *args: object, **kwargs: object) -> None:
+        """Do nothing."""
+
+    def should_report(self, *args: object, **kwargs: object) -> bool:
+        """Never report."""
+        return False
 
 
 def run_trials(
@@ -100,9 +112,10 @@ def run_trials(
             callbacks=[progress] if in_one_process() else [growth, progress],
             stop=stopper,
             verbose=1 if verbose else 0,
+            progress_reporter=None if verbose else _NoReports(),
         ),
     )
-    with signals.given_back():
+    with signals.handlers_restored():
         try:
             tuner.fit()
         finally:

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
+    from raysweep.cluster.resources import Resources
     from raysweep.config import Config
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
@@ -146,9 +147,14 @@ class Prepared(Protocol):
         """The data that every trial uses, `name:vK`; None where there is no such version."""
         ...
 
+    def telling(self, observer: Observer) -> Observer:
+        """Return an observer for the time of the trials, which tells `observer` of each event, and
+        before a trial's first report of what was made for trials meanwhile."""
+        ...
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         """Return the names of the stages that were reused. Called when all trials have ended.
-        Notify `observer` of the versions that were made on demand."""
+        Notify `observer` of the versions that were made on demand, and not told of yet."""
         ...
 
 
@@ -232,8 +238,10 @@ class Workload(Protocol):
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> Prepared:
-        """Make the inputs of trials, except those that `past` records as made."""
+        """Make the inputs of trials, except those that `past` records as made. What is made keeps
+        its output in `logs`."""
         ...
 
     def open(self, context: TrialContext, spec: TrialSpec) -> Work:

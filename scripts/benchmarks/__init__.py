@@ -1,5 +1,5 @@
-"""How fast raysweep is, against what people would use instead: `scripts/bench` runs it.
+"""Benchmarks of raysweep against the alternatives; `scripts/bench` runs them.
 
-`measures` has a module for each question, `peers` the contenders as a competent user would write
-them by hand. Each contender runs in a process of its own. Nothing here is installed with raysweep.
+`measures` has a module for each question, `peers` the contenders, as a competent user would write
+them by hand. Each contender runs in its own process. Nothing here is installed with raysweep.
 """

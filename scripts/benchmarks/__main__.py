@@ -1,4 +1,4 @@
-"""`scripts/bench`: one table and one JSON file."""
+"""Run `scripts/bench`: measure, print a table and write a JSON file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from pathlib import Path
 
 from benchmarks import machine, report
 from benchmarks.data import WHOLE, has_mnist
-from benchmarks.measures import evaluation, gpu, memory, order, quality, start, sweep, trial_cost
+from benchmarks.measures import (
+    evaluation,
+    gpu,
+    memory,
+    order,
+    printing,
+    quality,
+    start,
+    sweep,
+    trial_cost,
+)
 from benchmarks.measures.bench import Bench
 from raysweep.errors import UserError
 
@@ -27,12 +37,13 @@ MEASURES: dict[str, Measure] = {
     "order": order.measure,
     "growth": trial_cost.growth,
     "quality": quality.measure,
+    "printing": printing.measure,
 }
 QUICK = ("evaluation", "sweep")
 
 
 def main() -> int:
-    """Measure what was asked for; exit code 2 where it cannot be."""
+    """Run the requested measures. Returns the exit code: 2 for invalid arguments."""
     asked = _parser().parse_args()
     try:
         _check(asked)
@@ -42,36 +53,36 @@ def main() -> int:
     measures = {"gpu": gpu.measure} if asked.gpu else _chosen(asked)
     lines: list[report.Line] = []
     header = machine.header(gpu=asked.gpu)
-    # Peers and their workers, in whatever folder, must find these modules.
+    # Peers and their workers, whatever their working folder, must find these modules.
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (machine.ROOT / "scripts", machine.ROOT)))
     with tempfile.TemporaryDirectory(prefix="raysweep-bench-") as folder:
         cpus = len(os.sched_getaffinity(0))
         bench = Bench(asked.data, Path(folder), cpus, asked.pairs, asked.pictures)
         for name, measure in measures.items():
-            bench.tell(f"measuring: {name}")
+            bench.log(f"measuring: {name}")
             lines += measure(bench)
-            report.write_json(asked.json, header, lines)  # so far: a long run may be cut short
+            report.write_json(asked.json, header, lines)  # a long run may be interrupted
     print(report.table(header, lines))
-    bench.tell(f"the same in JSON: {asked.json}")
+    bench.log(f"results as JSON: {asked.json}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="Measure raysweep against what people would use instead, in turn, on MNIST.",
+        description="Benchmark raysweep against the alternatives, in turns, on MNIST.",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--quick", action="store_true", help="two measures, 3 rounds, a sweep of 1,000 pictures"
     )
-    which.add_argument("--gpu", action="store_true", help="a GPU's trials an hour; needs no Ray")
+    which.add_argument("--gpu", action="store_true", help="trials per hour on a GPU; needs no Ray")
     which.add_argument(
         "--only", nargs="+", choices=MEASURES, metavar="NAME", help=f"of: {', '.join(MEASURES)}"
     )
-    parser.add_argument("--pairs", type=int, help="rounds of each contest (5; with --quick 3)")
+    parser.add_argument("--pairs", type=int, help="rounds of each comparison (5; with --quick 3)")
     parser.add_argument(
-        "--pictures", type=int, help="that the sweep trains on (50000; with --quick 1000)"
+        "--pictures", type=int, help="images that the sweep trains on (50000; with --quick 1000)"
     )
     parser.add_argument(
         "--data",
@@ -80,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         help="torchvision's root of MNIST (RAYSWEEP_DATA, else ./data)",
     )
     parser.add_argument(
-        "--json", type=Path, default=Path(".bench/bench.json"), help="where the JSON goes"
+        "--json", type=Path, default=Path(".bench/bench.json"), help="output file for the JSON"
     )
     return parser
 
@@ -97,7 +108,7 @@ def _check(asked: argparse.Namespace) -> None:
     if asked.pictures is None:
         asked.pictures = 1_000 if asked.quick else WHOLE.training
     if asked.pairs < 1:
-        raise UserError(f"--pairs {asked.pairs}: at least 1 round must be played")
+        raise UserError(f"--pairs {asked.pairs}: at least 1 round is needed")
     if not 1 <= asked.pictures <= WHOLE.training:
         raise UserError(f"--pictures {asked.pictures}: at least 1, at most {WHOLE.training}")
     if not has_mnist(asked.data):

@@ -1,4 +1,4 @@
-"""MNIST for all contenders, as files, made once before anything is timed."""
+"""Prepare MNIST for all contenders as files, once, before anything is timed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raysweep.ml import files, idx
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many pictures each split has."""
+    """The number of images of each split."""
 
     training: int
     validation: int
@@ -25,16 +25,16 @@ WHOLE = Sizes(50_000, 10_000, 10_000)
 
 @dataclass(frozen=True)
 class Prepared:
-    """The same pictures twice: at `root` as torchvision keeps them, and in `folder` as the tutorial
-    does: `training.pt`, `validation.pt` and `test.pt`, each `(x, y)`, (N, 1, 28, 28) float32 in
-    [0, 1] and (N,) int64."""
+    """The same images twice: at `root` in torchvision's format, and in `folder` in the tutorial's:
+    `training.pt`, `validation.pt` and `test.pt`, each `(x, y)`, (N, 1, 28, 28) float32 in [0, 1]
+    and (N,) int64."""
 
     root: Path
     folder: Path
     sizes: Sizes
 
     def model(self, seed: int) -> Path:
-        """The file of an untrained network's weights, drawn from that seed."""
+        """Return the file with an untrained network's weights for the seed; make it if missing."""
         import torch
 
         from benchmarks.peers.tutorial import MODEL_CONFIG, ConvNet
@@ -47,7 +47,7 @@ class Prepared:
 
 
 def prepare(mnist: Path, folder: Path, sizes: Sizes = WHOLE) -> Prepared:
-    """The first pictures of MNIST's splits, from its files below `mnist`."""
+    """Prepare the first images of MNIST's splits from the files below `mnist`."""
     root = folder / "data"
     _write_root(mnist, root, sizes)
     _write_splits(root, folder, sizes)
@@ -55,7 +55,7 @@ def prepare(mnist: Path, folder: Path, sizes: Sizes = WHOLE) -> Prepared:
 
 
 def has_mnist(root: Path) -> bool:
-    """Whether its files are there. Raises DataError where one is damaged."""
+    """Return whether MNIST's files are there. Raises DataError if one is damaged."""
     return files.dataset_state("MNIST", root) == "present"
 
 

@@ -1,4 +1,4 @@
-"""Where and with what it was measured."""
+"""Describe the machine and the versions of a measurement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def header(*, gpu: bool = False) -> dict[str, Any]:
-    """The machine, the versions and the commit."""
+    """Collect the machine, the versions and the commit."""
     return {
         **({"gpu": gpu_name()} if gpu else {}),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
@@ -31,7 +31,7 @@ def header(*, gpu: bool = False) -> dict[str, Any]:
 
 
 def has_fast_bf16() -> bool:
-    """Whether `precision: auto` means bf16 on this CPU."""
+    """Return whether `precision: auto` means bf16 on this CPU."""
     import torch
 
     from raysweep.ml.compute import number_format
@@ -40,19 +40,19 @@ def has_fast_bf16() -> bool:
 
 
 def gpu_name() -> str | None:
-    """The CUDA device; None where there is none."""
+    """Return the name of the CUDA device; None if there is none."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def _commit() -> str:
-    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"]
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"]
     try:
-        told = subprocess.run(asked, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip()
+    return done.stdout.strip()
 
 
 def _cpu_model() -> str:

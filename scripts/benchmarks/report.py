@@ -1,4 +1,4 @@
-"""The table that people read, and the JSON file beside it."""
+"""Format the results as a table for people, and as a JSON file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One thing measured. `value` is a ratio unless `unit` says otherwise, `target` the words of
-    what it is to be, `met` whether it is (None: nothing is asked of it). `pairs` are the rounds'
-    own values, `figures` the absolute numbers behind them, which claim nothing. `note`: why."""
+    """One result.
+
+    `value` is a ratio unless `unit` differs; `target` is the required value as text, `met` whether
+    it is reached (None: there is no target). `pairs`: the value of each round. `figures`: the
+    absolute numbers behind it, which are no claims. `note`: an explanation.
+    """
 
     what: str
     value: float
@@ -26,17 +29,17 @@ class Line:
 
     @staticmethod
     def at_most(what: str, value: float, limit: float, **more: Any) -> Line:
-        """A line whose value may not be over `limit`."""
+        """Make a line whose value must be at most `limit`."""
         return Line(what, value, f"≤ {limit:g}", value <= limit, **more)
 
     @staticmethod
     def at_least(what: str, value: float, limit: float, **more: Any) -> Line:
-        """A line whose value may not be under `limit`."""
+        """Make a line whose value must be at least `limit`."""
         return Line(what, value, f"≥ {limit:g}", value >= limit, **more)
 
 
 def table(header: Mapping[str, Any], lines: Sequence[Line]) -> str:
-    """Markdown: the header in two lines, then a row a line."""
+    """Format as Markdown: the header, then one row per line."""
     machine = f"{header['cpu']}, {header['cpus']} CPUs ({' '.join(header['cpu_flags']) or 'plain'})"
     machine += f", {header['gpu']}" if header.get("gpu") else ""
     versions = ", ".join(
@@ -70,6 +73,6 @@ def _number(value: float) -> str:
 
 
 def write_json(path: Path, header: Mapping[str, Any], lines: Sequence[Line]) -> None:
-    """All of it, for a program."""
+    """Write everything as JSON."""
     content = {"header": dict(header), "lines": [asdict(line) for line in lines]}
     path.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,7 +1,7 @@
 """Write constraints.txt: the full closure of raysweep[cluster,test] for each supported Python.
 
-Each interpreter's own pip resolves (nothing is installed, about 30 s each); where the answers
-differ, environment markers keep them apart.
+Each interpreter's own pip resolves the requirements (it installs nothing, about 30 s each). Pins
+that differ between Pythons get environment markers.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")  # what HELD has wheels for
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")  # the Pythons for which the HELD packages have wheels
 
-# Not the newest that pyproject.toml allows, and why.
+# Packages held below the newest version that pyproject.toml allows, and why.
 HELD = (
     "ray==2.54.1",  # the last release with ray.init(local_mode=True)
-    # The last pair for Python 3.10 (CUDA 13.0), for all: one set of weights whichever Python.
+    # The last pair for Python 3.10 (CUDA 13.0), so that all Pythons train the same weights.
     "torch==2.14.1",
     "torchvision==0.29.1",
 )
@@ -34,7 +34,7 @@ HEADER = f"""\
 
 
 def resolve(python: str) -> dict[str, str]:
-    """Normalised name -> version of all that pip would install of `WHAT` for `python`."""
+    """Map the normalised name of each package that pip would install for `WHAT` to its version."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--dry-run", "--ignore-installed", "--report", "-", *HELD, ".[cluster,test]"]
     answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -51,7 +51,7 @@ def resolve(python: str) -> dict[str, str]:
 
 
 def constraint_lines(name: str, versions: Mapping[str, str]) -> list[str]:
-    """Pins of one package; `versions` maps a Python, as in PYTHONS, to the version there.
+    """List the pins of one package; `versions` maps each Python of PYTHONS to a version.
 
     One version needs no marker. The first and the last group are open-ended.
     """
@@ -71,9 +71,9 @@ def constraint_lines(name: str, versions: Mapping[str, str]) -> list[str]:
 
 
 def python_version(python: str) -> str:
-    """`3.11` of an interpreter."""
-    tell = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return subprocess.check_output([python, "-c", tell], text=True).strip()
+    """Return an interpreter's version, `3.11`."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
 def main(interpreters: Sequence[str]) -> None:

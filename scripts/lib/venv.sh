@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the scripts. `ensure_venv run|test` makes .venv hold raysweep with the pins of
-# constraints.txt (`test` adds the [test] extra) and returns at once where it already does.
-# Afterwards $root is the checkout and $python the interpreter of .venv.
+# Sourced by the scripts. `ensure_venv run|test` installs raysweep into .venv with the pins of
+# constraints.txt (`test` adds the [test] extra), unless it is installed already. Afterwards $root is the checkout and $python the interpreter of .venv.
 
 # -P: a linked scripts/ folder still means the checkout that it is in.
 root=$(CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")" && cd -P ../.. && pwd -P)
@@ -16,7 +15,7 @@ suits() {
 sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
-# Prints the interpreter that .venv is made from: $PYTHON where it is set, else the first that suits.
+# Prints the interpreter to make .venv from: $PYTHON if it is set, else the first that suits.
 find_python() {
   local candidate
   local -a candidates=(python3 python3.13 python3.12 python3.11 python3.10)
@@ -32,15 +31,15 @@ find_python() {
   return 2
 }
 
-# All that an installation depends on: a stamp with this very text means that it is done. The
-# checkout's own path is in it because an editable install points there.
+# Prints all that an installation depends on; a stamp file with the same text means that it is done.
+# The checkout's path is part of it, because an editable install points there.
 wanted() { printf '%s\n' "$root" && cat "$root/pyproject.toml" "$root/constraints.txt"; }
 
 is_installed() {
   [ -x "$python" ] && [ "$(cat "$venv/installed.$1" 2>/dev/null)" = "$(wanted)" ]
 }
 
-# The lock on file descriptor 9 outlives this Python and ends with the script, however it ends.
+# Locks file descriptor 9. The lock outlives this Python, and ends with the script however it ends.
 lock() {
   "$1" -c 'import fcntl, sys
 try:
@@ -55,13 +54,13 @@ pip_install() {
     -c constraints.txt -e ".$2")
 }
 
-# .venv/cluster has all that .venv has, and ray[default] besides: what the tests of `submit` need. In
-# .venv itself it would cost every start of Ray 1.5 s of a core (3.9 before, 5.5 with it; n=5).
+# .venv/cluster extends .venv with ray[default], which the tests of `submit` need. In .venv itself it
+# would cost every start of Ray 1.5 s of CPU (5.5 s instead of 3.9; n=5).
 install_beside() {
   overlay "$venv/cluster" && pip_install "$venv/cluster/bin/python" '[cluster]'
 }
 
-# Makes a virtual environment that has all that .venv has.
+# Makes a virtual environment that sees all packages of .venv.
 overlay() {
   "$python" -m venv --clear --without-pip "$1" || return
   "$python" -c 'import pathlib, sys, sysconfig
@@ -70,8 +69,8 @@ beside = sysconfig.get_path("purelib", vars={"base": sys.argv[1]})
 pathlib.Path(beside, "beside.pth").write_text(f"import site; site.addsitedir({here!r})\n")' "$1"
 }
 
-# .venv/newest-ray has all that .venv has, but the newest Ray that pyproject.toml allows: looked for
-# once a day. Fails where it cannot be installed. A subshell, whose end lets go of the lock.
+# .venv/newest-ray extends .venv with the newest Ray that pyproject.toml allows, updated once a day.
+# Fails if it cannot be installed. It is a subshell, whose end releases the lock.
 ensure_newest_ray() (
   beside=$venv/newest-ray
   exec 9<>"$root/constraints.txt"

@@ -245,7 +245,15 @@ def test_more_training_pictures_than_there_are(
 
 def test_more_gpus_a_trial_than_there_are(tmp_path: Path) -> None:
     line = refused(tmp_path, "run", "--set", "resources.gpus=5000")
-    assert "resources.gpus: a trial needs 5000, and the largest machine has " in line
+    assert "resources.gpus: a trial needs 5000, and this machine has " in line
+
+
+def test_a_plan_of_more_cpus_than_there_are(tmp_path: Path) -> None:
+    """Unless the sweep is to join a cluster, which is not asked."""
+    more = ("--set", "resources.cpus=50000")
+    line = refused(tmp_path, "plan", *more)
+    assert "resources.cpus: a trial needs 50000, and this machine has " in line
+    assert call("plan", *more, "--address", "auto", cwd=tmp_path).returncode == 0
 
 
 def test_missing_data_without_a_fallback(tmp_path: Path) -> None:

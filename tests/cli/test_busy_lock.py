@@ -20,4 +20,11 @@ def test_a_sweep_waits_for_a_lock_and_says_whose_it_is(sweep: Callable[..., Swee
     assert one.end() == 0, one.lines
     assert sum("released" in line for line in one.lines) == 1
     left = {path.name for path in (one.storage / "mine").iterdir()}
-    assert left == {"best", "config.yaml", "journal.jsonl", "result.json", "sweep.json"}
+    assert left == {
+        "best",
+        "config.given.yaml",
+        "config.yaml",
+        "journal.jsonl",
+        "result.json",
+        "sweep.json",
+    }

@@ -41,7 +41,12 @@ def assert_ended_well(sweep: Sweep) -> None:
     assert not any("Traceback" in line or "SIGTERM" in line for line in sweep.lines)
     assert sweep.leaves() == []
     left = {path.name for path in (sweep.storage / "mine").iterdir()}
-    assert left - {"checkpoints"} == {"config.yaml", "journal.jsonl", "sweep.json"}
+    assert left - {"checkpoints"} == {
+        "config.given.yaml",
+        "config.yaml",
+        "journal.jsonl",
+        "sweep.json",
+    }
     tracker = stored(sweep.storage).tracker()
     states = {run.state for run in runs_by_job(tracker, "mine").get("train", [])}
     assert states <= {"finished", "interrupted"}

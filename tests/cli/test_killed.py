@@ -37,7 +37,13 @@ def test_a_killed_sweep_is_closed_by_the_next_ones_though_two_start_at_once(
     assert all(epochs_kept(tracker, run) >= told[run.id] for run in crashed)
     assert all(run.state != "running" for run in tracker.runs())
     left = {path.name for path in (dead.storage / "dead").iterdir()}
-    assert left == {"checkpoints", "config.yaml", "journal.jsonl", "sweep.json"}
+    assert left == {
+        "checkpoints",
+        "config.given.yaml",
+        "config.yaml",
+        "journal.jsonl",
+        "sweep.json",
+    }
 
     made = {one.name: runs_by_job(tracker, one.name)["train"] for one in both}
     models = [run.logged[0] for runs in made.values() for run in runs]

@@ -1,4 +1,4 @@
-"""Real Ray, with real processes: two CPUs on this machine, a cluster for each module."""
+"""Start real Ray: two CPUs on this machine, one cluster per module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raysweep.trials.training.kind import PRELOAD
 
 @pytest.fixture
 def anew() -> Iterator[None]:
-    """What is changed in Ray is seen: a process probes once."""
+    """Probe Ray anew, as its names are changed: by default a process probes once."""
     probe.cache_clear()
     yield
     probe.cache_clear()
@@ -24,14 +24,14 @@ def anew() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
-    """As a sweep has them on this machine: workers are copies."""
+    """Start Ray as a sweep does on this machine: workers are forked."""
     with fork_server.running(PRELOAD), _two_cpus():
         yield
 
 
 @pytest.fixture(scope="module")
 def two_cpus_of_a_cluster() -> Iterator[None]:
-    """As a sweep has them on a cluster: workers import what they need themselves."""
+    """Start Ray as on a cluster: workers import what they need themselves."""
     with _two_cpus():
         yield
 

@@ -1,4 +1,4 @@
-"""A cluster that is running already is joined, sent the user's own modules, and left running."""
+"""A sweep joins a running cluster, sends it the user's own modules, and leaves it running."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def linear(width: int = 8) -> nn.Module:
 
 @pytest.fixture
 def unseen(tmp_path: Path) -> Path:
-    """A folder with a network, which the cluster's processes find empty."""
+    """Make a folder with a network, which the cluster's processes see as empty."""
     folder = tmp_path / "laptop"
     folder.mkdir()
     (folder / "linear_network.py").write_text(NETWORK)

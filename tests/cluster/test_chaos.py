@@ -29,7 +29,7 @@ SMALL = {
     "model": {"hidden_layer_sizes": [2, 4]},
     "train": {"epochs": 3},
 }
-"""The less a trial computes, the more of its life is in the joins, where it is to be killed."""
+"""The less a trial computes, the more of its time is between steps, where it should be killed."""
 
 RATES = {"learning_rate": {"distribution": "log_uniform_values", "min": 0.003, "max": 0.1}}
 RANDOM = {"method": "random", "run_cap": 12, "parameters": RATES}
@@ -58,7 +58,7 @@ def drivers() -> Iterator[Warm]:
 def begin(
     cluster: Cluster, drivers: Warm, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Round]:
-    """Begin a round: `begin(kind, name, seed)`; those of a kind share a storage."""
+    """Return `begin(kind, name, seed)`, which starts a round; rounds of a kind share a storage."""
     folder = tmp_path_factory.mktemp("chaos")
 
     def make(kind: str, name: str, seed: int, *, one_process: bool = False) -> Round:
@@ -73,7 +73,7 @@ def begin(
 
 @pytest.fixture(scope="module")
 def expected(begin: Callable[..., Round]) -> dict[str, Any]:
-    """What the sweep comes to when nothing happens to it; its stages were made before."""
+    """Run the sweep undisturbed and return its result; its stages were made before."""
     for name in ("first", "undisturbed"):
         one = begin("random", name, 0)
         one.undisturbed()
@@ -81,7 +81,7 @@ def expected(begin: Callable[..., Round]) -> dict[str, Any]:
 
 
 def targets_of(seed: int) -> list[str]:
-    """The first kill of each four rounds is of each kind once; one or two others may follow."""
+    """Choose what to kill: in four rounds, each kind is first once; one or two may follow."""
     rng = random.Random(f"targets {seed}")
     return [TARGETS[seed % len(TARGETS)], *rng.choices(TARGETS, k=rng.randint(0, 2))]
 
@@ -111,7 +111,7 @@ def test_so_it_does_in_one_process(
 
 
 def assert_alike(one: Round, expected: dict[str, Any]) -> None:
-    """It came to what was expected, its versions are in one row, and nothing is left of it."""
+    """Check the expected result, consecutive versions, and that nothing is left behind."""
     came = outcome(one.storage, one.name)
     for what in expected:
         assert came[what] == expected[what], one.story()
@@ -132,7 +132,7 @@ def assert_alike(one: Round, expected: dict[str, Any]) -> None:
 def test_with_a_sampler_and_a_scheduler_each_configuration_agrees(
     seed: int, begin: Callable[..., Round]
 ) -> None:
-    """What is tried depends on what came first; what a configuration gives does not."""
+    """The configurations depend on the order of results; the result of each one does not."""
     calm, one = begin("learning", f"calm-{seed}", seed), begin("learning", f"round-{seed}", seed)
     if not (calm.storage / calm.name).exists():
         calm.undisturbed()
@@ -149,7 +149,7 @@ def test_with_a_sampler_and_a_scheduler_each_configuration_agrees(
 
 
 def epochs(one: Round) -> dict[tuple[float, int], Any]:
-    """(learning rate, examples seen) → what was told there, and the weights of a best epoch."""
+    """Map (learning rate, examples seen) to the report there, and the weights of a best epoch."""
     found: dict[tuple[float, int], Any] = {}
     for name, run in outcome(one.storage, one.name)["runs"].items():
         if name.startswith("trial-"):

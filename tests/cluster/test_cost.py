@@ -1,4 +1,4 @@
-"""What a sweep starts and imports, with real processes: counts, which no machine changes."""
+"""Count what a sweep starts and imports, with real processes: the same on every machine."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_trials_share_as_many_processes_as_run_at_once(found: dict[str, Any]) -> None:
-    """Also where a trial is shorter than a worker's start: none is started in vain, none ended."""
+    """Also if a trial is shorter than a worker's start: no worker is started in vain or killed."""
     assert found["workers"] == CPUS
 
 
 def test_trials_import_nothing_themselves(found: dict[str, Any]) -> None:
-    """They are copies of one process that has imported Ray, Tune and torch, 2 s of a CPU."""
+    """Workers are forked from a process that has imported Ray, Tune and torch (2 s of CPU)."""
     assert found["parents"] == ["raysweep::ForkServer"]
 
 
-def test_ray_starts_no_process_that_serves_no_sweep(found: dict[str, Any]) -> None:
-    """Its dashboard, autoscaler and log reader took 2.5 s of CPU to start."""
+def test_ray_starts_no_process_that_no_sweep_uses(found: dict[str, Any]) -> None:
+    """The dashboard, the autoscaler and the log monitor took 2.5 s of CPU to start."""
     beside_workers = {Path(script).name for script in found["scripts"]} - {"default_worker.py"}
     ours = {"fork_server.py", "ray_worker.py", "ray_agent.py"}
     assert beside_workers <= {"agent.py", "main.py", "setup_worker.py"} | ours

@@ -58,7 +58,7 @@ def test_the_trial_that_needs_it_fails_and_the_others_go_on(
         "times: killed, or out of memory"
     )
     left = (
-        "ConfigError: model.target own_stages:linear: raised SystemExit: no weights "
+        "CodeFailed: model.target own_stages:linear: raised SystemExit: no weights "
         "(own_stages.py:19 in linear)"
     )
     assert [row.error for row in result.rows] == [died, died, None, left]

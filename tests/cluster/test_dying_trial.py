@@ -17,6 +17,11 @@ from torch import nn
 
 def linear(deadly: bool = False, by: str = "SIGKILL") -> nn.Module:
     if deadly and "raysweep.trials.training.work" in sys.modules:
+        print("about to die", by)
+        os.write(2, b"as C code does\\n")
+        os.system("echo from a child")
+        print("without an end", end="")
+        time.sleep(1.5)
         os.kill(os.getpid(), signal.Signals[by])
         time.sleep(60)  # Ray's handler for SIGTERM raises SystemExit
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -42,6 +47,12 @@ def test_it_fails_when_it_has_died_often_enough_and_the_others_go_on(
     assert (result.trials.completed, result.trials.failed) == (1, 1)
     assert result.rows[0].error == "its process died 2 times: killed, or out of memory"
     assert max(row.restarts for row in told) == 1
+    log = stored(tmp_path / "runs").folder.log("trial-0000").read_text()
+    assert log.count(f"about to die {by}\nas C code does\nfrom a child\nwithout an end") == 2
+    assert log.count("[raysweep: its process died once: killed, or out of memory]\n") == 2
+    assert log.count("[raysweep: goes on in process") == 1
+    assert result.failures[0].log == "logs/trial-0000.log"
+    assert result.failures[0].where is None, "nobody saw an exception"
     tracker = stored(tmp_path / "runs").tracker()
     trials = {run.config["trial"]: run.state for run in runs_by_job(tracker, "mine")["train"]}
     tracker.close()

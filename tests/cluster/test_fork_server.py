@@ -1,4 +1,4 @@
-"""Workers as copies of one process, with real ones: each is itself, and none depends on it."""
+"""Forked workers, with real processes: each has its own state, and none depends on the server."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ print(json.dumps({"server": server and server.pid, "answers": answers, "said": s
 
 
 def told(folder: Path, **env: str) -> dict[str, Any]:
-    """What the workers of a Ray that `cluster.connect` starts say of themselves."""
+    """Return what the workers of a Ray that `cluster.connect` starts report about themselves."""
     path = os.pathsep.join([str(Path(family.__file__).parent), env.pop("PYTHONPATH", "")])
     command = [sys.executable, "-c", WORKERS]
     done = subprocess.run(
@@ -109,7 +109,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return told(tmp_path_factory.mktemp("workers"))
 
 
-def test_workers_are_its_copies(found: dict[str, Any]) -> None:
+def test_workers_are_forked_from_the_server(found: dict[str, Any]) -> None:
     server, answers = found["server"], found["answers"]
     parents = [answer["parent"] == server for answer in answers]
     assert parents == [True, True, True, False, False], (
@@ -120,8 +120,8 @@ def test_workers_are_its_copies(found: dict[str, Any]) -> None:
     assert len({answer["cwd"] for answer in answers}) == 1
 
 
-def test_no_two_draw_alike(found: dict[str, Any]) -> None:
-    """An id that two workers give to two objects would be one object's."""
+def test_no_two_workers_draw_the_same_random_numbers(found: dict[str, Any]) -> None:
+    """Two objects to which two workers gave the same id would be one object."""
     drawn = [value for answer in found["answers"] for value in answer["drawn"]]
     assert len(set(drawn)) == 4 * len(found["answers"])
 
@@ -133,16 +133,15 @@ def test_each_has_its_own_environment(found: dict[str, Any]) -> None:
     assert {each["PL_DISABLE_FORK"] for each in environments} == {"1"}, "as Tune has it in a trial"
 
 
-def test_each_is_treated_as_rays_own_is(found: dict[str, Any]) -> None:
-    """By the kernel: how many files it may open, who is ended when memory is short, and what a
-    signal to its group reaches."""
+def test_each_has_the_limits_of_rays_own_workers(found: dict[str, Any]) -> None:
+    """Check the limit on open files, the OOM score and the process group."""
     copies, rays_own = found["answers"][:3], found["answers"][3:]
     assert {str(each["limits"]) for each in copies} == {str(each["limits"]) for each in rays_own}
     assert [each["group"] for each in copies] == [each["pid"] for each in copies]
 
 
-def test_where_imports_start_threads_nobody_is_copied(tmp_path: Path) -> None:
-    """A copy would lack them, and wait for a lock that one of them holds."""
+def test_if_imports_start_threads_no_worker_is_forked(tmp_path: Path) -> None:
+    """A child would lack the threads, and wait for a lock that one of them holds."""
     (tmp_path / "sitecustomize.py").write_text(
         "import threading, time\n"
         "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
@@ -175,12 +174,12 @@ def test_it_ends_with_a_driver_that_is_killed() -> None:
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor one of another user's, who could read what a worker's environment says."""
+    """Nor is another user's server used, which could read a worker's environment."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")
         listening.listen()
         address = listening.getsockname()[1:].decode()
-        monkeypatch.setattr(ray_worker, "PATIENCE_S", 0.2)
+        monkeypatch.setattr(ray_worker, "ANSWER_TIMEOUT_S", 0.2)
         with pytest.raises(OSError, match="does not answer"):
             ray_worker.hand_over(address, "script.py", [])
         monkeypatch.setattr(os, "getuid", lambda: -1)
@@ -189,7 +188,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.Mon
 
 
 def test_an_answer_that_comes_at_once_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was taken for none, and two processes were one worker: Ray ended both, at work or not."""
+    """It counted as missing, and two processes were the same worker: Ray killed both."""
     closed = threading.Event()
 
     def answer(listening: socket.socket) -> None:

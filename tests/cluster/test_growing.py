@@ -1,4 +1,4 @@
-"""Clusters whose machines come when a trial waits for one."""
+"""Clusters whose autoscaler starts machines when a trial waits for one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Met(nn.Module):
             self.met = True
         return x
 """
-"""A network whose first trials train only once two of them are under way at the same time."""
+"""A network whose first trials train only when two of them run at the same time."""
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +63,17 @@ def config(folder: Path, trials: int, meeting: int = 2, **resources: object) -> 
     return path
 
 
-def without_first_word(said: str) -> list[str]:
-    """The lines; whether the autoscaler has spoken before it is asked is a matter of seconds."""
-    return [line for line in said.splitlines() if "the first word of" not in line]
+def without_first_report(stderr: str) -> list[str]:
+    """Drop the line about the autoscaler's first report: whether it comes depends on seconds."""
+    return [line for line in stderr.splitlines() if "the first report of" not in line]
 
 
 def test_machines_with_gpus_come_and_more_trials_run_at_once(cluster: str, tmp_path: Path) -> None:
-    """Of a head without CPUs and nothing else, `auto` means the GPUs that the cluster can have."""
+    """With a head without CPUs, `auto` means the GPUs that the autoscaler can start."""
     arguments = ("--address", cluster, "--storage", tmp_path / "runs")
     done = call("run", config(tmp_path, trials=3), *arguments)
     assert done.returncode == 0, done.stderr
-    lines = without_first_word(done.stderr)
+    lines = without_first_report(done.stderr)
     assert lines[0] == "waiting for a machine of the cluster with 1 CPU and 1 GPU for a trial"
     assert "1 at once with 2 CPU and 1 GPU each" in lines[1]
     assert "the cluster has grown: 2 trials at once" in lines
@@ -84,7 +84,7 @@ def test_what_none_of_its_machines_has_is_refused_in_a_line(cluster: str, tmp_pa
     arguments = ("--address", cluster, "--storage", tmp_path / "runs")
     done = call("run", config(tmp_path, trials=2, gpus=2), *arguments)
     assert done.returncode == 2
-    waits, refused = without_first_word(done.stderr)
+    waits, refused = without_first_report(done.stderr)
     assert waits == "waiting for a machine of the cluster with 1 CPU and 2 GPU for a trial"
     assert refused == (
         "raysweep: resources: a trial needs 1 CPU and 2 GPU, and the cluster has no machine with "
@@ -98,7 +98,7 @@ def test_a_cluster_that_has_no_gpu_to_start_says_so_and_trains_on_cpus(tmp_path:
         arguments = ("--address", address, "--storage", tmp_path / "runs")
         done = call("run", config(tmp_path, trials=2), *arguments)
     assert done.returncode == 0, done.stderr
-    assert without_first_word(done.stderr)[:3] == [
+    assert without_first_report(done.stderr)[:3] == [
         "waiting for a machine of the cluster with 1 CPU and 1 GPU for a trial",
         "the cluster starts no machine with a GPU: trials run on CPUs",
         "waiting for a machine of the cluster with 1 CPU for a trial",
@@ -107,7 +107,7 @@ def test_a_cluster_that_has_no_gpu_to_start_says_so_and_trains_on_cpus(tmp_path:
 
 
 def test_a_head_with_cpus_leaves_the_trials_to_the_gpus_that_can_come(tmp_path: Path) -> None:
-    """Asked as soon as the cluster is there, when its autoscaler may not have looked at it yet."""
+    """The sweep starts with the cluster, when its autoscaler may not have a report yet."""
     types = {"gpu": {"CPU": 2, "GPU": 1}}
     with autoscaling_cluster(tmp_path / "head.log", types, each=1, head_cpus=2) as address:
         arguments = ("--address", address, "--storage", tmp_path / "runs")

@@ -1,4 +1,4 @@
-"""What is no cluster is told in one line, within seconds; and a Ctrl-C is heard meanwhile."""
+"""An address without a cluster is refused in one line, within seconds; a Ctrl-C works meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sweeps import digits, grid
 
 
 def complaint(address: str) -> str:
-    with pytest.raises(UserError) as caught, joining.admitted(address):
+    with pytest.raises(UserError) as caught, joining.checked(address):
         pass
     said = str(caught.value)
     assert "\n" not in said and "()" not in said
@@ -39,7 +39,7 @@ def http_server() -> Iterator[str]:
         thread.join()
 
 
-def test_an_http_server_is_told_from_a_cluster() -> None:
+def test_an_http_server_is_refused() -> None:
     with http_server() as address:
         assert (
             "cannot join a Ray cluster there (an HTTP server answers; expected the address that "
@@ -53,17 +53,17 @@ def test_a_closed_port_gives_the_systems_reason() -> None:
     assert "(Connection refused)" in complaint(f"127.0.0.1:{port}")
 
 
-def test_who_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "KNOCK_TIMEOUT_S", 0.5)
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "PREFACE_TIMEOUT_S", 0.5)
     with socket.create_server(("0.0.0.0", 0)) as server:
         said = complaint(f"127.0.0.1:{server.getsockname()[1]}")
     assert "(no answer in 0.5 s)" in said
 
 
-def test_who_speaks_as_a_cluster_and_is_none_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_grpc_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "ANSWER_TIMEOUT_S", 1)
     with speaks_grpc() as address:
-        assert "(no Ray has answered in 1 s)" in complaint(address)
+        assert "(Ray did not answer in 1 s)" in complaint(address)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:ray", "127.0.0.1:"])
@@ -72,7 +72,7 @@ def test_what_has_no_port_is_no_address(address: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
-def test_sigterm_is_heard_while_nobody_answers(tmp_path: Path) -> None:
+def test_sigterm_works_while_no_server_answers(tmp_path: Path) -> None:
     config = tmp_path / "sweep.yaml"
     config.write_text(yaml.safe_dump(digits(grid(learning_rate=[0.01]))))
     asked = threading.Event()
@@ -88,7 +88,7 @@ def test_sigterm_is_heard_while_nobody_answers(tmp_path: Path) -> None:
 
 @contextmanager
 def speaks_grpc(asked: threading.Event | None = None) -> Iterator[str]:
-    """It sends its settings to each who comes, and says nothing more. `asked`: by the second."""
+    """Serve only the settings frame to each client. `asked`: set by the second client."""
     settings = bytes([0, 0, 0, joining.SETTINGS_FRAME, 0, 0, 0, 0, 0])
     held: list[socket.socket] = []
 

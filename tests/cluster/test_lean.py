@@ -1,4 +1,4 @@
-"""A Ray of one's own: its agents start when somebody asks for one, and nobody waits for nothing."""
+"""A Ray started here: its agents start on the first connection, and no one waits in vain."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ with cluster.connect(None, local_mode=False, verbose=False):
 """
 
 
-def test_the_one_for_environments_starts_when_a_task_has_one() -> None:
+def test_the_runtime_env_agent_starts_for_a_task_with_an_environment() -> None:
     path = os.pathsep.join([str(Path(family.__file__).parent), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
     with subprocess.Popen(
@@ -72,8 +72,8 @@ def test_the_one_for_environments_starts_when_a_task_has_one() -> None:
         os.kill(each.pid, signal.SIGKILL)
 
 
-def test_the_one_for_environments_is_where_its_node_is(tmp_path: Path) -> None:
-    """A node's address may be of either kind."""
+def test_the_runtime_env_agent_listens_at_its_nodes_address(tmp_path: Path) -> None:
+    """A node's address may be IPv4 or IPv6."""
     for host in ("127.0.0.1", "::1"):
         options = [f"--session-dir={tmp_path}", "--node-id=a", f"--node-ip-address={host}"]
         script = "/ray/_private/runtime_env/agent/main.py"
@@ -93,10 +93,10 @@ def test_the_one_for_environments_is_where_its_node_is(tmp_path: Path) -> None:
         told.unlink()
 
 
-def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(
+def test_a_ray_that_publishes_another_port_keeps_its_agents(
     anew: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would wait for it, and not start."""
+    """It would wait for that port, and not start."""
     real = services._build_python_executable_command_memory_profileable
     with lean.patched(usable()):
         assert services._build_python_executable_command_memory_profileable is not real
@@ -106,10 +106,10 @@ def test_a_ray_that_has_another_port_to_tell_keeps_its_agents(
         assert services._build_python_executable_command_memory_profileable is real
 
 
-def test_a_raylet_that_is_not_there_yet_is_looked_for_until_it_is(
+def test_a_raylet_that_is_not_registered_yet_is_polled_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ray's own lookup would sleep for 1 s: it is made when it finds something."""
+    """Ray's own lookup would sleep for 1 s, so it runs only when it finds the raylet."""
     looked: list[str] = []
 
     def node_table(self: GlobalState) -> list[dict[str, str]]:

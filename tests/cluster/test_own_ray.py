@@ -1,11 +1,14 @@
-"""A Ray of one's own: on loopback, with the CPUs that the process may use, for any user."""
+"""A Ray started here: on loopback, with the CPUs that the process may use, for any user."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -42,17 +45,30 @@ with cluster.connect(None, local_mode=False, verbose=sys.argv[1] == "verbose"):
 
 
 @pytest.mark.parametrize("how", ["quiet", "verbose"])
-def test_nobody_but_this_machine_reaches_its_ports(how: str) -> None:
+def test_only_this_machine_reaches_its_ports(how: str, ray_folder: Path) -> None:
+    """And nothing of it is left in Ray's temporary folder, however it ends."""
     command = [sys.executable, "-c", AT_WORK, how]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, **pipes) as driver:  # type: ignore[call-overload]
+    env = {**os.environ, "RAY_TMPDIR": str(ray_folder)}
+    with subprocess.Popen(command, text=True, env=env, **pipes) as driver:  # type: ignore[call-overload]
         lines = iter(driver.stdout.readline, "")
         assert next(line for line in lines if line.strip().replace(".", "").isdecimal())
         pids = [driver.pid, *(each.pid for each in family.family(driver.pid))]
         open_at = {(pid, address) for pid in pids for address in listening(pid)}
+        assert len(list(ray_folder.glob("ray/session_2*"))) == 1
+        if how == "verbose":
+            driver.send_signal(signal.SIGINT)
         driver.communicate("")
+    assert list(ray_folder.glob("ray/*")) == []
     assert len({pid for pid, _ in open_at}) >= 5, "driver, GCS, raylet, worker and agent listen"
     assert {str(address) for _, address in open_at if not is_loopback(address)} == set()
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """A folder with a short name: Ray has sockets below it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def is_loopback(address: object) -> bool:
@@ -62,7 +78,7 @@ def is_loopback(address: object) -> bool:
 
 
 def listening(pid: int) -> list[object]:
-    """The addresses at which the process listens for TCP."""
+    """List the addresses at which the process listens for TCP."""
     links = []
     for handle in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -81,7 +97,7 @@ def listening(pid: int) -> list[object]:
 
 
 def sweep(tmp_path: Path, *before: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """A small one, run by a command that runs it in turn."""
+    """Run a small sweep, by the command `before` if given."""
     path = tmp_path / "sweep.yaml"
     config = digits(grid(learning_rate=[0.01, 0.02]), train={"epochs": 1})
     path.write_text(yaml.safe_dump({**config, "resources": {}}))
@@ -100,7 +116,7 @@ def test_the_cpus_that_the_process_may_use_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_user_that_the_system_does_not_know_runs_a_sweep(tmp_path: Path) -> None:
-    """As in a container that is started with a user's number alone, without a HOME."""
+    """As in a container that is started with only a numeric user, without a HOME."""
     unknown = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
     unset = ["env", "-u", "HOME", "-u", "USER", "-u", "LOGNAME"]
     if subprocess.run([*unknown, "true"], capture_output=True, check=False).returncode:

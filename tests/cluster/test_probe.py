@@ -1,4 +1,4 @@
-"""Ray's private parts: each is checked before it is replaced, and nothing needs that it is."""
+"""Ray's private parts: each is checked before it is replaced, and Ray works without the patches."""
 
 from __future__ import annotations
 
@@ -19,19 +19,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Ray s
 PATCHES = {*checks.PATCHES}
 
 
-def test_this_ray_has_all_that_we_lean_on() -> None:
-    """The one that fails when Ray changes: mend what leans on it, or take it out."""
-    assert probe.probe().lacking == {}
+def test_this_ray_has_all_private_parts_in_use() -> None:
+    """This test fails when Ray changes: adapt the patch, or remove it."""
+    assert probe.probe().missing == {}
     assert probe.probe().applies == PATCHES | {*checks.INTERNALS}
     assert probe.usable() == PATCHES
 
 
-def test_a_name_that_is_gone_switches_one_patch_off(
-    anew: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_name_switches_one_patch_off(anew: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(node.Node, "start_raylet")
     assert probe.usable() == PATCHES - {"worker-copies"}
-    assert "start_raylet" in probe.probe().lacking["worker-copies"]
+    assert "start_raylet" in probe.probe().missing["worker-copies"]
 
 
 def test_another_signature_switches_one_patch_off(
@@ -41,10 +39,10 @@ def test_another_signature_switches_one_patch_off(
 
     monkeypatch.setattr(state.GlobalState, "get_node", get_node)
     assert probe.usable() == PATCHES - {"raylet-lookup"}
-    assert "node_id" in probe.probe().lacking["raylet-lookup"]
+    assert "node_id" in probe.probe().missing["raylet-lookup"]
 
 
-def test_another_version_of_ray_starts_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_ray_starts_without_patches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(probe.SWITCH, raising=False)
     monkeypatch.setattr(ray, "__version__", "2.99.0")
     assert probe.usable() == frozenset()
@@ -52,7 +50,7 @@ def test_another_version_of_ray_starts_as_it_comes(monkeypatch: pytest.MonkeyPat
     assert line is not None and "Ray 2.99.0" in line and "\n" not in line
 
 
-def test_the_environment_asks_for_what_applies_on_another_version_too(
+def test_the_environment_enables_what_applies_on_another_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ray, "__version__", "2.99.0")
@@ -73,17 +71,17 @@ import ray
 from raysweep.cluster import cluster
 from raysweep.cluster.faststart import fork_server, lean, start
 
-broken, patience_s = sys.argv[1], float(sys.argv[2])
+broken, timeout_s = sys.argv[1], float(sys.argv[2])
 if broken != "none":
     owner = {"agent": lean, "worker": fork_server}[broken]
     setattr(owner, broken.upper(), pathlib.Path(sys.argv[3]))
-start.start.__kwdefaults__["patience_s"] = patience_s
+start.start.__kwdefaults__["timeout_s"] = timeout_s
 with cluster.connect(None, local_mode=False, verbose=False, fast_start=sys.argv[4] == "on") as said:
     pid, parent = ray.get(ray.remote(lambda: (os.getpid(), os.getppid())).remote())
     command = pathlib.Path(f"/proc/{parent}/cmdline").read_text().replace(chr(0), " ")
     print(json.dumps([said, command]), flush=True)
 """
-"""Prints what was said of the start, and the parent of a worker."""
+"""Prints the lines about the start, and the parent of a worker."""
 
 SILENT = """
 import os, time
@@ -91,12 +89,12 @@ parent = os.getppid()
 while os.getppid() == parent:
     time.sleep(0.2)
 """
-"""A process that neither registers with the raylet nor ends before it."""
+"""A process that neither registers with the raylet nor exits before it."""
 
 
-def started(broken: str, patience_s: float, script: Path, switch: str = "on") -> Any:
+def started(broken: str, timeout_s: float, script: Path, switch: str = "on") -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", START, broken, str(patience_s), str(script), switch],
+        [sys.executable, "-c", START, broken, str(timeout_s), str(script), switch],
         stdout=subprocess.PIPE,
         text=True,
         timeout=200,
@@ -113,7 +111,7 @@ def test_workers_that_never_register_do_not_hang_the_start(tmp_path: Path) -> No
     assert "raylet" in parent
 
 
-def test_agents_that_never_tell_their_ports_do_not_hang_the_start(tmp_path: Path) -> None:
+def test_agents_that_never_publish_their_ports_do_not_hang_the_start(tmp_path: Path) -> None:
     script = tmp_path / "silent.py"
     script.write_text(SILENT)
     (line,), parent = started("agent", 60, script)
@@ -146,7 +144,7 @@ with cluster.connect(None, local_mode=False, verbose=True):
 """
 
 
-def test_verbose_shows_what_workers_print_and_patches_all_the_same() -> None:
+def test_verbose_shows_what_workers_print_and_still_patches() -> None:
     done = subprocess.run(
         [sys.executable, "-c", VERBOSE], capture_output=True, text=True, timeout=200
     )

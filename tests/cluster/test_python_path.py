@@ -1,4 +1,4 @@
-"""A checkout, and so its Python, may lie in a folder whose name a shell would take apart."""
+"""A checkout, and so its Python, may be in a folder whose name a shell would split."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from raysweep.cluster.remote import as_task, get
 with cluster.connect(None, local_mode=False, verbose=False):
     print(get(as_task(lambda: sys.executable, runtime_env={"env_vars": {"A": "B"}}).remote()))
 """
-"""With an environment of its own, as Tune gives a trial: such a worker is started by a shell."""
+"""With a runtime environment, as Tune gives a trial: a shell starts such a worker."""
 
 
 def test_a_python_whose_path_has_a_space_and_a_quote(tmp_path: Path) -> None:
-    """It died in the shell, and the sweep waited for ever."""
+    """The worker died in the shell, and the sweep waited forever."""
     venv = tmp_path / "it's a venv"
     venv.symlink_to(sys.prefix)
     python = str(venv / "bin" / Path(sys.executable).name)

@@ -1,4 +1,4 @@
-"""What `remote` promises, with real processes: waits that end, and a writer that stays small."""
+"""`remote`, with real processes: waits that end, and a writer that stays small."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from raysweep.cluster import signals
-from raysweep.cluster.keeper import Keeper
 from raysweep.cluster.remote import as_task, get, wait_for
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.cluster.remote_store import RemoteStore
+from raysweep.cluster.writer import Writer
 from raysweep.errors import TrackingError
 from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.blobs import CHUNK_BYTES
@@ -49,7 +49,7 @@ def test_a_lost_interrupt_ends_the_wait(two_cpus_of_a_cluster: None) -> None:
 
 
 def test_the_writer_never_imports_torch(two_cpus_of_a_cluster: None, tmp_path: Path) -> None:
-    """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is a class of torch's."""
+    """It took 2 s and 600 MB: `torch.__version__`, in a model's metadata, is of a torch class."""
     (tmp_path / "a.bin").write_bytes(b"weights")
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     run = TrackioTracker(store).start_run(RunSpec("r", "r", "train", "g", {}))
@@ -64,10 +64,10 @@ def test_the_writer_never_imports_torch(two_cpus_of_a_cluster: None, tmp_path: P
     assert "torch" not in imported
 
 
-def test_a_writer_that_dies_is_told_of_a_run_in_its_order(
+def test_a_restarted_writer_gets_a_runs_calls_in_order(
     two_cpus_of_a_cluster: None, tmp_path: Path
 ) -> None:
-    """A use of an artifact overtook the start of its run, which was sent again: `no such run`."""
+    """A use of an artifact overtook its run's start, which Ray retried: `no such run`."""
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     data = _logged(store, tmp_path)
     for number in range(4):
@@ -93,40 +93,40 @@ def _logged(store: RemoteStore, folder: Path) -> str:
     return ref
 
 
-def test_what_comes_after_a_fault_is_done_before_it_is_raised(tmp_path: Path) -> None:
-    """A run's end is kept though its last rows were wrong, and go in the same turn."""
-    keeper = Keeper(tmp_path / "store", "p", tmp_path / "checkpoints")
-    keeper.start_run(RunSpec("r", "r", "train", "g", {}))
+def test_calls_after_an_error_are_made_before_it_is_raised(tmp_path: Path) -> None:
+    """A run's end is recorded although its last rows, in the same batch, were invalid."""
+    writer = Writer(tmp_path / "store", "p", tmp_path / "checkpoints")
+    writer.start_run(RunSpec("r", "r", "train", "g", {}))
     rows = ("log_rows", ("another", [Row("row", 1, {"loss": 0.5})]))
     end = ("update_run", ("r", {"loss": 0.5}, "failed", "its own words"))
     with pytest.raises(TrackingError, match="no such run"):
-        keeper.take_turn([rows, end])
-    (record,) = keeper.runs(run_id="r")
+        writer.run_batch([rows, end])
+    (record,) = writer.runs(run_id="r")
     assert (record.state, record.error) == ("failed", "its own words")
 
 
-def test_a_large_checkpoint_comes_in_chunks_between_which_others_have_their_turn(
+def test_a_large_checkpoint_is_sent_in_chunks_between_other_calls(
     two_cpus_of_a_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a node that cannot write into the folder."""
+    """As from a node that cannot write into the folder."""
     (tmp_path / "checkpoints").mkdir()
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     monkeypatch.setattr(RemoteStore, "shares_files", False)
-    turns: list[int] = []
-    take_turn = RemoteStore._take_turn
+    batches: list[int] = []
+    send = RemoteStore._send
 
-    def taking_a_turn(self: RemoteStore) -> None:
-        arguments = [each for _, given in self._held for each in given]
-        turns.append(sum(len(each) for each in arguments if isinstance(each, bytes)))
-        take_turn(self)
+    def sending(self: RemoteStore) -> None:
+        arguments = [each for _, given in self._queued for each in given]
+        batches.append(sum(len(each) for each in arguments if isinstance(each, bytes)))
+        send(self)
 
-    monkeypatch.setattr(RemoteStore, "_take_turn", taking_a_turn)
+    monkeypatch.setattr(RemoteStore, "_send", sending)
     checkpoints = RemoteCheckpoints(store, tmp_path / "checkpoints")
     data = os.urandom(2 * CHUNK_BYTES + 5)
     checkpoints.keep("trial-0000", 1, b"one")
-    turns.clear()
+    batches.clear()
     checkpoints.keep("trial-0000", 2, memoryview(data))
-    assert turns == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
+    assert batches == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
     assert list(checkpoints.usable("trial-0000")) == [data, b"one"]
     (path,) = (tmp_path / "checkpoints").glob("trial-0000-e0002-*")
     path.write_bytes(data[:-1])

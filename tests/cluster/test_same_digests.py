@@ -1,4 +1,4 @@
-"""Same sweep, same digests: whichever worker ran a trial, in whatever order or mode."""
+"""The same sweep gives the same digests, whatever the workers, the order and the mode."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEARNING = digits(
         "early_terminate": {"type": "hyperband", "min_iter": 1, "eta": 2},
     },
 )
-"""Which trials there are, and which go on, depends on what came first; what each is does not."""
+"""The order of results decides which trials there are and continue, but not what each computes."""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ Trained = tuple[list[dict[str, Any]], int, dict[str, torch.Tensor]]
 
 
 def by_configuration(result: SweepResult, folder: Path) -> dict[float, Trained]:
-    """Learning rate → the history, the epoch of the logged model, and its weights."""
+    """Map learning rates to the history, the epoch of the logged model, and its weights."""
     sweep = stored(result.folder.parent)
     weights = models(sweep, folder)
     tracker = sweep.tracker()

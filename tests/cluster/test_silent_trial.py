@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ray import cloudpickle
 
-from raysweep.cluster import cluster
+from raysweep.cluster.resources import trial_resources
 from raysweep.cluster.sweep_tracker import open_tracker
 from raysweep.config import Config
 from raysweep.events import Event, TrialUpdated
@@ -132,7 +132,7 @@ class Workload:
 
 @dataclass
 class Sweep:
-    """What a sweep of one such trial came to."""
+    """The outcome of a sweep of one such trial."""
 
     workload: Workload
     progress: Progress
@@ -143,7 +143,7 @@ class Sweep:
 
     @property
     def told(self) -> list[int]:
-        """The reports in the journal."""
+        """List the reports in the journal."""
         return [e["epochs"] for e in read_journal(self.journal) if e["event"] == "epoch"]
 
 
@@ -154,7 +154,7 @@ def swept(
     clock: Callable[[list[TrialUpdated]], float] = lambda events: 0.0,
     **sweep: Any,
 ) -> Iterator[Sweep]:
-    """Run it through Tune. `clock`: what has happened so far → the sweep's own time, seconds."""
+    """Run it through Tune. `clock` maps the events so far to the sweep's own time, in seconds."""
     parameters = {"learning_rate": {"values": [0.01]}}
     config = Config.from_dict(
         {
@@ -177,7 +177,7 @@ def swept(
         if isinstance(event, TrialUpdated):
             events.append(event)
 
-    resources = cluster.resources(config, 1)
+    resources = trial_resources(config, 1)
     try:
         with closing(Journal(place.journal)) as journal:
             progress = Progress(config, watch, journal, checkpoints.forget)
@@ -219,7 +219,7 @@ def test_max_time_ends_a_trial_that_is_silent(two_cpus: None, tmp_path: Path) ->
     assert time.monotonic() - started < 120, "without that it hangs for good"
 
 
-def test_max_time_ends_one_that_has_never_reported(two_cpus: None, tmp_path: Path) -> None:
+def test_max_time_ends_a_trial_that_has_never_reported(two_cpus: None, tmp_path: Path) -> None:
     workload = Workload(tmp_path, reports=0, then="hang")
 
     def clock(events: list[TrialUpdated]) -> float:
@@ -231,10 +231,10 @@ def test_max_time_ends_one_that_has_never_reported(two_cpus: None, tmp_path: Pat
         assert sweep.tracker.run(sweep.run).state == "finished"
 
 
-def test_one_whose_process_is_killed_begins_again_and_tells_nothing_twice(
+def test_a_trial_whose_process_is_killed_starts_again_and_reports_nothing_twice(
     two_cpus: None, tmp_path: Path
 ) -> None:
-    """Killed when the driver has heard of two reports; they are made again, in the same run."""
+    """It is killed when the driver has two reports; they are made again, in the same run."""
     workload = Workload(tmp_path, reports=3, then="die")
     with swept(tmp_path, workload) as sweep:
         (row,) = sweep.progress.trials
@@ -249,10 +249,10 @@ def test_one_whose_process_is_killed_begins_again_and_tells_nothing_twice(
 
 
 @pytest.mark.parametrize("then", ["exit", "exit later"])
-def test_one_that_exits_after_its_last_report_has_completed(
+def test_a_trial_that_exits_after_its_last_report_has_completed(
     two_cpus: None, tmp_path: Path, then: str
 ) -> None:
-    """Its report did not say that it was the last one: nobody knew."""
+    """The report was not marked as the last one."""
     workload = Workload(tmp_path, reports=2, then=then)
     with swept(tmp_path, workload) as sweep:
         (row,) = sweep.progress.trials

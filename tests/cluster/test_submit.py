@@ -1,4 +1,4 @@
-"""A sweep handed to a real job server: what travels, what comes back, and how it is let go."""
+"""Submit a sweep to a real job server: what is sent, what comes back, and how to detach."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def linear(width: int = 8) -> nn.Module:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A head with a job server, and a user's folder on what would be another machine."""
+    """A head with a job server, and a user's folder that stands for another machine."""
 
     address: str
     python: Path
     home: Path
     laptop: Path
     packages: Path
-    """Where Ray's machines unpack what they are sent."""
+    """The folder in which Ray's machines unpack what they are sent."""
 
     def submit(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         with self.start(*arguments) as process:
@@ -82,7 +82,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def fill(laptop: Path) -> None:
-    """A package with all in it that must not travel, a sweep that uses it, and a plain one."""
+    """Make a package with files that must not be sent, a sweep that uses it, and a plain sweep."""
     package = laptop / "own_net"
     for folder in (".git", ".venv", "__pycache__", "env", "data", "runs/old"):
         (package / folder).mkdir(parents=True)
@@ -121,7 +121,7 @@ def test_it_runs_there_and_ends_here_as_run_does(
     assert "raysweep-result" not in first.stderr
 
 
-def test_the_config_raysweep_and_the_users_module_travel_and_nothing_else(
+def test_only_the_config_raysweep_and_the_users_module_are_sent(
     cluster: Cluster, first: subprocess.CompletedProcess[str]
 ) -> None:
     sent = [path for path in cluster.packages.glob("working_dir_files/*") if path.is_dir()]
@@ -137,7 +137,7 @@ def test_the_config_raysweep_and_the_users_module_travel_and_nothing_else(
     assert str(folder / "raysweep" / "__init__.py") in used
 
 
-def test_what_only_the_cluster_knows_ends_with_the_jobs_exit_code(
+def test_an_error_on_the_cluster_ends_with_the_jobs_exit_code(
     cluster: Cluster, first: subprocess.CompletedProcess[str]
 ) -> None:
     answer = cluster.submit(
@@ -173,7 +173,7 @@ def test_ctrl_c_detaches_and_the_hints_are_true(cluster: Cluster) -> None:
     assert "cat ~/elsewhere/long/result.json" in fetch
 
 
-def test_without_waiting_it_says_where_all_will_be(
+def test_without_waiting_it_prints_where_the_results_will_be(
     cluster: Cluster, first: subprocess.CompletedProcess[str]
 ) -> None:
     arguments = ("plain.yaml", "--name", "first", "--no-wait", "--json")

@@ -1,4 +1,4 @@
-"""`early_terminate.order: sweep` with real processes: no timing and no death decides anything."""
+"""`early_terminate.order: sweep` with real processes: timing and deaths change no result."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def config(cpus: float, lot: int, order: str = "sweep", **own: Any) -> dict[str,
 
 
 def fate(result: SweepResult) -> tuple[str, list[tuple[Any, ...]]]:
-    """The winner, and what became of each trial."""
+    """Return the winner, and the outcome of each trial."""
     rows = sorted(result.rows, key=lambda row: row.index)
     return result.best.trial, [(row.name, row.state, row.epoch) for row in rows]
 
 
 def one_at_a_time(folder: Path, **own: Any) -> tuple[str, list[tuple[Any, ...]]]:
-    """By W&B's rule, which has no timing to go by where trials run one at a time."""
+    """Run by W&B's rule, one trial at a time, so that timing has no effect."""
     made = config(2, 0, order="arrival", **own)
     return fate(run_sweep(made, name="alone", storage=folder / "alone"))
 

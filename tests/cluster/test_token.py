@@ -1,4 +1,4 @@
-"""A cluster that wants a token is joined with the one at hand, and told of in a line without."""
+"""A cluster that requires a token is joined with the local one; without one, a line explains it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TOKEN = "0123456789abcdef" * 2
 ANOTHER = "fedcba9876543210" * 2
 
 REFUSED = (
-    "raysweep: --address {address}: the cluster wants a token, {why}; put its own (on its head: "
-    "`ray get-auth-token`) in ~/.ray/auth_token, in RAY_AUTH_TOKEN, or in a file that "
+    "raysweep: --address {address}: the cluster requires a token, {why}; put the right one (on its "
+    "head: `ray get-auth-token`) in ~/.ray/auth_token, in RAY_AUTH_TOKEN, or in a file that "
     "RAY_AUTH_TOKEN_PATH names\n"
 )
-NONE = "and there is none here"
+NONE = "but there is none here"
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def none_of_the_developers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One with a token, as `ray start` leaves it."""
+    """Make a home with a token, as `ray start` does."""
     folder = tmp_path_factory.mktemp("home")
     (folder / ".ray").mkdir()
     (folder / ".ray" / "auth_token").write_text(TOKEN)
@@ -53,9 +53,7 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_token_that_is_at_hand_is_shown(
-    cluster: str, home: Path, config: Path, tmp_path: Path
-) -> None:
+def test_the_local_token_is_sent(cluster: str, home: Path, config: Path, tmp_path: Path) -> None:
     storage = tmp_path / "runs"
     arguments = ("run", config, "--address", cluster, "--storage", storage, "--json")
     result = raysweep(*arguments, HOME=str(home))
@@ -68,10 +66,10 @@ def test_the_token_that_is_at_hand_is_shown(
     [
         ({}, NONE),
         ({"RAY_AUTH_MODE": "token"}, NONE),
-        ({"RAY_AUTH_TOKEN": ANOTHER}, "and the one here is not it"),
+        ({"RAY_AUTH_TOKEN": ANOTHER}, "but the one here is not valid"),
     ],
 )
-def test_without_it_one_line_says_what_is_lacking(
+def test_without_it_one_line_says_what_is_missing(
     cluster: str, config: Path, tmp_path: Path, env: dict[str, str], why: str
 ) -> None:
     storage = tmp_path / "runs"
@@ -89,14 +87,14 @@ def test_a_mode_that_the_user_has_set_is_kept_and_named(
     assert done.stderr.endswith("and RAY_AUTH_MODE=disabled is set here; unset it\n")
 
 
-def test_a_token_that_is_named_and_not_there_is_one_line(cluster: str, config: Path) -> None:
+def test_a_token_file_that_is_missing_is_one_line(cluster: str, config: Path) -> None:
     done = call("run", config, "--address", cluster, RAY_AUTH_TOKEN_PATH="/none")
     assert done.returncode == 2
     assert "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /none" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_job_server_is_shown_the_token_as_well(home: Path, config: Path) -> None:
+def test_a_job_server_is_sent_the_token_too(home: Path, config: Path) -> None:
     python = python_with_jobs()
     if python is None:
         pytest.skip(NO_JOBS)

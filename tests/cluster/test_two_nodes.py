@@ -56,6 +56,7 @@ class Linear(nn.Sequential):
                 time.sleep(0.1)
             with (home / "epochs.txt").open("a") as notes:
                 print(self.epochs, file=notes)
+            print("noted epoch", self.epochs)
             self.epochs += 1
         return super().train(mode)
 
@@ -215,11 +216,17 @@ def test_a_node_that_is_lost_costs_no_trial(
         wait_for(lambda: (lost.folder() / "home/held").exists(), process)
         kept = list((cluster.base / "runs" / "lost" / "checkpoints").glob("*-e0001-*.pt"))
         assert kept, "the head has the checkpoint of a node with which it shares no folder"
+        trials = [path.name.partition("-e")[0] for path in kept]
+        logs = [cluster.base / "runs" / "lost" / "logs" / f"{trial}.log" for trial in trials]
+        wait_for(lambda: all("noted epoch 0" in log.read_text() for log in logs), process)
         lost.lose()
         out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert_as_alone(json.loads(out), cluster.base / "runs", alone)
     assert len((other.folder() / EPOCHS).read_text().splitlines()) == 4 * 3 - 1
+    for trial in range(4):  # what they printed came to the head, also from the node that is gone
+        log = (cluster.base / "runs" / "lost" / "logs" / f"trial-000{trial}.log").read_text()
+        assert log.count("noted epoch ") == 3, log
     assert left_of_sweeps(other) == []
 
 

@@ -127,7 +127,7 @@ def _ray_in_this_process() -> Any:
     from raysweep.cluster.remote_store import RemoteStore
 
     quiet.apply_settings()
-    with quiet.hushed(verbose=False), lean.patched(usable()):
+    with quiet.silenced(verbose=False), lean.patched(usable()):
         # "local": without it, Ray would join whatever cluster this machine last ran.
         ray.init("local", local_mode=True, include_dashboard=False, log_to_driver=False)
     return RemoteStore

@@ -8,8 +8,11 @@ import pytest
 from wandb.errors import CommError
 
 from raysweep.errors import ArtifactNotFound, ConfigError, TrackingError
+from raysweep.tracking import RunSpec
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.tracker import WandbTracker
+
+import wandb_server
 
 KEY = "0123456789" * 4
 
@@ -42,3 +45,17 @@ def test_an_error_of_the_client_is_one_line_without_the_key(monkeypatch, error):
     message = str(caught.value)
     assert "artifacts-example: cannot read the run: HTTP 500: api:***@host;" in message
     assert "\n" not in message
+
+
+def test_what_a_run_prints_is_on_its_page():
+    with wandb_server.lent() as server:
+        run = WandbTracker("console").start_run(RunSpec("talks", "trial-0000", "train", "mine"))
+        run.log_output("epoch 0\nTraceback (most recent call last):\n")
+        run.log_output("")
+        run.finish("failed", "KeyError")
+        sent = [each.detail["files"] for each in server.requests if each.operation == "file_stream"]
+        lines = [line for files in sent for line in files.get("output.log", {}).get("content", [])]
+    assert [line.partition(" ")[2] for line in lines] == [
+        "epoch 0",
+        "Traceback (most recent call last):",
+    ]

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-
 import wandb
+import yaml
 
 from wandb_server import WandbServer, end, lent
 

@@ -9,6 +9,7 @@ from signal import SIGKILL
 from typing import Any
 
 import wandb
+
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.tracking.wandb.tracker import WandbTracker

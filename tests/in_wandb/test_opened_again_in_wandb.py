@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fragile_sweep import written
-
 import wandb
+from fragile_sweep import written
 
 from commands import raysweep
 from sweeps import runs_by_job, stored

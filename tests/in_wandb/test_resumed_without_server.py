@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import wandb
+
 from raysweep.errors import TrackerRefused
 from raysweep.tracking import connect
 
@@ -82,7 +82,7 @@ def reads_without_its_server(storage: Path, cwd: Path) -> None:
     assert [sweep["state"] for sweep in listed["sweeps"]] == ["ended"]
     best = raysweep("best", "--storage", storage, "--download", cwd / "m", "--json", cwd=cwd)
     assert (cwd / "m" / "trained_model.pth").is_file()
-    lineage = raysweep("lineage", best["artifact"], "--storage", storage, "--json", cwd=cwd)
+    lineage = raysweep("lineage", best["best"]["artifact"], "--storage", storage, "--json", cwd=cwd)
     assert "report" in {node.get("job_type") for node in lineage["nodes"]}
     lineage = raysweep("lineage", "trained-model:best", "--storage", storage, "--json", cwd=cwd)
     assert "report" in {node.get("job_type") for node in lineage["nodes"]}

@@ -15,15 +15,15 @@ from signal import SIGKILL
 from typing import Any
 
 import pytest
-import yaml
+import wandb
 from kept_sweep import NAME, PICTURES, TABLE, KeptSweep, mutual_sweep, small_sweep, whole_sweep
 
-import wandb
 from raysweep.errors import TrackingError, UserError
 from raysweep.storage.claim import claim, release
 from raysweep.sweep.syncing import sync_sweep
 from raysweep.tracking import RunSpec
 from raysweep.tracking.metadata import plain
+from raysweep.tracking.mirror.tracker import MirroredTracker
 from raysweep.tracking.wandb.tracker import WandbTracker
 
 from commands import call, raysweep
@@ -263,10 +263,9 @@ def test_best_of_another_data_set_stays_unless_asked(server: WandbServer, tmp_pa
     assert "in W&B, best stays trained-model:v0, which was trained on mnist, and " in done.stderr
     assert there.artifact("trained-model:best").ref == theirs.ref
     assert there.artifact(f"trained-model:best-{NAME}").ref == "trained-model:v1"
-    config = yaml.safe_load(kept.folder.config.read_text())
-    config["tracking"]["promote"] = "always"
-    kept.folder.config.write_text(yaml.safe_dump(config))
-    assert sync_sweep(kept.storage).published.stays == []
+    done = call("sync", NAME, "--storage", kept.storage, "--promote", "always")
+    assert done.returncode == 0, done.stderr
+    assert "best stays" not in done.stderr
     assert there.artifact("trained-model:best").ref == "trained-model:v1"
 
 
@@ -348,3 +347,29 @@ def test_what_wandb_refuses_holds_up_only_what_depends_on_it(
     assert kept.tracker.run(f"{kept.record.id}-trial-0001").url is None
     sync_sweep(kept.storage)
     assert api.artifact("tester/sync-one-refused/trained-model:best").metadata["content"]
+
+
+def test_bytes_that_were_dropped_here(server: WandbServer, api: wandb.Api, tmp_path: Path) -> None:
+    """What W&B has, it keeps; of what it has not, it gets the record, so the lineage is whole."""
+    kept = whole_sweep(tmp_path, "sync-dropped")
+    removing = kept.store.removing
+    (model,) = {ref for run in kept.tracker.runs() for ref in run.used if "trained" in ref}
+    models = {ref for run in kept.tracker.runs() for ref in run.logged if "trained" in ref}
+    lean = min(models - {model})
+    removing.drop([lean], "tracking.keep: best")
+    removing.bury()
+    published = sync_sweep(kept.storage).published
+    assert published.records_only == [lean]
+    there = WandbTracker("sync-dropped")
+    theirs = there.artifact(published.versions[lean])
+    assert [file.path for file in theirs.files] == ["metadata.json"]
+    assert "its bytes were dropped by tracking.keep: best" in theirs.description
+    assert theirs.metadata == kept.tracker.artifact(lean).metadata
+    removing.drop([model], "tracking.keep: best")
+    removing.bury()
+    again = sync_sweep(kept.storage).published
+    assert (again.sent, again.records_only) == ([], [lean])
+    mirrored = MirroredTracker(kept.tracker, there)
+    mirrored.download(published.versions[model], tmp_path / "from W&B")
+    assert (tmp_path / "from W&B" / "sub" / "data.bin").is_file()
+    mirrored.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import wandb
 from kept_sweep import NAME, whole_sweep
 
-import wandb
 from raysweep.storage.open_storage import open_storage, read_storage
 from raysweep.storage.reading import StoredSweep
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb_sweep_watch import files_with, watch
-
 import wandb
+from wandb_sweep_watch import files_with, watch
 
 from commands import start
 from sweeps import IMPOSSIBLE, digits, grid
@@ -61,7 +60,7 @@ def swept(
     def run(name: str, config: dict[str, Any], **env: str) -> tuple[dict[str, Any], str, str]:
         process = start(
             *("run", write(config), "--tracker", "wandb", "--name", name, "--json"),
-            *("--storage", folder / "runs"),
+            *("--storage", folder / "runs", *(["--report"] if name == "first" else [])),
             cwd=folder,
             RAY_TMPDIR=str(ray),
             **env,
@@ -157,6 +156,16 @@ def test_the_report_has_its_pictures_and_its_table(api: wandb.Api, swept: Swept)
     assert all(len(caption.split(",")) == 2 for caption in pictures["captions"])
     assert report.summary["confusion-matrix"]["ncols"] == 11
     assert report.summary["accuracy"] == swept.first["test"]["accuracy"]
+
+
+def test_the_page_is_a_file_of_the_report_run(api: wandb.Api, swept: Swept, tmp_path: Path) -> None:
+    page = swept.storage / "first" / "report.html"
+    report = runs(api, swept, "first")["report"]
+    assert f"report: {page}" in swept.said
+    assert "the report is among the files of its run in W&B" in swept.said
+    with report.file("report.html").download(root=str(tmp_path)) as there:
+        assert there.read() == page.read_text()
+    assert report.state == "finished"
 
 
 def test_best_is_one_version_and_moves_with_the_next_sweep(api: wandb.Api, swept: Swept) -> None:

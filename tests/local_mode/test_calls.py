@@ -58,14 +58,14 @@ def _count(trials: int, storage: Path) -> Counter[str]:
         seen["checkpoint bytes"] += len(data)
         keep(self, trial, epochs, data)
 
-    def taking_a_turn(self: RemoteStore) -> None:
-        seen["turn"] += 1
-        seen.update(f"call {method}" for method, _ in self._held)
-        take_turn(self)
+    def sending(self: RemoteStore) -> None:
+        seen["batch"] += 1
+        seen.update(f"call {method}" for method, _ in self._queued)
+        send(self)
 
-    keep, take_turn = CheckpointFolder.keep, RemoteStore._take_turn
+    keep, send = CheckpointFolder.keep, RemoteStore._send
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RemoteStore, "_take_turn", taking_a_turn)
+        patch.setattr(RemoteStore, "_send", sending)
         patch.setattr(remote_store, "get", counting("wait", remote_store.get))
         patch.setattr(embedded, "take_file", counting("file taken", embedded.take_file))
         patch.setattr(CheckpointFolder, "keep", keeping)
@@ -91,7 +91,7 @@ def test_a_trial_waits_for_the_tracker_only_where_it_needs_an_answer(
     counts: dict[str, Counter[str]],
 ) -> None:
     assert _a_trial(counts, "wait") == WAITS
-    assert _a_trial(counts, "turn") == WAITS + 1, "the run's start is sent at once"
+    assert _a_trial(counts, "batch") == WAITS + 1, "the run's start is sent at once"
 
 
 def test_the_data_set_is_taken_from_the_store_once(counts: dict[str, Counter[str]]) -> None:

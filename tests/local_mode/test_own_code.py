@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raysweep import run_sweep
-from raysweep.errors import UserError
+from raysweep.errors import SweepFailed
 from raysweep.storage.journal import read_journal
 from raysweep.sweep.result import SweepResult
 
@@ -154,10 +154,10 @@ def test_lazy_modules_and_volumes(tmp_path: Path) -> None:
 
 def test_an_evaluation_that_exits_says_where(tmp_path: Path) -> None:
     says = r"evaluate.target own_sweep:leaves: raised SystemExit: no scores \(own_sweep.py:\d+ in"
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(SweepFailed, match=says) as caught:
         swept(tmp_path, evaluate={"target": "own_sweep:leaves"})
-    told = caught.value.__cause__
-    assert told is not None and "in leaves" in str(told.__cause__), "its process's traceback"
+    assert isinstance(caught.value.__cause__, SystemExit)
+    assert "in leaves" in str(caught.value.traceback), "its process's traceback"
     tracker = stored(tmp_path).tracker()
     (run,) = runs_by_job(tracker, "mine")["report"]
     assert run.state == "failed" and "in leaves)" in str(run.error)

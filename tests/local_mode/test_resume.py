@@ -129,6 +129,32 @@ def test_a_resumed_sweep_says_so(tmp_path: Path) -> None:
     assert start.resumed.changed == ()
 
 
+def test_best_leaves_a_model_of_other_data_only_where_that_is_asked_for(
+    tmp_path: Path, mini_fashion: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one project, where a resume may ask for what the sweep was not started with."""
+    storage, data = tmp_path / "runs", {"root": str(mini_fashion), "train_size": 200}
+    first = digits(SWEEPS["grid"], model=TINY, data={"dataset": "FashionMNIST", **data})
+    theirs = run_sweep(first, name="theirs", storage=storage).best.artifact
+    stays = run_sweep(config_of("grid"), name="stays", storage=storage)
+    assert not stays.promoted
+    assert stays.promotion == (
+        f"best stays {theirs}, which was trained on fashionmnist, and {stays.best.artifact} on "
+        "digits; --promote always moves it all the same"
+    )
+    with pytest.raises(UserError, match="promote: expected one of always, if_better, got 'never'"):
+        run_sweep(config_of("grid"), storage=storage, promote="never")  # type: ignore[arg-type]
+    with pytest.raises(Interrupted):
+        run_sweep(config_of("grid"), name="mine", storage=storage, observer=Stopped(9))
+    assert main(["resume", "mine", "--storage", str(storage), "--promote", "always"]) == 0
+    assert f", was {theirs}" in capsys.readouterr().err
+    tracker = stored(storage).tracker()
+    assert "best-mine" in tracker.artifact("trained-model:best").aliases
+    tracker.close()
+    given = (storage / "mine" / "config.given.yaml").read_text()
+    assert given.startswith("data:\n  dataset: digits\n  train_size: 200\n")
+
+
 def assert_interrupted(storage: Path) -> None:
     tracker = stored(storage).tracker()
     assert {run.state for run in tracker.runs()} <= {"finished", "interrupted"}

@@ -67,7 +67,7 @@ def test_ray_is_shut_down_and_the_result_written(storage: Path, result: SweepRes
     assert written["cached_stages"] == written["unsent"] == []
     assert written["links"] == {}, "no server shows what the embedded tracker keeps"
     assert {path.name for path in (storage / "first").iterdir()} == {
-        "best", "config.yaml", "journal.jsonl", "result.json", "sweep.json",
+        "best", "config.given.yaml", "config.yaml", "journal.jsonl", "result.json", "sweep.json",
     }  # fmt: skip
 
 
@@ -151,7 +151,13 @@ def test_events_tell_the_whole_story(result: SweepResult, events: list[Event]) -
     assert (start.trials, start.epochs) == (4, 2)
     stages = [event.stage for event in events if isinstance(event, StageFinished)]
     expected = ["load", "preprocess", "initialize", "initialize"]
-    assert stages == expected, "the swept models are made as trials ask, and told at the end"
+    assert stages == expected, "the swept models are made as trials ask"
+    kinds = [type(event) for event in events]
+    told = [i for i, kind in enumerate(kinds) if kind is StageFinished]
+    first = next(
+        i for i, each in enumerate(events) if isinstance(each, TrialUpdated) and each.epoch == 1
+    )
+    assert told[2] < first < told[3], "each before the first report of the trial that asked for it"
     last = {event.index: event for event in events if isinstance(event, TrialUpdated)}
     assert {event.state for event in last.values()} == {"completed"}
     assert all(event.epoch == event.epochs == 2 for event in last.values())

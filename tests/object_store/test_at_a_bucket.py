@@ -96,7 +96,8 @@ def test_list_best_and_lineage_on_another_machine(other: dict[str, str], tmp_pat
     (listed,) = raysweep("list", *at, **other)["sweeps"]
     assert listed["sweep"] == "mine"
     best = raysweep("best", *at, "--download", tmp_path / "model", **other)
-    assert best["artifact"] == listed["result"]["best"]["artifact"] == "trained-model:v0"
+    assert best["best"] == listed["result"]["best"]
+    assert best["best"]["artifact"] == "trained-model:v0"
     assert (tmp_path / "model" / "trained_model.pth").stat().st_size > 1000
     lineage = raysweep("lineage", "trained-model:best", *at, **other)
     names = {node["name"] for node in lineage["nodes"]}

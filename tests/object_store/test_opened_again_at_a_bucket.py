@@ -37,7 +37,8 @@ def test_its_best_is_chosen_anew(
     assert not [key for key in s3.keys("again") if "/checkpoints/" in key]
     third = machine("three")
     best = raysweep("best", "mine", "--download", tmp_path / "model", *at, **third)
-    assert best["artifact"] == after["best"]["artifact"] != before["best"]["artifact"]
+    assert best["best"] == after["best"]
+    assert after["best"]["artifact"] != before["best"]["artifact"]
     model = s3.data / "bucket" / "again" / "mine" / "best" / "trained_model.pth"
     assert (tmp_path / "model" / "trained_model.pth").read_bytes() == model.read_bytes()
     lineage = raysweep("lineage", before["best"]["artifact"], *at, **third)

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import wandb
+
 from raysweep.cli.arguments import parser
 from raysweep.config import Config
 from raysweep.config.yaml import parse_document
 
-from commands import REPOSITORY, mnist_folder, raysweep
+from commands import REPOSITORY, installed_command, mnist_folder, raysweep
 from ray_head import ray_head
 from sweeps import stored
 from wandb_server import WandbServer, end, lent
@@ -82,6 +82,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     env = {**os.environ, **offline}
     env = {k: v for k, v in env.items() if not k.startswith("WANDB_")}
+    # Last on the path: only an environment that scripts/run did not make has none of its own.
+    env["PATH"] += f"{os.pathsep}{installed_command(folder / 'bin').parent}"
     with lent() as server, ray_head(folder / "head.log") as address:
         commands = [on_mnist(in_wandb(command, server)) for command in commands]
         script = "\n".join(["set -euxo pipefail", *commands, "python snippet.py"])
@@ -197,7 +199,7 @@ def test_the_tests_and_modules_that_it_names_exist(page: Path) -> None:
 def test_its_commands_parse(page: Path) -> None:
     """Quicker than running them: an option that was renamed fails here first."""
     text = page.read_text(encoding="utf-8")
-    for command in re.findall(r"^\$ python -m raysweep (.+)$", text, flags=re.MULTILINE):
+    for command in re.findall(r"^\$ (?:python -m )?raysweep (.+)$", text, flags=re.MULTILINE):
         assert parser().parse_args(shlex.split(command)).command
     for script in re.findall(r"^\$ \./(scripts/\w+)", text, flags=re.MULTILINE):
         assert (REPOSITORY / script).is_file()

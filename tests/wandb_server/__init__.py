@@ -29,7 +29,9 @@ What could not be known of the real server, and what is done here:
 - When a silent run is `crashed` (W&B: some minutes after its last heartbeat). Here never.
 - Sampling of long histories, exports to parquet, and paging by anything but position. Here all
   rows are live and none is left out.
-- Multipart uploads, references, registries, teams, sweeps and launch: not here.
+- What of a sweep's config W&B warns of. Here a key or a distribution that its schema lacks is
+  refused, and sweeps are made only: no agent, no suggestion, no stop.
+- Multipart uploads, references, registries, teams and launch: not here.
 """
 
 from wandb_server import faults

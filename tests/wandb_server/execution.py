@@ -32,12 +32,13 @@ from wandb_server.errors import Refusal, Violation
 from wandb_server.queries import Query
 from wandb_server.run_mutations import RunMutations
 from wandb_server.state import State
+from wandb_server.sweeps import SweepMutations
 
 _SCHEMA = build_schema((Path(__file__).parent / "schema.graphql").read_text("utf-8"))
 _MODELS: tuple[ModuleType, ...] = (artifact_models, api_models, internal_models)
 
 
-class Mutation(RunMutations, ArtifactMutations):
+class Mutation(RunMutations, ArtifactMutations, SweepMutations):
     """The root of mutations."""
 
 

@@ -11,9 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from wandb.sdk import wandb_setup
-
 import wandb
+from wandb.sdk import wandb_setup
 
 from wandb_server.server import WandbServer, let_pass
 

@@ -12,6 +12,7 @@ from wandb_server.errors import Violation
 from wandb_server.filters import matches
 from wandb_server.paging import Connection, opaque, page
 from wandb_server.runs import Run
+from wandb_server.sweeps import Sweep
 
 _ORDERS = {"+created_at": False, "-created_at": True}
 
@@ -75,6 +76,7 @@ class Project:
     runs_by_name: dict[str, Run] = field(default_factory=dict)
     types: dict[str, ArtifactType] = field(default_factory=dict)
     sequences: dict[str, Sequence] = field(default_factory=dict)
+    sweeps: dict[str, Sweep] = field(default_factory=dict)
     blobs: dict[str, tuple[Artifact, Blob]] = field(default_factory=dict)  # by MD5, with the first
 
     read_only = is_benchmark = False

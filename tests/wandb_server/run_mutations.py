@@ -31,6 +31,10 @@ class RunMutations:
             run, inserted = self._state.run_by_id(id), False
         else:
             run, inserted = self._open(input.pop("entity_name"), input.pop("model_name"), name)
+        if (sweep := input.pop("sweep", None)) is not None:
+            if sweep not in run.project.sweeps:
+                raise Refusal(f"sweep {sweep} not found", status=404)
+            run.sweep_name = sweep
         for key in ("config", "summary_metrics"):
             if (text := input.pop(key, None)) is not None:
                 json.loads(text)

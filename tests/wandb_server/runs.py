@@ -37,8 +37,9 @@ class Run:
     uploads: dict[str, RunFile] = field(default_factory=dict)
     inputs: list[Artifact] = field(default_factory=list)
     outputs: list[Artifact] = field(default_factory=list)
+    sweep_name: str | None = None
 
-    commit = sweep_name = system_metrics = None
+    commit = system_metrics = None
     stopped = read_only = False
 
     @property

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from wandb.errors import CommError
-
 import wandb
+from wandb.errors import CommError
 
 from wandb_server import lent
 

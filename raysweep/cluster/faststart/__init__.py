@@ -1,6 +1,6 @@
-"""What makes a Ray of our own start sooner, and every private part of Ray that we lean on.
+"""Start Ray faster on this machine; hold every private part of Ray that raysweep uses.
 
-Ray has no option for any of it, so each patch replaces something private for the length of
-`ray.init`. `probe` says which patches this Ray allows, `lean` and `fork_server` are the patches,
-and `start` uses them, or starts Ray as it comes where they are switched off or do not work.
+Ray has no options for this, so each patch replaces something private during `ray.init`. `probe`
+finds which patches this Ray allows, `lean` and `fork_server` are the patches, and `start` applies
+them, or starts Ray without them if they are switched off or do not work.
 """

@@ -1,4 +1,4 @@
-"""The private names and signatures of Ray and Tune that we lean on, each with its check."""
+"""Check each private name and signature of Ray and Tune that raysweep uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 PatchName = Literal["head-processes", "agents", "raylet-lookup", "worker-copies", "tune-workers"]
 PATCHES: tuple[PatchName, ...] = get_args(PatchName)
-"""What makes a Ray of our own start sooner."""
+"""The patches with which a Ray that is started here starts faster."""
 
 InternalName = Literal[
     "autoscaler-status",
@@ -31,7 +31,7 @@ InternalName = Literal[
     "uv-switch",
 ]
 INTERNALS: tuple[InternalName, ...] = get_args(InternalName)
-"""What is read or replaced for something else, in `ray_internals` and `tune_internals`."""
+"""Private parts used for other purposes, in `ray_internals` and `tune_internals`."""
 
 PORTS = {
     "dashboard_agent_listen_port",
@@ -40,8 +40,8 @@ PORTS = {
     "metrics_export_port",
     "runtime_env_agent_port",
 }
-"""The ports that Ray's processes write to files for each other. `ray_agent` writes all but the GCS
-server's, so a Ray that waits for another one would wait for ever."""
+"""The ports that Ray's processes publish in files. `ray_agent` writes all but the GCS server's, so
+a Ray that waits for another one would wait forever."""
 
 LOG_MONITOR = "start_log_monitor"
 
@@ -50,8 +50,8 @@ HEAD_PROCESSES: Mapping[str, tuple[str, ...]] = {
     "start_monitor": ("self",),
     LOG_MONITOR: ("self",),
 }
-"""The methods of Ray's `Node` that start its dashboard's server, the autoscaler, and the process
-that copies workers' logs to the driver's terminal; and their parameters."""
+"""The methods of Ray's `Node`, and their parameters, that start the dashboard's server, the
+autoscaler, and the process that copies workers' logs to the driver's terminal."""
 
 TUNE_CONTROLLER = (
     "_actor_cache",
@@ -66,8 +66,8 @@ TUNE_CONTROLLER = (
 """The attributes of Tune's controller that `cluster.tune_internals` uses."""
 
 
-class Lacking(Exception):
-    """This Ray has not what a patch needs."""
+class Missing(Exception):
+    """This Ray does not have what a patch needs."""
 
 
 def _head_processes() -> None:
@@ -86,7 +86,7 @@ def _agents() -> None:
     names = vars(_module("ray._raylet")).items()
     ports = {value for key, value in names if key.endswith("_PORT_NAME")}
     if ports != PORTS:
-        raise Lacking(f"Ray's processes tell each other {', '.join(sorted(ports ^ PORTS))}, too")
+        raise Missing(f"Ray's processes also publish {', '.join(sorted(ports ^ PORTS))}")
 
 
 def _raylet_lookup() -> None:
@@ -100,7 +100,7 @@ def _worker_copies() -> None:
     _takes(_module("ray._private.node").Node.start_raylet, "self")
     _takes(_module("ray._private.parameter").RayParams.__init__, "self", "worker_path")
     if not worker_script().is_file():
-        raise Lacking(f"Ray has no {worker_script().name}")
+        raise Missing(f"Ray has no {worker_script().name}")
     actor_class_id = _module("ray.actor").ActorClassID
     _text(actor_class_id.from_random.__name__)
     _has(_module("ray._raylet"), "setproctitle")
@@ -111,8 +111,8 @@ def _tune_workers() -> None:
     controller = _module("ray.tune.execution.tune_controller").TuneController
     _takes(controller._maybe_reuse_cached_actor, "self", "trial")
     made = _attributes(controller.__init__)
-    if lacking := [name for name in TUNE_CONTROLLER if name not in made]:
-        raise Lacking(f"Tune's controller has no {', '.join(lacking)}")
+    if missing := [name for name in TUNE_CONTROLLER if name not in made]:
+        raise Missing(f"Tune's controller has no {', '.join(missing)}")
     cache = _module("ray.tune.execution.class_cache")._ActorClassCache
     _takes(cache.get, "self", "trainable_cls")
 
@@ -145,14 +145,14 @@ def _http_token() -> None:
 def _local_mode() -> None:
     _takes(_module("ray.runtime_context").RuntimeContext.__init__, "worker")
     if "mode" not in _attributes(_module("ray._private.worker").Worker.__init__):
-        raise Lacking("Ray's worker has no mode")
+        raise Missing("Ray's worker has no mode")
 
 
 def _loopback() -> None:
     constants, services = _module("ray._private.ray_constants"), _module("ray._private.services")
     _text(constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
     if "ENABLE_RAY_CLUSTER" not in services.get_node_ip_address.__code__.co_names:
-        raise Lacking("Ray looks at no switch for the address of its ports")
+        raise Missing("Ray has no switch for the address of its ports")
     _has(constants, "ENABLE_RAY_CLUSTER")
 
 
@@ -167,7 +167,7 @@ def _settings_reload() -> None:
 def _started_processes() -> None:
     _has(_module("ray._private.worker"), "_global_node")
     if "all_processes" not in _attributes(_module("ray._private.node").Node.__init__):
-        raise Lacking("Ray's node has no all_processes")
+        raise Missing("Ray's node has no all_processes")
 
 
 def _token_loader() -> None:
@@ -182,8 +182,8 @@ def _tune_error() -> None:
 
 def _tune_median() -> None:
     made = _attributes(_module("ray.tune.schedulers").MedianStoppingRule.__init__)
-    if lacking := [name for name in ("_results", "_stopped_trials") if name not in made]:
-        raise Lacking(f"Tune's median rule has no {', '.join(lacking)}")
+    if missing := [name for name in ("_results", "_stopped_trials") if name not in made]:
+        raise Missing(f"Tune's median rule has no {', '.join(missing)}")
 
 
 def _tune_stub() -> None:
@@ -219,7 +219,7 @@ CHECKS: Mapping[PatchName | InternalName, Callable[[], None]] = {
 
 
 def worker_script() -> Path:
-    """The script that Ray starts a worker process with."""
+    """Return the script with which Ray starts a worker process."""
     import ray
 
     return Path(ray.__file__).with_name("_private") / "workers" / "default_worker.py"
@@ -230,30 +230,30 @@ def _module(name: str) -> Any:
 
 
 def _takes(function: Callable[..., Any], *parameters: str) -> None:
-    """Raise Lacking where the function has no such parameters."""
+    """Raise Missing if the function does not have these parameters."""
     known = inspect.signature(function).parameters
-    if lacking := [name for name in parameters if name not in known]:
-        raise Lacking(f"{function.__qualname__} has no parameter {', '.join(lacking)}")
+    if missing := [name for name in parameters if name not in known]:
+        raise Missing(f"{function.__qualname__} has no parameter {', '.join(missing)}")
 
 
 def _has(owner: Any, *names: str) -> None:
-    """Raise AttributeError where it has no such attribute."""
+    """Raise AttributeError if `owner` does not have these attributes."""
     for name in names:
         getattr(owner, name)
 
 
 def _text(value: object) -> None:
     if not isinstance(value, str):
-        raise Lacking(f"expected text, got {value!r}")
+        raise Missing(f"expected text, got {value!r}")
 
 
 def _on_linux() -> None:
     if sys.platform != "linux":
-        raise Lacking(f"it needs Linux, and this is {sys.platform}")
+        raise Missing(f"it needs Linux, and this is {sys.platform}")
 
 
 def _attributes(init: Callable[..., Any]) -> set[str]:
-    """The names of the attributes that a constructor sets or reads, those of its bases included."""
+    """List the attributes that a constructor and those of its base classes set or read."""
     owner = sys.modules[init.__module__]
     cls = getattr(owner, init.__qualname__.split(".")[0])
     return {

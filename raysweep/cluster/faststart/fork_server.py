@@ -1,13 +1,13 @@
-"""Workers of a Ray of one's own as copies of one process that has imported what they need.
+"""Fork Ray's workers from one process that has imported what they need.
 
-A worker of Ray's begins with imports (Ray, Tune, perhaps torch) that take 2 s of a CPU, and a sweep
-has five workers and more. Three processes share the work instead: the driver starts the server
-(`running`), which imports once; Ray's raylet starts `ray_worker.py` for each worker, which hands
-over what it was given, and is gone; the server forks, and the copy runs Ray's own worker script.
+A Ray worker starts with imports (Ray, Tune, perhaps torch) that take 2 s of a CPU, and a sweep has
+five workers or more. Instead, the driver starts the fork server (`running`), which imports once.
+For each worker the raylet starts `ray_worker.py`, which sends its arguments and environment to the
+server, and exits. The server forks, and the child runs Ray's own worker script.
 
 After `fork()` only the calling thread exists, all children share the state of C-level random
 generators, and CUDA cannot be used if it was initialised. The server checks for these, and exits
-with a message if any applies. If no server answers, `ray_worker.py` becomes Ray's worker itself.
+with a message if any applies. If no server answers, `ray_worker.py` execs Ray's worker script.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from raysweep.cluster.faststart.probe import switched_off
 from raysweep.cluster.faststart.ray_worker import TAKEN, peer
 
 SOCKET = "RAYSWEEP_FORK_SERVER"
-"""The environment variable that tells a worker the server's (abstract) address."""
+"""The environment variable with the server's (abstract) address."""
 
 SCRIPT = "RAYSWEEP_WORKER_SCRIPT"
-"""The environment variable that tells a worker the script that Ray would have started."""
+"""The environment variable with the script that Ray would have started."""
 
 SERVER = """import sys
 sys.path[:] = sys.argv[3:]
 from raysweep.cluster.faststart import fork_server
 fork_server.main(int(sys.argv[1]), sys.argv[2])"""
-"""The server's code: it finds a module where the driver would."""
+"""The server's code. It gets the driver's module search path."""
 
 WORKER = Path(__file__).with_name("ray_worker.py")
 
 BEFORE_RAY = ("pandas", "trackio")
-WITH_RAY = ("raysweep.cluster.keeper", "raysweep.trials.trainable")
+WITH_RAY = ("raysweep.cluster.writer", "raysweep.trials.trainable")
 """What the workers of any sweep need (see Preload)."""
 
 
@@ -57,8 +57,8 @@ class Preload:
     """The modules that the workers of one kind of trials need, besides those of any sweep.
 
     `before_ray`: imported while Ray's own processes start; they must not import Ray. `with_ray`:
-    imported for the first worker, since Ray reads its variables, the raylet's id among them, once,
-    when it is imported.
+    imported for the first worker, since Ray reads its variables, such as the raylet's id, once, at
+    its import.
     """
 
     before_ray: tuple[str, ...] = ()
@@ -70,29 +70,29 @@ NOTHING = Preload()
 TITLE = "raysweep::ForkServer"
 
 PATIENCE_S = 10
-"""How long the server waits for one who asks to have said all."""
+"""How long the server waits for a client's whole request."""
 
 NO_JOB = "ffffffff"
-"""The job's id of those workers that Ray starts before it knows of a job; their first task tells
-them of it. Here all of them start so."""
+"""The job id of workers that Ray starts before there is a job; they learn it from their first task.
+Forked workers all start so."""
 
 SETTINGS = {
-    "OMP_NUM_THREADS": "1",  # as Ray has it where a task has one CPU; a trial sets its own count
+    "OMP_NUM_THREADS": "1",  # Ray's value for tasks with one CPU; a trial sets its own
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-"""Without them, importing NumPy and Arrow starts threads. A worker's environment has neither."""
+"""Without these, importing NumPy and Arrow starts threads. They are not passed on to workers."""
 
 _address: str | None = None
 
 
 def address() -> str | None:
-    """That of this process's server, if it has one."""
+    """Return the address of this process's fork server; None if it has none."""
     return _address
 
 
 @contextmanager
 def running(preload: Preload = NOTHING) -> Iterator[None]:
-    """Within it this process has a server, unless the system allows none. One that runs already
+    """Run a fork server in the block, unless the system does not allow it. One that runs already
     stays, with the modules that it has."""
     global _address
     if _address or sys.platform != "linux":
@@ -100,7 +100,7 @@ def running(preload: Preload = NOTHING) -> Iterator[None]:
         return
     try:
         server, _address = _start(preload)
-    except OSError:  # who may start no process will be told so where one is needed
+    except OSError:  # Ray reports it when it cannot start a process, either
         yield
         return
     try:
@@ -112,14 +112,14 @@ def running(preload: Preload = NOTHING) -> Iterator[None]:
 
 
 def _start(preload: Preload) -> tuple[subprocess.Popen[bytes], str]:
-    """The server, and its address."""
+    """Start the server; return it and its address."""
     python = [sys.executable, "-c", SERVER]
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("")  # the kernel chooses an abstract address, which leaves no file
         listening.listen(64)
         server = subprocess.Popen(
             [*python, str(listening.fileno()), json.dumps(asdict(preload)), *_search_path()],
-            stdin=subprocess.PIPE,  # its end tells the server that the driver is gone, however
+            stdin=subprocess.PIPE,  # closed when the driver ends, however: the server then exits
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**SETTINGS, **os.environ},
@@ -135,21 +135,21 @@ def running_for(
     local_mode: bool,
     fast_start: bool = True,
 ) -> AbstractContextManager[None]:
-    """`running` for a sweep with those options; nothing for one that starts no Ray, or no workers,
-    or has the fast start switched off."""
+    """Return `running` for a sweep with these options; a null context if the sweep starts no Ray or
+    no workers, or if the fast start is switched off."""
     unneeded = address or local_mode or not fast_start or switched_off()
     return nullcontext() if unneeded else running(preload)
 
 
 def _search_path() -> list[str]:
-    """Where the driver would find a module."""
+    """Return the driver's module search path, made absolute."""
     return [str(Path(entry).absolute()) for entry in sys.path]
 
 
 def main(handle: int, preload: str) -> None:
-    """Serve until the driver is gone; in a copy, be a worker until Ray ends it. `preload`: a
+    """Serve until the driver ends; in a forked child, be a worker until Ray ends it. `preload`: a
     Preload as JSON."""
-    os.setpgrp()  # a Ctrl-C in the terminal is the driver's to tell
+    os.setpgrp()  # only the driver handles a Ctrl-C in the terminal
     with socket.socket(fileno=handle) as listening:
         asked = serve(listening, Preload(**json.loads(preload)))
     if asked:
@@ -159,13 +159,13 @@ def main(handle: int, preload: str) -> None:
 def serve(
     listening: socket.socket, preload: Preload = NOTHING
 ) -> tuple[dict[str, Any], list[int]] | None:
-    """In each copy, what it was asked to be. None when the driver is gone.
+    """Fork workers on request. Returns the request in each child, and None when the driver ends.
 
-    The first worker that is asked for decides which of Ray's variables all have that are copied.
+    All forked workers get the Ray variables of the first request.
     """
     for module in (*BEFORE_RAY, *preload.before_ray):
         importlib.import_module(module)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the children are not waited for
     settings: dict[str, str] | None = None
     waiting = poll()
     waiting.register(listening, POLLIN)
@@ -190,7 +190,7 @@ def serve(
             if settings != _ray_settings(given) or not _same_python(given):
                 connection.send(b"its settings are others than those of the first")
             elif os.fork() == 0:
-                connection.send(TAKEN)  # by the copy itself: no worker is ever started twice
+                connection.send(TAKEN)  # the child sends it: so no worker is started twice
                 return asked
             for stream in streams:
                 os.close(stream)
@@ -203,19 +203,19 @@ def _ray_settings(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _same_python(given: dict[str, Any]) -> bool:
-    """Whether it would have been started by our interpreter, and found the same modules."""
+    """Return whether the worker would have this interpreter and the same PYTHONPATH."""
     path = given["environment"].get("PYTHONPATH")
     return bool(given["executable"] == sys.executable and path == os.environ.get("PYTHONPATH"))
 
 
 def _import_ray(settings: dict[str, str], preload: Preload) -> None:
-    """Raises RuntimeError where this process cannot be copied."""
+    """Import Ray with these variables. Raises RuntimeError if forking would not be safe."""
     os.environ.update(settings)
     with ids_from_the_kernel():
         for module in (*WITH_RAY, *preload.with_ray):
             importlib.import_module(module)
     raylet: Any = importlib.import_module("ray._raylet")
-    raylet.setproctitle(TITLE)  # notes where titles are, which a new environment would hide
+    raylet.setproctitle(TITLE)  # finds the title's memory, which a new environment would hide
     require_one_thread()
     drawn = _drawn_by_a_copy()
     if not drawn:
@@ -223,25 +223,25 @@ def _import_ray(settings: dict[str, str], preload: Preload) -> None:
     if drawn == _drawn_by_a_copy():
         raise RuntimeError("imports have drawn a random id of Ray's, and so would all copies")
     gc.collect()
-    gc.freeze()  # a collection in a copy would write to, and so copy, every page
+    gc.freeze()  # a collection in a child would write to every page, and so copy it
 
 
 def require_one_thread() -> None:
-    """Raises RuntimeError where there are others: they may hold a lock that a copy waits for."""
+    """Raise RuntimeError if there are other threads: a child could wait forever for their locks."""
     if others := len(list(Path("/proc/self/task").iterdir())) - 1:
         raise RuntimeError(f"imports have started {others} threads, which a copy would not have")
 
 
 def draw_anew() -> None:
-    """In a copy: its random numbers are its own."""
+    """Seed the random generators anew in a forked child."""
     random.seed()
     sys.modules["numpy"].random.seed()
 
 
 @contextmanager
 def ids_from_the_kernel() -> Iterator[None]:
-    """Within it, the ids of classes that are made actors come from the kernel: Ray's own generator
-    would be seeded, and all copies then draw the same ids from it."""
+    """Draw the ids of actor classes from the kernel in the block. Ray's own generator would be
+    seeded by the first draw, and all children would then draw the same ids."""
     actor: Any = importlib.import_module("ray.actor")
     real = actor.ActorClassID
 
@@ -258,7 +258,7 @@ def ids_from_the_kernel() -> Iterator[None]:
 
 
 def _drawn_by_a_copy() -> bytes:
-    """A random id; nothing from a copy that could not use CUDA."""
+    """Return a random id that Ray draws in a forked child; b"" if the child could not use CUDA."""
     from ray import ObjectRef
 
     torch = sys.modules.get("torch")
@@ -274,9 +274,9 @@ def _drawn_by_a_copy() -> bytes:
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """What `ray_worker.py` was started with, and its stdout and stderr.
+    """Receive the state of a `ray_worker.py`, and its stdout and stderr.
 
-    None from someone else, or from one that ends, or stops, half way.
+    Returns None for another user, and for a client that ends or stops before it has sent all.
     """
     if peer(connection) != os.getuid():
         return None
@@ -296,15 +296,15 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | No
 
 
 def _become_worker(given: dict[str, Any], streams: list[int]) -> None:
-    """Be, in this copy, the process that Ray has asked for."""
-    os.setpgrp()  # Ray, or its user, may end a worker's whole group
+    """Run Ray's worker script in this child, with the state that was received."""
+    os.setpgrp()  # Ray, or its user, may kill a worker's whole process group
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     for number, stream in enumerate(streams, start=1):
         os.dup2(stream, number)
         os.close(stream)
-    resource.setrlimit(resource.RLIMIT_NOFILE, given["files"])  # Ray raises its own, and so theirs
-    with suppress(OSError):  # who is ended first when memory is short; it can only be raised
+    resource.setrlimit(resource.RLIMIT_NOFILE, given["files"])  # the raylet's, as Ray raises it
+    with suppress(OSError):  # the score can only be raised
         Path("/proc/self/oom_score_adj").write_text(given["oom_score_adj"])
     os.environ.clear()
     os.environ.update(given["environment"])

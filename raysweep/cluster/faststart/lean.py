@@ -1,7 +1,7 @@
-"""Start a Ray of our own without the processes that serve no sweep, and with copied workers.
+"""Start Ray without the processes that no sweep uses, and with workers forked by the fork server.
 
-A bare `ray.init` takes 3 s and more of each of two CPUs for its dashboard's server, its autoscaler
-and its log monitor, 1 s for the raylet's two agents, and 2 s a worker for imports.
+A plain `ray.init` takes 3 s and more of each of two CPUs for the dashboard's server, the autoscaler
+and the log monitor, 1 s for the raylet's two agents, and 2 s per worker for imports.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from raysweep.cluster.faststart.replaced import replaced, setting
 AGENT = Path(__file__).with_name("ray_agent.py")
 
 LOOK_S = 0.02
-PATIENCE_S = 30.0
-"""How long a driver looks for its raylet; the same as Ray's own limit."""
+LOOKUP_TIMEOUT_S = 30.0
+"""How long a driver polls for its raylet; the same as Ray's own limit."""
 
 NO_PRESTART = "RAY_prestart_worker_first_driver"
-"""By default `ray.init` returns when a worker a CPU has registered, and never where none does. With
-this set to 0 it returns at once; `start` asks for the workers then, and waits with a deadline."""
+"""By default `ray.init` waits until one worker per CPU has registered, forever if none does. With 0
+it returns at once; `start` then requests the workers, and waits with a deadline."""
 
 
 @contextmanager
 def patched(patches: Collection[PatchName], *, logs: bool = False) -> Iterator[None]:
-    """Apply these patches to the `ray.init` that is called within. Each was probed before.
+    """Apply these patches, which were probed before, to the `ray.init` in the block.
 
-    `logs`: whether Ray's log monitor starts, which copies the workers' output to the driver's.
+    `logs`: whether to start Ray's log monitor, which copies workers' output to the driver's.
     """
     with ExitStack() as stack:
         if "head-processes" in patches:
@@ -46,15 +46,16 @@ def patched(patches: Collection[PatchName], *, logs: bool = False) -> Iterator[N
         if "raylet-lookup" in patches:
             stack.enter_context(_frequent_lookup())
         if "worker-copies" in patches and (address := fork_server.address()):
-            stack.enter_context(_copied_workers(address))
+            stack.enter_context(_forked_workers(address))
         stack.enter_context(setting(NO_PRESTART, "0"))
         yield
 
 
 @contextmanager
 def _without_head_processes(logs: bool) -> Iterator[None]:
-    """Leave out the dashboard's server, which starts although none is asked for; the autoscaler of
-    a cluster of one machine; and the log monitor, unless the terminal is to show `logs`."""
+    """Leave out the dashboard's server (which `include_dashboard=False` starts, too), the
+    autoscaler of a cluster of one machine, and, unless the terminal shows `logs`, the log
+    monitor."""
     from ray._private.node import Node
 
     with ExitStack() as stack:
@@ -85,15 +86,15 @@ def _agents_on_demand() -> Iterator[None]:
 
 @contextmanager
 def _frequent_lookup() -> Iterator[None]:
-    """Look for the raylet every 20 ms. Ray's driver looks 0.1 s after it has started the raylet,
-    which on a busy machine is too soon, and then sleeps for 1 s before it looks again."""
+    """Poll for the raylet every 20 ms. Ray's driver looks 0.1 s after it has started the raylet,
+    which is too soon on a busy machine, and then sleeps for 1 s before it retries."""
     from ray._private.state import GlobalState
 
     real = GlobalState.get_node
 
     def get_node(state: GlobalState, node_id: str) -> Any:
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and not _is_there(state, node_id):
+        deadline = time.monotonic() + LOOKUP_TIMEOUT_S
+        while time.monotonic() < deadline and not _is_registered(state, node_id):
             time.sleep(LOOK_S)
         return real(state, node_id)
 
@@ -101,8 +102,9 @@ def _frequent_lookup() -> Iterator[None]:
         yield
 
 
-def _is_there(state: Any, node_id: str) -> bool:
-    """True where the table has another form, too: Ray's own method then decides."""
+def _is_registered(state: Any, node_id: str) -> bool:
+    """Return whether the node is in the table; True if the table has another format, so that Ray's
+    own method decides."""
     try:
         return any(node["NodeID"] == node_id for node in state.node_table())
     except (KeyError, TypeError):
@@ -110,8 +112,8 @@ def _is_there(state: Any, node_id: str) -> bool:
 
 
 @contextmanager
-def _copied_workers(address: str) -> Iterator[None]:
-    """Have the raylet start `ray_worker.py`, which asks the fork server at `address` for a copy."""
+def _forked_workers(address: str) -> Iterator[None]:
+    """Have the raylet start `ray_worker.py`, which asks the fork server at `address` to fork."""
     from ray._private.node import Node
 
     start_raylet = Node.start_raylet
@@ -120,7 +122,7 @@ def _copied_workers(address: str) -> Iterator[None]:
         parameters = node._ray_params
         own = parameters.worker_path or str(worker_script())
         parameters.worker_path = str(fork_server.WORKER)
-        # A raylet's workers have its environment. What Tune gives a trial has to be there already.
+        # Workers inherit the raylet's environment, which must have what Tune would give a trial.
         with (
             setting(fork_server.SOCKET, address),
             setting(fork_server.SCRIPT, own),

@@ -1,10 +1,10 @@
-"""Find out which of Ray's private parts that we lean on the installed Ray has.
+"""Find out which of the private parts that raysweep uses the installed Ray has.
 
-A patch that starts Ray sooner is used on the versions of Ray on which it was tested, and not where
-the user has switched the patches off (`RAYSWEEP_FAST_START=0`, or `resources.fast_start: false`).
-Without them everything works, only slower. On a tested version, too, each name and signature is
-checked before it is replaced. What `ray_internals` and `tune_internals` need for something else is
-checked as well; each function there says what it does without.
+A patch that starts Ray faster is used on the Ray versions on which it was tested, unless the user
+has switched the patches off (`RAYSWEEP_FAST_START=0`, or `resources.fast_start: false`). Without
+them everything works, only slower. Each name and signature is checked before it is replaced, on a
+tested version, too. The parts that `ray_internals` and `tune_internals` use for other purposes are
+also checked; each function there documents its fallback.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from raysweep.cluster.faststart.checks import (
     CHECKS,
     PATCHES,
     InternalName,
-    Lacking,
+    Missing,
     PatchName,
 )
 
 SWITCH = "RAYSWEEP_FAST_START"
-"""The environment variable that switches every patch off: `0`, `false`, `no` or `off`. With `1`,
-`true`, `yes` or `on` those that apply are used on a version of Ray that was not tested, too."""
+"""The environment variable that switches all patches off: `0`, `false`, `no` or `off`. With `1`,
+`true`, `yes` or `on`, those that apply are used on untested versions of Ray, too."""
 
 TESTED = ("2.54.1",)
-"""The versions of Ray on which the whole suite has passed with the patches."""
+"""The Ray versions on which the whole test suite has passed with the patches."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What this Ray has of `PATCHES` and `INTERNALS`, and why it has not each of the others."""
+    """The `PATCHES` and `INTERNALS` that this Ray has, and for each other one why it is missing."""
 
     applies: frozenset[PatchName | InternalName]
-    lacking: Mapping[PatchName | InternalName, str]
+    missing: Mapping[PatchName | InternalName, str]
 
 
 def switched_off() -> bool:
@@ -48,19 +48,19 @@ def _switch() -> str:
 
 
 def untested() -> str | None:
-    """The line that says that the patches are not used on this version of Ray, or None."""
+    """Return the line that says that the patches are not used on this version of Ray, or None."""
     import ray
 
     if ray.__version__ in TESTED or _switch() in ("1", "true", "yes", "on"):
         return None
     return (
         f"Ray {ray.__version__} is not one that raysweep's fast start was tested on "
-        f"({', '.join(TESTED)}), so Ray starts as it comes: a few seconds later"
+        f"({', '.join(TESTED)}), so Ray starts without it: a few seconds later"
     )
 
 
 def usable() -> frozenset[PatchName]:
-    """The patches to use: none where they are switched off, or this Ray is not a tested one."""
+    """Return the patches to use: none if they are switched off, or if this Ray is not tested."""
     if switched_off() or untested():
         return frozenset()
     return frozenset(name for name in PATCHES if name in probe().applies)
@@ -68,11 +68,11 @@ def usable() -> frozenset[PatchName]:
 
 @cache
 def probe() -> Probe:
-    """Check every private name and signature that we lean on, whatever the version of Ray."""
-    lacking: dict[PatchName | InternalName, str] = {}
+    """Check every private name and signature that raysweep uses, on any version of Ray."""
+    missing: dict[PatchName | InternalName, str] = {}
     for name, check in CHECKS.items():
         try:
             check()
-        except (ImportError, AttributeError, TypeError, ValueError, Lacking) as error:
-            lacking[name] = str(error)
-    return Probe(frozenset(CHECKS.keys() - lacking.keys()), lacking)
+        except (ImportError, AttributeError, TypeError, ValueError, Missing) as error:
+            missing[name] = str(error)
+    return Probe(frozenset(CHECKS.keys() - missing.keys()), missing)

@@ -1,7 +1,7 @@
-"""Every private part of Ray that we lean on for something else than a fast start.
+"""Hold every private part of Ray that raysweep uses for other purposes than a fast start.
 
-Ray has no public name for any of it. Each function imports what it needs when it is called, so that
-importing raysweep works with any Ray, and says what happens where a name is gone. `probe` checks
+Ray has no public names for these. Each function imports what it needs when it is called, so that
+raysweep can be imported with any Ray, and documents its fallback for a missing name. `probe` checks
 the names and signatures.
 """
 
@@ -21,17 +21,17 @@ from raysweep.cluster.faststart.probe import probe
 from raysweep.cluster.faststart.replaced import replaced, setting
 
 GONE = (ImportError, AttributeError)
-"""What is raised where Ray has no such name."""
+"""The exceptions for a name that Ray does not have."""
 
 UV = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
-"""Whether Ray, under `uv run`, uploads the working tree and starts each worker with uv again. Ray
-reads it once, when it is imported, which in a notebook it may have been long before."""
+"""Ray's switch for `uv run`: whether it uploads the working tree and starts each worker with uv.
+Ray reads it once, at its import, which in a notebook may be long ago."""
 
 AUTOSCALER_ADDRESS = "AutoscalerMetricsAddress"
-"""The key that Ray's process that watches the cluster writes first."""
+"""The first key that Ray's monitor process writes."""
 
 TOKEN_FILE = Path(".ray", "auth_token")
-"""Where Ray looks for a token last, below the user's home."""
+"""The last place where Ray looks for a token, below the user's home."""
 
 ASK = """import sys
 sys.path[:] = sys.argv[2:]
@@ -40,32 +40,32 @@ try:
     from ray._raylet import AuthenticationTokenLoader, GcsClient
     from ray.exceptions import AuthenticationError
 except ImportError:
-    sys.exit(0)  # Ray's own driver will see
+    sys.exit(0)  # Ray's own driver finds out
 try:
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         try:
             found = AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
-        except AuthenticationError as error:  # it is named, and not there
+        except AuthenticationError as error:  # its variable names a missing file
             print(str(error).partition(". ")[0])
             sys.exit(4)
         if not found:
-            sys.exit(5)  # Ray would end this process, aloud
+            sys.exit(5)  # Ray would abort this process, with output
     GcsClient(address=sys.argv[1])
 except AuthenticationError:
     sys.exit(3)
 except Exception as error:
     print(str(error).partition(". ")[0])  # the first sentence of several
     sys.exit(4)"""
-"""The code of a process that asks whether the cluster at an address takes us: see `joining`. Where
-Ray has no such client, it says that it does, and Ray's own driver finds out."""
+"""The code of the child process that connects to the cluster at an address: see `joining`. If Ray
+has no such client, it reports success, and Ray's own driver finds out."""
 
 
 @contextmanager
 def while_joining(guard: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
-    """Have `ray.init`, within it, make this process a driver inside `guard()`: 0.1 s.
+    """Wrap the 0.1 s in which `ray.init` makes this process a driver in `guard()`.
 
-    Without Ray's function there is no guard: a Ctrl-C in that moment may end the process with a
-    segmentation fault.
+    If Ray's function is missing there is no guard: a Ctrl-C at that moment may end the process with
+    a segmentation fault.
     """
     try:
         from ray._private import worker
@@ -85,11 +85,11 @@ def while_joining(guard: Callable[[], AbstractContextManager[None]]) -> Iterator
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Have `ray.init`, within it, open its ports to this machine alone.
+    """Have `ray.init` in the block open its ports on loopback only.
 
-    Whoever reaches them runs code as the user. By itself Ray opens them, on Linux, at the machine's
-    network address; it has a switch for macOS and Windows, where it keeps to loopback. Without the
-    switch Ray starts as it does by itself, and `open_ports` says so.
+    Any client that reaches the ports can run code as the user. By default Ray opens them at the
+    machine's network address on Linux; it has a switch for loopback, used on macOS and Windows. If
+    the switch is missing, Ray starts with open ports, and `open_ports` returns a warning.
     """
     with ExitStack() as stack:
         with suppress(*GONE):
@@ -101,20 +101,20 @@ def on_loopback() -> Iterator[None]:
 
 
 def open_ports() -> str | None:
-    """Return the line that says that the ports of a Ray started here are open, or None."""
+    """Return the warning that the ports of a Ray started here are open, or None."""
     if "loopback" in probe().applies:
         return None
     return (
-        "this Ray cannot be kept to this machine alone: its ports are open at the machine's "
-        "network address, and who reaches them runs code as you; RAY_AUTH_MODE=token guards them"
+        "this Ray cannot listen on loopback only: its ports are open at the machine's network "
+        "address, and who reaches them runs code as you; RAY_AUTH_MODE=token guards them"
     )
 
 
 @contextmanager
 def without_uv() -> Iterator[None]:
-    """Have Ray, within it, take no notice of `uv run`, unless the user has said that it is to.
+    """Have Ray ignore `uv run` in the block, unless the user has set Ray's switch.
 
-    Where Ray has another switch for it, it does what it does by itself.
+    If this Ray has another switch, it follows its default.
     """
     if UV in os.environ:
         yield
@@ -128,10 +128,11 @@ def without_uv() -> Iterator[None]:
 
 
 def bootstrap_address(address: str) -> str | None:
-    """Return the HOST:PORT that Ray makes of `address`, which may be `auto`.
+    """Return the HOST:PORT to which Ray resolves `address`, which may be `auto`.
 
-    Raises ConnectionError, ValueError or RuntimeError, as Ray does, where there is none. Without
-    Ray's function: `address` where it is a HOST:PORT; else None, and Ray's driver finds out.
+    Raises ConnectionError, ValueError or RuntimeError, as Ray does, if there is none. If Ray's
+    function is missing, return `address` if it is a HOST:PORT; else None, and Ray's driver
+    resolves it.
     """
     try:
         from ray._private.services import canonicalize_bootstrap_address_or_die
@@ -145,8 +146,8 @@ def bootstrap_address(address: str) -> str | None:
 def has_token() -> bool:
     """Return whether Ray finds a token here.
 
-    Raises RuntimeError or RayError where one is named, and not there. Without Ray's loader: whether
-    one is where Ray's documentation says.
+    Raises RuntimeError or RayError if a variable names a missing file. If Ray's loader is missing,
+    look where Ray's documentation says.
     """
     try:
         raylet: Any = importlib.import_module("ray._raylet")  # it has no types
@@ -157,9 +158,9 @@ def has_token() -> bool:
 
 
 def auth_headers() -> dict[str, str]:
-    """Return the HTTP headers that show Ray's token, if Ray is to show one.
+    """Return the HTTP headers with Ray's token, if token authentication is on.
 
-    Without Ray's function they are made by hand, as Ray's documentation has them.
+    If Ray's function is missing, build them as Ray's documentation describes.
     """
     try:
         from ray._private.authentication.http_token_authentication import (
@@ -174,7 +175,7 @@ def auth_headers() -> dict[str, str]:
 
 
 def _token() -> str | None:
-    """The token, from where Ray's documentation says that it may be."""
+    """Read the token from the places that Ray's documentation lists."""
     if token := os.environ.get("RAY_AUTH_TOKEN"):
         return token
     path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / TOKEN_FILE
@@ -184,10 +185,10 @@ def _token() -> str | None:
 
 
 def read_settings_again() -> None:
-    """Have Ray's core look into the environment again; by itself it does so once.
+    """Have Ray's core read the environment again; by default it does so once.
 
-    Without Ray's function a token mode that is set now comes too late where Ray has looked before:
-    the cluster then refuses us in Ray's words.
+    If Ray's function is missing, a token mode that is set after the first read has no effect, and
+    the cluster rejects this driver with Ray's own message.
     """
     with suppress(*GONE):
         from ray import _raylet
@@ -197,9 +198,11 @@ def read_settings_again() -> None:
 
 
 def autoscaler_status() -> Any:
-    """Return what `ray status` reads: bytes of JSON by the autoscaler, or the object of its version
-    2. None where it has said nothing yet, or Ray keeps it elsewhere: the cluster then counts as one
-    whose machines are all there."""
+    """Return what `ray status` reads: JSON bytes of the autoscaler, or an object of its version 2.
+
+    None if there is no report yet, or Ray keeps it elsewhere: the cluster then counts as one that
+    does not grow.
+    """
     import ray
 
     try:
@@ -219,8 +222,8 @@ def autoscaler_status() -> Any:
 
 
 def has_autoscaler() -> bool:
-    """Return whether Ray's process that watches the cluster has begun to write: seconds before its
-    report. False where Ray keeps that elsewhere."""
+    """Return whether Ray's monitor process has begun to write, seconds before its first report.
+    False if Ray keeps that elsewhere."""
     try:
         from ray.experimental.internal_kv import _internal_kv_get
     except ImportError:
@@ -231,7 +234,7 @@ def has_autoscaler() -> bool:
 def is_local_mode() -> bool:
     """Return whether this process has initialised Ray in local mode.
 
-    A Ray without these names has no local mode any more.
+    A Ray without these names has no local mode.
     """
     import ray
 
@@ -242,8 +245,8 @@ def is_local_mode() -> bool:
 
 
 def is_ray_client() -> bool:
-    """Return whether this process is connected to a cluster by Ray Client; False where Ray does not
-    tell, and the sweep then fails in Ray's words."""
+    """Return whether this process is connected to a cluster by Ray Client; False if Ray's function
+    is missing: the sweep then fails with Ray's own message."""
     try:
         from ray.util.client import ray as client
     except ImportError:
@@ -253,10 +256,10 @@ def is_ray_client() -> bool:
 
 
 def kill_started() -> None:
-    """Kill the processes that Ray has started for this one; nothing where Ray was not imported.
+    """Kill the processes that Ray has started for this one. Do nothing if Ray was not imported.
 
-    Where Ray keeps no list of them: every child of this process (on Linux; elsewhere Ray's
-    processes notice within seconds that their driver is gone).
+    If Ray's list of processes is missing, kill every child of this process (on Linux; elsewhere
+    Ray's processes notice within seconds that their driver is gone).
     """
     worker = sys.modules.get("ray._private.worker")
     if worker is None and "ray" not in sys.modules:
@@ -273,10 +276,10 @@ def kill_started() -> None:
 
 
 def _children() -> list[int]:
-    """The processes whose parent this one is."""
+    """List the child processes of this one."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError, IndexError):  # it ends meanwhile
+        with suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
             parent = stat.read_text(errors="replace").rpartition(")")[2].split()[1]
             if int(parent) == os.getpid():
                 found.append(int(stat.parent.name))

@@ -1,6 +1,6 @@
-"""What Ray's raylet starts in place of its own worker script: see `fork_server`.
+"""Have the fork server fork a worker. The raylet starts this instead of Ray's own worker script.
 
-It runs by its path, once for each worker, so it imports little.
+It runs as a script, once per worker, so it imports little. See `fork_server`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 TAKEN = b"taken"
-"""What a copy answers. Anything else is the reason why there is none."""
+"""The answer of a forked worker. Any other answer is the reason why none was forked."""
 
-PATIENCE_S = 30
-"""How long to wait for it; Ray waits 60 s for a worker."""
+ANSWER_TIMEOUT_S = 30
+"""How long to wait for the answer; Ray waits 60 s for a worker."""
 
 
 def main(arguments: list[str]) -> None:
-    """Have the fork server be the worker, or be it."""
+    """Have the fork server fork the worker; otherwise exec Ray's worker script."""
     address = os.environ.pop("RAYSWEEP_FORK_SERVER", None)
     script = os.environ.pop("RAYSWEEP_WORKER_SCRIPT")  # the one that Ray itself would have started
     try:
@@ -30,24 +30,24 @@ def main(arguments: list[str]) -> None:
             hand_over(address, script, arguments)
             return
     except OSError as error:
-        print(f"raysweep: this worker is no copy: {error}", file=sys.stderr, flush=True)
+        print(f"raysweep: this worker was not forked: {error}", file=sys.stderr, flush=True)
     flags = sys.orig_argv[1 : -len(sys.argv)]  # such as -s
     os.execv(sys.executable, [sys.executable, *flags, script, *arguments])
 
 
 def hand_over(address: str, script: str, arguments: list[str]) -> None:
-    """Have a copy of the server run `script` as this process would.
+    """Have a fork of the server run `script` as this process would.
 
-    Raises OSError, which says why, where there is none.
+    Raises OSError with the reason if the server forks none.
     """
     with socket.socket(socket.AF_UNIX) as server:
-        server.settimeout(PATIENCE_S)
+        server.settimeout(ANSWER_TIMEOUT_S)
         server.connect("\0" + address)
         if peer(server) != os.getuid():
             raise PermissionError("another user has the fork server's address")
         data = json.dumps(_given(script, arguments)).encode() + b"\n"
         sent = socket.send_fds(server, [data], [1, 2])
-        if sent < len(data):  # else the answer may be there, and the connection closed
+        if sent < len(data):  # else the server may have answered and closed the connection
             server.sendall(data[sent:])
         answer = _answer(server)
     if answer != TAKEN:
@@ -55,13 +55,13 @@ def hand_over(address: str, script: str, arguments: list[str]) -> None:
 
 
 def peer(connection: socket.socket) -> int:
-    """The user at its other end. An abstract address, unlike a file, is anybody's."""
+    """Return the user id of the other end: any user can bind an abstract address, unlike a file."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     return int.from_bytes(credentials[4:8], sys.byteorder)
 
 
 def _given(script: str, arguments: list[str]) -> dict[str, Any]:
-    """What makes this process what it is, but for its stdout and stderr."""
+    """Collect the state that the forked worker takes over, except stdout and stderr."""
     return {
         "script": script,
         "arguments": arguments,
@@ -75,7 +75,8 @@ def _given(script: str, arguments: list[str]) -> dict[str, Any]:
 
 
 def _answer(server: socket.socket) -> bytes:
-    """One that comes when we have given up counts as well: a later one finds nobody to tell."""
+    """Receive the server's answer. After a timeout, stop receiving, but accept an answer that has
+    come meanwhile; sending a later one fails, and the forked worker exits."""
     try:
         return server.recv(1000)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Replace functions and settings of Ray for a while, where Ray has no option for it."""
+"""Replace functions and settings of Ray for the length of a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Within it, `owner` (a module or a class) has `value` of that name, if it has any such."""
+    """Replace the attribute `name` of a module or a class in the block, if it exists."""
     real = getattr(owner, name, None)
     if real is None:
         yield
@@ -24,7 +24,7 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def setting(name: str, value: str) -> Iterator[None]:
-    """With that variable in the environment."""
+    """Set the environment variable in the block."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

@@ -1,4 +1,4 @@
-"""Start a Ray of our own with the patches that it allows; without them where that does not work."""
+"""Start Ray with the patches that it allows; fall back to a start without them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from raysweep.cluster.faststart.checks import PatchName
 from raysweep.cluster.faststart.probe import SWITCH
 
 FIRST_WORKER_S = 60.0
-"""How long the first worker may take to run its first task. It takes 1 to 5 s, a busy machine
-included; Ray itself gives up a worker that has not registered after 60 s, and starts another."""
+"""How long the first worker may take to run its first task. It takes 1 to 5 s, on a busy machine,
+too. Ray itself replaces a worker that has not registered after 60 s."""
 
 LOOK_S = 0.5
 
@@ -26,15 +26,15 @@ def start(
     *,
     workers: bool,
     logs: bool = False,
-    look: Callable[[], None] = lambda: None,
-    patience_s: float = FIRST_WORKER_S,
+    check: Callable[[], None] = lambda: None,
+    timeout_s: float = FIRST_WORKER_S,
 ) -> str | None:
     """Call `init`, which calls `ray.init`, with the patches, and wait for the first worker.
 
-    Where Ray does not start so, or no worker comes within `patience_s`, shut it down and call
-    `init` once more without them. `workers`: whether it is to have any; local mode has none.
-    `logs`: whether Ray is to copy its workers' output to this terminal. `look` is called while it
-    waits, and may raise.
+    If Ray does not start, or no worker runs a task within `timeout_s`, shut Ray down and call
+    `init` again without the patches. `workers`: whether Ray has workers; in local mode it has none.
+    `logs`: whether Ray copies its workers' output to this terminal. `check` is called repeatedly
+    while it waits, and may raise.
 
     Returns None, or the line that says that Ray was started twice.
     """
@@ -44,9 +44,9 @@ def start(
     try:
         with lean.patched(patches, logs=logs):
             init()
-        if not workers or _has_worker(look, patience_s):
+        if not workers or _has_worker(check, timeout_s):
             return None
-        why = f"no worker within {patience_s:g} s"
+        why = f"no worker within {timeout_s:g} s"
     except (RayError, OSError, RuntimeError, AttributeError, TypeError) as error:
         why = _first_line(error)
     except Exception as error:
@@ -61,14 +61,14 @@ def start(
     )
 
 
-def _has_worker(look: Callable[[], None], patience_s: float) -> bool:
-    """Whether a worker runs a task in time. One is started for each CPU, which the stages and
-    trials that come next will use."""
+def _has_worker(check: Callable[[], None], timeout_s: float) -> bool:
+    """Return whether a worker runs a task within `timeout_s`. Start one worker per CPU, which the
+    stages and trials use later."""
     task = ray.remote(_nothing).options(num_cpus=1, max_retries=-1)
     waiting = [task.remote() for _ in range(int(ray.cluster_resources().get("CPU", 0)))]
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while waiting and time.monotonic() < deadline:
-        look()
+        check()
         done, _ = ray.wait(waiting, num_returns=1, timeout=LOOK_S)
         if done:
             ray.get(done)

@@ -96,7 +96,7 @@ def _keys_in_file() -> dict[str, str]:
         "aws_secret_access_key": "secret_access_key",
         "aws_session_token": "session_token",
     }
-    return {ours: keys[theirs] for theirs, ours in names.items() if theirs in keys}
+    return {option: keys[name] for name, option in names.items() if name in keys}
 
 
 def _gcs(store: ObjectStore) -> GCSStore:

@@ -45,7 +45,7 @@ class Holder:
         return Holder(**{**words, "pid": int(found["pid"])})  # type: ignore[arg-type]
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         return f"{self.what} on {self.host}, process {self.pid}, since {self.since}"
 
 

@@ -80,14 +80,14 @@ class Lease:
         head, tag = self._read()
         if head.driver is not None and not self._is_dead_here(head.driver):
             tell(
-                f"{self._store.uri}: was last written by {head.driver.told}; "
+                f"{self._store.uri}: was last written by {head.driver.description}; "
                 f"checking whether it is still running (at most {self._pace.stale_s:g} s)"
             )
             head, tag = self._wait_for_death(tag)
-        mine = replace(head, epoch=head.epoch + 1, driver=self._holder, beat=0)
+        taken = replace(head, epoch=head.epoch + 1, driver=self._holder, beat=0)
         self._confirmed = _clock()
         try:
-            self._tag, self._head = self.writes.put(HEAD, mine.to_json(), tag), mine
+            self._tag, self._head = self.writes.put(HEAD, taken.to_json(), tag), taken
         except Changed:
             raise _refused(self._store, self._read()[0].driver) from None
         if not self.writes.atomic:
@@ -127,10 +127,10 @@ class Lease:
     def _swap(self, **changes: Any) -> None:
         """Change the file if it is as this process wrote it last; else raise OSError."""
         for _ in range(2):
-            mine = replace(self._head, beat=self._head.beat + 1, **changes)
+            renewed = replace(self._head, beat=self._head.beat + 1, **changes)
             started = _clock()
             try:
-                self._tag = self.writes.put(HEAD, mine.to_json(), self._tag)
+                self._tag = self.writes.put(HEAD, renewed.to_json(), self._tag)
             except Changed:
                 now, tag = self._read()
                 if now.driver is None or now.driver.id != self._holder.id:
@@ -138,7 +138,7 @@ class Lease:
                     break
                 self._head, self._tag = now, tag  # our own write, whose answer was lost
             else:
-                self._head, self._confirmed = mine, started
+                self._head, self._confirmed = renewed, started
                 return
         self._raise_if_lost()
         raise OSError(f"{self._store.uri}: {HEAD} keeps changing")
@@ -170,10 +170,10 @@ class Lease:
         return Head.from_json(self._store.uri, found.data), found.tag
 
     def _is_dead_here(self, other: Holder) -> bool:
-        """Whether `other` is known to be dead: it held the working copy whose lock is now ours.
-        Nothing is known of another container, or from before a reboot."""
-        mine = self._holder
-        return (other.host, other.boot, other.copy) == (mine.host, mine.boot, mine.copy)
+        """Return whether `other` is known to be dead: it held the working copy that this process
+        has locked now. Nothing is known of another container, or from before a reboot."""
+        own = self._holder
+        return (other.host, other.boot, other.copy) == (own.host, own.boot, own.copy)
 
     def _wait_for_death(self, last: Tag | None) -> tuple[Head, Tag | None]:
         """Wait until the lease expires. Raises UserError at the first heartbeat."""
@@ -193,7 +193,7 @@ class Lease:
         holder, last = old_lease(self._store)
         if last is None:
             return
-        writer = "an earlier raysweep" if holder is None else holder.told
+        writer = "an earlier raysweep" if holder is None else holder.description
         tell(
             f"{self._store.uri}: was last written by {writer}; "
             f"checking whether it is still running (at most {self._pace.stale_s:g} s)"
@@ -247,7 +247,7 @@ def _clock() -> float:
 
 
 def _refused(store: ObjectStore, holder: Holder | None) -> UserError:
-    who = "another one" if holder is None else holder.told
+    who = "another one" if holder is None else holder.description
     return UserError(
         f"--storage {store.uri}: is being written by {who}; "
         "wait until it ends, interrupt it, or name another URI"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raysweep.storage.bucket.pulling import JOURNAL
 from raysweep.storage.storage import TRACKER_FOLDER
+from raysweep.storage.sweep_folder import LOGS
 
 Signature = Mapping[str, tuple[int, int]]
 """A path, relative to the working copy → size in bytes and time of the last change in ns."""
@@ -19,9 +20,10 @@ Stats = tuple[tuple[int, int], ...]
 
 def signature(root: Path) -> Signature:
     """Compute the state of all files that a push uploads; if it is unchanged, so are they."""
-    paths = [*small_files(root), *kept_files(root), *root.glob("*/checkpoints/*")]
+    paths = [*small_files(root), *kept_files(root), *root.glob("[!.]*/checkpoints/*")]
     paths += (root / TRACKER_FOLDER).glob("*.db")
     paths += (root / TRACKER_FOLDER).glob("*.db-wal")
+    paths += logs(root)
     found = {}
     for path in paths:
         with suppress(FileNotFoundError):
@@ -32,10 +34,11 @@ def signature(root: Path) -> Signature:
 
 def small_files(root: Path) -> Iterator[Path]:
     """Yield the files directly in sweeps' folders: record, config, journal and result."""
-    for record in sorted(root.glob("*/sweep.json")):
-        for path in sorted(record.parent.iterdir()):
-            if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
-                yield path
+    for record in sorted(root.glob("[!.]*/sweep.json")):
+        with suppress(FileNotFoundError):  # removed meanwhile
+            for path in sorted(record.parent.iterdir()):
+                if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
+                    yield path
 
 
 def kept_files(root: Path) -> Iterator[Path]:
@@ -46,6 +49,11 @@ def kept_files(root: Path) -> Iterator[Path]:
             half = path.name.startswith(".") or path.suffix == ".partial"
             if path.is_file() and not half:
                 yield path
+
+
+def logs(root: Path) -> Iterator[Path]:
+    """Yield the logs of all sweeps' runs."""
+    return (path for path in root.glob(f"*/{LOGS}/*.log") if path.is_file())
 
 
 def read_whole_lines(path: Path) -> bytes | None:

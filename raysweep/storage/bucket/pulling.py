@@ -19,7 +19,7 @@ from raysweep.storage.bucket.head import Head
 from raysweep.storage.bucket.object_store import ObjectStore, unreachable
 from raysweep.storage.bucket.snapshot import Snapshot
 from raysweep.storage.storage import TRACKER_FOLDER
-from raysweep.storage.sweep_folder import REOPENED
+from raysweep.storage.sweep_folder import LOGS, REOPENED
 
 _AGAIN = 3
 """How often reading is retried when a push replaces the snapshot meanwhile."""
@@ -44,6 +44,8 @@ class Remote:
         self._store, self.root = store, root
         self.known: dict[str, layers.Known] = {}
         """The state of databases and journals at the URI."""
+        self.doomed: set[str] = set()
+        """What the next push deletes at the URI: paths of files, and of folders, with a slash."""
         self.sent: dict[str, bytes] = {}
         """The small files that are the same here as at the URI."""
         with self._explained():
@@ -91,6 +93,39 @@ class Remote:
         with self._explained():
             at_once(self._bring_small, [f"{n}/{RESULT}" for n in self.sweeps()])
 
+    def journal(self, name: str) -> None:
+        """Download a sweep's journal."""
+        with self._explained():
+            self._bring_changing(f"{name}/{JOURNAL}")
+
+    def has(self, path: str) -> bool:
+        """Whether a file, or a folder with files, is at the URI at this path."""
+        return path in self.listing or any(each.startswith(f"{path}/") for each in self.listing)
+
+    def bytes_below(self, folder: str) -> int:
+        """Sum up the sizes of the files below a folder, which ends with a slash."""
+        return sum(size for path, size in self.listing.items() if path.startswith(folder))
+
+    def sizes_in(self, folder: str) -> dict[str, int]:
+        """Map the names in a folder, which ends with a slash, to the bytes of the files below."""
+        found: dict[str, int] = {}
+        for path, size in self.listing.items():
+            if path.startswith(folder):
+                name = path.removeprefix(folder).partition("/")[0]
+                found[name] = found.get(name, 0) + size
+        return found
+
+    def doom(self, paths: Iterable[str]) -> None:
+        """Delete these files at the URI, and those below paths that end with a slash, after the
+        next push has committed that nothing refers to them (see `Replica`)."""
+        self.doomed |= set(paths)
+
+    def spare(self, needed: Iterable[str]) -> set[str]:
+        """Take paths off the doomed, which are here again; return them."""
+        spared = self.doomed & set(needed)
+        self.doomed -= spared
+        return spared
+
     def sweep(self, name: str) -> None:
         """Download a sweep's files, and its checkpoints if it has not ended. The config comes last:
         its presence means that the sweep is complete here."""
@@ -121,6 +156,13 @@ class Remote:
                 if _is_database(name):
                     self._bring_changing(name)
             self._bring(p for p in list(self.listing) if p.startswith(f"{TRACKER_FOLDER}/media/"))
+
+    def logs(self, name: str) -> None:
+        """Download the logs of a sweep's runs."""
+        with self._explained():
+            for path in self.snapshot.files:
+                if path.startswith(f"{name}/{LOGS}/"):
+                    self._bring_changing(path)
 
     def media(self, project: str, runs: Iterable[str]) -> None:
         """Download the pictures that these runs logged."""

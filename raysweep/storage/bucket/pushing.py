@@ -118,5 +118,7 @@ class Pusher:
 
 def _newest(root: Path) -> str | None:
     """Return the sweep with the newest record: the one that is being written."""
-    records = [(path.stat().st_mtime_ns, path.parent.name) for path in root.glob("*/sweep.json")]
+    records = [
+        (path.stat().st_mtime_ns, path.parent.name) for path in root.glob("[!.]*/sweep.json")
+    ]
     return f"sweep {max(records)[1]}" if records else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from raysweep.storage.bucket.local_files import (
     Stats,
     back_up,
     kept_files,
+    logs,
     read_whole_lines,
     signature,
     small_files,
@@ -69,7 +70,7 @@ class Replica:
 
     def is_behind(self) -> bool:
         """Whether anything has changed here since the last push."""
-        return signature(self._root) != self._pushed
+        return bool(self._remote.doomed) or signature(self._root) != self._pushed
 
     def settled(self) -> None:
         """Mark the current state as pushed: it was just pulled."""
@@ -79,15 +80,18 @@ class Replica:
         """Upload the changes. Raises OSError if the URI cannot be written, or another driver has
         taken over; the state there can still be resumed, and the next push continues."""
         now = signature(self._root)
+        doomed = set(self._remote.doomed)  # what the databases did not refer to before `_take`
         mark = self._copy.new_mark()
         with self._scratch() as scratch:
             taken = self._take(scratch)
             self._put_new(taken.files)
             self._put_new(taken.checkpoints)
             before = self._remote.snapshot_key, self._remote.snapshot
-            self._send_changing(taken, scratch, mark)
+            doomed -= self._remote.spare({*taken.files, *taken.small})
+            self._send_changing(taken, scratch, mark, doomed)
             self._send_records(taken)
             self._forget(taken, *before)
+            self._delete(doomed)
         self._copy.has_mark(mark)
         self._pushed = now
 
@@ -116,6 +120,7 @@ class Replica:
                 name = path.relative_to(self._root).as_posix()
                 kinds.get(path.name, taken.small)[name] = data
         self._take_databases(taken, scratch)
+        self._take_logs(taken, scratch)
         self._take_checkpoints(taken, scratch)
         for path in kept_files(self._root):
             taken.files[path.relative_to(self._root).as_posix()] = path
@@ -130,7 +135,7 @@ class Replica:
         raise OSError(f"{self._root}: checkpoints change too quickly to be copied")
 
     def _link_checkpoints(self, taken: _Taken, scratch: Path) -> bool:
-        for path in sorted(self._root.glob("*/checkpoints/*")):
+        for path in sorted(self._root.glob("[!.]*/checkpoints/*")):
             name = path.relative_to(self._root).as_posix()
             if path.name.startswith(".") or name in taken.checkpoints:
                 continue
@@ -153,7 +158,21 @@ class Replica:
             back_up(path, copy)
             taken.databases[name] = copy, before
 
-    def _send_changing(self, taken: _Taken, scratch: Path, mark: str) -> None:
+    def _take_logs(self, taken: _Taken, scratch: Path) -> None:
+        """Copy the logs that have changed, which runs may be writing: their changes are uploaded as
+        a database's are."""
+        for path in logs(self._root):
+            name = path.relative_to(self._root).as_posix()
+            before = stats_of(path)
+            if self._stats.get(name) != before:
+                copy = scratch / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+                taken.databases[name] = copy, before
+
+    def _send_changing(
+        self, taken: _Taken, scratch: Path, mark: str, doomed: Collection[str]
+    ) -> None:
         """Upload databases and journals, then the snapshot of them, and commit."""
         known, sent = dict(self._remote.known), {}
         for name, (path, _) in taken.databases.items():
@@ -164,7 +183,7 @@ class Replica:
                 copy.write_bytes(data)
                 known[name] = self._send_layers(name, copy)
                 sent[name] = data
-        snapshot = self._snapshot(known, taken)
+        snapshot = self._snapshot(known, taken, doomed)
         key = self._remote.snapshot_key
         if key is None or snapshot != self._remote.snapshot:
             key = snapshot.write(self._store)
@@ -182,13 +201,17 @@ class Replica:
             self._there.setdefault(key, 0)
         return sent
 
-    def _snapshot(self, known: Mapping[str, layers.Known], taken: _Taken) -> Snapshot:
-        """Merge this push into the previous snapshot, and drop sweeps that were withdrawn."""
+    def _snapshot(
+        self, known: Mapping[str, layers.Known], taken: _Taken, doomed: Collection[str]
+    ) -> Snapshot:
+        """Merge this push into the previous snapshot, and drop sweeps that were withdrawn or
+        removed."""
         files, sweeps = dict(self._remote.snapshot.files), dict(self._remote.snapshot.sweeps)
         files |= {name: each.layers for name, each in known.items()}
         records = {n: data for n, data in taken.small.items() if n.endswith(f"/{RECORD}")}
         sweeps |= {name.partition("/")[0]: data.decode() for name, data in records.items()}
         gone = {name for name in self._new if not (self._root / name / RECORD).exists()}
+        gone |= {path.removesuffix("/") for path in doomed if path.count("/") == 1}
         return Snapshot(
             {name: each for name, each in files.items() if name.partition("/")[0] not in gone},
             {name: record for name, record in sweeps.items() if name not in gone},
@@ -273,3 +296,14 @@ class Replica:
             if replaced or taken_back or unused or name in now.files:
                 self._store.delete(name)
                 del self._there[name]
+
+    def _delete(self, doomed: Collection[str]) -> None:
+        """Delete at the URI what was removed here. A sweep's record goes last: until then `remove`
+        finds the sweep, and completes it."""
+        folders = tuple(path for path in doomed if path.endswith("/"))
+        names = [name for name in self._there if name in doomed or name.startswith(folders)]
+        for name in sorted(names, key=lambda name: name.endswith(f"/{RECORD}")):
+            self._store.delete(name)
+            self._there.pop(name, None)
+            self._remote.sent.pop(name, None)
+        self._remote.doomed -= {*doomed}

@@ -131,7 +131,7 @@ def _all_is_at(remote: Remote, root: Path) -> bool:
     """Whether each local sweep is at the URI in the same or a later state: its journal there starts
     with the local one."""
     there = remote.sweeps()
-    for record in root.glob("*/sweep.json"):
+    for record in root.glob("[!.]*/sweep.json"):
         sweep = record.parent
         result, journal = sweep / "result.json", sweep / JOURNAL
         reopened = result.exists() and result.read_text() == REOPENED

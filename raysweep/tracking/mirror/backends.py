@@ -51,9 +51,9 @@ class Backends:
 
         An alias that was last set on a version that W&B does not have yet resolves to that version.
         """
-        mine = self.numbering.kept(ref)
-        if mine is not None:
-            return self.numbering.presented(mine)
+        local = self.numbering.kept(ref)
+        if local is not None:
+            return self.numbering.presented(local)
         if is_version(parse_reference(ref).spec):  # the same number here is another version
             try:
                 return self.numbering.presented_as(self.send(lambda: self.there.artifact(ref)))
@@ -62,24 +62,24 @@ class Backends:
         return self._of_alias(ref)
 
     def _of_alias(self, ref: str) -> ArtifactVersion:
-        mine: ArtifactVersion | None = None
+        local: ArtifactVersion | None = None
         with suppress(ArtifactNotFound):
-            mine = self.numbering.presented(self.here.artifact(ref))
-        if mine is not None and is_pending(mine):
-            return mine
+            local = self.numbering.presented(self.here.artifact(ref))
+        if local is not None and is_pending(local):
+            return local
         try:
-            theirs = self.ask(lambda: self.there.artifact(ref))
+            remote = self.ask(lambda: self.there.artifact(ref))
         except ArtifactNotFound:
-            if mine is None:
+            if local is None:
                 raise
-            return mine
-        if theirs is not None:
-            return self.numbering.presented_as(theirs)
-        return mine or self.numbering.presented(self.here.artifact(ref))
+            return local
+        if remote is not None:
+            return self.numbering.presented_as(remote)
+        return local or self.numbering.presented(self.here.artifact(ref))
 
-    def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
+    def bring(self, remote: ArtifactVersion) -> ArtifactVersion:
         """Return the local copy; make it if necessary, with its producer and ancestors."""
-        return Bringing(self.numbering, self.here, self.there).bring(theirs)
+        return Bringing(self.numbering, self.here, self.there).bring(remote)
 
     def is_there(self, run_id: str) -> bool:
         """Whether W&B has the last row that is stored here. If the client drops a row, it drops all

@@ -26,22 +26,22 @@ class Bringing:
         self._under_way: set[str] = set()
         self._later: list[tuple[str, str]] = []
 
-    def bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
+    def bring(self, remote: ArtifactVersion) -> ArtifactVersion:
         """Return the version's copy here."""
-        mine = self._bring(theirs)
+        local = self._bring(remote)
         for run_id, ref in self._later:
             kept = self._numbering.kept(ref)
             if kept is not None:
                 self._here.store.use_artifact(run_id, kept.ref)
-        return mine
+        return local
 
-    def _bring(self, theirs: ArtifactVersion) -> ArtifactVersion:
+    def _bring(self, remote: ArtifactVersion) -> ArtifactVersion:
         here, there = self._here, self._there
-        if mine := self._numbering.copy(theirs):
-            return mine
-        self._under_way.add(theirs.ref)
-        record = there.run(theirs.producer) if theirs.producer else None
-        spec = _spec_of(record, theirs)
+        if local := self._numbering.copy(remote):
+            return local
+        self._under_way.add(remote.ref)
+        record = there.run(remote.producer) if remote.producer else None
+        spec = _spec_of(record, remote)
         used = []
         for ref in record.used if record else ():
             if ref in self._under_way:
@@ -50,18 +50,18 @@ class Bringing:
                 used.append(self._bring(there.artifact(ref)).ref)
         with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
             path = Path(folder) / "files"
-            there.download(theirs.ref, path)
+            there.download(remote.ref, path)
             run = here.start_run(spec)
             for ref in used:
                 run.use_artifact(ref)
-            names = [file.path for file in theirs.files if file.path != METADATA_FILE]
-            mine = run.log_artifact(
+            names = [file.path for file in remote.files if file.path != METADATA_FILE]
+            local = run.log_artifact(
                 ArtifactDraft(
-                    theirs.name,
-                    theirs.type,
-                    theirs.description,
-                    theirs.metadata,
-                    {name: safe_join(path, name, theirs.ref) for name in names},
+                    remote.name,
+                    remote.type,
+                    remote.description,
+                    remote.metadata,
+                    {name: safe_join(path, name, remote.ref) for name in names},
                 )
             )
         if record is not None:
@@ -69,14 +69,14 @@ class Bringing:
         run.finish()
         if record is not None:
             here.store.set_url(run.id, record.url)
-        self._numbering.note(mine, theirs.version)
-        self._under_way.discard(theirs.ref)
-        return mine
+        self._numbering.note(local, remote.version)
+        self._under_way.discard(remote.ref)
+        return local
 
 
-def _spec_of(record: RunRecord | None, theirs: ArtifactVersion) -> RunSpec:
+def _spec_of(record: RunRecord | None, remote: ArtifactVersion) -> RunSpec:
     if record is None:  # its run was deleted in W&B
-        run_id = f"wandb-{theirs.name}-{theirs.version}"
+        run_id = f"wandb-{remote.name}-{remote.version}"
         return RunSpec(run_id, run_id, "unknown", "wandb")
     return RunSpec(
         record.id, record.name, record.job_type, record.group, record.config, record.tags

@@ -21,10 +21,10 @@ def alias_of(scope: str, version: str) -> str:
     return f"{THERE}{scope}-{version}"
 
 
-def version_there(mine: ArtifactVersion, scope: str) -> str | None:
+def version_there(local: ArtifactVersion, scope: str) -> str | None:
     """Return W&B's number `vK` of a version here; the latest one, if several were recorded."""
     prefix = alias_of(scope, "")
-    found = [alias.removeprefix(prefix) for alias in mine.aliases if alias.startswith(prefix)]
+    found = [alias.removeprefix(prefix) for alias in local.aliases if alias.startswith(prefix)]
     return max(found, key=lambda version: int(version[1:]), default=None)
 
 

@@ -34,30 +34,30 @@ class Numbering:
             return self._here.artifact(f"{reference.name}:{alias_of(self._scope, reference.spec)}")
         return None
 
-    def presented(self, mine: ArtifactVersion) -> ArtifactVersion:
+    def presented(self, local: ArtifactVersion) -> ArtifactVersion:
         """Return a local version under W&B's number, or as one that W&B does not have."""
-        theirs = version_there(mine, self._scope)
-        aliases = tuple(alias for alias in mine.aliases if not alias.startswith(THERE))
-        version = theirs or HERE + mine.version.removeprefix("v")
-        return replace(mine, version=version, aliases=aliases)
+        remote = version_there(local, self._scope)
+        aliases = tuple(alias for alias in local.aliases if not alias.startswith(THERE))
+        version = remote or HERE + local.version.removeprefix("v")
+        return replace(local, version=version, aliases=aliases)
 
-    def presented_as(self, theirs: ArtifactVersion) -> ArtifactVersion:
+    def presented_as(self, remote: ArtifactVersion) -> ArtifactVersion:
         """Return the local copy of W&B's version, if any, with W&B's aliases, which may have
         moved."""
-        mine = self.copy(theirs)
-        return replace(self.presented(mine), aliases=theirs.aliases) if mine else theirs
+        local = self.copy(remote)
+        return replace(self.presented(local), aliases=remote.aliases) if local else remote
 
-    def copy(self, theirs: ArtifactVersion) -> ArtifactVersion | None:
+    def copy(self, remote: ArtifactVersion) -> ArtifactVersion | None:
         """Find the local version by its content; the alias may be from another W&B project."""
-        mine = self.kept(theirs.ref)
-        return mine if mine is not None and mine.metadata == theirs.metadata else None
+        local = self.kept(remote.ref)
+        return local if local is not None and local.metadata == remote.metadata else None
 
-    def note(self, mine: ArtifactVersion, version: str) -> None:
+    def note(self, local: ArtifactVersion, version: str) -> None:
         """Record its version in W&B, and remove earlier ones: the project may be a new one."""
-        for alias in mine.aliases:
+        for alias in local.aliases:
             if alias.startswith(alias_of(self._scope, "")):
-                self._here.remove_alias(mine.ref, alias)
-        self._here.set_alias(mine.ref, alias_of(self._scope, version))
+                self._here.remove_alias(local.ref, alias)
+        self._here.set_alias(local.ref, alias_of(self._scope, version))
 
     def presented_run(self, record: RunRecord) -> RunRecord:
         """A run here, with its versions as `presented` has them."""

@@ -22,17 +22,17 @@ class MirroredRun:
     """A run in progress. After a call that could not be sent, the rest is stored only locally, so
     that the run in W&B has no gap."""
 
-    def __init__(self, backends: Backends, mine: Run, theirs: Run | None) -> None:
-        self.id = mine.id
+    def __init__(self, backends: Backends, local: Run, remote: Run | None) -> None:
+        self.id = local.id
         self._backends = backends
-        self._mine = mine
-        self._theirs = theirs
+        self._local = local
+        self._remote = remote
         self._finished = False
 
     @property
     def url(self) -> str | None:
         """See Run."""
-        return self._theirs.url if self._theirs else None
+        return self._remote.url if self._remote else None
 
     def send(self, rows: Sequence[Mapping[str, Json]]) -> None:
         """Send stored rows, each with its `step`; skip those that W&B has."""
@@ -42,20 +42,25 @@ class MirroredRun:
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """See Run."""
-        self._mine.log(metrics, step)
+        self._local.log(metrics, step)
         self._send(lambda run: run.log(metrics, step))
 
     def log_images(self, key: str, images: Sequence[Image], step: int) -> None:
         """See Run."""
-        self._mine.log_images(key, images, step)
+        self._local.log_images(key, images, step)
         self._send(lambda run: run.log_images(key, images, step))
 
     def log_table(
         self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Json]], step: int
     ) -> None:
         """See Run."""
-        self._mine.log_table(key, columns, rows, step)
+        self._local.log_table(key, columns, rows, step)
         self._send(lambda run: run.log_table(key, columns, rows, step))
+
+    def log_output(self, text: str) -> None:
+        """See Run."""
+        if text:
+            self._send(lambda run: run.log_output(text))
 
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
@@ -63,8 +68,8 @@ class MirroredRun:
             raise TrackingError(f"run {self.id!r}: is finished; start it again to use more")
         backends = self._backends
         version = backends.artifact(ref)
-        mine = backends.numbering.kept(version.ref) or backends.bring(version)
-        self._mine.use_artifact(mine.ref)
+        local = backends.numbering.kept(version.ref) or backends.bring(version)
+        self._local.use_artifact(local.ref)
         if is_pending(version):  # W&B does not have what the run used
             self._give_up()
         self._send(lambda run: run.use_artifact(version.ref), asks=True)
@@ -72,48 +77,48 @@ class MirroredRun:
 
     def log_artifact(self, draft: ArtifactDraft) -> ArtifactVersion:
         """See Run."""
-        mine = self._mine.log_artifact(draft)
-        theirs = self._send(lambda run: run.log_artifact(draft), asks=True)
-        if theirs is None:
-            return self._backends.numbering.presented(mine)
-        self._backends.numbering.note(mine, theirs.version)
-        return self._backends.artifact(theirs.ref)
+        local = self._local.log_artifact(draft)
+        remote = self._send(lambda run: run.log_artifact(draft), asks=True)
+        if remote is None:
+            return self._backends.numbering.presented(local)
+        self._backends.numbering.note(local, remote.version)
+        return self._backends.artifact(remote.ref)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
         """See Run."""
-        self._mine.summarize(values)
+        self._local.summarize(values)
         self._send(lambda run: run.summarize(values))
 
     def flush(self) -> None:
         """See Run."""
-        self._mine.flush()
+        self._local.flush()
         self._send(lambda run: run.flush(), asks=True)  # once an epoch: check the connection
 
     def finish(self, state: RunState = "finished", error: str | None = None) -> None:
         """See Run. If all of it was sent, the run here gets W&B's URL."""
         self._finished = True
-        self._mine.finish(state, error)
+        self._local.finish(state, error)
         self._send(lambda run: run.finish(state, error), asks=True)
-        theirs, self._theirs = self._theirs, None
-        if theirs is not None and self._backends.ask(lambda: self._backends.is_there(self.id)):
-            self._backends.here.store.set_url(self.id, theirs.url)
+        remote, self._remote = self._remote, None
+        if remote is not None and self._backends.ask(lambda: self._backends.is_there(self.id)):
+            self._backends.here.store.set_url(self.id, remote.url)
 
     def _send(self, call: Callable[[Run], T], *, asks: bool = False) -> T | None:
         """Send a call to W&B. `asks`: it waits for an answer; others go to the client's process."""
-        theirs = self._theirs
-        if theirs is None:
+        remote = self._remote
+        if remote is None:
             return None
         try:
-            return self._backends.send(lambda: call(theirs), asks=asks)
+            return self._backends.send(lambda: call(remote), asks=asks)
         except (Unsent, ArtifactNotFound):  # an input may have been deleted in W&B
             self._give_up()
             return None
 
     def _give_up(self) -> None:
         """Stop sending, and close the run in W&B, so that it does not show it as running."""
-        theirs, self._theirs = self._theirs, None
-        if theirs is not None:
-            self._backends.ask(lambda: theirs.finish("failed", KEPT_ELSEWHERE))
+        remote, self._remote = self._remote, None
+        if remote is not None:
+            self._backends.ask(lambda: remote.finish("failed", KEPT_ELSEWHERE))
 
 
 def _log(values: Mapping[str, float], step: int, run: Run) -> None:

@@ -41,9 +41,9 @@ class MirroredTracker(Backends):
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
         """See Tracker. Rows that an earlier process could not send are sent to W&B."""
-        mine = self.here.start_run(spec, after)
-        theirs = self.ask(lambda: self.there.start_run(spec, after))
-        run = MirroredRun(self, mine, theirs)
+        local = self.here.start_run(spec, after)
+        remote = self.ask(lambda: self.there.start_run(spec, after))
+        run = MirroredRun(self, local, remote)
         if after is not None:
             run.send(self.here.history(spec.id))
         return run
@@ -51,21 +51,24 @@ class MirroredTracker(Backends):
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
         """See Tracker. If only W&B has it, it is copied here with its ancestors."""
         try:
-            theirs = self.send(lambda: self.there.find_artifact(name, fingerprint))
-            if theirs is None:
+            remote = self.send(lambda: self.there.find_artifact(name, fingerprint))
+            if remote is None:
                 return None
-            self.send(partial(self.bring, theirs))
-            return self.numbering.presented_as(theirs)
+            self.send(partial(self.bring, remote))
+            return self.numbering.presented_as(remote)
         except Unsent:
-            mine = self.here.find_artifact(name, fingerprint)
-            return self.numbering.presented(mine) if mine else None
+            local = self.here.find_artifact(name, fingerprint)
+            return self.numbering.presented(local) if local else None
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
-        """See Tracker. Uses the local copy if there is one."""
-        mine = self.numbering.kept(ref) or self.numbering.kept(self.artifact(ref).ref)
-        if mine is None:
+        """See Tracker. Uses the local copy if there is one with its bytes."""
+        local = self.numbering.kept(ref) or self.numbering.kept(self.artifact(ref).ref)
+        if local is None:
             return self.there.download(ref, folder)
-        return self.numbering.presented(self.here.download(mine.ref, folder))
+        version = self.numbering.presented(local)
+        if local.dropped is not None and not is_pending(version):  # W&B keeps its own
+            return self.there.download(version.ref, folder)
+        return self.numbering.presented(self.here.download(local.ref, folder))
 
     def set_alias(self, ref: str, alias: str) -> None:
         """See Tracker."""
@@ -97,10 +100,10 @@ class MirroredTracker(Backends):
 
     def lineage(self, ref: str) -> Lineage:
         """See Tracker."""
-        mine = self.numbering.kept(self.artifact(ref).ref)
-        if mine is None:
+        local = self.numbering.kept(self.artifact(ref).ref)
+        if local is None:
             return self.there.lineage(ref)
-        found = self.here.lineage(mine.ref)
+        found = self.here.lineage(local.ref)
         nodes = {node.id: self.numbering.presented_node(node) for node in found.nodes}
         return Lineage(
             focus=nodes[found.focus].id,
@@ -125,17 +128,17 @@ class MirroredTracker(Backends):
     def _in_both(self, ref: str, change: Callable[[Tracker, str], None]) -> None:
         """Apply a change to the version here, in W&B, or in both, wherever it exists."""
         version = self.artifact(ref)
-        mine = self.numbering.kept(version.ref)
-        if mine is not None:
-            change(self.here, mine.ref)
+        local = self.numbering.kept(version.ref)
+        if local is not None:
+            change(self.here, local.ref)
         if is_pending(version):
             return
         try:
             self.send(lambda: change(self.there, version.ref))
         except Unsent:
             refused = self.connection.lost is None  # else the caller's run is not sent either
-            if refused and mine is not None and mine.producer is not None:
-                for run in self.here.store.runs(run_id=mine.producer):
+            if refused and local is not None and local.producer is not None:
+                for run in self.here.store.runs(run_id=local.producer):
                     self.here.store.set_url(run.id, None)  # marks the run as not completely sent
 
     def _close_there(self, run_id: str, state: StaleState) -> str | None:

@@ -50,7 +50,8 @@ class Published:
     """The result for a group: run ids, local version → W&B's version, steps that W&B has in part.
 
     `refused` maps the names of runs that W&B does not have completely to the reason. `stays` says
-    why `best` was not moved, one line each.
+    why `best` was not moved, one line each. `records_only`: versions here whose bytes were dropped
+    before they were sent, so that W&B has only their records.
     """
 
     group: str
@@ -61,6 +62,7 @@ class Published:
     aliases: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     stays: list[str] = field(default_factory=list)
+    records_only: list[str] = field(default_factory=list)
 
 
 class Publisher:
@@ -70,7 +72,7 @@ class Publisher:
         self,
         store: TrackioStore,
         there: WandbTracker,
-        keeps_best: MayTakeBest = lambda mine, holder: None,
+        keeps_best: MayTakeBest = lambda local, holder: None,
     ) -> None:
         self._store = store
         self._there = there
@@ -114,8 +116,11 @@ class Publisher:
                 done = len(outcome.sent) + len(outcome.there)
                 tell(RunPublished(record, url, sent, done, total))
         self._publish_aliases(outcome)
-        for mine, theirs in outcome.versions.items():
-            self._verify(self._store.artifact(mine), self._there.artifact(theirs))
+        for local, remote in outcome.versions.items():
+            version, there = self._store.artifact(local), self._there.artifact(remote)
+            self._verify(version, there)
+            if len(there.files) < len(version.files):
+                outcome.records_only.append(local)
         return outcome
 
     def _take(
@@ -134,25 +139,26 @@ class Publisher:
             self._store.set_url(record.id, url)
         return url, sent
 
-    def md5s(self, mine: ArtifactVersion) -> Mapping[str, str]:
+    def md5s(self, local: ArtifactVersion) -> Mapping[str, str]:
         """Map each path to its MD5 in base 64, as in W&B's manifests."""
-        if mine.ref not in self._md5s:
-            self._md5s[mine.ref] = {
-                file.path: _md5(Path(self._store.blob_path(file.digest))) for file in mine.files
+        if local.ref not in self._md5s:
+            self._md5s[local.ref] = {
+                file.path: _md5(Path(self._store.blob_path(file.digest)))
+                for file in local.kept_files
             }
-        return self._md5s[mine.ref]
+        return self._md5s[local.ref]
 
-    def note(self, mine: ArtifactVersion, ref: str) -> None:
+    def note(self, local: ArtifactVersion, ref: str) -> None:
         """Record its version in W&B in the store."""
-        if version_there(mine, self._there.scope) != ref.rpartition(":")[2]:
-            self._numbering.note(mine, ref.rpartition(":")[2])
+        if version_there(local, self._there.scope) != ref.rpartition(":")[2]:
+            self._numbering.note(local, ref.rpartition(":")[2])
 
     def _publish_aliases(self, outcome: Published) -> None:
         """Publish the aliases of the published versions, `best` and `latest` last."""
         wanted: list[tuple[str, str, ArtifactVersion]] = []
-        for mine, theirs in outcome.versions.items():
-            version = self._numbering.presented(self._store.artifact(mine))
-            wanted += [(alias, theirs, version) for alias in version.aliases]
+        for local, remote in outcome.versions.items():
+            version = self._numbering.presented(self._store.artifact(local))
+            wanted += [(alias, remote, version) for alias in version.aliases]
         for alias, ref, version in sorted(wanted, key=lambda each: (each[0] in _LAST, each[:2])):
             if alias not in self._there.artifact(ref).aliases and self._may_take(
                 alias, ref, version, outcome
@@ -160,7 +166,7 @@ class Publisher:
                 self._there.set_alias(ref, alias)
                 outcome.aliases.append(f"{ref} {alias}")
 
-    def _may_take(self, alias: str, ref: str, mine: ArtifactVersion, outcome: Published) -> bool:
+    def _may_take(self, alias: str, ref: str, local: ArtifactVersion, outcome: Published) -> bool:
         """Whether the alias may move: `best` and `latest` stay on a newer version, which others may
         have published."""
         name, _, version = ref.partition(":")
@@ -174,18 +180,19 @@ class Publisher:
             return True
         if int(holder.version[1:]) >= int(version[1:]):
             return False
-        reason = self._keeps_best(mine, holder) if alias == "best" else None
+        reason = self._keeps_best(local, holder) if alias == "best" else None
         outcome.stays += [reason] if reason else []
         return reason is None
 
-    def _verify(self, mine: ArtifactVersion, theirs: ArtifactVersion) -> None:
+    def _verify(self, local: ArtifactVersion, remote: ArtifactVersion) -> None:
         """Raise TrackingError unless W&B has the same files."""
-        expected, found = self.md5s(mine), files_of(theirs)
-        for path in sorted(expected.keys() | found.keys()):
+        expected, found = self.md5s(local), files_of(remote)
+        paths = expected.keys() if local.dropped is not None else expected.keys() | found.keys()
+        for path in sorted(paths):
             if expected.get(path) != found.get(path):
                 raise TrackingError(
-                    f"{theirs.ref}, file {path}: W&B has MD5 {found.get(path)}, and the file here "
-                    f"(of {mine.ref}) has {expected.get(path)}; delete that version there, and "
+                    f"{remote.ref}, file {path}: W&B has MD5 {found.get(path)}, and the file here "
+                    f"(of {local.ref}) has {expected.get(path)}; delete that version there, and "
                     "sync again"
                 )
 
@@ -208,14 +215,14 @@ class _Versions:
             )
         return self._outcome.versions[ref]
 
-    def md5s(self, mine: ArtifactVersion) -> Mapping[str, str]:
+    def md5s(self, local: ArtifactVersion) -> Mapping[str, str]:
         """See Publisher."""
-        return self._publisher.md5s(mine)
+        return self._publisher.md5s(local)
 
-    def remember(self, mine: ArtifactVersion, ref: str) -> None:
+    def remember(self, local: ArtifactVersion, ref: str) -> None:
         """Record that W&B has it as `ref`."""
-        self._outcome.versions[mine.ref] = ref
-        self._publisher.note(mine, ref)
+        self._outcome.versions[local.ref] = ref
+        self._publisher.note(local, ref)
 
 
 def _md5(path: Path) -> str:

@@ -34,11 +34,11 @@ class Versions(Protocol):
         """Return W&B's reference. Raises TrackingError if W&B does not have it."""
         ...
 
-    def md5s(self, mine: ArtifactVersion) -> Mapping[str, str]:
+    def md5s(self, local: ArtifactVersion) -> Mapping[str, str]:
         """Map each path to its MD5 in base 64, as in W&B's manifests."""
         ...
 
-    def remember(self, mine: ArtifactVersion, ref: str) -> None:
+    def remember(self, local: ArtifactVersion, ref: str) -> None:
         """Record that W&B has it as `ref`."""
         ...
 
@@ -55,8 +55,8 @@ class RunSender:
         self._there = there
         self._versions = versions
         self._rows = merged(store.rows(record.id))
-        self._theirs = there.find_run(record.id)
-        found = there.keys_by_step(record.id) if self._theirs else {}
+        self._remote = there.find_run(record.id)
+        found = there.keys_by_step(record.id) if self._remote else {}
         self._last = max(found, default=-1)
         self._used: list[str] = []
         self._run: WandbRun | None = None
@@ -77,7 +77,7 @@ class RunSender:
     def log(self, ref: str) -> None:
         """Send the version, unless the run in W&B has logged it already."""
         version = self._store.artifact(ref)
-        same = self._same_version(version, self._theirs.logged if self._theirs else ())
+        same = self._same_version(version, self._remote.logged if self._remote else ())
         if same is None:
             same = self._send_version(self._opened(), version)
         self._versions.remember(version, same)
@@ -86,16 +86,16 @@ class RunSender:
         """Send the rest. Returns the run's URL, and whether anything was sent.
 
         Of a run of another sweep only its outputs are sent: it may be a colleague's run, copied
-        here for them, and it is not ours to end.
+        here for them, and only its owner may end it.
         """
-        mine, theirs = self._record, self._theirs
-        if self._run is None and theirs is not None:
-            enough = of_another_group and bool(mine.logged)
-            if enough or self._is_whole(theirs):
-                return theirs.url, False
+        local, remote = self._record, self._remote
+        if self._run is None and remote is not None:
+            enough = of_another_group and bool(local.logged)
+            if enough or self._is_whole(remote):
+                return remote.url, False
         run = self._opened()
-        run.summarize(mine.summary)
-        run.finish(mine.state, mine.error)
+        run.summarize(local.summary)
+        run.finish(local.state, local.error)
         return run.url, True
 
     def give_up(self) -> None:
@@ -115,13 +115,17 @@ class RunSender:
         return self._run
 
     def _send_uses(self, run: WandbRun, refs: Sequence[str]) -> None:
-        known = self._theirs.used if self._theirs else ()
+        known = self._remote.used if self._remote else ()
         for ref in refs:
             if ref not in known:
                 run.use_artifact(ref)
 
     def _send_version(self, run: WandbRun, version: ArtifactVersion) -> str:
         """Send the files; first check each against its local digest."""
+        if version.dropped is not None:  # its record alone, for the lineage
+            note = f"{version.description} (its bytes were dropped by {version.dropped})"
+            draft = ArtifactDraft(version.name, version.type, note, version.metadata, {})
+            return run.log_artifact(draft).ref
         with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
             folder = Path(scratch) / "files"
             TrackioTracker(self._store).download(version.ref, folder)
@@ -135,22 +139,25 @@ class RunSender:
             )
             return run.log_artifact(draft).ref
 
-    def _same_version(self, mine: ArtifactVersion, refs: Sequence[str]) -> str | None:
+    def _same_version(self, local: ArtifactVersion, refs: Sequence[str]) -> str | None:
         """Find the version in W&B with the same files."""
+        expected = self._versions.md5s(local)
         for ref in refs:
-            same_name = ref.startswith(f"{mine.name}:")
-            if same_name and files_of(self._there.artifact(ref)) == self._versions.md5s(mine):
-                return ref
+            if ref.startswith(f"{local.name}:"):
+                found = files_of(self._there.artifact(ref))
+                lean = local.dropped is not None  # W&B may have the bytes, or only the record
+                if found == expected or (lean and expected.items() <= found.items()):
+                    return ref
         return None
 
-    def _is_whole(self, theirs: RunRecord) -> bool:
+    def _is_whole(self, remote: RunRecord) -> bool:
         """Whether W&B has the run's end, rows, summary and inputs; its outputs are sent already."""
-        mine = self._record
+        local = self._record
         return (
-            (theirs.state, theirs.error) == (mine.state, mine.error)
+            (remote.state, remote.error) == (local.state, local.error)
             and self._last >= max((row.step for row in self._rows), default=-1)
-            and set(self._used) <= set(theirs.used)
-            and holds(theirs.summary, mine.summary)
+            and set(self._used) <= set(remote.used)
+            and holds(remote.summary, local.summary)
         )
 
 
@@ -178,8 +185,8 @@ def spec_of(record: RunRecord) -> RunSpec:
 
 def holds(there: Mapping[str, Json], here: Mapping[str, Json]) -> bool:
     """Whether W&B's summary contains the local one; W&B adds each metric's last value."""
-    theirs, mine = plain(there), plain(here)  # NaN equals itself only as a string
-    return all(theirs.get(key) == value for key, value in mine.items() if value is not None)
+    remote, local = plain(there), plain(here)  # NaN equals itself only as a string
+    return all(remote.get(key) == value for key, value in local.items() if value is not None)
 
 
 def files_of(version: ArtifactVersion) -> dict[str, str]:

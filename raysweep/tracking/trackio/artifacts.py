@@ -19,7 +19,8 @@ from trackio.typehints import Manifest, Sha256Digest
 
 from raysweep.errors import ArtifactNotFound
 from raysweep.tracking.names import parse_reference
-from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json
+from raysweep.tracking.port import DROPPED, ArtifactFile, ArtifactVersion, Json
+from raysweep.tracking.trackio.notes import first_number
 
 Found = Mapping[str, Any]
 """A version as Trackio's `_get_artifact_manifest_cursor` reads it."""
@@ -32,14 +33,14 @@ def find(db: sqlite3.Connection, ref: str) -> Found:
     found: Found | None = SQLiteStorage._get_artifact_manifest_cursor(db, name, spec)
     if found is not None:
         return found
-    versions = db.execute(
-        "SELECT COUNT(*) FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id "
-        "WHERE a.name = ?",
+    versions, first, last = db.execute(
+        "SELECT COUNT(*), MIN(v.version), MAX(v.version) FROM artifact_versions v "
+        "JOIN artifacts a ON a.id = v.artifact_id WHERE a.name = ?",
         (name,),
-    ).fetchone()[0]
+    ).fetchone()
     if versions:
         raise ArtifactNotFound(
-            f"artifact {ref!r}: {name} has {versions} versions, v0 to v{versions - 1}, "
+            f"artifact {ref!r}: {name} has {versions} versions, v{first} to v{last}, "
             f"and none of them is {spec}{_nearest_alias(db, name, spec)}"
         )
     names = [row["name"] for row in db.execute("SELECT name FROM artifacts ORDER BY name")]
@@ -64,16 +65,19 @@ def _nearest_alias(db: sqlite3.Connection, name: str, spec: str) -> str:
 
 def version(found: Found) -> ArtifactVersion:
     """Convert to the port's ArtifactVersion."""
+    metadata = dict(found["metadata"] or {})
+    dropped = metadata.pop(DROPPED, None)
     return ArtifactVersion(
         name=found["name"],
         type=found["type"],
         version=f"v{found['version']}",
         description=found["description"] or "",
-        metadata=found["metadata"] or {},
+        metadata=metadata,
         aliases=tuple(sorted(found["aliases"])),
         files=tuple(ArtifactFile(f["path"], f["digest"], f["size"]) for f in found["manifest"]),
         digest=found["manifest_digest"],
         producer=found["producer_run_id"],
+        dropped=dropped,
     )
 
 
@@ -95,10 +99,15 @@ def commit(
     if number is None:
         artifact_id = SQLiteStorage._create_or_get_artifact_cursor(db, name, type_, description, at)
         version_id, number, _ = SQLiteStorage._insert_artifact_version_cursor(
-            db, artifact_id, manifest, metadata, run_id, run_name, at
+            db, artifact_id, manifest, metadata, run_id, run_name, at, first_number(db, name)
         )
         SQLiteStorage._reassign_alias_cursor(db, artifact_id, "latest", version_id)
     found = find(db, f"{name}:v{number}")
+    if DROPPED in (found["metadata"] or {}):  # its bytes are here again
+        db.execute(
+            "UPDATE artifact_versions SET metadata = ? WHERE id = ?",
+            (json.dumps(metadata), found["version_id"]),
+        )
     link(db, run, found, "output", at)
     return find(db, f"{name}:v{number}")
 
@@ -131,10 +140,11 @@ def drop_uses(db: sqlite3.Connection, run_id: str) -> None:
 
 def find_by_metadata(db: sqlite3.Connection, name: str, key: str, value: str) -> Found | None:
     """Find the newest version of `name` whose metadata has this value under `key`, whose parts are
-    divided by dots."""
+    divided by dots, and whose bytes were not dropped."""
     row = db.execute(
-        """SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
+        f"""SELECT v.version FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact_id
         WHERE a.name = ? AND json_extract(v.metadata, '$.' || ?) = ?
+          AND json_extract(v.metadata, '$.{DROPPED}') IS NULL
         ORDER BY v.version DESC LIMIT 1""",
         (name, key, value),
     ).fetchone()

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +20,19 @@ from trackio.sqlite_storage import ProcessLock, SQLiteStorage, _configure_sqlite
 
 from raysweep.errors import StoreFailed, TrackingError
 from raysweep.paths import safe_join
+from raysweep.stderr import to_stderr
 from raysweep.tracking.blobs import CHECK_DISK, blobs_folder
-from raysweep.tracking.busy import SQLITE_TIMEOUT_S, Tell, patiently, to_stderr
+from raysweep.tracking.busy import SQLITE_TIMEOUT_S, Tell, patiently
 from raysweep.tracking.write_behind import sync, sync_folder
 
 T = TypeVar("T")
 _process_wide = threading.Lock()
+_WORTH_BYTES = 2**20
+
+
+def database_file(root: Path, project: str) -> Path:
+    """Return the path of a project's database. Raises UnsafeName for a link that leads out."""
+    return safe_join(root, SQLiteStorage.get_project_db_filename(project))
 
 
 class Database:
@@ -75,6 +82,17 @@ class Database:
         log only at a checkpoint."""
         sync(self.path.with_name(f"{self.path.name}-wal"))
         sync_folder(self.path.parent)
+
+    def compact(self) -> None:
+        """Rewrite the file if a quarter of its pages is free, and a megabyte at least."""
+        with self._alone(None), closing(self._connected()) as db:
+            pages, free, size = (
+                db.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            if free * 4 > pages and free * size > _WORTH_BYTES:
+                self._patiently(lambda: db.execute("VACUUM"))
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def explained(self, what: str) -> Iterator[None]:
@@ -130,12 +148,16 @@ class Database:
         file = self._identity()
         kept: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if kept is None or self._threads.file != file:  # else it would write to a deleted file
-            kept = sqlite3.connect(self.path, timeout=SQLITE_TIMEOUT_S, check_same_thread=False)
-            _configure_sqlite_pragmas(kept)
-            kept.row_factory = sqlite3.Row
+            kept = self._connected()
             self._threads.connection, self._threads.file = kept, file or self._identity()
             weakref.finalize(self, kept.close)
         return kept
+
+    def _connected(self) -> sqlite3.Connection:
+        made = sqlite3.connect(self.path, timeout=SQLITE_TIMEOUT_S, check_same_thread=False)
+        _configure_sqlite_pragmas(made)
+        made.row_factory = sqlite3.Row
+        return made
 
     def _identity(self) -> tuple[int, int] | None:
         """Return the identity of the file at the path now; None if there is none."""

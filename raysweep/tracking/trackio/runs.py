@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from raysweep.errors import TrackingError
 from raysweep.tracking.metadata import number
-from raysweep.tracking.port import ArtifactFile, Json, RunRecord
+from raysweep.tracking.port import Json, RunRecord
 from raysweep.tracking.trackio.artifacts import Links
 from raysweep.tracking.trackio.rows import RunEntry, is_media
 
@@ -123,35 +123,3 @@ def record(run_id: str, entry: RunEntry, links: Links) -> RunRecord:
         attributes=entry.attributes,
         created=entry.created,
     )
-
-
-_FILES = """CREATE TABLE IF NOT EXISTS raysweep_run_files (
-    run_id TEXT NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
-    PRIMARY KEY (run_id, path))"""
-"""A table of our own in Trackio's database: Trackio keeps no files of a run."""
-
-
-def put_files(db: sqlite3.Connection, run_id: str, files: Iterable[ArtifactFile]) -> None:
-    """Insert or replace files of the run."""
-    db.execute(_FILES)
-    db.executemany(
-        "INSERT OR REPLACE INTO raysweep_run_files VALUES (?, ?, ?, ?)",
-        [(run_id, file.path, file.digest, file.size_bytes) for file in files],
-    )
-
-
-def files_of(db: sqlite3.Connection, run_ids: Iterable[str]) -> dict[str, list[ArtifactFile]]:
-    """Return the files of these runs, by path."""
-    if not db.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'raysweep_run_files'"
-    ).fetchone():
-        return {}
-    found: dict[str, list[ArtifactFile]] = {}
-    for row in db.execute(
-        """SELECT run_id, path, digest, size FROM raysweep_run_files
-        WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY path""",
-        (json.dumps(list(run_ids)),),
-    ):
-        file = ArtifactFile(row["path"], row["digest"], row["size"])
-        found.setdefault(row["run_id"], []).append(file)
-    return found

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from raysweep.errors import TrackingError
+from raysweep.errors import BytesLacking
+from raysweep.stderr import to_stderr
 from raysweep.tracking import lineage
 from raysweep.tracking.blobs import Blobs
-from raysweep.tracking.busy import INTERRUPTED_S, Tell, to_stderr
+from raysweep.tracking.busy import INTERRUPTED_S, Tell
 from raysweep.tracking.metadata import metadata_bytes, plain
 from raysweep.tracking.names import (
     check_alias,
@@ -34,9 +35,10 @@ from raysweep.tracking.port import (
     StaleState,
 )
 from raysweep.tracking.store import ClientMedia, Media, Row, Table
-from raysweep.tracking.trackio import artifacts, runs
+from raysweep.tracking.trackio import artifacts, run_files, runs
 from raysweep.tracking.trackio.database import Database
 from raysweep.tracking.trackio.graph import Graph
+from raysweep.tracking.trackio.removal import Removing
 from raysweep.tracking.trackio.rows import (
     RunEntry,
     client_media_payload,
@@ -67,6 +69,11 @@ class TrackioStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TrackioStore, (self.root, self.project)
+
+    @property
+    def removing(self) -> Removing:
+        """Return what takes runs, versions and bytes out of the project."""
+        return Removing(self._database, self.root, self.project)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """See Store. The first row has no values: Trackio lists only runs that have a row."""
@@ -156,13 +163,13 @@ class TrackioStore:
                 self._must_be_staged(run_id, file)
         with self._database.writing("keep the run's files") as db:
             runs.entry_of(db, run_id)
-            runs.put_files(db, run_id, files)
+            run_files.put(db, run_id, files)
 
     def files(self, run_id: str) -> list[ArtifactFile]:
         """See Store."""
         with self._database.reading("list the run's files") as db:
             runs.entry_of(db, run_id)
-            return runs.files_of(db, [run_id]).get(run_id, [])
+            return run_files.of_runs(db, [run_id]).get(run_id, [])
 
     def media(self, run_id: str, key: str) -> Media | None:
         """See Store."""
@@ -189,11 +196,10 @@ class TrackioStore:
     ) -> ArtifactVersion:
         """See Store. Trackio stores one description per name: that of the newest version."""
         check_artifact_name(name)
-        with self._database.explained("log the artifact"):
-            for file in files:
+        with self._database.writing("log the artifact") as db:
+            for file in files:  # here, where no other process removes blobs
                 self._must_be_staged(name, file)
             record = ArtifactFile(METADATA_FILE, *self._blobs.stage_bytes(metadata_bytes(metadata)))
-        with self._database.writing("log the artifact") as db:
             run = (run_id, runs.entry_of(db, run_id).name)
             artifact = (name, type, description)
             all_files = [*files, record]
@@ -232,7 +238,7 @@ class TrackioStore:
         """Fsync all that the group's runs logged, so that it survives a power cut."""
         with self._database.reading("list what is to be kept") as db:
             run_ids = [run_id for run_id, _ in runs.entries(db, group=group)]
-            files = runs.files_of(db, run_ids).values()
+            files = run_files.of_runs(db, run_ids).values()
             digests = artifacts.digests_logged(db, run_ids) | {f.digest for fs in files for f in fs}
         with self._database.explained("put the store on the disk"):
             self._blobs.settle(digests)
@@ -305,7 +311,7 @@ class TrackioStore:
 
     def _must_be_staged(self, name: str, file: ArtifactFile) -> None:
         if not self._blobs.path(file.digest).is_file():
-            raise TrackingError(
+            raise BytesLacking(
                 f"artifact {name!r}: the bytes of {file.path} ({file.digest}) were not staged; "
                 "log the artifact again"
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from raysweep.errors import TrackingError
+from raysweep.errors import ArtifactDropped, BytesLacking, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks, sha256_of
 from raysweep.tracking.folder import fresh_folder, take_file
@@ -58,6 +58,11 @@ class TrackioTracker:
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
         """See Tracker."""
         version = self.store.artifact(ref)
+        if version.dropped is not None:
+            raise ArtifactDropped(
+                f"{version.ref}: its bytes were dropped by {version.dropped}, and only its record "
+                "is kept; download another version, or train it again"
+            )
         with fresh_folder(folder) as fresh:
             for file in version.files:
                 take_file(self.store, version.ref, file, safe_join(fresh, file.path, version.ref))
@@ -148,6 +153,9 @@ class TrackioRun:
         self._log(Row(next(self._row_ids), step, media={key: table}))
         self.flush()
 
+    def log_output(self, text: str) -> None:
+        """See Run. No server shows it."""
+
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
         self._must_be_open()
@@ -157,10 +165,10 @@ class TrackioRun:
         """See Run."""
         self._must_be_open()
         assert METADATA_FILE not in draft.files, f"{METADATA_FILE} is the tracker's to write"
-        files = [self._stage(name, path) for name, path in draft.files.items()]
-        return self._store.commit_artifact(
-            self.id, draft.name, draft.type, draft.description, draft.metadata, files
-        )
+        try:
+            return self._commit(draft)
+        except BytesLacking:  # another process removed a sweep that had the same bytes
+            return self._commit(draft)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
         """See Run."""
@@ -178,6 +186,12 @@ class TrackioRun:
         self._finished = True
         self._store.update_run(self.id, {}, state, error)
         self.flush()
+
+    def _commit(self, draft: ArtifactDraft) -> ArtifactVersion:
+        files = [self._stage(name, path) for name, path in draft.files.items()]
+        return self._store.commit_artifact(
+            self.id, draft.name, draft.type, draft.description, draft.metadata, files
+        )
 
     def _log(self, row: Row) -> None:
         self._must_be_open()

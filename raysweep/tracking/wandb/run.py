@@ -78,6 +78,11 @@ class WandbRun:
                     media[key] = [_picture(image) for image in images]
         self._log({**row.metrics, **media}, row.step)
 
+    def log_output(self, text: str) -> None:
+        """See Run."""
+        if text:
+            self._run.write_logs(text)
+
     def use_artifact(self, ref: str) -> ArtifactVersion:
         """See Run."""
         self._must_be_open()

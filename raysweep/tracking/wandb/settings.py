@@ -51,7 +51,7 @@ def transfer_timeout_s(size_bytes: int) -> int:
 
 
 @dataclass(frozen=True)
-class Habits:
+class UserSettings:
     """A W&B user's settings from the environment, read once, where the sweep is started.
 
     `group` (WANDB_RUN_GROUP) replaces the sweep's name; `tags` are added to the config's; `folder`
@@ -75,10 +75,10 @@ class Habits:
         return self.folder
 
     @staticmethod
-    def of(environ: Mapping[str, str] = os.environ, scratch: Path | None = None) -> Habits:
+    def of(environ: Mapping[str, str] = os.environ, scratch: Path | None = None) -> UserSettings:
         """Read the settings from `environ`; `scratch`: the folder if WANDB_DIR is not set."""
         chosen = environ.get("WANDB_DIR")
-        return Habits(
+        return UserSettings(
             group=environ.get("WANDB_RUN_GROUP") or None,
             tags=tuple(tag for tag in environ.get("WANDB_TAGS", "").split(",") if tag),
             folder=str(Path(chosen).expanduser().absolute()) if chosen else None,

@@ -6,6 +6,7 @@ W&B has most of what the port requires. Three things are emulated: metadata as p
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from raysweep.tracking.port import (
 from raysweep.tracking.wandb import read as wandb_read
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.run import WandbRun, open_runs
-from raysweep.tracking.wandb.settings import BOUNDED, QUICK, Habits
+from raysweep.tracking.wandb.settings import BOUNDED, QUICK, UserSettings
+from raysweep.tracking.wandb.sweep import SweepPage
+from raysweep.tracking.wandb.sweep import create as create_sweep
 
 
 class WandbTracker:
@@ -41,11 +44,13 @@ class WandbTracker:
     backend = "wandb"
 
     def __init__(
-        self, project: str, entity: str | None = None, habits: Habits | None = None
+        self, project: str, entity: str | None = None, settings: UserSettings | None = None
     ) -> None:
         self._project = Project(project, entity)
-        self._habits = habits or Habits()
+        self._user_settings = settings or UserSettings()
         self.project = project
+        self.page: SweepPage | None = None
+        """The W&B sweep to which the trials' runs belong."""
 
     @property
     def scope(self) -> str:
@@ -67,13 +72,23 @@ class WandbTracker:
         answer or refuses the key."""
         return self._project.url
 
+    def create_page(
+        self, trials: str, sweep: Mapping[str, Json], runs: Sequence[str] = ()
+    ) -> SweepPage:
+        """Create a W&B sweep; see `sweep.create`. Raises TrackingError."""
+        return create_sweep(self._project, trials, sweep, runs)
+
+    def _page_of(self, spec: RunSpec) -> str | None:
+        mine = self.page is not None and spec.id.startswith(self.page.trials)
+        return self.page.id if self.page is not None and mine else None
+
     def start_run(self, spec: RunSpec, after: int | None = None) -> WandbRun:
         """See Tracker. W&B cannot drop rows, so those that it has are not sent again."""
         check_run_id(spec.id)
         with self._project.explained(f"start run {spec.id}"):
             if left_open := open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
-            folder = self._habits.place()
+            folder = self._user_settings.place()
             if folder:
                 with suppress(OSError):  # the client then uses the machine's temporary folder
                     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -85,12 +100,12 @@ class WandbTracker:
                 resume="allow",
                 reinit="create_new",  # else it returns the run that is active in this process
                 name=spec.name,
-                group=self._habits.group or spec.group,
+                group=self._user_settings.group or spec.group,
                 job_type=spec.job_type,
-                tags=list(dict.fromkeys([*spec.tags, *self._habits.tags])),
+                tags=list(dict.fromkeys([*spec.tags, *self._user_settings.tags])),
                 config=plain(spec.config, "config", strict=False),
                 allow_val_change=True,
-                settings=wandb.Settings(**QUICK, **BOUNDED),
+                settings=wandb.Settings(**QUICK, **BOUNDED, sweep_id=self._page_of(spec)),
             )
             open_runs[spec.id] = run
             if run.resumed:
@@ -212,6 +227,13 @@ class WandbTracker:
             self._close(run, state)
         url: str = run.url
         return url
+
+    def upload(self, run_id: str, path: Path) -> None:
+        """Add a file to those of the run, which may have finished; one of that name is replaced."""
+        self.knock()  # else the client retries for 20 s where there is no server
+        run = self._project.run(run_id)
+        with self._project.explained(f"upload {path.name}"):
+            run.upload_file(str(path), root=str(path.parent))
 
     def _close(self, run: Any, state: StaleState) -> None:
         with self._project.explained(f"close run {run.id}"):

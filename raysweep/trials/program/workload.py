@@ -16,7 +16,8 @@ from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
@@ -41,6 +42,10 @@ class Nothing:
     def versions(config: Config) -> dict[str, ArtifactVersion]:
         """See Prepared."""
         return {}
+
+    def telling(self, observer: Observer) -> Observer:
+        """See Prepared."""
+        return observer
 
     def cached(self, observer: Observer) -> tuple[str, ...]:
         """See Prepared."""
@@ -128,6 +133,7 @@ class Program:
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> Nothing:
         """See Workload."""
         return Nothing()

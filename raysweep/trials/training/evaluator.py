@@ -10,13 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from raysweep.cluster.cluster import Resources
+from raysweep.cluster.capture import printed
+from raysweep.cluster.logs import kept
 from raysweep.cluster.remote import as_actor, wait_for
+from raysweep.cluster.resources import Resources
+from raysweep.config.failure import whole
 from raysweep.config.raised import whole_cause
 from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
 from raysweep.selection import Goal
 from raysweep.stages.stages import TRAINED_MODEL
 from raysweep.stages.versions import STAGE_RETRIES
+from raysweep.storage.sweep_folder import EVALUATE
 from raysweep.tracking import ArtifactVersion, Image, Run
 from raysweep.tracking.links import REPORT
 from raysweep.trials.context import TrialContext
@@ -45,6 +49,10 @@ class Evaluator:
         self._tracker = context.tracker
         self._sweep = context.sweep
 
+    def kept_report(self, model_ref: str, step: int = 0) -> Report:
+        """As `report`, with its output in the sweep's logs."""
+        return kept(self._context.logs, EVALUATE, self.report, model_ref, step)
+
     def report(self, model_ref: str, step: int = 0) -> Report:
         """Evaluate `model_ref` on the test split of the data that it was trained on, log the
         report, and move the aliases.
@@ -65,8 +73,10 @@ class Evaluator:
             _record(run, evaluation, step)
             promote = context.config.tracking.promote
             promoted, reason = self._promote(model_ref, metric, goal, promote)
+            run.log_output(printed())
         except BaseException as error:
             with suppress(TrackingError):  # report the first error, not this one
+                run.log_output(printed() + whole(error))
                 run.finish("failed", whole_cause(error))
             raise
         run.finish()
@@ -116,7 +126,7 @@ def evaluate(context: TrialContext, resources: Resources, model: str, step: int)
     deaths = 0
     while True:
         try:
-            report: Report = wait_for(actor.remote(context).report.remote(model, step))
+            report: Report = wait_for(actor.remote(context).kept_report.remote(model, step))
             return report
         except WorkerDied:
             deaths += 1

@@ -23,5 +23,10 @@ PRELOAD = Preload(
         "raysweep.ml.preprocess",
         "raysweep.ml.training",
     ),
-    with_ray=("raysweep.trials.training.evaluator", "raysweep.stages.stages"),
+    with_ray=(
+        "raysweep.stages.stages",
+        "raysweep.trials.training.evaluator",
+        "raysweep.trials.training.work",
+        "raysweep.trials.training.workload",
+    ),
 )

@@ -20,6 +20,7 @@ from torch import nn
 
 from raysweep.config import Config, PreprocessConfig, look_in
 from raysweep.errors import ArtifactNotFound, DataError, RaysweepError, UserError
+from raysweep.invocation import program
 from raysweep.ml.compute import place_model
 from raysweep.ml.inference import outputs
 from raysweep.ml.preprocess import prepared
@@ -161,7 +162,7 @@ def _of_folder(folder: Path) -> LoadedModel:
         if not (folder / name).is_file():
             raise UserError(
                 f"{folder}: holds no model ({name} is missing); give a folder that "
-                "`python -m raysweep best --download` made, or a sweep's name"
+                f"`{program()} best --download` made, or a sweep's name"
             )
     try:
         metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from raysweep.cluster.cluster import Resources
 from raysweep.cluster.remote import as_task, wait_for
+from raysweep.cluster.resources import Resources
 from raysweep.cluster.signals import is_interrupt
+from raysweep.config.failure import Failure, code_failed
 from raysweep.config.raised import passed_own_code, where_raised
-from raysweep.errors import ConfigError, RaysweepError
+from raysweep.errors import RaysweepError
 from raysweep.events import TrialUpdated
 from raysweep.search.spec import TrialSpec
 from raysweep.storage.stop import StorageLost, is_of_the_storage
@@ -56,15 +58,17 @@ def log_lacking_models(
         except RaysweepError as error:
             if is_of_the_storage(error):
                 raise StorageLost(str(error)) from error
-            progress.fail(row.index, f"its process ended before its model was logged, and {error}")
+            failure = Failure.of(error)
+            why = f"its process ended before its model was logged, and {error}"
+            progress.fail(row.index, replace(failure, error=why))
 
 
 def close_again(workload: Workload, context: TrialContext, spec: TrialSpec) -> None:
-    """Finish an ended trial, in a Ray task. Raises ConfigError for an exception of the user's own
+    """Finish an ended trial, in a Ray task. Raises CodeFailed for an exception of the user's own
     code."""
     try:
         TrialSession(workload, context, spec).close_again()
     except BaseException as error:
         if not passed_own_code(error) or isinstance(error, RaysweepError) or is_interrupt(error):
             raise
-        raise ConfigError(where_raised(error)) from error
+        raise code_failed(where_raised(error), error) from error

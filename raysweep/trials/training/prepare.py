@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from raysweep.cluster.logs import Logs, kept
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.config import Config, DataConfig, DataTarget
 from raysweep.errors import WorkerDied
-from raysweep.events import Observer, StageFinished
+from raysweep.events import Event, Observer, StageFinished, TrialUpdated
 from raysweep.ml import files
 from raysweep.search import space
 from raysweep.stages import stages
@@ -21,6 +23,9 @@ from raysweep.storage.past import Past
 from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 
+LOOK_S = 0.2
+"""How long the driver waits for what was made; who makes it may be at work on the next."""
+
 
 @dataclass(frozen=True)
 class PreparedTraining:
@@ -28,6 +33,8 @@ class PreparedTraining:
 
     versions: FixedVersions | SweptVersions
     outcomes: list[StageOutcome]
+    _told: list[StageOutcome] = field(default_factory=list)
+    """Of those that trials ask for, the ones that were told."""
 
     @property
     def data(self) -> str | None:
@@ -35,13 +42,36 @@ class PreparedTraining:
         found = (each.artifact.ref for each in self.outcomes if each.stage == "preprocess")
         return next(found, None)
 
+    def telling(self, observer: Observer) -> Observer:
+        """See Prepared."""
+        versions = self.versions
+        if not isinstance(versions, SweptVersions):
+            return observer
+
+        def observe(event: Event) -> None:
+            if isinstance(event, TrialUpdated) and (event.epoch == 1 or event.state != "running"):
+                self._tell(versions.outcomes(LOOK_S), observer)
+            observer(event)
+
+        return observe
+
+    def _tell(self, outcomes: Sequence[StageOutcome] | None, observer: Observer) -> None:
+        """Tell of those that are new, one event for all of a stage. None: it is not known yet."""
+        known = len(self.outcomes) + len(self._told)
+        new = [] if outcomes is None else outcomes[known:]
+        self._told.extend(new)
+        of_one_event: dict[tuple[str, bool], list[str]] = defaultdict(list)
+        for each in new:
+            of_one_event[each.stage, each.cached].append(each.artifact.ref)
+        for (stage, cached), (ref, *more) in of_one_event.items():
+            observer(StageFinished(stage, ref, cached, tuple(more)))
+
     def cached(self, observer: Observer) -> tuple[str, ...]:
         """See Prepared. A stage counts as reused if all of its versions were."""
-        outcomes = self.outcomes
+        outcomes: Sequence[StageOutcome] = self.outcomes
         if isinstance(self.versions, SweptVersions):
-            outcomes = self.versions.outcomes()
-            for each in outcomes[len(self.outcomes) :]:
-                observer(StageFinished(each.stage, each.artifact.ref, each.cached))
+            outcomes = self.versions.outcomes() or []
+            self._tell(outcomes, observer)
         names = list(dict.fromkeys(outcome.stage for outcome in outcomes))
         return tuple(n for n in names if all(o.cached for o in outcomes if o.stage == n))
 
@@ -53,6 +83,7 @@ def prepare(
     past: Past,
     journal: Journal,
     observer: Observer,
+    logs: Logs,
 ) -> PreparedTraining:
     """Run the stages load, preprocess and initialize as Ray tasks, each once. A stage whose
     settings are swept runs later, when a trial asks for its output.
@@ -63,7 +94,7 @@ def prepare(
     done = past.stages()
     outcomes: list[StageOutcome] = []
 
-    def run(stage: str, task: Any, *arguments: Any) -> None:
+    def run(stage: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         if space.sweeps(stage, config):
             return
         if stage in done:
@@ -72,22 +103,23 @@ def prepare(
             observer(StageFinished(stage, ref, cached=True))
         else:
             try:
-                outcome = wait_for(task.remote(tracker, sweep, *arguments))
+                task = _task(kept, **options)
+                outcome = wait_for(task.remote(logs, stage, call, tracker, sweep, *arguments))
             except WorkerDied as error:
                 raise stage_died(stage, config) from error
             journal.write("stage", stage=stage, ref=outcome.artifact.ref, cached=outcome.cached)
             observer(StageFinished(outcome.stage, outcome.artifact.ref, outcome.cached))
         outcomes.append(outcome)
 
-    run("load", _task(stages.load, num_cpus=0, **on_this_node()), config)
+    run("load", stages.load, config, num_cpus=0, **on_this_node())
     if outcomes:
-        run("preprocess", _task(stages.preprocess), config, outcomes[0].artifact)
+        run("preprocess", stages.preprocess, config, outcomes[0].artifact)
     common = None if space.sweeps("preprocess", config) else outcomes[-1].artifact
-    run("initialize", _task(stages.initialize), config, common)
+    run("initialize", stages.initialize, config, common)
     if len(outcomes) == len(space.DEPENDS):
         _, data, model = (outcome.artifact for outcome in outcomes)
         return PreparedTraining(FixedVersions({"data": data, "model": model}), outcomes)
-    return PreparedTraining(SweptVersions(tracker, sweep, config, outcomes), outcomes)
+    return PreparedTraining(SweptVersions(tracker, sweep, config, outcomes, logs), outcomes)
 
 
 def with_data(config: Config) -> tuple[Config, str | None]:

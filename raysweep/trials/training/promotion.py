@@ -37,8 +37,7 @@ def other_data(winner: ArtifactVersion, holder: ArtifactVersion) -> str | None:
         return None
     return (
         f"best stays {holder.ref}, which was trained on {holders or 'unknown data'}, and "
-        f"{winner.ref} on {winners or 'unknown data'}; "
-        "set tracking.promote: always to move it"
+        f"{winner.ref} on {winners or 'unknown data'}; --promote always moves it all the same"
     )
 
 

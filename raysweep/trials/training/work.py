@@ -182,7 +182,7 @@ class TrainingWork:
 
     def _epoch(self, run: Run, trainer: Trainer) -> EpochMetrics:
         logged: set[str] = set()
-        # A trainer may have a metric named `epoch`.
+        # If so, `epoch` is the trainer's own metric.
         named_epoch = "epoch" in (self._config.goals() or ())
         for event in parts.events_of(self._config, trainer):
             if isinstance(event, BatchLoss):

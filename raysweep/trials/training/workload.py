@@ -17,7 +17,8 @@ from raysweep.trials.training.promotion import data_of, other_data
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
-    from raysweep.cluster.cluster import Resources
+    from raysweep.cluster.logs import Logs
+    from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
@@ -101,11 +102,12 @@ class Training:
         past: Past,
         journal: Journal,
         observer: Observer,
+        logs: Logs,
     ) -> PreparedTraining:
         """See Workload."""
         from raysweep.trials.training.prepare import prepare
 
-        return prepare(tracker, sweep, config, past, journal, observer)
+        return prepare(tracker, sweep, config, past, journal, observer, logs)
 
     def open(self, context: TrialContext, spec: TrialSpec) -> TrainingWork:
         """See Workload."""

@@ -1,1 +1,1 @@
-"""The questions, a module each: what is timed against what, and what it has to come to."""
+"""One module per question: what is compared with what, and the target."""

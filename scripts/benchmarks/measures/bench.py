@@ -1,4 +1,4 @@
-"""What every measure is given."""
+"""The settings that every measure gets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEW = Sizes(5_000, 1_000, 1_000)
 
 @dataclass(frozen=True)
 class Bench:
-    """How much to measure, with what, where. `training`: how many pictures the sweep trains on."""
+    """The data, folder, CPUs and rounds of a run. `training`: the sweep's number of images."""
 
     mnist: Path
     folder: Path
@@ -23,7 +23,7 @@ class Bench:
     training: int
 
     def pictures(self, sizes: Sizes) -> Prepared:
-        """So many of MNIST's."""
+        """Return MNIST, limited to these sizes."""
         folder = self.folder / f"{sizes.training}"
         if folder.exists():
             return Prepared(folder / "data", folder, sizes)
@@ -31,13 +31,13 @@ class Bench:
 
     @property
     def whole_mnist(self) -> Prepared:
-        """All of it."""
+        """MNIST in full."""
         return self.pictures(WHOLE)
 
     def storage(self) -> Path:
-        """A folder that is not there yet, for a sweep to keep its things in."""
+        """Return the path of a new storage, which does not exist yet."""
         return Path(tempfile.mkdtemp(dir=self.folder)) / "runs"
 
-    def tell(self, line: str) -> None:
-        """For whoever watches."""
+    def log(self, line: str) -> None:
+        """Print a line of progress to stderr."""
         print(f"bench: {line}", file=sys.stderr, flush=True)

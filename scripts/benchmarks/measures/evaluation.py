@@ -1,4 +1,4 @@
-"""Scoring 10,000 test pictures: loss, accuracy, confusion matrix, the 32 hardest."""
+"""Time the evaluation of 10,000 test images: loss, accuracy, confusion matrix, 32 hardest."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from benchmarks.turns import in_turn, median, ratios, run_peer
 
 
 def measure(bench: Bench) -> list[Line]:
-    """raysweep's one pass against the tutorial's two, the second one picture at a time."""
+    """Compare raysweep's single pass with the tutorial's two, of which one has batch size 1."""
     pictures = bench.whole_mnist
     asked = {"folder": str(pictures.folder), "model": str(pictures.model(0)), "cpus": bench.cpus}
     contenders = {
         name: lambda i, who=name: run_peer("evaluation", who=who, **asked)
         for name in ("raysweep", "P1")
     }
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     assert all(each["raysweep"]["hardest"] == each["P1"]["hardest"] for each in rounds), (
-        "they find other pictures hardest"
+        "their hardest images differ"
     )
     faster = ratios(rounds, "P1", "raysweep", "scored_s")
     figures = {

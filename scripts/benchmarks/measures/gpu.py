@@ -1,7 +1,7 @@
-"""One GPU: the tutorial's loop trial by trial, and raysweep's trainings, k at a time by fractions.
+"""Compare on one GPU: the tutorial's loop trial by trial, and raysweep's training, k at a time.
 
-Through `raysweep.ml` alone, so that it also runs where Ray is not installed: what is measured is
-what a trial computes, and how the device is shared.
+It uses only `raysweep.ml`, so it also runs without Ray. It measures a trial's computation, and how
+well trials share the device.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ EVERY_S = 0.2
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Trials an hour, start-up excluded, of each against the tutorial's."""
+    """Compare the trials per hour, without start-up, with the tutorial's."""
     contenders = {"P1": partial(_tutorial, bench)}
     contenders |= {f"k = {at_once}": partial(_packed, bench, at_once) for at_once in AT_ONCE}
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     use = {name: [each[name]["device_use"] for each in rounds] for name in contenders}
     lines = []
     for name, trial_s in medians(rounds, "trial_s").items():
         faster = ratios(rounds, "P1", name, "trial_s")
         lines.append(
             Line(
-                f"GPU, {name}: trials an hour, of the tutorial's one by one",
+                f"GPU, {name}: trials per hour, relative to the tutorial's loop",
                 median(faster),
                 pairs=faster,
-                figures={"an hour": 3600 / trial_s, "device use %": statistics.mean(use[name])},
+                figures={"per hour": 3600 / trial_s, "device use %": statistics.mean(use[name])},
             )
         )
     return lines
@@ -58,7 +58,7 @@ def _tutorial(bench: Bench, round_: int) -> dict[str, Any]:
 
 
 def _packed(bench: Bench, at_once: int, round_: int) -> dict[str, Any]:
-    """Two trials a process, and at least four, so that each has another beside it to the end."""
+    """Run two trials per process, at least four in all, so that processes stay busy to the end."""
     pictures = bench.whole_mnist
     trials = max(4, 2 * at_once)
     rates = [LEARNING_RATES[i % len(LEARNING_RATES)] for i in range(trials)]
@@ -75,7 +75,7 @@ def _packed(bench: Bench, at_once: int, round_: int) -> dict[str, Any]:
 
 
 def _busy(peer: str, **settings: Any) -> dict[str, Any]:
-    """The figures, and how much of the time the device was computing, in percent, start-up too."""
+    """Run a peer; add the device's mean utilization in percent, start-up included."""
     uses: list[float] = []
     over = threading.Event()
     watch = threading.Thread(target=_sample, args=(uses, over))
@@ -89,17 +89,17 @@ def _busy(peer: str, **settings: Any) -> dict[str, Any]:
 
 
 def _sample(uses: list[float], over: threading.Event) -> None:
-    asked = [
+    command = [
         "nvidia-smi",
         "--query-gpu=utilization.gpu",
         "--format=csv,noheader,nounits",
         "-i",
         "0",
     ]
-    if shutil.which(asked[0]) is None:
+    if shutil.which(command[0]) is None:
         return
     while not over.is_set():
-        told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-        if told.isdigit():
-            uses.append(float(told))
+        use = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        if use.isdigit():
+            uses.append(float(use))
         time.sleep(EVERY_S)

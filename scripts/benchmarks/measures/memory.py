@@ -1,4 +1,4 @@
-"""What one more trial at a time takes, counted so that what processes share counts once."""
+"""Measure the memory of one more concurrent trial; memory that processes share counts once."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ MB = 1e6
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Two trials at once less one, raysweep and P2, and the pages of the data set in both."""
+    """Compare two concurrent trials with one, for raysweep and P2; count the data set's pages."""
     pictures = bench.whole_mnist
     data_bytes = sum(
         (pictures.folder / f"{n}.pt").stat().st_size for n in ("training", "validation")
     )
     ours = [_proportional(_raysweep(bench, trials), "TrialTrainable") for trials in (1, 2)]
-    theirs = [_proportional(_plain_tune(bench, trials), "ImplicitFunc") for trials in (1, 2)]
+    plain = [_proportional(_plain_tune(bench, trials), "ImplicitFunc") for trials in (1, 2)]
     data = [each["data"] / data_bytes for each in ours]
-    more, more_theirs = (two["all"] - one["all"] for one, two in (ours, theirs))
+    more, more_p2 = (two["all"] - one["all"] for one, two in (ours, plain))
     return [
         Line.at_most(
-            "the data set in memory with two trials at once, of its size",
+            "the data set in memory with two concurrent trials, relative to its size",
             data[1],
             1.05,
             figures={"one trial ×": data[0], "data MB": data_bytes / MB},
         ),
         Line(
-            "memory of one more concurrent trial, of P2's",
-            more / more_theirs,
+            "memory of one more concurrent trial, relative to P2's",
+            more / more_p2,
             "< 1",
-            more < more_theirs,
-            figures={"raysweep MB": more / MB, "P2 MB": more_theirs / MB},
+            more < more_p2,
+            figures={"raysweep MB": more / MB, "P2 MB": more_p2 / MB},
         ),
     ]
 
@@ -81,8 +81,8 @@ def _plain_tune(bench: Bench, trials: int) -> Callable[[Path], list[str]]:
 
 
 def _proportional(command: Callable[[Path], Sequence[str]], actor: str) -> dict[str, float]:
-    """The most, in bytes, that the processes of these actors had in memory together: `all`, and of
-    it `data`, pages of the data set's files."""
+    """Return the peak memory, in bytes, of all processes of these actors: `all`, and the part
+    `data`, pages of the data set's files."""
     most = {"all": 0.0, "data": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
@@ -93,14 +93,14 @@ def _proportional(command: Callable[[Path], Sequence[str]], actor: str) -> dict[
             for key in most:
                 most[key] = max(most[key], sum(each[key] for each in found))
             time.sleep(EVERY_S)
-        told = process.communicate()[0]
+        output = process.communicate()[0]
     if process.returncode:
-        raise ContenderFailed(told)
+        raise ContenderFailed(output)
     return most
 
 
 def _processes(actor: str) -> list[int]:
-    """Ray names a worker's process after what it runs."""
+    """Find the processes of an actor: Ray names a worker's process after what it runs."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and entry.stat().st_uid == os.getuid():
@@ -114,7 +114,7 @@ def _processes(actor: str) -> list[int]:
 
 
 def _of_process(pid: int) -> dict[str, float]:
-    """Proportional set size: a page that n processes share counts 1/n in each."""
+    """Sum the proportional set size: a page that n processes share counts 1/n in each."""
     sizes: dict[str, float] = {"all": 0.0, "data": 0.0}
     try:
         lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()

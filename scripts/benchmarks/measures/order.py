@@ -1,4 +1,4 @@
-"""What `early_terminate.order: sweep` costs: trials wait for each other at the brackets."""
+"""Measure the cost of `early_terminate.order: sweep`: trials wait for each other at brackets."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ RULE = {"type": "hyperband", "min_iter": 1, "eta": 3}
 
 
 def measure(bench: Bench) -> list[Line]:
-    """The same trials by either order, as many at once as there are CPUs."""
+    """Run the same trials in either order, as many at once as there are CPUs."""
     pictures, storage = bench.pictures(FEW), bench.storage()
     contenders = {
         order: lambda i, order=order: _swept(bench, pictures, storage, order, seed=i)
         for order in ("sweep", "arrival")
     }
-    _swept(bench, pictures, storage, "arrival", seed=0, trials=1)  # makes the stages
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    _swept(bench, pictures, storage, "arrival", seed=0, trials=1)  # runs the stages once
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     walls, trained = medians(rounds), medians(rounds, "epochs")
     slower = ratios(rounds, "sweep", "arrival")
     what = f"{len(LEARNING_RATES)} trials of up to {EPOCHS} epochs, order: sweep"
     return [
         Line(
-            f"{what}: of the time by arrival",
+            f"{what}: time, relative to order: arrival",
             median(slower),
             pairs=slower,
             figures={f"{name} s": value for name, value in walls.items()},
         ),
         Line(
-            f"{what}: epochs trained, of those by arrival",
+            f"{what}: epochs trained, relative to order: arrival",
             median(more := ratios(rounds, "sweep", "arrival", "epochs")),
             pairs=more,
             figures={f"{name} epochs": value for name, value in trained.items()},
@@ -54,7 +54,7 @@ def _swept(
     seed: int,
     trials: int = len(LEARNING_RATES),
 ) -> dict[str, Any]:
-    """Its times, and how many epochs were trained in all."""
+    """Run the sweep; return its times, and the number of epochs trained in all."""
     data = {"dataset": "MNIST", "root": str(pictures.root), "train_size": pictures.sizes.training}
     config = {
         "data": data,

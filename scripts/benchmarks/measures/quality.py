@@ -1,4 +1,4 @@
-"""What comes out of the same time: the default sweep, and plain Ray Tune given as long."""
+"""Compare test accuracy at equal time: the default sweep, and plain Ray Tune given as long."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FEWEST = 99.2
 
 
 def measure(bench: Bench) -> list[Line]:
-    """Test accuracy of each one's best, by seeds. P2 searches the tutorial's learning rate, and
-    keeps the model of its best epoch, as a user would who wants the best model in that time."""
+    """Compare the test accuracy of the best models over several seeds. P2 searches the tutorial's
+    learning rate, and keeps the model of its best epoch, as a user would."""
     pictures = bench.whole_mnist
     ours, theirs = [], []
     for seed in range(SEEDS):
@@ -47,7 +47,7 @@ def measure(bench: Bench) -> list[Line]:
             cpus=bench.cpus,
         )
         theirs.append(scored["accuracy"])
-        bench.tell(
+        bench.log(
             f"seed {seed}: raysweep {ours[-1]:.2f} % in {found['wall_s']:.0f} s, "
             f"P2 {theirs[-1]:.2f} % in {peer['wall_s']:.0f} s"
         )
@@ -55,7 +55,7 @@ def measure(bench: Bench) -> list[Line]:
     figures = {"P2 %": their_mean, **{f"seed {i}": value for i, value in enumerate(ours)}}
     return [
         Line(
-            f"default sweep's test accuracy, {SEEDS} seeds",
+            f"test accuracy of the default sweep, {SEEDS} seeds",
             mean,
             f"> P2's in the same time, ≥ {FEWEST}",
             mean > their_mean and mean >= FEWEST,
@@ -67,7 +67,7 @@ def measure(bench: Bench) -> list[Line]:
 
 
 def _default_sweep(bench: Bench, seed: int) -> dict[str, Any]:
-    """As it is shipped, but for where the data lies, and what it draws."""
+    """Run the default config with this data folder and seed."""
     seeds = [f"--set={section}.seed={seed}" for section in ("model", "train")]
     root = f"--set=data.root={bench.whole_mnist.root}"
     return run_sweep(None, bench.storage(), root, *seeds)

@@ -1,4 +1,4 @@
-"""How long it takes to get going."""
+"""Measure start-up times."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.report import Line
 from benchmarks.turns import Figures, in_turn, median, run_process
 
 BARE = "import ray; ray.init(include_dashboard=False); import torch"
-"""What every sweep on Ray over PyTorch pays, whoever wrote it."""
+"""The start-up that every sweep with Ray and PyTorch pays."""
 
 
 def measure(bench: Bench) -> list[Line]:
-    """The commands that only answer, and the first step of a training."""
+    """Time `--help` and `plan`, and the time to the first training step."""
     help_s = median([run_process(_command("--help"))["wall_s"] for _ in range(bench.rounds)])
     plan_s = median([_plan(bench) for _ in range(bench.rounds)])
     cached = bench.storage()
@@ -27,7 +27,7 @@ def measure(bench: Bench) -> list[Line]:
         "run": lambda i: _to_first_step(bench, bench.storage()),
         "run, stages cached": lambda i: _to_first_step(bench, cached),
     }
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     lines = [
         Line.at_most("start: `--help`", help_s, 0.5, unit="s"),
         Line.at_most("start: `plan`", plan_s, 1.5, unit="s"),
@@ -60,7 +60,7 @@ def _plan(bench: Bench) -> float:
 
 
 def _to_first_step(bench: Bench, storage: Path) -> Figures:
-    """The default sweep, but for its one short trial each CPU: what comes before is the same."""
+    """Run a sweep of one short trial per CPU: its start-up is that of the default sweep."""
     config: dict[str, Any] = {
         "data": {"dataset": "MNIST", "root": str(bench.whole_mnist.root), "train_size": 59_000},
         "train": {"epochs": 1, "batch_size": 2_000},

@@ -1,4 +1,4 @@
-"""A real sweep: MNIST, eight learning rates, two epochs each, as many at once as there are CPUs."""
+"""Time a real sweep: MNIST, eight learning rates, two epochs each, as many at once as CPUs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ TRAIN = {
     "shuffle": False,
     "schedule": "none",
 }
-"""The tutorial's own: all contenders take the same steps on the same pictures in the same order."""
+"""The tutorial's settings: all contenders take the same steps on the same images in one order."""
 
 
 def measure(bench: Bench) -> list[Line]:
-    """raysweep against plain Ray Tune, and against the limit."""
+    """Compare raysweep with plain Ray Tune, and with the limit L."""
     sizes = WHOLE if bench.training == WHOLE.training else Sizes(bench.training, 1_000, 1_000)
     pictures, storage = bench.pictures(sizes), bench.storage()
     contenders = {
@@ -44,7 +44,7 @@ def measure(bench: Bench) -> list[Line]:
             bench, pictures, storage, seed=i, precision="fp32"
         )
     _reuse_stages(bench, pictures, storage)
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     walls = {f"{name} s": value for name, value in medians(rounds).items()}
     what = f"MNIST ({sizes.training:,} pictures), 8 trials × 2 epochs"
     lines = []
@@ -62,19 +62,21 @@ def measure(bench: Bench) -> list[Line]:
     return [
         *lines,
         Line.at_most(
-            "of the limit L, start-up excluded",
+            "time relative to the limit L, without start-up",
             median(trained),
             1.1,
             pairs=trained,
             figures=training,
         ),
-        Line.at_most("of the limit L, start-up included", median(whole), 1.25, pairs=whole),
+        Line.at_most(
+            "time relative to the limit L, with start-up", median(whole), 1.25, pairs=whole
+        ),
         _accuracy(rounds),
     ]
 
 
 def others(bench: Bench) -> list[Line]:
-    """The other peers, on a tenth of the pictures: nothing is asked of these."""
+    """Compare with the other peers, on a tenth of the images, without targets."""
     pictures, storage = bench.pictures(FEW), bench.storage()
     contenders = {
         "raysweep": lambda i: _raysweep(bench, pictures, storage, seed=i),
@@ -83,7 +85,7 @@ def others(bench: Bench) -> list[Line]:
         "P5": lambda i: _peer(bench, pictures, "optuna_workers", i),
     }
     _reuse_stages(bench, pictures, storage)
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     walls = medians(rounds)
     lines = []
     for peer in list(contenders)[1:]:
@@ -95,7 +97,7 @@ def others(bench: Bench) -> list[Line]:
 
 
 def _accuracy(rounds: Sequence[dict[str, Figures]]) -> Line:
-    """raysweep's best validation accuracy less P2's, over the seeds (each round has its own)."""
+    """Compare the best validation accuracies: raysweep's minus P2's, over the rounds' seeds."""
     gains = [max(e["raysweep"]["accuracies"]) - max(e["P2"]["accuracies"]) for e in rounds]
     error = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
     means = {
@@ -104,7 +106,7 @@ def _accuracy(rounds: Sequence[dict[str, Figures]]) -> Line:
     }
     gain = statistics.mean(gains)
     return Line(
-        f"validation accuracy of the best, less P2's, {len(gains)} seeds",
+        f"best validation accuracy minus P2's, {len(gains)} seeds",
         gain,
         f"≥ −1 standard error ({error:.2g})",
         gain >= -error,
@@ -115,7 +117,7 @@ def _accuracy(rounds: Sequence[dict[str, Figures]]) -> Line:
 
 
 def _reuse_stages(bench: Bench, pictures: Prepared, storage: Path) -> None:
-    """The peers' data are prepared, too."""
+    """Run the stages once before the clock starts: the peers' data are prepared, too."""
     _raysweep(bench, pictures, storage, seed=0, learning_rates=LEARNING_RATES[:1], epochs=1)
 
 

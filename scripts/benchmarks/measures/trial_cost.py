@@ -1,5 +1,4 @@
-"""What a trial costs that does nothing: the sweep's own work, tracking included; and whether that
-grows with the sweep."""
+"""Measure the overhead of a no-op trial, tracking included, and whether it grows with the sweep."""
 
 from __future__ import annotations
 
@@ -11,49 +10,47 @@ from benchmarks.report import Line
 from benchmarks.turns import in_turn, median, ratios, run_peer
 
 WARM_UP = 20
-"""Trials that come before the clock starts: each worker has had its first by then."""
+"""Trials before the clock starts: by then each worker has run one."""
 
 
 def measure(bench: Bench) -> list[Line]:
-    """A further trial, against one that tracks nothing and one that is tracked by hand."""
+    """Compare a no-op trial with an untracked one, and with one that is tracked by hand."""
     trials = 200
     contenders = {
         "raysweep": lambda i: _raysweep(bench, trials),
         "P3": lambda i: _peer(bench, trials, tracked=False),
         "P4": lambda i: _peer(bench, trials, tracked=True),
     }
-    rounds = in_turn(contenders, bench.rounds, bench.tell)
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     figures = {
         f"{name} s": median([each[name]["further_s"] for each in rounds]) for name in contenders
     }
     to_p3, to_p4 = (ratios(rounds, "raysweep", peer, "further_s") for peer in ("P3", "P4"))
-    what = f"a further trial that does nothing, of {trials}"
+    what = f"overhead per no-op trial ({trials} trials), relative to"
     return [
-        Line.at_most(
-            f"{what}: of P3, which tracks nothing", median(to_p3), 1, pairs=to_p3, figures=figures
-        ),
-        Line.at_most(f"{what}: of P4, tracked by hand", median(to_p4), 0.5, pairs=to_p4),
+        Line.at_most(f"{what} P3, untracked", median(to_p3), 1, pairs=to_p3, figures=figures),
+        Line.at_most(f"{what} P4, tracked by hand", median(to_p4), 0.5, pairs=to_p4),
     ]
 
 
 def growth(bench: Bench) -> list[Line]:
-    """Trial 2,000 against trial 100, and the driver's memory a trial."""
+    """Compare trial 2,000 with trial 100, and measure the driver's memory per trial."""
     trials = 2_000
     figures = _raysweep(bench, trials)
-    bench.tell(f"{trials} trials: {figures['wall_s']:.1f} s")
+    bench.log(f"{trials} trials: {figures['wall_s']:.1f} s")
     ends = figures["ends"]
     early, late = _a_trial_s(ends, 50, 150), _a_trial_s(ends, trials - 100, trials)
     rss = figures["rss_bytes"]
     grown = (rss[-1] - rss[WARM_UP]) / (trials - WARM_UP) / 1000
     return [
         Line.at_most(
-            "seconds a trial at trial 2,000, of those at trial 100",
+            "time per trial at trial 2,000, relative to trial 100",
             late / early,
             1.2,
             figures={"trial 100 s": early, "trial 2,000 s": late},
-            note="trials 50 to 150 against the last 100, in one sweep",
+            note="the last 100 trials compared with trials 50 to 150, in one sweep",
         ),
-        Line.at_most("the driver's memory a trial", grown, 50, unit="kB"),
+        Line.at_most("the driver's memory per trial", grown, 50, unit="kB"),
     ]
 
 
@@ -70,5 +67,5 @@ def _peer(bench: Bench, trials: int, tracked: bool) -> dict[str, Any]:
 
 
 def _a_trial_s(ends: Sequence[float], first: int, last: int) -> float:
-    """Mean seconds from one trial's end to the next's."""
+    """Return the mean time between the ends of consecutive trials, in seconds."""
     return (ends[last - 1] - ends[first - 1]) / (last - first)

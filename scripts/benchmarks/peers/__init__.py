@@ -1,4 +1,4 @@
-"""The contenders. Each is a program that takes its settings as JSON and prints figures as JSON."""
+"""The contenders: programs that take their settings as JSON and print figures as JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def settings() -> dict[str, Any]:
-    """What the caller asked for."""
+    """Parse the settings from the command line."""
     given: dict[str, Any] = json.loads(sys.argv[1])
     return given
 
 
-def tell(**figures: Any) -> None:
-    """The figures, as the last line of stdout."""
+def print_figures(**figures: Any) -> None:
+    """Print the figures as the last line of stdout."""
     print("\n" + json.dumps(figures), flush=True)

@@ -1,4 +1,4 @@
-"""The evaluation alone, as raysweep does it or as the tutorial does (P1)."""
+"""Run only the evaluation, raysweep's or the tutorial's (P1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.peers import settings, tell, tutorial
+from benchmarks.peers import print_figures, settings, tutorial
 from raysweep.ml.compute import keep_freed_memory
 from raysweep.ml.convnet import ConvNet
 from raysweep.ml.evaluation import classify
@@ -15,7 +15,7 @@ from raysweep.ml.protocols import Split
 
 
 def main() -> None:
-    """Once to warm up on a few pictures, then for the clock."""
+    """Evaluate a few images to warm up, then time the whole test split."""
     asked = settings()
     torch.set_num_threads(asked["cpus"])
     testing = tutorial.read(asked["folder"], "test")
@@ -37,7 +37,7 @@ def main() -> None:
         began = time.perf_counter()
         _, accuracy, hardest = tutorial.evaluate(network, testing, loader)
         scored_s = time.perf_counter() - began
-    tell(scored_s=scored_s, accuracy=accuracy, hardest=sorted(hardest.tolist()))
+    print_figures(scored_s=scored_s, accuracy=accuracy, hardest=sorted(hardest.tolist()))
 
 
 if __name__ == "__main__":

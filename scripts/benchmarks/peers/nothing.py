@@ -1,4 +1,4 @@
-"""Parts of a sweep that do nothing: what is left is what the sweep itself costs."""
+"""Parts of a sweep that do nothing, so that only the sweep's own overhead is measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysweep.ml.protocols import EpochMetrics, Evaluation, Goal, Split, Splits
 
 
 def sweep(trials: int) -> dict[str, Any]:
-    """The config of so many of them."""
+    """Return the config of a sweep of so many no-op trials."""
     here = "benchmarks.peers.nothing"
     return {
         "data": {"target": f"{here}:data"},
@@ -30,12 +30,12 @@ def sweep(trials: int) -> dict[str, Any]:
 
 
 def data() -> Splits:
-    """One example a split."""
+    """Return one example per split."""
     return Splits(*(Split(torch.zeros(1, 1), torch.zeros(1)) for _ in range(3)))
 
 
 def network() -> nn.Module:
-    """(B, 1) -> (B, 1)."""
+    """Return a network (B, 1) -> (B, 1)."""
     return nn.Linear(1, 1)
 
 
@@ -77,5 +77,5 @@ class Trainer:
 
 
 def evaluate(*, model: nn.Module, test: Split, device: torch.device) -> Evaluation:
-    """No score but one."""
+    """Return a single constant score."""
     return Evaluation({"loss": 0.0})

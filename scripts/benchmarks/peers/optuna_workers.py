@@ -1,4 +1,4 @@
-"""P5: Optuna with worker processes on the same cores, a journal file between them."""
+"""P5: Optuna with worker processes on the same cores, which share a journal file."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import print_figures, settings
 from benchmarks.peers.tutorial import new_model, train_epochs
 
 
 def work(asked: dict[str, Any], journal: str) -> None:
-    """A worker: takes trials until the grid is done."""
+    """Run trials in a worker until the grid is done."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     wanted = {name: asked[name] for name in ("batch_size", "epochs")}
 
     def objective(trial: optuna.Trial) -> float:
         lr = trial.suggest_categorical("lr", asked["learning_rates"])
-        told = train_epochs(new_model(asked["model"]), asked["folder"], lr=lr, **wanted)
-        return max(each["validation/accuracy"] for each in told)
+        epochs = train_epochs(new_model(asked["model"]), asked["folder"], lr=lr, **wanted)
+        return max(each["validation/accuracy"] for each in epochs)
 
     study = _study(asked, journal)
     study.optimize(objective)  # GridSampler stops it
@@ -42,7 +42,7 @@ def _study(asked: dict[str, Any], journal: str) -> optuna.Study:
 
 
 def main() -> None:
-    """As many workers as CPUs."""
+    """Start one worker per CPU."""
     asked = settings()
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder, "journal.log"))
@@ -57,7 +57,7 @@ def main() -> None:
             assert worker.exitcode == 0, "a worker died"
         values = [trial.value for trial in study.trials if trial.value is not None]
         assert len(values) >= len(asked["learning_rates"])
-    tell(accuracies=values)
+    print_figures(accuracies=values)
 
 
 if __name__ == "__main__":

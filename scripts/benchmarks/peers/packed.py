@@ -1,5 +1,5 @@
-"""L, the limit: raysweep's own trainings, packed on the processors by a script that does nothing
-else: no Ray, no tracker, no checkpoint, no model kept."""
+"""L, the limit: raysweep's training, run in parallel by a script without Ray, tracker, checkpoints
+or saved models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import print_figures, settings
 from benchmarks.peers.tutorial import MODEL_CONFIG
 from raysweep.ml import datasets
 from raysweep.ml.compute import keep_freed_memory, use_threads
@@ -20,7 +20,7 @@ from raysweep.ml.training import Trainer
 
 
 def work(asked: dict[str, Any], todo: Any, ready: Any, done: Any) -> None:
-    """A worker: trains what is to be done until nothing is left."""
+    """Train in a worker until the queue is empty."""
     use_threads(1)
     keep_freed_memory()
     device = torch.device(asked["device"])
@@ -29,7 +29,7 @@ def work(asked: dict[str, Any], todo: Any, ready: Any, done: Any) -> None:
         datasets.read_split(folder / f"{name}.pt") for name in ("training", "validation")
     )
     if device.type == "cuda":
-        torch.zeros(1, device=device)  # its context: start-up, not training
+        torch.zeros(1, device=device)  # creates the CUDA context: start-up, not training
     ready.wait()
     while (lr := todo.get()) is not None:
         began = time.time()
@@ -40,14 +40,14 @@ def work(asked: dict[str, Any], todo: Any, ready: Any, done: Any) -> None:
         )
         accuracies = []
         while not trainer.done:
-            for told in trainer.epoch():
-                if isinstance(told, EpochMetrics):
-                    accuracies.append(told.values["validation/accuracy"])
+            for report in trainer.epoch():
+                if isinstance(report, EpochMetrics):
+                    accuracies.append(report.values["validation/accuracy"])
         done.put((began, time.time(), max(accuracies)))
 
 
 def main() -> None:
-    """`workers` processes share out the learning rates."""
+    """Distribute the learning rates over `workers` processes."""
     asked = settings()
     spawn = multiprocessing.get_context("spawn")
     todo, done, ready = spawn.Queue(), spawn.Queue(), spawn.Barrier(asked["workers"])
@@ -63,7 +63,7 @@ def main() -> None:
     for worker in workers:
         worker.join()
     began, ended, accuracies = zip(*trained, strict=True)
-    tell(trained_s=max(ended) - min(began), accuracies=list(accuracies))
+    print_figures(trained_s=max(ended) - min(began), accuracies=list(accuracies))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""P2: the tutorial's training in plain Ray Tune, default settings; P3: with `reuse_actors`."""
+"""P2: the tutorial's training in plain Ray Tune with default settings. P3: with `reuse_actors`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import ray
 import torch
 from ray import tune
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import print_figures, settings
 from benchmarks.peers.tutorial import new_model, train_epochs
 
 
 def train(config: dict[str, Any]) -> None:
-    """A trial. With `keep_models` each epoch's weights are its checkpoint."""
+    """Run a trial. With `keep_models` each epoch's weights are saved as its checkpoint."""
     model = new_model(config["model"])
     wanted = {name: config[name] for name in ("lr", "batch_size", "epochs")}
-    for told in train_epochs(model, config["folder"], **wanted):
+    for metrics in train_epochs(model, config["folder"], **wanted):
         if not config["keep_models"]:
-            tune.report(told)
+            tune.report(metrics)
             continue
         with tempfile.TemporaryDirectory() as folder:
             torch.save(model.state_dict(), Path(folder, "model.pth"))
-            tune.report(told, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
 def main() -> None:
-    """A grid of learning rates; or, given `budget_s`, random ones until the time is up."""
+    """Run a grid of learning rates; or, with `budget_s`, random ones until the time is up."""
     asked = settings()
     ray.init(num_cpus=asked["cpus"], include_dashboard=False, log_to_driver=False)
     param_space = {
@@ -54,12 +54,12 @@ def main() -> None:
         results = tuner.fit()
         trials = len(results)
         best = results.get_best_result(scope="all")
-        told: dict[str, Any] = {"trials": trials, "accuracies": _best_epochs(results)}
+        figures: dict[str, Any] = {"trials": trials, "accuracies": _best_epochs(results)}
         if "keep" in asked:
             chosen = max(best.best_checkpoints or [], key=_accuracy_of_checkpoint)[0]
             with chosen.as_directory() as folder:
                 Path(asked["keep"]).write_bytes(Path(folder, "model.pth").read_bytes())
-    tell(**told)
+    print_figures(**figures)
 
 
 def _seeded(asked: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""raysweep with trials that do nothing: when each ended, and the driver's memory by then."""
+"""Run raysweep with no-op trials; record when each ended, and the driver's memory then."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks.peers import nothing, settings, tell
+from benchmarks.peers import nothing, print_figures, settings
 from raysweep import run_sweep
 from raysweep.events import Event, TrialUpdated
 
 
 class Ends:
-    """An observer."""
+    """An observer that records each trial's end."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -31,14 +31,14 @@ def _rss_bytes() -> int:
 
 
 def main() -> None:
-    """A grid of so many trials on so many CPUs."""
+    """Run a grid of `trials` trials on `cpus` CPUs."""
     asked = settings()
     ends = Ends()
     resources = {"cpus": 1, "gpus": 0, "max_concurrent": asked["cpus"]}
     config = {**nothing.sweep(asked["trials"]), "resources": resources}
     run_sweep(config, storage=asked["storage"], observer=ends)
     assert len(ends.times) == asked["trials"]
-    tell(ends=ends.times, rss_bytes=ends.rss_bytes)
+    print_figures(ends=ends.times, rss_bytes=ends.rss_bytes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""raysweep as its users call it, `python -m raysweep run`, and the times that its store has."""
+"""Run raysweep as its users do, `python -m raysweep run`, and read the times from its store."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from benchmarks.turns import run_process
 
 
 def run_sweep(config: dict[str, Any] | None, storage: Path, *arguments: str) -> dict[str, Any]:
-    """Run it; its `result.json`, with `began` and `wall_s`. `first_step` and `trained`: when the
-    first trial's first step was done, and the last model was logged, seconds since the epoch."""
+    """Run a sweep; return its `result.json` with `began` and `wall_s`. `first_step` and `trained`:
+    the times of the first trial's first step and of the last logged model, seconds since the
+    epoch."""
     command = [sys.executable, "-m", "raysweep", "run", "--storage", str(storage), "--json"]
     if config is not None:
         path = storage.with_suffix(".yaml")
@@ -26,7 +27,7 @@ def run_sweep(config: dict[str, Any] | None, storage: Path, *arguments: str) -> 
 
 
 def _times(storage: Path, project: str, sweep: str) -> dict[str, float]:
-    """Rows without values mark a run's start, and are no step."""
+    """Read both times. Rows without values mark a run's start, and are not steps."""
     trials = """SELECT run_id FROM configs
         WHERE json_extract(CAST(config AS TEXT), '$._Group') = :sweep
         AND json_extract(CAST(config AS TEXT), '$.job_type') = 'train'"""

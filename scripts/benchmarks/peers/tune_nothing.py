@@ -1,4 +1,4 @@
-"""P3 and P4 with trials that do nothing: two reports each, and in P4 what a user would track."""
+"""P3 and P4 with no-op trials of two reports; in P4 they track what a user would track."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 import ray
 from ray import tune
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import print_figures, settings
 
 
 def train(config: dict[str, Any]) -> None:
-    """P3: reports and nothing else."""
+    """P3: only report."""
     for _ in range(2):
         tune.report({"loss": config["value"]})
 
 
 def train_tracked(config: dict[str, Any]) -> None:
-    """P4: a run, its two inputs, its two losses, its model."""
+    """P4: track a run, its two inputs, two losses and its model."""
     import torch
     import trackio
 
@@ -52,7 +52,7 @@ def train_tracked(config: dict[str, Any]) -> None:
 
 
 class Ends(tune.Callback):
-    """When each trial ended, seconds since the epoch."""
+    """Records when each trial ended, in seconds since the epoch."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -62,7 +62,7 @@ class Ends(tune.Callback):
 
 
 def main() -> None:
-    """A grid of so many trials on so many CPUs."""
+    """Run a grid of `trials` trials on `cpus` CPUs."""
     asked = settings()
     with tempfile.TemporaryDirectory() as storage:
         if asked["tracked"]:
@@ -79,7 +79,7 @@ def main() -> None:
         if asked["tracked"]:
             _check(asked["trials"])
     assert len(ends.times) == asked["trials"]
-    tell(ends=ends.times)
+    print_figures(ends=ends.times)
 
 
 def _log_inputs(folder: Path) -> None:
@@ -100,7 +100,7 @@ def _log_inputs(folder: Path) -> None:
 
 
 def _check(trials: int) -> None:
-    """That the tracker has what the trials logged."""
+    """Check that the tracker has what the trials logged."""
     import trackio
 
     api = trackio.Api()

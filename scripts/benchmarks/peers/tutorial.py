@@ -1,7 +1,7 @@
-"""P1: the tutorial on tracking models and datasets, its steps as published, in one process.
+"""P1: W&B's tutorial on tracking models and data sets, as published, in one process.
 
-Its network, loops, order and settings, two things apart: `device` is named once, and what its page
-logs is yielded. https://docs.wandb.ai/tutorials/artifacts is the page.
+Network, loops, order and settings are the tutorial's, with two changes: `device` is defined once,
+and logged metrics are yielded. The page: https://docs.wandb.ai/tutorials/artifacts
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.peers import settings, tell
+from benchmarks.peers import print_figures, settings
 
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 MODEL_CONFIG: dict[str, Any] = {
@@ -32,7 +32,7 @@ MODEL_CONFIG: dict[str, Any] = {
 
 
 class ConvNet(nn.Module):
-    """(B, 1, 28, 28) float -> (B, 10) logits."""
+    """The tutorial's network, (B, 1, 28, 28) float -> (B, 10) logits."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class ConvNet(nn.Module):
 
 
 def read(folder: str, split: str) -> TensorDataset:
-    """A split as the tutorial keeps it, `(x, y)`."""
+    """Read a split in the tutorial's format, `(x, y)`."""
     return TensorDataset(*torch.load(os.path.join(folder, split + ".pt")))  # noqa: PTH118
 
 
 def new_model(path: str | Path) -> ConvNet:
-    """The untrained network with the weights of that file."""
+    """Make the network with the weights of the file."""
     model = ConvNet(**MODEL_CONFIG)
     model.load_state_dict(torch.load(path))
     return model.to(device)
@@ -79,7 +79,7 @@ def new_model(path: str | Path) -> ConvNet:
 def train_epochs(
     model: nn.Module, folder: str, *, lr: float, batch_size: int, epochs: int
 ) -> Iterator[dict[str, float]]:
-    """The tutorial's `train` with Adam; after each epoch what it logs."""
+    """Run the tutorial's `train` with Adam; yield after each epoch what it logs."""
     train_loader = DataLoader(read(folder, "training"), batch_size=batch_size)
     valid_loader = DataLoader(read(folder, "validation"), batch_size=batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
@@ -97,7 +97,7 @@ def train_epochs(
 
 
 def test(model: nn.Module, test_loader: DataLoader[Any]) -> tuple[float, float]:
-    """Mean loss, and accuracy in percent."""
+    """Return the mean loss, and the accuracy in percent."""
     model.eval()
     test_loss: Any = 0
     correct: Any = 0
@@ -115,7 +115,7 @@ def test(model: nn.Module, test_loader: DataLoader[Any]) -> tuple[float, float]:
 def evaluate(
     model: nn.Module, testing_set: TensorDataset, test_loader: DataLoader[Any]
 ) -> tuple[float, float, torch.Tensor]:
-    """Loss, accuracy, and where in the set the hardest 32 pictures are."""
+    """Return loss, accuracy, and the indices of the 32 hardest images."""
     loss, accuracy = test(model, test_loader)
     return loss, accuracy, get_hardest_k_examples(model, testing_set)
 
@@ -123,7 +123,7 @@ def evaluate(
 def get_hardest_k_examples(
     model: nn.Module, testing_set: TensorDataset, k: int = 32
 ) -> torch.Tensor:
-    """Places of the pictures of highest loss, found one picture at a time."""
+    """Return the indices of the images with the highest loss, computed one image at a time."""
     model.eval()
     loader = DataLoader(testing_set, 1, shuffle=False)
     losses = None
@@ -145,17 +145,17 @@ def get_hardest_k_examples(
 
 
 def main() -> None:
-    """Every trial after the other."""
+    """Run all trials, one after the other."""
     asked = settings()
     accuracies = []
     began = time.time()
     for lr in asked["learning_rates"]:
         model = new_model(asked["model"])
         steps = {name: asked[name] for name in ("batch_size", "epochs")}
-        for told in train_epochs(model, asked["folder"], lr=lr, **steps):
-            last = told
+        for metrics in train_epochs(model, asked["folder"], lr=lr, **steps):
+            last = metrics
         accuracies.append(last["validation/accuracy"])
-    tell(trained_s=time.time() - began, accuracies=accuracies)
+    print_figures(trained_s=time.time() - began, accuracies=accuracies)
 
 
 if __name__ == "__main__":

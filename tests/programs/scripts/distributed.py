@@ -4,7 +4,6 @@ import os
 
 import torch
 import torch.distributed as dist
-
 import wandb
 
 dist.init_process_group("gloo")

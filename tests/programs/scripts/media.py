@@ -3,7 +3,6 @@
 import pathlib
 
 import numpy as np
-
 import wandb
 
 run = wandb.init()

@@ -1,7 +1,6 @@
 """Has wandb watch a network's gradients and parameters."""
 
 import torch
-
 import wandb
 
 run = wandb.init()

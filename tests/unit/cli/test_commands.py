@@ -405,7 +405,7 @@ def test_the_best_of_the_latest_sweep(call: Any, storage: Path) -> None:
     answer = call("best", "--json")
     assert (answer.code, answer.err) == (0, "")
     best = json.loads(answer.out)
-    assert best == {"sweep": "one", **RESULT["best"], "test": RESULT["test"]}
+    assert best == {"sweep": "one", **RESULT}, "the shape of result.json"
     shown = call("best", "one")
     assert shown.err == ""
     assert "one: trained-model:v1 of trial-0001 (learning_rate=0.01)" in shown.out
@@ -492,11 +492,12 @@ def test_the_package_offers_its_names_without_importing_ray() -> None:
 import sys, raysweep
 assert raysweep.__version__ == {__version__!r}
 assert set(raysweep.__all__) == {{
-    "LoadedModel", "SweepResult", "__version__", "load_model", "resume_sweep", "run_sweep"
+    "ListedSweep", "LoadedModel", "SweepResult", "__version__",
+    "load_model", "load_result", "resume_sweep", "run_sweep", "sweeps", "write_report",
 }}
 assert set(raysweep.__all__) <= set(dir(raysweep))
 print(sorted({LIGHT!r} & sys.modules.keys()))
-raysweep.SweepResult
+raysweep.SweepResult, raysweep.load_result, raysweep.sweeps
 assert not {{"ray", "torch"}} & sys.modules.keys()
 raysweep.load_model, raysweep.LoadedModel
 assert "ray" not in sys.modules
@@ -520,7 +521,7 @@ def test_a_reader_that_goes_away_is_no_error(storage: Path, options: list[str]) 
 
 
 def test_every_option_has_its_help(capfd: pytest.CaptureFixture[str]) -> None:
-    commands = {"run", "submit", "plan", "list", "best", "lineage", "dashboard"}
+    commands = {"run", "submit", "plan", "list", "show", "best", "lineage", "dashboard"}
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     overview = capfd.readouterr().out

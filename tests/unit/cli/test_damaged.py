@@ -84,7 +84,7 @@ def test_the_others_go_on(
     assert named in err
     assert call(storage, "best", "good", "--json") == 0
     out, err = capfd.readouterr()
-    assert json.loads(out)["artifact"] == "trained-model:v0"
+    assert json.loads(out)["best"]["artifact"] == "trained-model:v0"
     assert err == ""
     assert call(storage, "resume", "good", "--json") == 0
     assert capfd.readouterr().err == "good has ended already: nothing is left to do\n"

@@ -1,4 +1,4 @@
-"""configs/cluster is what Ray's own code takes, with this raysweep's Ray and command line."""
+"""Ray's own code accepts configs/cluster, with this raysweep's Ray version and command line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ JOB_FIELDS = {
     *("entrypoint", "backoffLimit", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"),
     *("rayClusterSpec", "runtimeEnvYAML", "submissionMode", "activeDeadlineSeconds"),
 }
-"""Of the RayJob of KubeRay's API, ray.io/v1, those that a manifest for sweeps may need. No package
-has its schema; Ray's code reads the cluster within it, and that is checked by Ray's code."""
+"""The fields of KubeRay's RayJob (ray.io/v1) that a manifest for sweeps may need. No package has
+its schema; Ray's code reads and checks the cluster in it."""
 
 
 def read(name: str) -> Any:
@@ -71,7 +71,7 @@ def test_the_job_runs_a_sweep_into_a_bucket() -> None:
 
 
 def pinned(image: str) -> bool:
-    """Whether it is of the Ray that constraints.txt pins."""
+    """Return whether the image has the Ray that constraints.txt pins."""
     pins = (REPOSITORY / "constraints.txt").read_text().splitlines()
     (pin,) = (line.partition("==")[2] for line in pins if line.startswith("ray=="))
     assert ray.__version__ >= pin

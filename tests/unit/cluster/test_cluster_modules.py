@@ -1,4 +1,4 @@
-"""A cluster's machines are sent the user's own modules."""
+"""Ray sends the user's own modules to a cluster's machines."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from raysweep.errors import UserError
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What Ray was asked for, instead of starting or joining it."""
+    """Record the options of `ray.init`, instead of starting or joining Ray."""
     asked: dict[str, Any] = {}
-    monkeypatch.setattr(joining, "admitted", lambda _address: nullcontext())
+    monkeypatch.setattr(joining, "checked", lambda _address: nullcontext())
     monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
@@ -35,7 +35,8 @@ def test_own_modules_are_sent_to_a_cluster(asked: dict[str, Any], tmp_path: Path
 def test_ray_client_is_refused(
     asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    """Tune ran on the cluster, told the driver nothing, and the sweep said it was interrupted."""
+    """Tune ran on the cluster and reported nothing to the driver; the sweep ended as
+    interrupted."""
     monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
     says = r"--address ray://127\.0\.0\.1:10001: Ray Client .*raysweep submit.*HOST:PORT"
     with (

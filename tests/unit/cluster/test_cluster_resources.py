@@ -1,4 +1,4 @@
-"""A trial's share of the machines there are."""
+"""A trial's share of the available machines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.cluster.cluster import Node, Resources, share
+from raysweep.cluster.resources import Node, Resources, share
 from raysweep.config import Config
 from raysweep.errors import UserError
 
@@ -25,15 +25,20 @@ def shared(nodes: list[Node], trials: int = 100, **wanted: object) -> Resources:
         ([Node(16, 0)], 4, {}, Resources(4, 0, 4)),
         ([Node(16, 0)], 5, {}, Resources(3, 0, 5)),
         ([Node(16, 0)], 8, {"cpus": 5}, Resources(5, 0, 3)),
-        ([Node(1, 0)] * 2, 1, {}, Resources(1, 0, 1)),  # no machine has the 2 that there are
+        ([Node(1, 0)] * 2, 1, {}, Resources(1, 0, 1)),  # 2 CPUs in all, but on two machines
         ([Node(4, 0), Node(8, 0)], 3, {}, Resources(4, 0, 3)),
         ([Node(16, 1)], 8, {}, Resources(16, 1, 1)),
         ([Node(16, 1)], 8, {"gpus": 0.25}, Resources(4, 0.25, 4)),
         ([Node(16, 2)], 100, {"gpus": 0.3}, Resources(2, 0.3, 6)),
-        ([Node(16, 2)], 100, {"gpus": 0.4}, Resources(4, 0.4, 4)),  # a share is of one GPU
+        ([Node(16, 2)], 100, {"gpus": 0.4}, Resources(4, 0.4, 4)),  # a fraction is of one GPU
         ([Node(16, 1)], 8, {"gpus": 0}, Resources(2, 0, 8)),
         ([Node(32, 4)] * 2, 100, {}, Resources(8, 1, 8)),
-        ([Node(8, 0), Node(4, 1)], 100, {}, Resources(4, 1, 1)),  # the head's CPUs are no GPU's
+        (
+            [Node(8, 0), Node(4, 1)],
+            100,
+            {},
+            Resources(4, 1, 1),
+        ),  # the head's CPUs are not beside a GPU
         ([Node(0, 0), Node(4, 1)], 100, {"gpus": 0.5}, Resources(2, 0.5, 2)),
         ([Node(2, 0)], 8, {"cpus": 0.5}, Resources(0.5, 0, 4)),
     ],
@@ -45,7 +50,7 @@ def test_auto_fills_the_machines(
 
 
 def test_fewer_trials_at_once_leave_each_as_it_is() -> None:
-    """Else the number of threads, and with it the weights, would depend on it."""
+    """Otherwise the number of threads, and with it the weights, would depend on it."""
     alone = shared(LAPTOP, max_concurrent=1)
     assert alone == Resources(1, 0, 1)
     assert alone.threads == shared(LAPTOP, max_concurrent=2).threads

@@ -1,4 +1,4 @@
-"""The fast start, switched off by the config: nothing of it is started."""
+"""With the fast start switched off by the config, no fork server is started."""
 
 from __future__ import annotations
 

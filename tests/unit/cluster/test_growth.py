@@ -1,4 +1,4 @@
-"""How many trials run at once follows the machines, up and never down."""
+"""The number of concurrent trials follows the machines upwards, never downwards."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from raysweep.cluster import autoscaler, growing
 from raysweep.cluster.autoscaler import Report
-from raysweep.cluster.cluster import Node, Resources
+from raysweep.cluster.resources import Node, Resources
 from raysweep.config import Config
 from raysweep.events import ClusterNotice, Event
 from raysweep.trials.growth import Growth
 
 
 class Endless(Searcher):
-    """Trials without end."""
+    """A searcher that suggests trials without end."""
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
         return {"trial": trial_id}
@@ -27,7 +27,7 @@ class Endless(Searcher):
 
 @pytest.fixture(autouse=True)
 def machines_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is asked for more."""
+    """No machines are requested."""
     monkeypatch.setattr(growing, "grows", lambda: False)
 
 
@@ -79,7 +79,7 @@ NODE = "f" * 56
 
 
 def status(**summary: Any) -> dict[str, Any]:
-    """As Ray's autoscaler writes it."""
+    """Return a status as Ray's autoscaler writes it."""
     return {
         "time": 1.0,
         "load_metrics_report": {
@@ -103,7 +103,7 @@ def one_node(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("one_node")
-def test_machines_that_nobody_starts_are_told_from_those_of_an_autoscaler() -> None:
+def test_static_machines_are_distinguished_from_those_of_an_autoscaler() -> None:
     static = autoscaler.of_version_1(status(active_nodes={f"node_{NODE}": 1}))
     assert static is not None and not static.starts_machines
     for summary in ({"node_type_mapping": {"10.0.0.1": "head"}}, {"active_nodes": {"node_a": 1}}):
@@ -113,7 +113,7 @@ def test_machines_that_nobody_starts_are_told_from_those_of_an_autoscaler() -> N
 
 
 @pytest.mark.usefixtures("one_node")
-def test_what_is_asked_under_way_and_failed_is_read() -> None:
+def test_requested_starting_and_failed_machines_are_read() -> None:
     failed = {
         "gpu": {
             "node_type": "gpu",
@@ -121,32 +121,32 @@ def test_what_is_asked_under_way_and_failed_is_read() -> None:
         },
         "cpu": {"node_type": "cpu", "unavailable_node_information": None},
     }
-    said = autoscaler.of_version_1(
+    report = autoscaler.of_version_1(
         status(
             pending_nodes=[["10.0.0.1", "gpu", "setting-up"], ["10.0.0.2", "gpu", "setting-up"]],
             pending_launches={"cpu": 1},
             node_availability_summary={"node_availabilities": failed},
         )
     )
-    assert said is not None
-    assert said.under_way == ("10.0.0.2", "cpu"), "the first is there"
-    assert said.failures == ("gpu: no more GPUs",)
-    assert autoscaler.is_asked({"CPU": 1, "GPU": 0.5}, said.asked)
-    assert not autoscaler.is_asked({"CPU": 1}, said.asked)
+    assert report is not None
+    assert report.starting == ("10.0.0.2", "cpu"), "the first is there"
+    assert report.failures == ("gpu: no more GPUs",)
+    assert autoscaler.is_requested({"CPU": 1, "GPU": 0.5}, report.requested)
+    assert not autoscaler.is_requested({"CPU": 1}, report.requested)
 
 
 def test_a_demand_is_refused_by_several_reports_that_start_nothing() -> None:
     wanted = {"CPU": 1.0, "GPU": 1.0}
     refused = growing._Refused(wanted)
 
-    def said(at: float, asked: bool = True, *under_way: str) -> Report:
-        return Report(at, frozenset({"head"}), under_way, (wanted,) if asked else (), ())
+    def report(at: float, requested: bool = True, *starting: str) -> Report:
+        return Report(at, frozenset({"head"}), starting, (wanted,) if requested else (), ())
 
-    assert not refused.by(said(1))
-    assert not refused.by(said(1)), "the same one"
-    assert not refused.by(said(2))
-    assert not refused.by(said(3, True, "gpu")), "one is being started"
-    assert not refused.by(said(4))
-    assert not refused.by(said(5))
-    assert not refused.by(said(6, asked=False)), "it was not asked"
-    assert [refused.by(said(at)) for at in (7, 8, 9)] == [False, False, True]
+    assert not refused.by(report(1))
+    assert not refused.by(report(1)), "the same one"
+    assert not refused.by(report(2))
+    assert not refused.by(report(3, True, "gpu")), "one is being started"
+    assert not refused.by(report(4))
+    assert not refused.by(report(5))
+    assert not refused.by(report(6, requested=False)), "it was not requested"
+    assert [refused.by(report(at)) for at in (7, 8, 9)] == [False, False, True]

@@ -1,4 +1,4 @@
-"""Without a private name of Ray or Tune, what needs it falls back, and says so if that matters."""
+"""If a private name of Ray or Tune is missing, its user falls back, and warns if that matters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from raysweep.cluster.faststart import probe, ray_internals
 
 @pytest.fixture(autouse=True)
 def anew() -> Iterator[None]:
-    """What is changed in Ray is seen: a process probes once."""
+    """Probe Ray anew, as its names are changed: by default a process probes once."""
     probe.probe.cache_clear()
     yield
     probe.probe.cache_clear()
@@ -52,11 +52,11 @@ for module, name in (
 import raysweep.cluster.autoscaler, raysweep.cluster.cluster, raysweep.cluster.joining
 import raysweep.cluster.tune_internals, raysweep.submission.job_server, raysweep.sweep.resume
 from raysweep.cluster.faststart.probe import probe
-print(*sorted(probe().lacking))
+print(*sorted(probe().missing))
 """
 
 
-def test_every_module_can_be_imported_where_names_are_gone() -> None:
+def test_every_module_can_be_imported_if_names_are_missing() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
@@ -91,7 +91,7 @@ def test_a_second_ctrl_c_ends_the_process_and_its_children() -> None:
     assert done.stdout == "begun\n", "and nobody holds it open any more"
 
 
-def test_open_ports_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_ports_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ray_internals.open_ports() is None
     probe.probe.cache_clear()
     monkeypatch.delattr(ray_constants, "ENABLE_RAY_CLUSTER")
@@ -100,7 +100,7 @@ def test_open_ports_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said is not None and "its ports are open" in said and "\n" not in said
 
 
-def test_ray_starts_where_its_driver_cannot_be_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_starts_if_signals_cannot_be_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
     guarded = []
 
     @contextmanager
@@ -121,23 +121,23 @@ def test_ray_starts_where_its_driver_cannot_be_guarded(monkeypatch: pytest.Monke
     ("address", "known"),
     [("10.0.0.1:6379", "10.0.0.1:6379"), ("[::1]:6379", "[::1]:6379"), ("auto", None)],
 )
-def test_an_address_is_ones_own_where_ray_makes_nothing_of_it(
+def test_an_address_is_used_as_it_is_if_ray_cannot_resolve_it(
     address: str, known: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(services, "canonicalize_bootstrap_address_or_die")
     assert ray_internals.bootstrap_address(address) == known
     if known is None:
-        with joining.admitted(address):  # Ray's driver finds out
+        with joining.checked(address):  # Ray's driver finds out
             pass
 
 
-def test_a_cluster_is_rays_to_judge_where_there_is_no_client(tmp_path: Path) -> None:
+def test_ray_itself_checks_the_cluster_if_there_is_no_client(tmp_path: Path) -> None:
     gone = "from ray import _raylet; del _raylet.GcsClient; del _raylet.AuthenticationTokenLoader\n"
     done = subprocess.run([sys.executable, "-c", gone + ray_internals.ASK, "10.0.0.1:1", *sys.path])
     assert done.returncode == 0
 
 
-def test_a_token_is_found_where_ray_documents_it(
+def test_a_token_is_found_in_the_documented_places(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delattr(_raylet, "AuthenticationTokenLoader")
@@ -150,14 +150,14 @@ def test_a_token_is_found_where_ray_documents_it(
     assert joining.has_token()
 
 
-def test_a_ray_that_does_not_read_its_settings_again_is_left_alone(
+def test_a_ray_that_cannot_reload_its_settings_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(_raylet, "Config")
     ray_internals.read_settings_again()
 
 
-def test_an_autoscaler_that_says_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_autoscaler_without_a_report_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(ray_constants, "DEBUG_AUTOSCALING_STATUS")
     monkeypatch.setitem(sys.modules, "ray.autoscaler.v2.sdk", None)
     assert ray_internals.autoscaler_status() is None
@@ -169,13 +169,13 @@ def test_a_context_without_a_worker_is_no_local_mode(monkeypatch: pytest.MonkeyP
     assert not nodes.in_one_process()
 
 
-def test_a_dead_worker_is_counted_where_tune_keeps_no_error(tmp_path: Path) -> None:
+def test_a_dead_worker_is_counted_if_tune_keeps_no_error(tmp_path: Path) -> None:
     assert tune_internals.error_of(SimpleNamespace()) is None
     elsewhere = SimpleNamespace(pickled_error_file=str(tmp_path / "error.pkl"))
     assert tune_internals.error_of(elsewhere) is None
 
 
-def test_resume_has_trials_where_tune_has_no_stub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_makes_trials_if_tune_has_no_stub(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Trial.__init__
 
     def init(self: Any, trainable_name: str, *, trial_id: str | None = None) -> None:
@@ -187,7 +187,7 @@ def test_resume_has_trials_where_tune_has_no_stub(monkeypatch: pytest.MonkeyPatc
     assert tune_internals.stub_trial("trial-0003").trial_id == "trial-0003"
 
 
-def test_a_failed_trial_starts_anew_where_tunes_median_keeps_its_results_elsewhere() -> None:
+def test_a_failed_trial_starts_anew_if_tunes_median_rule_keeps_results_elsewhere() -> None:
     rule: Any = SimpleNamespace()
     tune_internals.forget_in_median(rule, "trial")
     assert vars(rule) == {}

@@ -1,4 +1,4 @@
-"""A Ctrl-C is known of, whatever became of its KeyboardInterrupt."""
+"""A Ctrl-C is recorded, even if its KeyboardInterrupt is lost."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lost_interrupt import dropped, lose_an_interrupt
 
 
 @dropped
-def test_one_that_python_drops() -> None:
+def test_a_ctrl_c_that_python_drops_is_recorded() -> None:
     with signals.watched():
         signals.raise_if_interrupted()
         lose_an_interrupt()
         with pytest.raises(KeyboardInterrupt):
             signals.raise_if_interrupted()
-        signals.raise_if_interrupted()  # told once
+        signals.raise_if_interrupted()  # raised once
 
 
-def test_one_that_somebody_elses_handler_swallows() -> None:
+def test_a_ctrl_c_that_another_handler_swallows_is_recorded() -> None:
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with signals.watched():
@@ -34,7 +34,7 @@ def test_one_that_somebody_elses_handler_swallows() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_other_signals_are_none_of_it() -> None:
+def test_other_signals_do_not_count() -> None:
     before = signal.signal(signal.SIGUSR2, lambda *_: None)
     try:
         with signals.watched():
@@ -44,7 +44,7 @@ def test_other_signals_are_none_of_it() -> None:
         signal.signal(signal.SIGUSR2, before)
 
 
-def test_nothing_is_known_when_nobody_watches() -> None:
+def test_nothing_is_recorded_without_a_watch() -> None:
     with signals.watched(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     signals.raise_if_interrupted()
@@ -62,7 +62,7 @@ def test_an_event_loop_gets_its_wakeup_back() -> None:
             assert signal.set_wakeup_fd(before) == write.fileno()
 
 
-def test_another_thread_watches_nothing_and_is_let_be() -> None:
+def test_another_thread_records_nothing() -> None:
     def watch() -> str:
         with signals.watched():
             signals.raise_if_interrupted()
@@ -72,8 +72,8 @@ def test_another_thread_watches_nothing_and_is_let_be() -> None:
         assert pool.submit(watch).result() == "unharmed"
 
 
-def test_one_is_known_of_before_it_is_raised() -> None:
-    """In local mode Ray makes another error of it, which is not to be taken for the trial's."""
+def test_a_ctrl_c_can_be_seen_before_it_is_raised() -> None:
+    """In local mode Ray turns it into another error, which must not count as the trial's."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with signals.watched():
@@ -87,13 +87,13 @@ def test_one_is_known_of_before_it_is_raised() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_a_commands_sigterm_counts_where_it_is_heeded() -> None:
+def test_a_commands_sigterm_counts_as_a_ctrl_c() -> None:
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         with signals.watched():
             signal.raise_signal(signal.SIGTERM)
             signals.raise_if_interrupted()
-            with signals.heeded({signal.SIGTERM}):
+            with signals.interrupting({signal.SIGTERM}):
                 signal.raise_signal(signal.SIGTERM)
                 with pytest.raises(KeyboardInterrupt):
                     signals.raise_if_interrupted()
@@ -101,7 +101,7 @@ def test_a_commands_sigterm_counts_where_it_is_heeded() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_one_that_is_deferred_is_heard_in_the_end() -> None:
+def test_a_deferred_signal_is_delivered_at_the_end() -> None:
     steps = []
     with pytest.raises(KeyboardInterrupt), signals.deferred():
         signal.raise_signal(signal.SIGINT)
@@ -110,10 +110,10 @@ def test_one_that_is_deferred_is_heard_in_the_end() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_every_handler_and_the_mask_are_given_back() -> None:
+def test_every_handler_and_the_mask_are_restored() -> None:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with signals.as_before():
+    with signals.handlers_and_mask_restored():
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
@@ -124,7 +124,7 @@ def test_every_handler_and_the_mask_are_given_back() -> None:
 def test_an_ignored_sigterm_stays_so_when_ray_sets_its_own_handler() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with signals.given_back():
+        with signals.handlers_restored():
             signal.signal(signal.SIGTERM, lambda *_: None)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:

@@ -1,4 +1,4 @@
-"""Tune's own cache of workers, as its controller has it: what it keeps, and until when."""
+"""Tune's own cache of idle workers: how many it keeps, and until when."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ CPU = "one CPU"
 
 
 class Trial(SimpleNamespace):
-    """As a key, itself."""
+    """Is its own key."""
 
     __hash__ = object.__hash__
 
 
 @dataclass
 class Controller:
-    """What `keep_workers` sees of Tune's, and the wrapper that a scheduler is handed, in one."""
+    """The parts of Tune's controller that `keep_workers` uses, and the scheduler's wrapper of
+    it."""
 
     finished: bool = False
     _actor_cache: Any = field(default_factory=lambda: _ObjectCache(may_keep_one=True))
@@ -37,7 +38,7 @@ class Controller:
     _resources_to_pending_trials: dict[str, set[Any]] = field(default_factory=dict)
     _actor_manager: Any = field(default_factory=lambda: SimpleNamespace(live_actors=[]))
     moved: list[Any] = field(default_factory=list)
-    """The trials that went on in a worker that was free."""
+    """The trials that got an idle worker."""
 
     def _maybe_reuse_cached_actor(self, trial: Any) -> bool:
         self.moved.append(trial)
@@ -55,7 +56,7 @@ class Controller:
         return self._trials
 
     def keeps(self) -> int:
-        """How many of five workers whose trials end at one time are still there afterwards."""
+        """Return how many of five workers stay if their trials end at the same time."""
         for worker in range(5):
             self._actor_cache.cache_object(CPU, worker)
         list(self._actor_cache.flush_cached_objects())
@@ -66,7 +67,7 @@ class Controller:
 
 
 class Older(Controller):
-    """A Tune without one of the names."""
+    """A Tune that lacks one of the names."""
 
     def __getattribute__(self, name: str) -> Any:
         if name == "_resetting_trials":
@@ -79,13 +80,13 @@ def trial() -> Any:
     return Trial(placement_group_factory=CPU, trial_id="a")
 
 
-def test_tune_alone_keeps_one_of_those_that_end_together(trial: Any) -> None:
+def test_tune_alone_keeps_one_of_the_workers_that_end_together(trial: Any) -> None:
     controller = Controller()
     FIFOScheduler().on_trial_add(controller, trial)
     assert controller.keeps() == 1
 
 
-def test_as_many_are_kept_as_run_at_once(trial: Any) -> None:
+def test_as_many_workers_are_kept_as_run_at_once(trial: Any) -> None:
     controller, scheduler = Controller(), keep_workers(FIFOScheduler(), lambda: 3)
     for _ in range(4):
         scheduler.on_trial_add(controller, trial)
@@ -93,7 +94,7 @@ def test_as_many_are_kept_as_run_at_once(trial: Any) -> None:
     assert controller.keeps() == 3
 
 
-def test_none_is_kept_when_no_trial_comes_any_more(trial: Any) -> None:
+def test_no_worker_is_kept_when_no_more_trials_come(trial: Any) -> None:
     controller, scheduler = Controller(), keep_workers(FIFOScheduler(), lambda: 3)
     scheduler.on_trial_add(controller, trial)
     controller.finished = True
@@ -105,7 +106,7 @@ def test_none_is_kept_when_no_trial_comes_any_more(trial: Any) -> None:
 
 
 def wanting(controller: Controller, name: str, *, has_room: bool) -> Any:
-    """A trial for which a process was asked for."""
+    """Make a trial for which a worker was requested."""
     trial = Trial(placement_group_factory=CPU, trial_id=name)
     controller._trial_to_actor[trial] = name
     controller._resources_to_pending_trials.setdefault(CPU, set()).add(trial)
@@ -114,7 +115,7 @@ def wanting(controller: Controller, name: str, *, has_room: bool) -> Any:
     return trial
 
 
-def test_a_starting_worker_keeps_its_trial_and_another_gets_the_free_one(trial: Any) -> None:
+def test_a_starting_worker_keeps_its_trial_and_another_gets_the_idle_one(trial: Any) -> None:
     controller = Controller()
     keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     starting = wanting(controller, "starting", has_room=True)
@@ -125,7 +126,7 @@ def test_a_starting_worker_keeps_its_trial_and_another_gets_the_free_one(trial: 
     assert controller.moved == [waiting]
 
 
-def test_a_trial_whose_worker_waits_for_room_gets_the_free_one(trial: Any) -> None:
+def test_a_trial_whose_worker_waits_for_resources_gets_the_idle_one(trial: Any) -> None:
     controller = Controller()
     keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     waiting = wanting(controller, "waiting", has_room=False)
@@ -139,19 +140,19 @@ def test_a_worker_that_takes_too_long_loses_its_trial(
     keep_workers(FIFOScheduler(), lambda: 2).on_trial_add(controller, trial)
     starting = wanting(controller, "starting", has_room=True)
     assert not controller._maybe_reuse_cached_actor(starting)
-    later = time.monotonic() + tune_internals.PATIENCE_S
+    later = time.monotonic() + tune_internals.WORKER_START_S
     monkeypatch.setattr(tune_internals.time, "monotonic", lambda: later)
     assert controller._maybe_reuse_cached_actor(starting)
 
 
-def test_a_tune_that_has_not_all_that_is_needed_is_left_as_it_is(trial: Any) -> None:
+def test_a_tune_that_lacks_a_name_is_left_unchanged(trial: Any) -> None:
     controller, scheduler = Older(), keep_workers(FIFOScheduler(), lambda: 3)
     scheduler.on_trial_add(controller, trial)
     scheduler.choose_trial_to_run(controller)
     assert controller.keeps() == 1
 
 
-def test_switched_off_tune_keeps_the_workers_that_it_would(
+def test_switched_off_tune_keeps_its_own_number_of_workers(
     trial: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAYSWEEP_FAST_START", "0")

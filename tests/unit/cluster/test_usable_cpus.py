@@ -1,4 +1,4 @@
-"""What a Ray of one's own may use, by the system's word."""
+"""The CPUs and the temporary folder that a Ray started here may use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_quota_of_version_2(tmp_path: Path, most: str, cpus: int) -> None:
     assert counted(tmp_path, "0::/pod\n") == cpus
 
 
-def test_what_is_around_a_group_holds_it(tmp_path: Path) -> None:
+def test_a_quota_of_an_ancestor_applies(tmp_path: Path) -> None:
     write(tmp_path / "fs" / "pod" / "cpu.max", "300000 100000")
     write(tmp_path / "fs" / "pod" / "trial" / "cpu.max", "max 100000")
     assert counted(tmp_path, "0::/pod/trial\n") == 3
@@ -45,14 +45,14 @@ def test_what_is_around_a_group_holds_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct"])
 @pytest.mark.parametrize(("quota", "cpus"), [("400000", 4), ("-1", 8)])
 def test_a_quota_of_version_1(tmp_path: Path, controllers: str, quota: str, cpus: int) -> None:
-    """In a container the group is mounted where its name, the host's, does not lead."""
+    """In a container the cgroup is mounted elsewhere than its name, which is the host's, says."""
     folder = tmp_path / "fs" / controllers
     write(folder / "cpu.cfs_quota_us", quota)
     write(folder / "cpu.cfs_period_us", "100000")
     assert counted(tmp_path, f"3:cpuset:/\n1:{controllers}:/docker/0a1b\n0::/\n") == cpus
 
 
-def test_no_groups_are_no_quota(tmp_path: Path) -> None:
+def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
     assert usable_cpus(tmp_path / "none", tmp_path) == 8
 
 

@@ -145,7 +145,7 @@ SPACES = [
         "power of -800 is too",
     ),
     (sweep(method="random"), "sweep.run_cap: missing; method random never ends by itself"),
-    (sweep(early_terminate={"type": "hyperband"}), "hyperband needs min_iter, or max_iter and s"),
+    (sweep(early_terminate={"type": "hyperband", "s": 2}), "give max_iter and s, or neither"),
     (sweep(early_terminate={"type": "hyperband", "min_iter": 1, "s": 1}), "not both"),
     (
         sweep(parameters={"epochs": {"value": 1}, "train.epochs": {"value": 2}}),

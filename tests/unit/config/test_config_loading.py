@@ -20,6 +20,28 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def test_what_the_user_wrote_is_kept_and_stays_a_config(tmp_path: Path) -> None:
+    text = "# mine\ntrain: {epochs: 2}  # few"
+    (tmp_path / "mine.yaml").write_text(text)
+    (tmp_path / "sweep.yaml").write_text("method: grid\nparameters: {}\n")
+    config = load_config(tmp_path / "mine.yaml", ["train.batch_size=32"], tmp_path / "sweep.yaml")
+    assert config.given is not None
+    assert config.given.splitlines() == [
+        f"# {tmp_path / 'mine.yaml'}, as it was given",
+        "# --set train.batch_size=32",
+        *text.splitlines(),
+        f"# sweep: {tmp_path / 'sweep.yaml'}",
+        "#   method: grid",
+        "#   parameters: {}",
+    ]
+    (tmp_path / "again.yaml").write_text(config.given)
+    assert load_config(tmp_path / "again.yaml").train.epochs == 2
+    assert load_config().given == "# no file: the default sweep, as it was given\n"
+    mapping = {"train": {"epochs": 1}, "storage": "x"}
+    assert Config.from_dict(mapping).given == "train:\n  epochs: 1\nstorage: x\n"
+    assert Config().given is None
+
+
 def message(*args: object, **kwargs: object) -> str:
     with pytest.raises(ConfigError) as caught:
         load_config(*args, **kwargs)  # type: ignore[arg-type]

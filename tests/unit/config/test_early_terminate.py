@@ -17,6 +17,8 @@ def rule(**keys: Any) -> EarlyTerminate:
 @pytest.mark.parametrize(
     ("keys", "brackets"),
     [
+        ({}, (10, 30)),
+        ({"eta": 2}, (10, 20)),
         ({"min_iter": 1}, (1, 3, 9, 27)),
         ({"min_iter": 3}, (3, 9, 27)),
         ({"min_iter": 3, "eta": 2}, (3, 6, 12, 24)),
@@ -33,6 +35,11 @@ def rule(**keys: Any) -> EarlyTerminate:
 )
 def test_the_brackets_within_thirty_epochs(keys: dict[str, Any], brackets: tuple[int, ...]) -> None:
     assert rule(**keys).brackets(longest=30) == brackets
+
+
+@pytest.mark.parametrize(("longest", "first"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (9, 3)])
+def test_nobody_is_stopped_in_the_first_third_unless_asked(longest: int, first: int) -> None:
+    assert rule().brackets(longest)[0] == first
 
 
 def test_the_brackets_of_trials_whose_length_nobody_knows() -> None:
@@ -61,7 +68,7 @@ def test_a_rule_says_what_it_does() -> None:
         ({"min_iter": 0}, "min_iter: expected at least 1, got 0"),
         ({"min_iter": 1, "eta": 1}, "eta: expected at least 2, got 1"),
         ({"min_iter": 1, "strict": "yes"}, "strict: expected true or false"),
-        ({}, "hyperband needs min_iter, or max_iter and s"),
+        ({"max_iter": 9}, "give max_iter and s, or neither"),
     ],
 )
 def test_an_invalid_rule_is_refused_in_one_line(keys: dict[str, Any], message: str) -> None:

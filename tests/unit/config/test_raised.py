@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from raysweep.config import Config
+from raysweep.config.import_path import resolve
 from raysweep.config.raised import cause, passed_own_code, where_raised
-from raysweep.config.targets import resolve
 from raysweep.errors import ConfigError
 
 CODE = """

@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from raysweep.config import Config, Uniform
+from raysweep.config.failure import Failure
 from raysweep.search import search
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures, Hopeless, cause
@@ -23,7 +24,7 @@ def hopeless(*ends: str | None, most: int | None = 3) -> bool:
     """Whether a sweep is given up whose trials ended like this; None: well."""
     failures = Failures(most)
     for error in ends:
-        failures.see(error)
+        failures.see("trial", None if error is None else Failure(error))
     return failures.hopeless
 
 
@@ -61,9 +62,11 @@ def test_what_is_said_names_the_cause() -> None:
     failures = Failures(2)
     failures.check("mine")
     for value in (1, 2):
-        failures.see(f"ValueError: bad {value}")
-    with pytest.raises(Hopeless, match=r"mine stopped: 2 trials in a row .* \(ValueError: bad 2\)"):
+        failures.see(f"trial-{value}", Failure(f"ValueError: bad {value}", None, f"at {value}"))
+    says = r"mine stopped: 2 trials in a row .* \(ValueError: bad 2\)"
+    with pytest.raises(Hopeless, match=says) as caught:
         failures.check("mine")
+    assert (caught.value.trial, caught.value.traceback) == ("trial-2", "at 2")
 
 
 def searcher(config: Config, failures: Failures | None = None) -> TrialSearcher:
@@ -80,10 +83,10 @@ def test_no_trial_starts_any_more_unless_one_that_runs_ends_well(
         trials.suggest(name)
     for name in "ab":
         trials.on_trial_complete(name, {"failed": "ValueError"})
-        failures.see("ValueError")
+        failures.see(name, Failure("ValueError"))
     assert trials.suggest("d") is None, "the third may end well"
     trials.on_trial_complete("c", {"best/validation/accuracy": 1.0})
-    failures.see(None)
+    failures.see("c", None)
     assert isinstance(trials.suggest("d"), dict)
 
 
@@ -95,7 +98,7 @@ def test_it_is_over_when_the_last_one_has_failed_too(make_config: Callable[..., 
         trials.suggest(name)
     for name in "ab":
         trials.on_trial_complete(name, {"failed": "ValueError"})
-        failures.see("ValueError")
+        failures.see(name, Failure("ValueError"))
     assert trials.suggest("c") == TrialSearcher.FINISHED
 
 

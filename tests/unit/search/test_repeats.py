@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from raysweep.config import Config
 from raysweep.search import space
 from raysweep.search.budget import Budget
-from raysweep.search.repeats import rank_configurations
+from raysweep.search.repeats import cannot_win, rank_configurations
 from raysweep.search.spec import TrialSpec
 from raysweep.selection import Candidate
 from raysweep.trials.training.workload import Training
@@ -174,3 +175,42 @@ def test_a_target_is_not_reached_by_what_is_left_of_a_configuration(
     budget = Budget(config.sweep, started=0, clock=lambda: 0)
     tune(config, lucky, budget=budget)
     assert budget.ended_by == "completed"
+
+
+def _lost(scores: list[float | None], repeats: int = 1) -> set[int]:
+    """The trials that cannot win, of these scores; None: one that has not ended."""
+    candidates = [
+        Candidate(i, score is not None, {"m": score} if score is not None else None, i % repeats)
+        for i, score in enumerate(scores)
+    ]
+    return cannot_win(candidates, "m", "maximize", repeats)
+
+
+def test_all_but_the_best_so_far_cannot_win() -> None:
+    assert _lost([1.0]) == set()
+    assert _lost([1.0, None, 3.0, 2.0]) == {0, 3}
+    assert _lost([2.0, 2.0]) == {1}, "ties go to the earlier one"
+    assert _lost([float("nan"), None]) == set()
+
+
+def test_a_configuration_that_lacks_a_repeat_may_still_win() -> None:
+    assert _lost([1.0, 3.0, 9.0, None], repeats=2) == {0}
+    assert _lost([1.0, 3.0, 9.0, 8.0], repeats=2) == {0, 1, 3}
+    assert _lost([5.0, 5.0, 1.0, None, 4.0, 4.0], repeats=2) == {1, 4, 5}
+
+
+def test_who_has_won_was_never_lost() -> None:
+    random = Random(3)
+    for _ in range(200):
+        repeats = random.choice([1, 2, 3])
+        final = [random.choice([1.0, 2.0, 3.0, float("nan")]) for _ in range(repeats * 4)]
+        order = random.sample(range(len(final)), len(final))
+        seen: list[float | None] = [None] * len(final)
+        lost = set[int]()
+        for index in order:
+            seen[index] = final[index]
+            lost |= _lost(seen, repeats)
+        candidates = [Candidate(i, True, {"m": s}, i % repeats) for i, s in enumerate(final)]
+        ranked = rank_configurations(candidates, "m", "maximize", repeats)
+        if ranked[0].scores:
+            assert ranked[0].trials[0].index not in lost

@@ -15,7 +15,7 @@ import torch
 
 from raysweep.cluster import signals
 from raysweep.config import Config
-from raysweep.errors import ConfigError
+from raysweep.errors import CodeFailed, ConfigError
 from raysweep.ml.protocols import BatchLoss, EpochMetrics, Split
 from raysweep.stages import parts, stages
 from raysweep.storage.storage import Storage
@@ -114,9 +114,10 @@ def config_of(section: str, name: str, **keys: Any) -> Config:
     ],
 )
 def test_data(name: str, says: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises((ConfigError, CodeFailed)) as caught:
         parts.load_data(config_of("data", name).data)
     assert str(caught.value).startswith(f"data.target odd_parts:{name}: {says}")
+    assert caught.value.exit_code == (1 if says.startswith("raised ") else 2)
 
 
 def test_a_network() -> None:
@@ -173,7 +174,8 @@ def test_an_evaluation(name: str, says: str) -> None:
 )
 def test_what_cannot_be_logged_of_an_evaluation(name: str, says: str) -> None:
     test = parts.load_data(config_of("data", "steady").data).test
-    with pytest.raises(ConfigError, match=rf"evaluate\.target odd_parts:{name}: {says}"):
+    kind = CodeFailed if says.startswith("raised") else ConfigError
+    with pytest.raises(kind, match=rf"evaluate\.target odd_parts:{name}: {says}"):
         parts.evaluate(config_of("evaluate", name).evaluate, torch.nn.Linear(2, 1), test, CPU)
 
 
@@ -190,7 +192,7 @@ def test_a_network_that_exits_while_the_built_in_evaluation_scores_it() -> None:
     network = parts.make_network(config_of("model", "Leaving").model)
     test = parts.load_data(config_of("data", "steady").data).test
     section = Config.from_dict({"data": {"dataset": "digits"}}).evaluate
-    with pytest.raises(ConfigError, match=r"^evaluate: raised SystemExit: cannot go on \(odd_part"):
+    with pytest.raises(CodeFailed, match=r"^evaluate: raised SystemExit: cannot go on \(odd_part"):
         parts.evaluate(section, network, test, CPU)
 
 

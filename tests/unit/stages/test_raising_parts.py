@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from raysweep.config import Config
+from raysweep.config.failure import Failure
 from raysweep.errors import ConfigError, DataError
 from raysweep.search.spec import TrialSpec
 from raysweep.stages import stages
@@ -141,7 +142,11 @@ def test_an_exception_in_a_later_epoch_is_reported_with_its_place(
     workshop: Workshop, config_of: Callable[..., Config], trainer: str, says: str
 ) -> None:
     process = trainable(workshop, config_of(trainer))
-    assert [process.step().get("failed") for _ in range(3)] == [None, None, says]
+    results = [process.step() for _ in range(3)]
+    assert ["failed" in result for result in results] == [False, False, True]
+    failure = Failure.from_text(results[-1]["failed"])
+    assert failure.error == says
+    assert f"own_code.py:{says.partition('py:')[2].split()[0]}" in str(failure.where)
     run, text, place = the_run(workshop), *says.split(" (", 1)
     assert run.state == "failed"
     assert run.error.startswith(text) and run.error.endswith(f" ({place}"), "and the whole text"

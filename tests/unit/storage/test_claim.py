@@ -23,9 +23,9 @@ from raysweep.storage.claim import (
     abandoned,
     claim,
     is_driven,
-    left_locked,
+    is_orphaned,
+    reclaimed,
     release,
-    taken_up,
 )
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
@@ -49,7 +49,7 @@ def test_a_look_neither_takes_the_lock_nor_makes_one(storage: Storage) -> None:
     lock = claim(folder)
     assert is_driven(folder)
     lock.release()  # as a killed driver's is
-    assert left_locked(folder)
+    assert is_orphaned(folder)
     with (folder.path / LOCK).open() as looked_at:
         fcntl.flock(looked_at, fcntl.LOCK_SH)  # another `list`, in the middle of its look
         assert not is_driven(folder)
@@ -62,7 +62,7 @@ def test_who_takes_a_sweep_up_is_not_refused_for_somebody_who_looks(storage: Sto
         fcntl.flock(looked_at, fcntl.LOCK_SH)
         looks = threading.Timer(0.2, fcntl.flock, (looked_at, fcntl.LOCK_UN))
         looks.start()
-        with taken_up(folder):
+        with reclaimed(folder):
             assert is_driven(folder)
         looks.join()
     assert not (folder.path / LOCK).exists()
@@ -71,7 +71,7 @@ def test_who_takes_a_sweep_up_is_not_refused_for_somebody_who_looks(storage: Sto
 def test_a_sweep_under_way_is_refused(storage: Storage) -> None:
     folder = make(storage, "mine")
     lock = claim(folder)
-    with pytest.raises(UserError, match="still running"), taken_up(folder):
+    with pytest.raises(UserError, match="still running"), reclaimed(folder):
         raise AssertionError("taken")
     release(lock)
 
@@ -125,7 +125,7 @@ import json, os
 from pathlib import Path
 import yaml
 from raysweep.errors import UserError
-from raysweep.storage.claim import abandoned, taken_up
+from raysweep.storage.claim import abandoned, reclaimed
 from raysweep.storage.reading import listed
 from raysweep.storage.storage import Storage, SweepRecord
 
@@ -137,7 +137,7 @@ storage.create(mine, {{}})
 found = [folder.path.name for folder in abandoned(storage, mine, told.append)]
 refused = ""
 try:
-    with taken_up(storage.find("theirs")):
+    with reclaimed(storage.find("theirs")):
         pass
 except UserError as error:
     refused = str(error)

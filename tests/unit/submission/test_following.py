@@ -1,4 +1,4 @@
-"""How a job's end becomes the command's; the real server is in tests/cluster/test_submit.py."""
+"""The command's end follows the job's; tests/cluster/test_submit.py has the real server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Details:
 
 
 class Server:
-    """Ray's client, of a job that came to `end`; the first `lost` calls find nobody."""
+    """Ray's client, for a job with this `end`; the first `lost` calls do not reach the server."""
 
     def __init__(self, end: Details, log: str = "", lost: int = 0) -> None:
         self.end, self.log, self.lost = end, f"{STARTED}one-3fa2: …\n{log}", lost
@@ -56,7 +56,7 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Any:
     return followed
 
 
-def test_a_good_end_is_the_result(follow: Any) -> None:
+def test_a_job_that_succeeds_returns_the_result(follow: Any) -> None:
     log = f'{RESULT}{{"sweep": "one"}}\n'
     assert follow(Server(Details(Status("SUCCEEDED"), 0), log, lost=4)) == {"sweep": "one"}
 
@@ -72,12 +72,14 @@ def test_a_good_end_is_the_result(follow: Any) -> None:
         (Details(Status("SUCCEEDED"), 0), 1, "lacks the result"),
     ],
 )
-def test_a_bad_end_has_the_jobs_exit_code(follow: Any, end: Details, code: int, words: str) -> None:
+def test_a_job_that_fails_has_its_exit_code(
+    follow: Any, end: Details, code: int, words: str
+) -> None:
     with pytest.raises(JobFailed, match=words) as caught:
         follow(Server(end))
     assert caught.value.exit_code == code
 
 
-def test_a_server_that_is_lost_says_how_to_go_on(follow: Any) -> None:
+def test_a_lost_server_is_an_error_that_says_how_to_follow_the_job(follow: Any) -> None:
     with pytest.raises(JobFailed, match=r"ray job logs --follow --address http://h:1 one-3fa2$"):
         follow(Server(Details(Status("SUCCEEDED"), 0), lost=5))

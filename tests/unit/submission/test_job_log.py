@@ -1,4 +1,5 @@
-"""A job's log: Ray's lines before it, the lines for people, the result; cut off and read again."""
+"""A job's log: Ray's lines, the lines for people, the result; read again after a lost
+connection."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ SHOWN = "load        digits-raw:v0            made\n\nbest: trained-model:v0\n"
 
 
 @pytest.mark.parametrize("size", [1, 7, len(LOG)])
-def test_in_whatever_pieces_it_comes(size: int) -> None:
+def test_a_log_may_arrive_in_pieces_of_any_size(size: int) -> None:
     stream = io.StringIO()
     log = JobLog(stream, verbose=False)
     for at in range(0, len(LOG), size):
@@ -42,7 +43,7 @@ def test_rays_line_with_the_command_may_come_after_the_first_of_the_job() -> Non
     assert log.result == {"sweep": "one"}
 
 
-def test_a_log_that_was_cut_off_is_not_told_twice() -> None:
+def test_a_log_that_is_read_again_is_not_printed_twice() -> None:
     stream = io.StringIO()
     log = JobLog(stream, verbose=False)
     log.take(0, LOG[:170])
@@ -60,7 +61,7 @@ def test_verbose_shows_rays_own_lines_too() -> None:
     assert "\n" + RESULT not in stream.getvalue() and "\n" + STARTED not in stream.getvalue()
 
 
-def test_rays_lines_are_told_from_the_jobs_whatever_they_say() -> None:
+def test_rays_lines_are_distinguished_from_the_jobs() -> None:
     stream = io.StringIO()
     log = JobLog(stream, verbose=False)
     log.take(0, LOG.replace("Running entrypoint for job", "Job begins:"))

@@ -1,4 +1,4 @@
-"""A job server is there, and of the same versions, before anything is sent to it."""
+"""A job server is checked, and its versions, before anything is sent to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from raysweep.submission import job_server
 
 @contextmanager
 def answering(**versions: str) -> Iterator[str]:
-    """What Ray's job server says of itself, at an address of this machine."""
+    """Serve the answers of Ray's job server at an address of this machine."""
     said: dict[str, Any] = {}
     if "ray" in versions:
         said["/api/version"] = {"version": "4", "ray_version": versions["ray"]}
@@ -55,7 +55,7 @@ def complaint(address: str) -> str:
     return str(caught.value)
 
 
-def test_the_same_versions_are_taken_whatever_the_patch_of_python() -> None:
+def test_the_same_versions_are_accepted_with_any_patch_release_of_python() -> None:
     minor = ".".join(platform.python_version_tuple()[:2])
     with answering(ray=ray.__version__, python=f"{minor}.999") as address:
         job_server.check_versions(address)
@@ -73,12 +73,12 @@ def test_another_python_is_refused_with_both_named() -> None:
     assert f"the cluster runs Python 3.8.1, and here is Python {platform.python_version()}" in words
 
 
-def test_a_ray_that_does_not_tell_its_python_is_taken() -> None:
+def test_a_ray_that_does_not_report_its_python_is_accepted() -> None:
     with answering(ray=ray.__version__) as address:
         job_server.check_versions(address)
 
 
-def test_without_rays_function_a_token_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rays_function_a_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(http_token_authentication, "get_auth_headers_if_auth_enabled")
     assert ray_internals.auth_headers() == {}
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
@@ -93,7 +93,7 @@ def test_another_server_is_no_job_server() -> None:
         assert "no job server of Ray there (404" in complaint(address)
 
 
-def test_nobody_there_is_told_at_once() -> None:
+def test_a_closed_port_is_reported_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     assert "no job server of Ray there (Connection refused)" in complaint(
@@ -101,7 +101,7 @@ def test_nobody_there_is_told_at_once() -> None:
     )
 
 
-def test_silence_is_told_within_five_seconds() -> None:
+def test_a_silent_server_is_reported_within_five_seconds() -> None:
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as server:
         words = complaint(f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -110,12 +110,12 @@ def test_silence_is_told_within_five_seconds() -> None:
 
 
 @pytest.mark.parametrize("address", ["auto", "localhost:8265", "ray://head:10001", "http://", ""])
-def test_what_is_no_http_address_is_refused(address: str) -> None:
+def test_an_address_that_is_not_http_is_refused(address: str) -> None:
     with pytest.raises(UserError, match=r"^--address .*: expected .*http://HOST:8265"):
         job_server.check_address(address)
 
 
-def test_a_slash_at_the_end_is_no_part_of_it() -> None:
+def test_a_trailing_slash_is_removed() -> None:
     assert job_server.check_address("https://ray.example/a/") == "https://ray.example/a"
 
 

@@ -1,4 +1,4 @@
-"""What a submitted sweep takes along, and where it is kept."""
+"""What is sent with a submitted sweep, and where it is stored."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def test_storage_is_a_place_of_the_cluster(given: str, there: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["runs", "../x", "~other/x", "s3:/bucket"])
-def test_a_storage_that_means_nothing_there_is_refused(given: str) -> None:
+def test_a_storage_that_is_invalid_on_the_cluster_is_refused(given: str) -> None:
     with pytest.raises(UserError, match=r"^--storage .+ relative, .+ or leave it out for ~/rays"):
         shipment.storage_there(Config.from_dict({"storage": given}))
 
 
-def test_a_data_folder_that_means_nothing_there_is_refused() -> None:
+def test_a_data_folder_that_is_invalid_on_the_cluster_is_refused() -> None:
     shipment.check_data(Config())
     shipment.check_data(Config.from_dict({"data": {"root": "/mnt/data"}}))
     with pytest.raises(UserError, match=r"^data\.root: data is relative"):
         shipment.check_data(Config.from_dict({"data": {"root": "data"}}))
 
 
-def test_the_config_that_travels_is_the_resolved_one(tmp_path: Path) -> None:
+def test_the_resolved_config_is_sent(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text("method: grid\nparameters: {learning_rate: {values: [1e-3]}}")
     config = load_config(None, ["train.epochs=7"], sweep)
@@ -56,7 +56,7 @@ def test_more_than_ray_takes_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         shipment.pack(Config(), "/mnt/sweeps", tmp_path)
 
 
-def test_of_the_environment_only_wandbs_settings_travel() -> None:
+def test_only_wandbs_variables_are_sent() -> None:
     environ = {
         "WANDB_API_KEY": "k" * 40,
         "WANDB_PROJECT": "p",
@@ -69,7 +69,7 @@ def test_of_the_environment_only_wandbs_settings_travel() -> None:
     assert sent.keys() == {"WANDB_API_KEY", "WANDB_PROJECT", "RAY_JOB_STOP_WAIT_TIME_S"}
 
 
-def test_a_key_that_stays_here_is_told(tmp_path: Path) -> None:
+def test_a_key_that_is_not_sent_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "netrc"
     file.write_text(f"machine api.wandb.ai login user password {'k' * 40}\n")
     logged_in = {"NETRC": str(file)}
@@ -82,7 +82,7 @@ def test_a_key_that_stays_here_is_told(tmp_path: Path) -> None:
 
 
 def run_entry_point(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """The job's shell command, with a `python` that says how it was called."""
+    """Run the job's shell command, with a `python` that prints its arguments."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -91,7 +91,7 @@ def run_entry_point(folder: Path, script: str) -> subprocess.CompletedProcess[st
     return subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
 
 
-def test_the_job_tells_its_result_last_and_ends_with_its_exit_code(tmp_path: Path) -> None:
+def test_the_job_prints_its_result_last_and_ends_with_its_exit_code(tmp_path: Path) -> None:
     result = r'{"a": "%s \n"}'
     script = f"""echo "$RAYSWEEP_DATA $@" >&2; printf "%s\\n" '{result}'"""
     done = run_entry_point(tmp_path, f"{script}; exit 3")
@@ -103,6 +103,6 @@ def test_the_job_tells_its_result_last_and_ends_with_its_exit_code(tmp_path: Pat
     assert done.stdout == f"raysweep-started\n\nraysweep-result: {result}\n"
 
 
-def test_a_job_without_a_result_tells_none(tmp_path: Path) -> None:
+def test_a_job_without_a_result_prints_none(tmp_path: Path) -> None:
     done = run_entry_point(tmp_path, "exit 1")
     assert (done.returncode, done.stdout) == (1, "raysweep-started\n")

@@ -209,7 +209,7 @@ def test_best_does_not_leave_a_model_of_another_data_set_unasked(
     report = report_on(workshop, mine, None)
     assert report.reason == (
         f"best stays {other.ref}, which was trained on {shown}, and {mine.ref} on digits; "
-        "set tracking.promote: always to move it"
+        "--promote always moves it all the same"
     )
     assert not report.promoted
     assert holder(workshop) == other.ref

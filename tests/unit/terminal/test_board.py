@@ -1,4 +1,4 @@
-"""What the events of a sweep say so far: best, left, time to go."""
+"""The state that follows from a sweep's events: best trial, trials left, remaining time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from terminal_sweep import NAN, SWEEP, started, trial
 
 
 class Clock:
-    """Seconds, when the test says so."""
+    """A clock that the test sets, in seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -45,7 +45,7 @@ EDGES = (
 FOCUS = "artifact:model:v5"
 
 
-def test_a_run_a_line_from_what_it_used_to_what_it_logged() -> None:
+def test_each_run_is_a_line_from_its_inputs_to_its_outputs() -> None:
     assert lineage_lines(Lineage(FOCUS, NODES, EDGES)) == [
         "[load-data s-load] ─▶ mnist-raw:v0 (latest)",
         "[initialize s-initialize] ─▶ convnet:v1",
@@ -56,7 +56,7 @@ def test_a_run_a_line_from_what_it_used_to_what_it_logged() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_order_is_that_of_the_data_whatever_the_order_of_the_nodes(seed: int) -> None:
+def test_runs_are_in_the_order_of_the_data_flow(seed: int) -> None:
     nodes = random.Random(seed).sample(NODES, len(NODES))
     lines = lineage_lines(Lineage(FOCUS, tuple(nodes), EDGES))
     place = {line.split("[")[1].split(" ")[0]: number for number, line in enumerate(lines)}
@@ -76,7 +76,7 @@ def test_a_run_that_something_else_logged_has_only_its_name() -> None:
 
 
 def test_a_run_that_reads_and_writes_one_version_is_still_shown() -> None:
-    """Logging an unchanged version makes a circle of it."""
+    """Logging an unchanged version makes a cycle."""
     nodes = (run("again", "report"), artifact("convnet", "v0"))
     edges = (("artifact:convnet:v0", "run:again"), ("run:again", "artifact:convnet:v0"))
     lines = lineage_lines(Lineage(nodes[1].id, nodes, edges))
@@ -84,7 +84,7 @@ def test_a_run_that_reads_and_writes_one_version_is_still_shown() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_trials_that_used_each_others_checkpoints_come_before_what_came_of_them(seed: int) -> None:
+def test_trials_that_used_each_others_checkpoints_come_before_their_descendants(seed: int) -> None:
     nodes = (
         run("s-load", "load-data"),
         artifact("digits-raw", "v0"),

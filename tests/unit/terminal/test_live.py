@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from raysweep.events import Event, WarmStarted
+from raysweep.events import Event, StageFinished, WarmStarted
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
 
@@ -15,7 +15,7 @@ from terminal_sweep import NAN, SWEEP, started, trial
 
 
 class Terminal(io.StringIO):
-    """What a terminal would be sent."""
+    """Collects what a terminal would get."""
 
     def isatty(self) -> bool:
         return True
@@ -29,18 +29,18 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def drawn(events: list[Event], width: int = 100, height: int = 40) -> list[str]:
-    """The lines of the table after these events."""
+    """Return the lines of the table after these events."""
     console = open_console(io.StringIO())
     console.size = (width, height)  # type: ignore[assignment]
     table = LiveTable(console)
     for event in events:
         table(event)
     with console.capture() as capture:
-        console.print(table._render())
+        console.print(table.render())
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-def test_before_the_trials_it_says_what_takes_the_time() -> None:
+def test_before_the_trials_it_shows_what_takes_the_time() -> None:
     assert drawn([]) == ["starting Ray …"]
     assert drawn(SWEEP[:2]) == ["preparing the data and the model …"]
 
@@ -55,8 +55,19 @@ def test_the_whole_table() -> None:
     ]
 
 
-def test_while_the_winner_is_scored_it_says_so() -> None:
+def test_the_evaluation_of_the_winner_is_shown() -> None:
     assert drawn(SWEEP)[-1] == "evaluating trained-model:v1 on the test split …"
+
+
+def test_what_is_made_for_trials_takes_one_line_and_stays_readable(terminal: Terminal) -> None:
+    made: list[Event] = [StageFinished("initialize", f"convnet:v{i}", False) for i in range(1, 9)]
+    assert drawn([*SWEEP[:-1], *made])[-2] == "initialize  convnet: 8 made"
+    console = open_console(terminal)
+    console.size = (60, 30)  # type: ignore[assignment]
+    with LiveTable(console) as live:
+        for event in [*SWEEP[:-1], *made, SWEEP[-1]]:
+            live(event)
+    assert terminal.getvalue().count("initialize  convnet: 8 made\n") == 1
 
 
 def many(count: int) -> list[Event]:
@@ -113,7 +124,7 @@ def test_what_scrolls_away_stays_readable(terminal: Terminal) -> None:
     assert sent.count("load        digits-raw:v0") == 1
 
 
-def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
+def test_trials_left_are_not_shown_if_a_budget_may_end_the_sweep() -> None:
     footer = drawn([started(trials=40, may_end_early=True), *SWEEP[1:-1]])[-1]
     assert footer == "3 ended  ·  best so far trial-0002 validation/accuracy 90.50 %"
 
@@ -126,7 +137,7 @@ def test_a_warm_start_stays_readable(terminal: Terminal) -> None:
     assert said in terminal.getvalue()
 
 
-def test_a_warning_is_printed_to_the_letter(terminal: Terminal) -> None:
+def test_a_warning_is_printed_verbatim(terminal: Terminal) -> None:
     console = open_console(terminal)
     console.size = (200, 30)  # type: ignore[assignment]
     with LiveTable(console) as live:

@@ -1,4 +1,4 @@
-"""The lines of a sweep that nobody watches on a terminal."""
+"""The lines of a sweep without a terminal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_sweep_as_lines() -> None:
     assert re.sub(r"about \d+ s", "about 0 s", stream.getvalue()) == EXPECTED
 
 
-def test_each_line_is_there_when_its_event_was_told() -> None:
+def test_each_line_is_written_at_once() -> None:
     stream = io.StringIO()
     with PlainLines(stream) as lines:
         for event in SWEEP:
@@ -49,7 +49,7 @@ def test_each_line_is_there_when_its_event_was_told() -> None:
             assert len(stream.getvalue()) > len(before)
 
 
-def test_a_warm_start_and_repeats_are_said() -> None:
+def test_a_warm_start_and_repeats_are_shown() -> None:
     stream = io.StringIO()
     lines = PlainLines(stream)
     lines(started(trials=6, repeats=3))
@@ -58,7 +58,7 @@ def test_a_warm_start_and_repeats_are_said() -> None:
     assert stream.getvalue().endswith("warm start  4 trials of earlier taken\n")
 
 
-def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
+def test_trials_left_are_not_shown_if_a_budget_may_end_the_sweep() -> None:
     stream = io.StringIO()
     with PlainLines(stream) as lines:
         for event in [started(trials=40, may_end_early=True), *SWEEP[1:]]:
@@ -67,7 +67,7 @@ def test_how_much_is_left_is_not_said_where_a_budget_may_end_it() -> None:
     assert "left" not in stream.getvalue()
 
 
-def test_a_clone_is_said() -> None:
+def test_a_clone_is_shown() -> None:
     stream = io.StringIO()
     lines = PlainLines(stream)
     lines(started())
@@ -78,7 +78,7 @@ def test_a_clone_is_said() -> None:
     )
 
 
-def test_what_to_know_of_the_config_is_told_before_the_data() -> None:
+def test_notices_of_the_config_come_before_those_of_the_data() -> None:
     stream = io.StringIO()
     PlainLines(stream)(started(notices=("s.yaml: one", "s.yaml: two"), warning="no data"))
     assert stream.getvalue().splitlines()[1:] == [
@@ -88,14 +88,14 @@ def test_what_to_know_of_the_config_is_told_before_the_data() -> None:
     ]
 
 
-def test_a_share_of_a_gpu_is_said() -> None:
+def test_a_share_of_a_gpu_is_shown() -> None:
     stream = io.StringIO()
     PlainLines(stream)(started(trials=1, gpus=0.25, cpus=0.5, epochs=1))
     assert "1 trial of up to 1 epoch, " in stream.getvalue()
     assert "with 0.5 CPU and 0.25 GPU each" in stream.getvalue()
 
 
-def test_of_a_trial_whose_length_nobody_knows_the_reports_are_counted() -> None:
+def test_reports_of_a_trial_of_unknown_length_are_counted() -> None:
     stream = io.StringIO()
     with PlainLines(stream) as lines:
         lines(started(epochs=None, display=Display()))

@@ -1,4 +1,4 @@
-"""What signals do to a command."""
+"""Signals that a command receives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from raysweep.terminal.process import ended_by_the_second_interrupt, terminable
 
 
-def test_ctrl_c_is_pythons_own_but_for_commands_that_tidy_up_for_long() -> None:
+def test_only_commands_with_long_clean_up_replace_pythons_handler_of_ctrl_c() -> None:
     """asyncio cancels its tasks on Ctrl-C where it finds Python's own handler, and else leaves them
     to complain at the end: `submit` follows a job with it."""
     with terminable():
@@ -45,8 +45,8 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("moment", ["none", "atexit", "module"])
-def test_a_second_one_while_python_ends_changes_no_exit_code(moment: str) -> None:
-    """It came as -2, killed by a signal, when it fell into the last tenth of a second."""
+def test_a_second_ctrl_c_while_python_exits_keeps_the_exit_code(moment: str) -> None:
+    """The exit code was -2, killed by a signal, if it came in the last tenth of a second."""
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, moment], capture_output=True, text=True, timeout=60
     )

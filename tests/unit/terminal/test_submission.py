@@ -14,7 +14,7 @@ from raysweep.terminal.submission import show_detached
 
 
 def fetching(storage: str) -> list[str]:
-    """The words of the command that fetches the result, as a shell splits them."""
+    """Split the command that fetches the result as a shell does."""
     stream = io.StringIO()
     show_detached(stream, Submission("http://head:8265", "mine-1a2b", "mine", storage))
     line = next(line for line in stream.getvalue().splitlines() if line.startswith("its result"))
@@ -34,7 +34,7 @@ def test_the_result_is_fetched_from_any_folder(tmp_path: Path, folder: str, home
     assert (done.stdout, done.stderr) == ("{}", "")
 
 
-def test_a_uri_is_read_from_here() -> None:
+def test_a_result_at_a_uri_is_read_from_this_machine() -> None:
     words = fetching("s3://bucket/my runs")
     assert words == [
         *["python", "-m", "raysweep", "best", "mine", "--storage"],

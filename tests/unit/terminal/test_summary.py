@@ -29,7 +29,7 @@ LONG_PATH = Path("/a folder") / ("x" * 120) / "trained_model.pth"
 
 @pytest.fixture
 def narrow() -> Console:
-    """80 columns, as a terminal has them."""
+    """A console of 80 columns, as of a terminal."""
     console = open_console(io.StringIO())
     console.width = 80
     return console
@@ -41,7 +41,7 @@ def pipe() -> Console:
 
 
 def text_of(console: Console) -> str:
-    """What was printed to a console of an io.StringIO."""
+    """Return what was printed to a console with an io.StringIO."""
     text: str = getattr(console.file, "getvalue")()  # noqa: B009
     return text
 
@@ -90,7 +90,7 @@ def test_the_summary_of_a_sweep(pipe: Console, result: SweepResult) -> None:
         "best is trained-model:v2, was trained-model:v0",
         f"model: {LONG_PATH}",
         "",
-        "see it: python -m raysweep dashboard",
+        f"see it: python -m raysweep report {result.sweep}",
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
         "best: trial-0002 (learning_rate=0.003 epochs=2)",
         "nothing is tagged best",
         "",
-        "next: python -m raysweep best digits-20261123-0915-3fa2",
+        "see it: python -m raysweep report digits-20261123-0915-3fa2",
     ]
     stored = bare.at(Storage(Path("/a folder"))).to_json()
     assert (stored["best"]["artifact"], stored["test"]) == (None, {})
@@ -131,7 +131,7 @@ def test_a_winner_without_a_model_and_a_test_score(pipe: Console, result: SweepR
         ("max_epochs_total", "1 min 15 s in all; ended by max_epochs_total"),
     ],
 )
-def test_what_ended_the_sweep_is_said(
+def test_what_ended_the_sweep_is_shown(
     pipe: Console, result: SweepResult, ended_by: Any, said: str
 ) -> None:
     show_result(pipe, replace(result, ended_by=ended_by), None)
@@ -147,7 +147,7 @@ def repeated(index: int, accuracy: float | None) -> TrialUpdated:
     return replace(row, repeat=index % 2, overrides=values)
 
 
-def test_repeats_are_a_row_a_configuration(pipe: Console, result: SweepResult) -> None:
+def test_repeats_have_one_row_per_configuration(pipe: Console, result: SweepResult) -> None:
     scores = [70.0, 71.0, 80.0, 90.0, None, 99.0]
     rows = tuple(repeated(index, score) for index, score in enumerate(scores))
     best = Best("trial-0003", "trained-model:v3", rows[3].overrides, {METRIC: 90.0}, 2, 85.0, 7.071)
@@ -168,18 +168,18 @@ def test_repeats_are_a_row_a_configuration(pipe: Console, result: SweepResult) -
 
 
 @pytest.mark.parametrize("width", [80, None])
-def test_what_is_for_copying_is_on_one_line(result: SweepResult, width: int | None) -> None:
+def test_text_for_copying_is_on_one_line(result: SweepResult, width: int | None) -> None:
     console = open_console(io.StringIO())
     console.width = width or console.width
     storage = Path("/a folder") / ("y" * 100)
     show_result(console, result, storage)
     lines = text_of(console).splitlines()
     assert f"model: {LONG_PATH}" in lines
-    assert f"see it: python -m raysweep dashboard --storage '{storage}'" in lines
-    assert f"  trial-0001 failed: {LONG_ERROR}" in lines
+    assert f"see it: python -m raysweep report {result.sweep} --storage '{storage}'" in lines
+    assert f"trial-0001 failed: {LONG_ERROR}" in " ".join(text_of(console).split())
 
 
-def test_the_leaderboard_stops_and_says_so(narrow: Console, result: SweepResult) -> None:
+def test_a_long_leaderboard_is_cut_and_says_so(narrow: Console, result: SweepResult) -> None:
     show_result(narrow, result, None)
     text = text_of(narrow)
     assert "… 4 more" in text
@@ -189,12 +189,18 @@ def test_the_leaderboard_stops_and_says_so(narrow: Console, result: SweepResult)
         assert word in text
 
 
-def test_another_metric_has_its_own_column_and_w_and_b_its_own_next_step(
-    pipe: Console, result: SweepResult
-) -> None:
+def test_another_metric_has_its_own_column(pipe: Console, result: SweepResult) -> None:
     show_result(pipe, replace(result, metric="train/loss", goal="minimize", tracker="wandb"), None)
     assert "train loss  val. accuracy  val. loss" in text_of(pipe)
-    assert "next: python -m raysweep lineage trained-model:v2" in text_of(pipe)
+
+
+def test_the_last_line_shows_it_and_the_one_before_sends_what_w_and_b_lacks(
+    pipe: Console, result: SweepResult
+) -> None:
+    show_result(pipe, replace(result, tracker="wandb", unsent=("report-mine",)), None)
+    *_, send, empty, see = text_of(pipe).splitlines()
+    assert send == f"send it: python -m raysweep sync {result.sweep}"
+    assert (empty, see) == ("", f"see it: python -m raysweep report {result.sweep}")
 
 
 def sweep_row(name: str, *, ended: bool = True) -> dict[str, Any]:
@@ -261,7 +267,8 @@ def test_no_sweeps_is_an_empty_table(pipe: Console) -> None:
 def test_the_winner_of_a_stored_sweep(narrow: Console, result: SweepResult) -> None:
     show_best(narrow, result.sweep, result.to_json(), LONG_PATH.parent, DISPLAY)
     assert text_of(narrow).splitlines() == [
-        "digits-20261123-0915-3fa2: trained-model:v2 of trial-0002 (learning_rate=0.003 epochs=2)",
+        "digits-20261123-0915-3fa2: trained-model:v2 of trial-0002 (learning_rate=0.003",
+        "epochs=2)",
         "  validation/accuracy  90.50 %",
         "  validation/loss      1.0000",
         "  test/loss            0.1235",

@@ -36,7 +36,7 @@ def test_a_wide_terminal_shows_all() -> None:
     assert second.endswith("dropout=0.25")
 
 
-def test_a_column_that_may_be_shortened_is_before_another_goes() -> None:
+def test_columns_are_shortened_before_another_is_dropped() -> None:
     header, _, second = lines(80)
     assert header.split() == ["sweep", "started", "test", "values"]
     assert second.endswith("…")

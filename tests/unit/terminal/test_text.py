@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from raysweep.events import WarmStarted
+from raysweep.events import StageFinished, WarmStarted
 from raysweep.terminal import text
 
 
@@ -51,7 +52,7 @@ def test_values_are_short() -> None:
     assert (text.plural(1, "trial"), text.plural(0, "trial")) == ("1 trial", "0 trials")
 
 
-def test_a_warm_start_says_what_was_taken_and_why_not_more() -> None:
+def test_a_warm_start_shows_what_was_taken_and_what_was_skipped() -> None:
     assert (
         text.warm_start_line(WarmStarted(("a", "b"), 1, {})) == "warm start  1 trial of a, b taken"
     )
@@ -66,3 +67,14 @@ def test_a_mean_has_its_deviation_and_its_unit() -> None:
     assert text.spread("validation/loss", 0.12346, 0.01) == "0.1235 ± 0.0100"
     assert text.spread("validation/accuracy", 98.123, None) == "98.12 %"
     assert text.spread("validation/accuracy", None, None) == "–"
+
+
+def test_stages_that_trials_ask_for() -> None:
+    first = StageFinished("initialize", "convnet:v0", False)
+    more = StageFinished("initialize", "convnet:v1", False, ("convnet:v2", "convnet:v3"))
+    assert text.stage_line(more) == "initialize  convnet:v1 and 2 more    made"
+    data = StageFinished("load", "digits-raw:v0", True)
+    assert text.late_stages([first, data, more, replace(first, ref="convnet:v9", cached=True)]) == [
+        "initialize  convnet: 4 made, 1 reused",
+        "load        digits-raw: 1 reused",
+    ]

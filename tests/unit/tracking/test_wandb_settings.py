@@ -5,17 +5,17 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from raysweep.tracking.wandb.settings import Habits
+from raysweep.tracking.wandb.settings import UserSettings
 
 
 def test_the_sweeps_folder_is_used_where_it_is_and_made_nowhere_else(tmp_path: Path) -> None:
-    assert Habits.of({}, tmp_path).place() == str(tmp_path)
+    assert UserSettings.of({}, tmp_path).place() == str(tmp_path)
     elsewhere = tmp_path / "of" / "the driver"
-    assert Habits.of({}, elsewhere).place() == tempfile.gettempdir()
+    assert UserSettings.of({}, elsewhere).place() == tempfile.gettempdir()
     assert not elsewhere.exists()
 
 
 def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
-    chosen = Habits.of({"WANDB_DIR": str(tmp_path / "mine")}, tmp_path)
+    chosen = UserSettings.of({"WANDB_DIR": str(tmp_path / "mine")}, tmp_path)
     assert chosen.place() == str(tmp_path / "mine")
-    assert Habits.of({}).place() is None
+    assert UserSettings.of({}).place() is None

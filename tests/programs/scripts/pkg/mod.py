@@ -2,8 +2,9 @@
 
 import sys
 
-import pkg
 import wandb
+
+import pkg
 
 assert pkg.__file__ and sys.argv[1:] == ["--lr", "0.5"], sys.argv
 wandb.init().log({"loss": 0.5})

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from raysweep.errors import UserError
 from raysweep.storage.bucket.object_store import ObjectStore
 from raysweep.storage.bucket.replica import Replica
+from raysweep.storage.open_storage import read_storage
+from raysweep.storage.reading import StoredSweep
+from raysweep.storage.run_logs import RunLogs
 
 from bucket_workshop import (
     CutShort,
@@ -164,3 +168,31 @@ def test_half_written_pictures_stay_here_and_one_that_is_gone_is_no_failure(
     replica.push()
     there = [path for path in ObjectStore.open(uri).list() if "/media/" in path]
     assert [path.rpartition("/")[2] for path in there] == ["whole.png"]
+
+
+def test_a_log_is_pushed_as_it_grows_and_read_where_it_is_asked_for(
+    pushed: tuple[Driver, Replica], uri: str
+) -> None:
+    driver, replica = pushed
+    log = driver.folder.log("trial-0000")
+    log.parent.mkdir()
+    text = "".join(f"line {number}\n" for number in range(30_000))
+    log.write_text(text)
+    assert replica.is_behind()
+    replica.push()
+    before = ObjectStore.open(uri).list()
+    with log.open("a") as file:
+        file.write("Traceback\n")
+    replica.push()
+    new = {path: size for path, size in ObjectStore.open(uri).list().items() if path not in before}
+    sent = [size for path, size in new.items() if "trial-0000.log" in path]
+    assert sent and sum(sent) < 10_000, "what is new, and not the whole log again"
+
+    with read_storage(uri) as storage:
+        stored = StoredSweep.find(storage, "mine")
+        assert not stored.folder.logs.exists(), "a command that does not ask for logs gets none"
+        logs = RunLogs(stored)
+        assert logs.named("0") == "trial-0000"
+        assert logs.path("trial-0000").read_text() == text + "Traceback\n"
+        with pytest.raises(UserError, match=r"--follow: .* has what was pushed so far"):
+            logs.check_followable()

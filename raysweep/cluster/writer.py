@@ -1,33 +1,39 @@
-"""What the one writer beside a sweep's driver keeps: the store, and trials' checkpoints."""
+"""The writer actor on the driver's node: it alone writes to the store, checkpoints and logs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from raysweep.paths import safe_join
 from raysweep.storage.checkpoints import CheckpointFolder
+from raysweep.storage.log_file import LogFile
 from raysweep.storage.record import NOTE
+from raysweep.storage.sweep_folder import LOGS
 from raysweep.storage.waiting import Note
 from raysweep.tracking import ArtifactVersion
+from raysweep.tracking.trackio.models import LoggedModel
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.wanted import is_at_uri
 
 
-class Keeper(TrackioStore):
-    """The store, and the checkpoints of trials on machines that cannot write into their folder."""
+class Writer(TrackioStore):
+    """The store, and the checkpoints of trials on machines that do not have the sweep's folder."""
 
     def __init__(self, root: Path, project: str, checkpoints: Path) -> None:
         super().__init__(root, project, Note(checkpoints.with_name(NOTE)))
         self._checkpoints = CheckpointFolder(checkpoints)
+        self._logs = checkpoints.with_name(LOGS)
 
-    def take_turn(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """The answer to each of these calls, which are made one after the other.
+    def run_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Make these calls one after the other; return their answers.
 
-        All are made, then the first fault is raised: a run's end is kept though its rows were
-        wrong.
+        All calls are made before the first error is raised: a run's end is recorded even if its
+        rows were invalid.
 
-        They may come a second time: what was cut short is sent again as a whole.
+        Calls are idempotent: if the writer dies during a batch, Ray sends the whole batch again.
         """
         answers: list[Any] = []
         faults: list[Exception] = []
@@ -41,10 +47,26 @@ class Keeper(TrackioStore):
         return answers
 
     def find_artifact(self, name: str, fingerprint: str) -> ArtifactVersion | None:
-        """See Store. For a sweep that is to use its files: one whose files a power cut took is made
-        again, as the same version."""
+        """See Store. Returns None if a power failure lost the version's files, so that the sweep
+        makes them again, as the same version."""
         found = super().find_artifact(name, fingerprint)
         return found if found is not None and self._has_files(found) else None
+
+    def models(self, group: str, name: str) -> list[LoggedModel]:
+        """See Removing."""
+        return self.removing.models(group, name)
+
+    def drop(self, refs: Sequence[str], why: str) -> list[str]:
+        """See Removing."""
+        return self.removing.drop(refs, why)
+
+    def bury(self, only: Sequence[str] | None, keep_note: bool) -> list[str]:
+        """See Removing."""
+        return self.removing.bury(only, keep_note=keep_note)
+
+    def forget_bytes(self, paths: Sequence[str]) -> None:
+        """See Removing.forget."""
+        self.removing.forget(paths)
 
     def stage_checkpoint(self, name: str, offset: int, chunk: bytes) -> None:
         """See CheckpointFolder.stage."""
@@ -55,11 +77,11 @@ class Keeper(TrackioStore):
         self._checkpoints.commit(trial, epochs, name)
 
     def list_checkpoints(self, trial: str) -> list[tuple[str, str]]:
-        """The trial's files, the latest first: name, and what the bytes must hash to."""
+        """List the trial's files, the latest first: name, and digest of the content."""
         return [(kept.path.name, kept.digest) for kept in self._checkpoints.files(trial)]
 
     def read_checkpoint(self, name: str, offset: int, size: int) -> bytes:
-        """Up to `size` bytes of the file from `offset`; none of one that cannot be read."""
+        """Read up to `size` bytes of the file from `offset`; b"" if it cannot be read."""
         try:
             with (self._checkpoints.folder / name).open("rb") as file:
                 file.seek(offset)
@@ -71,9 +93,14 @@ class Keeper(TrackioStore):
         """See CheckpointStore."""
         self._checkpoints.forget(trial)
 
+    def append_log(self, run: str, data: bytes, most: int) -> None:
+        """Append to the log of a run on a machine that cannot write into its folder."""
+        with suppress(OSError):  # a full disk: the sweep's other writes say so
+            LogFile(safe_join(self._logs, f"{run}.log"), most).append(data)
+
     def _has_files(self, version: ArtifactVersion) -> bool:
-        """Whether they are as long as they were: a file that was not synced is shorter, or gone.
-        One that is at the storage's URI is downloaded when it is read."""
+        """Return whether the files have their recorded sizes: one that was not synced is shorter
+        or gone. A file that is at the storage's URI is downloaded when it is read."""
         return all(
             self._blobs.has(file.digest, file.size_bytes)
             or is_at_uri(self._blobs.path(file.digest))

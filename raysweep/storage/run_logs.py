@@ -1,0 +1,80 @@
+"""The logs of a stored sweep's runs: which there are, by which names, and whether more comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from raysweep.errors import UserError
+from raysweep.storage.claim import is_driven
+from raysweep.storage.journal import read_journal
+from raysweep.storage.nearest import nearest
+from raysweep.storage.past import Past
+from raysweep.storage.reading import StoredSweep
+
+_SHOWN = 8
+"""How many names an error lists."""
+
+
+class RunLogs:
+    """The logs of one sweep. Of one at a URI they are downloaded."""
+
+    def __init__(self, stored: StoredSweep) -> None:
+        self._stored = stored
+        self._folder = stored.folder
+        if stored.storage.origin is not None:
+            stored.storage.origin.logs(stored.record.name)
+
+    def path(self, run: str) -> Path:
+        """Return the file of the run's log, which may not be there."""
+        return self._folder.log(run)
+
+    def runs(self) -> list[str]:
+        """List the runs of which there is a log, and the trials that have begun: stages first."""
+        logs = {path.stem for path in self._folder.logs.glob("*.log")}
+        trials = {_trial(event["index"]) for event in self._past().of("trial")}
+        return sorted(logs | trials, key=lambda run: (run.startswith("trial-"), run))
+
+    def named(self, name: str) -> str:
+        """Return the run of that name; `3` is `trial-0003`. Raises UserError, with the nearest
+        names, where there is none."""
+        known = self.runs()
+        run = _trial(int(name)) if name.isascii() and name.isdigit() else name
+        if run in known:
+            return run
+        sweep = self._stored.record.name
+        if not known:
+            raise UserError(f"{sweep} has no logs yet; `--follow` a run once it has begun")
+        near = nearest(name, known)
+        which = f"the nearest: {', '.join(near)}" if near else f"there are {_some(known)}"
+        raise UserError(f"no run {name} in {sweep} ({which})")
+
+    def check_followable(self) -> None:
+        """Raise UserError for a sweep at a URI, which is written to on another machine."""
+        if self._stored.storage.is_uri:
+            raise UserError(
+                f"--follow: {self._stored.storage.shown} has what was pushed so far; leave it out, "
+                "or follow the run in the storage of the machine that drives the sweep"
+            )
+
+    def has_ended(self, run: str) -> bool:
+        """Whether nothing more comes: the sweep has no driver, or the trial has ended."""
+        if not is_driven(self._folder):
+            return True
+        return run in map(_trial, self._past().ended())
+
+    def _past(self) -> Past:
+        """The journal's events; none of a damaged one, which keeps nobody from a log."""
+        with suppress(UserError):
+            return Past(read_journal(self._folder.journal))
+        return Past()
+
+
+def _trial(index: int) -> str:
+    return f"trial-{index:04d}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,108 @@
+"""The sweeps of a storage from Python: `sweeps` lists them, `load_result` reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from raysweep.config import Config
+from raysweep.events import WarmStarted
+from raysweep.stderr import to_stderr
+from raysweep.storage.open_storage import read_storage
+from raysweep.storage.reading import StoredSweep, listed
+from raysweep.storage.storage import Storage
+from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
+from raysweep.sweep.standing import row_of
+from raysweep.sweep.view import SweepState, SweepView, view_of
+
+
+@dataclass(frozen=True)
+class ListedSweep:
+    """A sweep of a storage. `state`: `running`, `ended` (it has a best), `stopped` (`resume`
+    continues it, or says why it has no best), or `unknown` (at a URI). `result` is what
+    `result.json` says, None before the end."""
+
+    sweep: str
+    created: datetime
+    project: str
+    tracker: str
+    state: SweepState
+    result: Mapping[str, Any] | None
+
+
+def sweeps(storage: str | Path | None = None) -> list[ListedSweep]:
+    """List the sweeps of a storage (default ./runs; a folder or a URI), oldest first.
+
+    Prints a line to stderr for each that cannot be read. Raises UserError if the storage cannot.
+    """
+    with read_storage(storage or Config().storage, results=True) as place:
+        return [
+            ListedSweep(
+                sweep=each["sweep"],
+                created=datetime.fromisoformat(each["created"]),
+                project=each["project"],
+                tracker=each["tracker"],
+                state=each["state"] or "unknown",
+                result=each["result"],
+            )
+            for each in listed(place, to_stderr)
+        ]
+
+
+def load_result(name: str | None = None, storage: str | Path | None = None) -> SweepResult:
+    """Read the result of an ended sweep: what `run_sweep` returned then.
+
+    `name` is the sweep's, or how it begins; None means the latest. `storage` is a folder or a URI,
+    ./runs by default. Raises UserError for a sweep that does not exist or has no best.
+    """
+    with read_storage(storage or Config().storage) as place:
+        stored = StoredSweep.find(place, name)
+        stored.result()
+        return result_of(view_of(stored, artifacts=False), place)
+
+
+def result_of(view: SweepView, storage: Storage) -> SweepResult:
+    """Make the SweepResult of a sweep that has a `result`."""
+    found = view.result
+    assert found is not None, "the caller has checked that the sweep has ended"
+    best, counts = found["best"], found["trials"]
+    warm = found.get("warm_start")
+    return SweepResult(
+        sweep=view.sweep,
+        project=view.project,
+        tracker=view.tracker,
+        artifacts=found["artifacts"],
+        cached_stages=tuple(found["cached_stages"]),
+        trials=TrialCounts(**{key: counts[key] for key in TrialCounts.__annotations__}),
+        best=Best(**{key: best[key] for key in Best.__annotations__ if key in best}),
+        test=Scores(found["test"]),
+        wall_s=found["wall_s"],
+        folder=view.folder,
+        model_path=_model(view, storage),
+        promotion=found.get("promotion", ""),
+        promoted=found.get("promoted", True),
+        metric=view.metric,
+        goal=view.goal,
+        links=found.get("links", {}),
+        unsent=tuple(found.get("unsent", ())),
+        rows=tuple(row_of(trial) for trial in view.trials),
+        ended_by=found.get("ended_by", "completed"),
+        repeats=view.repeats,
+        warm_start=None
+        if warm is None
+        else WarmStarted(tuple(warm["sweeps"]), warm["taken"], warm["passed_over"]),
+        display=view.display,
+        reports={trial.trial: trial.history for trial in view.trials},
+    ).at(storage)
+
+
+def _model(view: SweepView, storage: Storage) -> Path | None:
+    """The winner's file. At a URI it is there, though it has not been downloaded."""
+    from raysweep.stages.stages import TRAINED_MODEL
+
+    path = view.folder / "best" / TRAINED_MODEL
+    logged = view.best is not None and view.best["artifact"] is not None
+    return path if path.is_file() or (storage.is_uri and logged) else None
