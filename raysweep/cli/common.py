@@ -58,7 +58,7 @@ def config_of(args: argparse.Namespace) -> Config:
         overrides.append(f"tracking.promote={args.promote}")
     if args.storage:
         overrides.append(f"storage={json.dumps(str(args.storage))}")
-    return load_config(args.config, overrides, args.sweep)
+    return load_config(args.config, overrides, args.sweep, args.count)
 
 
 def storage_of(args: argparse.Namespace) -> Path | str:

@@ -42,6 +42,9 @@ def add_to(commands: Any, common: Parser) -> None:
     sweep.add_argument(
         "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
     )
+    sweep.add_argument(
+        "--count", type=count, metavar="N", help="at most N trials, as wandb agent --count"
+    )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="what records it")
     add_promote(sweep)
     on_ray = Parser(add_help=False)

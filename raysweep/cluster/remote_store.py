@@ -6,6 +6,7 @@ it through Ray: no port is opened, no token is shared, and no SQLite file is use
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ class RemoteStore:
     Calls are sent in batches, one batch in flight at a time. Why: when the writer restarts, Ray
     retries the calls that were in flight after later ones, so a run's rows might arrive before its
     start.
+
+    Any thread may call it: a program's endpoint does so from many. A call that waits for its answer
+    keeps the others waiting.
     """
 
     def __init__(self, actor: Any, project: str, node: str, blobs: Blobs) -> None:
@@ -49,6 +53,7 @@ class RemoteStore:
         self._used: dict[str, ArtifactVersion] = {}
         self._queued: list[tuple[str, tuple[Any, ...]]] = []
         self._batches: list[Any] = []
+        self._lock = threading.RLock()
 
     @staticmethod
     def start(root: Path, project: str, checkpoints: Path) -> RemoteStore:
@@ -75,21 +80,24 @@ class RemoteStore:
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
         """Queue rows and return at once: training never waits for the tracker. Rows that are logged
         while a batch is in flight are sent together after it."""
-        method, arguments = self._queued[-1] if self._queued else ("", ())
-        if method == "log_rows" and arguments[0] == run_id:
-            arguments[1].extend(rows)
-        else:
-            self._queue("log_rows", run_id, list(rows))
-        self._send_if_idle()
+        with self._lock:
+            method, arguments = self._queued[-1] if self._queued else ("", ())
+            if method == "log_rows" and arguments[0] == run_id:
+                arguments[1].extend(rows)
+            else:
+                self._queue("log_rows", run_id, list(rows))
+            self._send_if_idle()
 
     def flush(self) -> None:
-        self._answers()
+        with self._lock:
+            self._answers()
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """Queue the call and return at once, as `log_rows` does."""
         check_run_id(spec.id)
-        self._queue("start_run", spec, after)
-        self._send_if_idle()
+        with self._lock:
+            self._queue("start_run", spec, after)
+            self._send_if_idle()
 
     def update_run(
         self,
@@ -110,8 +118,9 @@ class RemoteStore:
 
     def close_stale(self, group: str, state: StaleState = "crashed") -> list[str]:
         """After a Ctrl-C, wait only INTERRUPTED_S for a writer that waits for a lock."""
-        self._queue("close_stale", group, state)
-        stale: list[str] = self._answers(INTERRUPTED_S if state == "interrupted" else None)[-1]
+        with self._lock:
+            self._queue("close_stale", group, state)
+            stale: list[str] = self._answers(INTERRUPTED_S if state == "interrupted" else None)[-1]
         return stale
 
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
@@ -221,12 +230,14 @@ class RemoteStore:
         return version
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        self._queue(method, *arguments)
-        return self._answers()[-1]
+        with self._lock:
+            self._queue(method, *arguments)
+            return self._answers()[-1]
 
     def _queue(self, method: str, *arguments: Any) -> None:
         """Add a call to the next batch."""
-        self._queued.append((method, arguments))
+        with self._lock:
+            self._queued.append((method, arguments))
 
     def _send_if_idle(self) -> None:
         """Send the queued calls unless a batch is in flight."""

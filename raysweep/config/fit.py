@@ -32,8 +32,8 @@ def check(sweep: SweepConfig, fields: Fields | FreeFields, goals: Mapping[str, s
         _check_metric(sweep.metric, goals)
     if sweep.method != "grid" and sweep.cap is None:
         text = (
-            f"missing; method {sweep.method} never ends by itself, so say how many trials, or "
-            "give max_trials, max_epochs_total or max_time"
+            f"missing; method {sweep.method} never ends by itself, so say how many trials, "
+            "here or with --count N, or give max_trials, max_epochs_total or max_time"
         )
         raise mistake(("sweep", "run_cap"), text)
     owner: dict[str, str] = {}

@@ -43,11 +43,14 @@ def load_config(
     path: Path | None = None,
     overrides: Sequence[str] = (),
     sweep_file: Path | None = None,
+    count: int | None = None,
 ) -> Config:
     """Load the config of a file (None: the schema's defaults) and apply changes.
 
     `sweep_file` is a W&B sweep YAML that replaces the `sweep` section. A file's `sweep` may be the
     path of one, relative to the file. Overrides are `a.b=VALUE`, VALUE in YAML; the last one wins.
+
+    `count` is the most trials that may run; a smaller `run_cap` of the file stays.
 
     Raises ConfigError, in one line, if any of them is wrong.
     """
@@ -64,6 +67,8 @@ def load_config(
         document = {**document, "sweep": file.value}
         words = [word for word in words if word.loc[:1] != ("sweep",)]
         words += [Word(("sweep", *loc), text, value) for loc, text, value in file.words]
+    if count is not None:
+        overrides = [*overrides, f"sweep.run_cap={_at_most(count, document.get('sweep'))}"]
     changes = [_parse_override(text) for text in overrides]
     if changes and "sweep" not in document:
         default_sweep = Config().to_dict()["sweep"]  # so that its keys can be changed one by one
@@ -89,6 +94,11 @@ def load_config(
     )
     _refuse_overrides_without_effect(config, changes)
     return config
+
+
+def _at_most(count: int, sweep: Json) -> int:
+    cap = sweep.get("run_cap") if isinstance(sweep, Mapping) else None
+    return min(count, cap) if isinstance(cap, int) and cap > 0 else count
 
 
 def _in_its_directory(document: dict[str, Json], file: Path | None) -> dict[str, Json]:

@@ -23,8 +23,6 @@ from raysweep.trials.trial import TrialSession
 
 from workshop import spec_of
 
-SCRIPTS = Path(__file__).parent / "scripts"
-
 
 @dataclass
 class Programs:
@@ -44,7 +42,7 @@ class Programs:
         path.write_text(text)
         return path
 
-    def config(self, program: Mapping[str, Any] | None = None, **sweep: Any) -> Config:
+    def config(self, settings: Mapping[str, Any] | None = None, /, **sweep: Any) -> Config:
         """Of `train.py`, with a parameter `lr`, unless `sweep` says otherwise."""
         section = {
             "program": "train.py",
@@ -53,7 +51,7 @@ class Programs:
             "parameters": {"lr": {"values": [0.5]}},
             **sweep,
         }
-        given = {"directory": str(self.folder), "grace_s": 20, **(program or {})}
+        given = {"directory": str(self.folder), "grace_s": 20, **(settings or {})}
         return Config.from_dict({"program": given, "sweep": section})
 
     def session(

@@ -42,10 +42,13 @@ class ProgramProcess:
     @property
     def exit_code(self) -> int | None:
         """The program's exit code, minus its signal's number if it was killed; None: it runs."""
+        if self._process.returncode is None:
+            self._sees_group()
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> bool:
         """Return whether it has ended, within `timeout_s` seconds."""
+        self._sees_group()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -88,17 +91,21 @@ class ProgramProcess:
             return
 
     def _find_group(self) -> int | None:
-        """Return the program's process group: that of the supervisor's first child, which is there
-        soon after the supervisor has begun."""
+        """Return the program's process group, which is there soon after the supervisor has begun;
+        None where there is none any more."""
         until = time.monotonic() + 1.0
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        while self._group is None and time.monotonic() < until and self.exit_code is None:
+        while not self._sees_group() and time.monotonic() < until and self.exit_code is None:
+            time.sleep(_LOOK_S)
+        return self._group
+
+    def _sees_group(self) -> bool:
+        """Note the group: that of the supervisor's first child."""
+        if self._group is None:
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
             try:
                 first = children.read_text().split()
                 if first and os.getpgid(int(first[0])) == int(first[0]):
                     self._group = int(first[0])
-                    break
             except OSError:  # either has ended just now
-                return None
-            time.sleep(_LOOK_S)
-        return self._group
+                return False
+        return self._group is not None

@@ -73,19 +73,16 @@ MEANINGS = {
         "grid",
         {"learning_rate": 3, "optimizer": 2, "epochs": 1},
         6,
-        notices=("program: not used: ",),
     ),
     "random_with_command": Meaning(
         "random",
         {"lr": None, "batch-size": 3},
         ends={"lr": (0.0001, 0.1)},
-        notices=("program: not used, nor command: ",),
     ),
     "bayes_hyperband": Meaning(
         "bayes",
         {"dropout": None, "layers": 6},
         kinds={"dropout": "uniform", "layers": "int_uniform"},
-        notices=("program: not used: ",),
     ),
     "hyperband_brackets": Meaning("random", {"hidden": 481}, 481, ends={"hidden": (32, 512)}),
     "nested": Meaning(
@@ -99,14 +96,12 @@ MEANINGS = {
             "model.width": 16,
         },
         ends={"optimizer.lr": (1e-5, 1e-2), "model.width": (64, 1024)},
-        notices=("program: not used: ",),
     ),
     "dotted": Meaning(
         "grid",
         {"model.hidden_size": 2, "trainer.optimizer.lr": 2, "+experiment": 1},
         4,
         ends={"trainer.optimizer.lr": (1e-3, 3e-4)},
-        notices=("program: not used, nor command: ",),
     ),
     "mixed_names": Meaning(
         "grid", {"trainer.max_epochs": 1, "trainer.precision": 2, "data.loader.workers": 3}, 6
@@ -119,11 +114,10 @@ MEANINGS = {
             "batch_size": (8, 256),
             "momentum": (math.exp(-4), 1.0),
         },
-        notices=("program: not used: ",),
     ),
     "every_distribution": Meaning("random", EVERY, ends=EVERY_END),
     "every_distribution_bayes": Meaning("bayes", EVERY, ends=EVERY_END),
-    "project_and_entity": Meaning("random", {"width": 3}, 3, notices=("program: not used: ",)),
+    "project_and_entity": Meaning("random", {"width": 3}, 3),
     "launch_job": Meaning(
         "bayes",
         {"learning_rate": None},

@@ -100,9 +100,10 @@ def test_a_sweep_path_is_relative_to_the_file(
 
 def test_an_existing_wandb_sweep_is_taken_as_it_is(tmp_path: Path) -> None:
     text = "program: train.py\ncommand: [python, '${program}']\nname: old\n" + SWEEP
-    sweep = load_config(sweep_file=write(tmp_path, "s.yaml", text)).sweep
-    assert sweep.name == "old"
-    assert sweep.metric.name == "validation/accuracy"
+    text += "\nmetric: {name: loss}"
+    config = load_config(sweep_file=write(tmp_path, "s.yaml", text))
+    assert (config.kind, config.sweep.name) == ("program", "old")
+    assert config.sweep.metric.goal == "minimize"
 
 
 def test_the_sweep_file_wins_over_the_files_sweep(tmp_path: Path) -> None:

@@ -126,8 +126,8 @@ def test_a_sweep_names_the_project_where_the_config_does_not() -> None:
 TOLD: list[tuple[str, list[str]]] = [
     ("parameters: {a: {values: [1, 2]}}", []),
     (
-        "program: t.py\nkind: sweep\ncommand: [python]\nparameters: {}",
-        ["program: not used, nor kind, nor command: only W&B's own agents read that"],
+        "program: t.py\nkind: sweep\njob: j\nmetric: {name: loss}\nparameters: {}",
+        ["kind: not used, nor job: only W&B's own agents read that"],
     ),
     (
         'parameters: {g: {parameters: {a: {values: ["0.1", 0.2, "1e-3", -4]}}}}',

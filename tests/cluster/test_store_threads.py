@@ -1,0 +1,34 @@
+"""The store's stand-in, called by many threads of one process at once, as a program's endpoint."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from raysweep.cluster.remote_store import RemoteStore
+from raysweep.tracking.port import RunSpec
+from raysweep.tracking.store import Row
+
+
+def test_each_thread_gets_its_own_answers(two_cpus_of_a_cluster: None, tmp_path: Path) -> None:
+    store = RemoteStore.start(tmp_path / "tracker", "p", tmp_path / "checkpoints")
+
+    def work(name: str) -> list[object]:
+        store.start_run(RunSpec(name, name, "train", "g"))
+        found: list[object] = []
+        for step in range(15):
+            store.log_rows(name, [Row(f"{name}:{step}", step, {"x": step}, {})])
+            (run,) = store.runs(run_id=name)
+            found.append(run.id)
+        store.update_run(name, {"last": 14}, "finished")
+        store.flush()
+        return [*found, [row["x"] for row in store.history(name)]]
+
+    names = [f"run-{number}" for number in range(8)]
+    try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            for name, found in zip(names, pool.map(work, names), strict=True):
+                assert found == [name] * 15 + [list(range(15))]
+        assert {run.state for run in store.runs("g")} == {"finished"}
+    finally:
+        store.stop()

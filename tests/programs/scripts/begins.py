@@ -1,0 +1,5 @@
+"""See init_at_import."""
+
+import wandb
+
+run = wandb.init()

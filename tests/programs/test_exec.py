@@ -1,0 +1,61 @@
+"""`exec`: any command, with the embedded tracker behind its W&B client."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+
+import pytest
+
+from commands import call, start
+
+LOGS = "import wandb; wandb.init(project='p', id='one').log({'x': 5}); print('hello')"
+
+
+def test_a_script_is_recorded_and_told_of(tmp_path):
+    done = call("exec", "--storage", tmp_path / "runs", "--", sys.executable, "-c", LOGS)
+    assert done.returncode == 0, done.stderr
+    assert "hello" in done.stdout.splitlines()
+    assert "one" in done.stderr
+    listed = call(
+        "exec", "--storage", tmp_path / "runs", "--json", "--", sys.executable, "-c", LOGS
+    )
+    answer = json.loads(listed.stdout)
+    assert answer["exit_code"] == 0
+    (run,) = answer["runs"]
+    assert (run["id"], run["project"], run["state"]) == ("one", "p", "finished")
+    assert run["summary"]["x"] == 5
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_its_exit_code_is_the_commands(tmp_path, json_too):
+    options = ("--json",) if json_too else ()
+    script = "import sys; sys.exit(7)"
+    done = call("exec", "--storage", tmp_path, *options, "--", sys.executable, "-c", script)
+    assert done.returncode == 7
+    assert "ended with exit code 7" in done.stderr
+    if json_too:
+        assert json.loads(done.stdout) == {"runs": [], "exit_code": 7}
+
+
+def test_a_command_that_is_not_there_is_wrong_input(tmp_path):
+    done = call("exec", "--storage", tmp_path, "--", "nothing-like-it")
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith("raysweep: exec: nothing-like-it: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_sigterm_reaches_the_command(tmp_path):
+    script = "import time; print('up', flush=True); time.sleep(600)"
+    arguments = ("exec", "--storage", tmp_path, "--", sys.executable, "-c", script)
+    with start(*arguments) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "ended by SIGTERM" in err
+    assert time.monotonic() - begun < 60

@@ -1,0 +1,104 @@
+"""A W&B sweep file of a program as a config: what it means, and what is refused, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep.config import load_config
+from raysweep.errors import ConfigError, UserError
+from raysweep.trials.workloads import workload_of
+
+SWEEP = """
+program: train.py
+method: random
+metric: {name: loss}
+parameters:
+  lr: {min: 0.1, max: 0.9}
+  model: {parameters: {width: {values: [8, 16]}}}
+  flag: {values: [true, null, 1, 1.0, a]}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The sweep file beside its program."""
+    (tmp_path / "train.py").write_text("print()")
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP)
+    return path
+
+
+def checked(path: Path, *overrides: str, **given: Any) -> None:
+    config = load_config(path, overrides, **given)
+    workload = workload_of(config)
+    workload.check(config)
+    workload.check_here(config)
+
+
+def test_a_file_is_a_whole_config(file):
+    config = load_config(file, count=3)
+    assert (config.kind, config.sweep.run_cap) == ("program", 3)
+    assert config.sweep.nested == (("model", "width"),)
+    assert config.sweep.parameters["flag"].values == (True, None, 1, 1.0, "a")
+    assert config.program.directory == str(file.parent)  # where its program is
+    assert type(config).from_dict(config.to_dict()) == config
+    assert "train" not in config.to_dict()
+    checked(file, count=3)
+
+
+def test_the_smaller_of_count_and_run_cap_holds(file):
+    file.write_text(SWEEP + "run_cap: 2\n")
+    assert load_config(file, count=5).sweep.run_cap == 2
+    assert load_config(file, count=1).sweep.run_cap == 1
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_without_a_cap_one_is_asked_for(file, method):
+    file.write_text(SWEEP.replace("random", method))
+    with pytest.raises(ConfigError, match=r"run_cap: missing.*--count N") as caught:
+        load_config(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SWEEP.replace("metric: {name: loss}", ""), "sweep.metric: missing; name a metric"),
+        (SWEEP + "command: ['${args_yaml}']", "{args_yaml} is no macro; there are"),
+        (SWEEP.replace("train.py", "not.py"), "sweep.program: .*not.py: no such file"),
+        (SWEEP + "command: [./go.sh, '${args}']", "sweep.command: .*go.sh: not executable"),
+        (SWEEP + "command: [nothing-like-it]", "sweep.command: nothing-like-it: no such program"),
+        (SWEEP.replace("program: train.py", "command: ['${program}']"), "sweep.program names none"),
+    ],
+)
+def test_what_cannot_run_is_refused(file, text, message):
+    file.write_text(text)
+    (file.parent / "go.sh").write_text("#!/bin/sh\n")
+    with pytest.raises(UserError, match=message) as caught:
+        checked(file, count=2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["data", "model", "train", "evaluate", "preprocess"])
+def test_sections_of_the_built_in_training_are_refused(file, section):
+    config = file.with_name("config.yaml")
+    config.write_text(f"sweep: sweep.yaml\n{section}: {{}}\n")
+    with pytest.raises(ConfigError, match=f"{section}: is of the built-in training"):
+        load_config(config, count=2)
+
+
+def test_a_program_section_needs_a_program(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("program: {timeout: 3}\n")
+    with pytest.raises(ConfigError, match="program: says how to run a program, and"):
+        load_config(config)
+
+
+def test_population_based_training_is_refused(file):
+    from raysweep.trials.program.workload import Program
+
+    assert Program().cannot_clone is not None
+    assert Program().cannot_pause is not None
