@@ -46,9 +46,8 @@ class Handle(Protocol):
 
 def output_cell() -> Handle:
     """Open an output below the cell that runs."""
-    from IPython.display import display
-
-    handle: Handle = display({"text/plain": ""}, raw=True, display_id=True)
+    display: Any = sys.modules["IPython"].display  # not imported here: a notebook's kernel has it
+    handle: Handle = display.display({"text/plain": ""}, raw=True, display_id=True)
     return handle
 
 
