@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,11 +15,17 @@ from raysweep.errors import UserError
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Record the options of `ray.init`, instead of starting or joining Ray."""
     asked: dict[str, Any] = {}
+    started = SimpleNamespace(address_info={"session_dir": str(tmp_path / "session")})
+
+    def init(**options: Any) -> SimpleNamespace:
+        asked.update(options)
+        return started
+
     monkeypatch.setattr(joining, "checked", lambda _address: nullcontext())
-    monkeypatch.setattr(ray, "init", lambda **options: asked.update(options))
+    monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     return asked

@@ -77,6 +77,9 @@ def test_the_result_is_the_designs_json(result: SweepResult) -> None:
         "warm_start": None,
         "links": {"project": "https://server/team/artifacts-example"},
         "unsent": ["report-one"],
+        "failures": [
+            {"trial": "trial-0000", "error": "Boom", "where": None, "log": "logs/trial-0000.log"}
+        ],
         "wall_s": 12.346,
     }
 
