@@ -18,7 +18,7 @@ from raysweep.config.schema import Config, parse
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import GROUP, as_written, written_places
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import SweepConfig, runs_a_program
+from raysweep.config.sweep import SweepConfig, is_sweep_file, runs_a_program
 from raysweep.config.yaml import Document, Word, parse_document, read_document
 from raysweep.errors import ConfigError
 
@@ -56,7 +56,7 @@ def load_config(
     """
     file = read_document(path) if path is not None else Document({}, ())
     document, words, given = file.value, list(file.words), file.text
-    if path is not None and "sweep" not in document and {"method", "parameters"} <= set(document):
+    if path is not None and is_sweep_file(document):
         sweep_file, path, document = sweep_file or path, None, {}  # a sweep file is a whole config
     if path is not None:
         look_in(path.parent)

@@ -38,7 +38,7 @@ from raysweep.config.sections import (
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import as_written
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig, runs_a_program
+from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig, is_sweep_file, runs_a_program
 from raysweep.config.target_sections import (
     DataTarget,
     EvaluateTarget,
@@ -219,11 +219,14 @@ class Config(Section):
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Json]) -> Config:
-        """Make a config from plain data, as YAML gives it; `sweep` may be a sweep file's path.
+        """Make a config from plain data, as YAML gives it; `sweep` may be a sweep file's path, and
+        the content of a sweep file is a whole config.
 
         Raises ConfigError, in one line, if the data does not fit the schema.
         """
         document = dict(_mapping(mapping))
+        if is_sweep_file(document):
+            document = {"sweep": document}
         words: list[Word] = []
         if isinstance(document.get("sweep"), str):
             file = read_document(Path(document["sweep"]))

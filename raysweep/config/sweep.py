@@ -63,6 +63,11 @@ def is_number(item: Any) -> bool:
     return isinstance(item, (int, float)) and not isinstance(item, bool)
 
 
+def is_sweep_file(document: Mapping[str, Any]) -> bool:
+    """Return whether the document is a W&B sweep file, not a config with a section `sweep`."""
+    return "sweep" not in document and {"method", "parameters"} <= document.keys()
+
+
 def runs_a_program(sweep: Any) -> bool:
     """Whether the raw section's trials are runs of a program."""
     return isinstance(sweep, Mapping) and any(sweep.get(key) for key in ("program", "command"))

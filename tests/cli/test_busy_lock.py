@@ -23,6 +23,7 @@ def test_a_sweep_waits_for_a_lock_and_says_whose_it_is(sweep: Callable[..., Swee
     assert left == {
         "best",
         "config.given.yaml",
+        "logs",
         "config.yaml",
         "journal.jsonl",
         "result.json",

@@ -46,7 +46,7 @@ TRACKER = "raysweep.tracking.trackio.tracker"
 WRITTEN = "the result is written"
 HALF_WRITTEN = {
     "the best is half downloaded": (REMOTE_STORE, "RemoteStore", "blob_path", 14),
-    "the result is half written": ("raysweep.storage.atomic", "", "_sync", 3),
+    "the result is half written": ("raysweep.storage.atomic", "", "_sync", 4),
 }
 MOMENTS = {
     "a stage's version is logged": (REMOTE_STORE, "RemoteStore", "commit_artifact", 2),

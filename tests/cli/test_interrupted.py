@@ -43,6 +43,7 @@ def assert_ended_well(sweep: Sweep) -> None:
     left = {path.name for path in (sweep.storage / "mine").iterdir()}
     assert left - {"checkpoints"} == {
         "config.given.yaml",
+        "logs",
         "config.yaml",
         "journal.jsonl",
         "sweep.json",

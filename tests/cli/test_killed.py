@@ -40,6 +40,7 @@ def test_a_killed_sweep_is_closed_by_the_next_ones_though_two_start_at_once(
     assert left == {
         "checkpoints",
         "config.given.yaml",
+        "logs",
         "config.yaml",
         "journal.jsonl",
         "sweep.json",
