@@ -34,7 +34,7 @@ def on_a_terminal(
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=environment(TERM=term),
+        env={k: v for k, v in environment(TERM=term).items() if k not in ("COLUMNS", "LINES")},
         stdin=its,
         stdout=its,
         stderr=its,
