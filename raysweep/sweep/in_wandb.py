@@ -50,11 +50,22 @@ def attach(
     Raises TrackingError if W&B refuses to make a page."""
     page, record = kept_page(folder), folder.record()
     trials = SweepIdentity(record.name, record.id).run_id("trial-")
+    sent = [run.id for run in runs if run.id.startswith(trials) and run.url is not None]
+    if sent and not _is_there(there, sent[0]):  # the project was deleted there, the page with it
+        page, sent = None, []
     if page is None or not page.url.startswith(f"{there.url}/"):  # synced to another server
-        sent = [run.id for run in runs if run.id.startswith(trials) and run.url is not None]
         page = there.create_page(trials, as_wandb_sweep(record.name, config["sweep"]), sent)
         write_atomically(folder.wandb_page, json.dumps(asdict(page), indent=2) + "\n")
     there.page = page
+
+
+def _is_there(there: WandbTracker, run_id: str) -> bool:
+    try:
+        there.run(run_id)
+    except TrackingError:
+        there.knock()  # raises where nobody answers, which says nothing of the run
+        return False
+    return True
 
 
 def kept_page(folder: SweepFolder) -> SweepPage | None:

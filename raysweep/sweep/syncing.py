@@ -96,7 +96,7 @@ def sync_sweep(
 
 
 def _open_page(stored: StoredSweep, there: WandbTracker, runs: list[RunRecord]) -> str | None:
-    """As `run` does. A page that is there already costs no request."""
+    """As `run` does."""
     try:
         in_wandb.attach(there, stored.folder, read_mapping(stored.folder.config), runs)
     except TrackingError as error:
