@@ -14,7 +14,7 @@ import pytest
 
 from raysweep import resume_sweep, run_sweep
 from raysweep.cli.main import main
-from raysweep.errors import Interrupted, UserError
+from raysweep.errors import Interrupted, SweepFailed, UserError
 from raysweep.events import Event, SweepStarted, TrialUpdated
 from raysweep.ml import compute, cpu
 from raysweep.storage.journal import read_journal
@@ -184,7 +184,7 @@ def test_an_error_in_a_custom_evaluation_costs_no_trial(
     monkeypatch.syspath_prepend(tmp_path)
     config = config_of("grid") | {"evaluate": {"target": "own_evaluation:evaluate"}}
     config["sweep"] = {**config["sweep"], "name": "1e3"}  # text, though it looks like a number
-    with pytest.raises(UserError, match="the trials are kept: mend it, and go on: python -m ray"):
+    with pytest.raises(SweepFailed, match="mend it, and go on: python -m raysweep resume mine"):
         run_sweep(config, name="mine", storage=tmp_path / "runs")
     module.write_text(EVALUATION.replace('{}["loss"]', '{"loss": 0.5}'))
     importlib.reload(sys.modules["own_evaluation"])

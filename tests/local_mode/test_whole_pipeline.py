@@ -60,14 +60,16 @@ def test_ray_is_shut_down_and_the_result_written(storage: Path, result: SweepRes
     written = json.loads((storage / "first" / "result.json").read_text())
     assert written == result.to_json()
     assert list(written) == [
-        "sweep", "project", "tracker", "artifacts", "cached_stages", "trials", "best", "test",
+        "sweep", "project", "tracker", "artifacts", "cached_stages", "trials",
+        "failures", "best", "test",
         "promoted", "promotion", "ended_by", "warm_start", "links", "unsent", "wall_s",
     ]  # fmt: skip
     assert written["trials"] == {"total": 4, "completed": 4, "stopped": 0, "failed": 0}
     assert written["cached_stages"] == written["unsent"] == []
     assert written["links"] == {}, "no server shows what the embedded tracker keeps"
     assert {path.name for path in (storage / "first").iterdir()} == {
-        "best", "config.given.yaml", "config.yaml", "journal.jsonl", "result.json", "sweep.json",
+        "best", "config.given.yaml", "config.yaml", "journal.jsonl", "logs", "result.json",
+        "sweep.json",
     }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_what_the_user_reads_is_the_uri(swept: Swept) -> None:
     told = swept.done.stderr
     assert f"model: {URI}/mine/best/trained_model.pth" in told
     assert f"best mine --download ./my-model --storage {URI}" in told
-    assert f"dashboard --storage {URI}" in told
+    assert f"report mine --storage {URI}" in told
     assert ".cache" not in told
 
 
