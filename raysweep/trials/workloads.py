@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.errors import UserError
 from raysweep.events import PLAIN, Display
+from raysweep.tracking import Choice, choose
 from raysweep.trials.program import kind as program
 from raysweep.trials.training import kind as training
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Kind:
     """A kind of trials. `make` imports the workload and makes it; `preload`: the modules that its
-    workers need; `display`: how a terminal shows its sweeps."""
+    workers need; `display`: how a terminal shows its sweeps; `in_wandb`: whether W&B can record
+    them."""
 
     make: Callable[[], Workload]
     preload: Preload = NOTHING
     display: Display = PLAIN
+    in_wandb: bool = True
 
 
 def _training() -> Workload:
@@ -45,13 +48,21 @@ def _program() -> Workload:
 
 KINDS = {
     "training": Kind(_training, training.PRELOAD, training.DISPLAY),
-    "program": Kind(_program, display=program.DISPLAY),
+    "program": Kind(_program, display=program.DISPLAY, in_wandb=False),
 }
 
 
 def workload_of(config: Config) -> Workload:
     """Return the workload that `config` asks for."""
     return KINDS[config.kind].make()
+
+
+def tracker_of(config: Config) -> Choice:
+    """Choose what records the sweep. Raises UserError as `tracking.choose` does."""
+    backend = config.tracking.backend
+    if backend == "auto" and not KINDS[config.kind].in_wandb:
+        return Choice("trackio", f"a sweep of a {config.kind} is kept in Trackio here")
+    return choose(backend)
 
 
 def workload_named(name: str) -> Workload:
