@@ -132,7 +132,7 @@ def test_only_the_config_raysweep_and_the_users_module_are_sent(
     assert own == {"__init__.py", "labels.txt"}
     assert (folder / "raysweep" / "py.typed").is_file()
     shipped = {path.suffix for path in (folder / "raysweep").rglob("*") if path.is_file()}
-    assert shipped <= {".py", ".pyc", ".typed"}
+    assert shipped <= {".py", ".pyc", ".typed", ".css", ".html", ".js"}
     used = re.findall(r"^raysweep is (.+)$", first.stderr, flags=re.MULTILINE)
     assert str(folder / "raysweep" / "__init__.py") in used
 
