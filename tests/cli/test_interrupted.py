@@ -41,9 +41,8 @@ def assert_ended_well(sweep: Sweep) -> None:
     assert not any("Traceback" in line or "SIGTERM" in line for line in sweep.lines)
     assert sweep.leaves() == []
     left = {path.name for path in (sweep.storage / "mine").iterdir()}
-    assert left - {"checkpoints"} == {
+    assert left - {"checkpoints", "logs"} == {
         "config.given.yaml",
-        "logs",
         "config.yaml",
         "journal.jsonl",
         "sweep.json",
