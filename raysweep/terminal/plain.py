@@ -25,6 +25,7 @@ class PlainLines:
         self._stream = stream
         self._board = Board()
         self._restarts: dict[int, int] = {}
+        self._last: dict[int, str | None] = {}
 
     def __enter__(self) -> PlainLines:
         return self
@@ -38,6 +39,10 @@ class PlainLines:
     def __call__(self, event: Event) -> None:
         self._board(event)
         line = self._line(event)
+        if isinstance(event, TrialUpdated):
+            if line == self._last.get(event.index):
+                return  # a program's summary is often its last row
+            self._last[event.index] = line
         if line:
             self._stream.write(for_stream(line, self._stream) + "\n")
             self._stream.flush()

@@ -84,26 +84,39 @@ def test_values_are_nested_as_the_file_nests_them():
     }
 
 
-def test_a_trials_folder_has_links_and_keeps_what_was_written(tmp_path):
+def test_a_trials_folder_is_its_own_and_keeps_what_was_written(tmp_path, monkeypatch):
     users, own = tmp_path / "users", tmp_path / "trials" / "trial-0000"
     for name in ("data", "wandb", "runs", "__pycache__", ".git"):
         (users / name).mkdir(parents=True)
     (users / "train.py").write_text("1")
+    (users / "model.pth").write_text("of an earlier run")
+    (users / "large.bin").write_bytes(bytes(1000))
+    monkeypatch.setattr(folder, "MOST_COPIED_BYTES", 500)
     folder.make(own, users, storage=(users / "runs").resolve())
-    assert sorted(path.name for path in own.iterdir()) == [".git", "data", "train.py"]
-    assert (own / "train.py").resolve() == (users / "train.py").resolve()
+    links = {path.name: path.is_symlink() for path in own.iterdir()}
+    assert links == {
+        ".git": True,
+        "data": True,
+        "large.bin": True,
+        "train.py": False,
+        "model.pth": False,
+    }
+    assert (own / "train.py").read_text() == "1"
     (own / "model.pth").write_text("weights")
     (own / "wandb").mkdir()
-    folder.drop_links(own)
+    folder.drop_users(own, users)
+    assert (users / "model.pth").read_text() == "of an earlier run"
     assert [path.name for path in own.iterdir()] == ["model.pth"]
     folder.make(own, users, storage=None)  # started again: nothing of the first try is left
-    assert not (own / "model.pth").exists()
-    folder.drop_links(own)
+    assert (own / "model.pth").read_text() == "of an earlier run"
+    folder.drop_users(own, users)
     assert not own.exists()
     assert sorted(path.name for path in users.iterdir()) == [
         ".git",
         "__pycache__",
         "data",
+        "large.bin",
+        "model.pth",
         "runs",
         "train.py",
         "wandb",

@@ -1,8 +1,11 @@
-"""A folder of a trial's own, in which the entries of the user's folder are links.
+"""A folder of a trial's own, with the entries of the user's folder: small files as copies, the rest
+as links.
 
-Trials that run at once would write over each other's `model.pth` in a folder that they share. What
-a program makes anew stays in its trial's folder; the user's folder stays as it was. (A program that
-opens an existing file of the user's for writing does change it: through a link, as anywhere.)
+Trials that run at once would write over each other's `model.pth` in a folder that they share, and
+over the user's, if it is there from an earlier run. So a file that a program may well write is its
+trial's own; data, which is large, is not copied for each trial. What a program makes anew stays in
+its trial's folder. (One that writes into an existing folder of the user's, or opens an existing
+large file for writing, does change it: through a link, as anywhere.)
 """
 
 from __future__ import annotations
@@ -10,30 +13,52 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+MOST_COPIED_BYTES = 64 * 2**20
+"""Bytes of the user's files that are copied for a trial, the smallest files first."""
+
 LEFT_OUT = frozenset({"wandb", "__pycache__"})
 """Entries that programs write into and that no program reads: each trial gets its own."""
 
 
 def make(folder: Path, users: Path, storage: Path | None) -> Path:
-    """Make the folder anew, with a link to each entry of `users`; `storage`, where sweeps are kept,
-    is left out."""
+    """Make the folder anew, with the entries of `users`; `storage`, where sweeps are kept, is left
+    out."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for entry in users.iterdir():
-        if entry.name in LEFT_OUT or (storage is not None and entry.resolve() == storage):
+    entries = [entry for entry in users.iterdir() if entry.name not in LEFT_OUT]
+    copied = 0
+    for entry in sorted(entries, key=_size):
+        if storage is not None and entry.resolve() == storage:
             continue
-        (folder / entry.name).symlink_to(entry.absolute())
+        copied += _size(entry)
+        if entry.is_file() and not entry.is_symlink() and copied <= MOST_COPIED_BYTES:
+            shutil.copy2(entry, folder / entry.name)
+        else:
+            (folder / entry.name).symlink_to(entry.absolute())
     return folder
 
 
-def drop_links(folder: Path) -> None:
-    """Remove the links to the user's entries, and `wandb`'s files, which the tracker has: what is
-    left is what the trial wrote."""
+def _size(entry: Path) -> int:
+    """Return how many bytes a copy takes; 0 for what is linked anyway."""
+    return entry.stat().st_size if entry.is_file() and not entry.is_symlink() else 0
+
+
+def drop_users(folder: Path, users: Path) -> None:
+    """Remove the user's entries, as far as they are as they were, and `wandb`'s files, which the
+    tracker has: what is left is what the trial wrote."""
     if not folder.is_dir():
         return
     for entry in list(folder.iterdir()):
-        if entry.is_symlink():
+        if entry.is_symlink() or _is_unchanged(entry, users / entry.name):
             entry.unlink()
     shutil.rmtree(folder / "wandb", ignore_errors=True)
     if not any(folder.iterdir()):
         folder.rmdir()
+
+
+def _is_unchanged(copy: Path, original: Path) -> bool:
+    """Return whether the file has the size and time of the one that it was copied from."""
+    if not (copy.is_file() and original.is_file()):
+        return False
+    now, then = copy.stat(), original.stat()
+    return (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 _BEGINS = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_PLACE = re.compile(r"\((?P<file>[^()\s]+):(?P<line>\d+)\)$")
+_MOST_TEXT = 8_000
+"""Characters of a traceback that are kept outside of the log."""
+
 _RANK = re.compile(r"^\[rank\d+\]:\s?")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?$)")
 """An exception's line: `ValueError: no`, `KeyboardInterrupt`, `torch.cuda.OutOfMemoryError: …`."""
@@ -30,6 +34,18 @@ def exception_in(stderr: str, folders: Sequence[Path]) -> str | None:
         if own or last is None or not last[0]:
             last = (bool(own), shown)
     return last[1] if last else None
+
+
+def place_in(shown: str, folder: Path) -> str | None:
+    """Return the place at the end of what `exception_in` gave, as `/home/me/train.py:12`."""
+    match = _PLACE.search(shown)
+    return None if match is None else f"{folder / match['file']}:{match['line']}"
+
+
+def last_traceback(stderr: str) -> str | None:
+    """Return the text from the last traceback on; None where there is none."""
+    start = stderr.rfind(_BEGINS)
+    return None if start < 0 else stderr[start:].rstrip()[:_MOST_TEXT]
 
 
 def _read(lines: Sequence[str]) -> tuple[list[tuple[Path, int]], str | None]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config
+from raysweep.config.failure import Failure
+from raysweep.config.raised import cause
 from raysweep.search.spec import TrialSpec
 from raysweep.tracking import Run
 from raysweep.tracking.endpoint import Endpoint
@@ -22,7 +24,7 @@ from raysweep.trials.program import command, folder
 from raysweep.trials.program.environ import program_environ
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
-from raysweep.trials.program.raised import exception_in
+from raysweep.trials.program.raised import exception_in, last_traceback, place_in
 from raysweep.trials.program.scores import Scores
 from raysweep.trials.reports import TrialReport
 
@@ -175,14 +177,19 @@ class ProgramWork:
             name = signal.Signals(signal_number).name
             raise ProgramKilled(f"the program was killed by {name}: out of memory, perhaps")
         if code:
-            raise ProgramFailed(f"the program ended with exit code {code}{self._why()}")
+            raise self._failed(code)
 
-    def _why(self) -> str:
-        """Say which exception ended the program, and where, as far as its stderr tells."""
+    def _failed(self, code: int) -> ProgramFailed:
+        """Make the error, which names the exception that ended the program, and where, as far as
+        its stderr tells."""
         assert self._process is not None and self._folder is not None
-        folders = (self._folder, self._users_folder())
-        found = exception_in(self._process.stderr(), folders)
-        return "" if found is None else f": {found}"
+        said = self._process.stderr()
+        found = exception_in(said, (self._folder, self._users_folder()))
+        why = "" if found is None else f": {found}"
+        error = ProgramFailed(f"the program ended with exit code {code}{why}")
+        place = place_in(found or "", self._users_folder())
+        Failure(cause(error), place, last_traceback(said)).noted_in(error)
+        return error
 
     def _check_timeout(self) -> None:
         timeout_s = self._config.program.timeout
@@ -204,7 +211,7 @@ class ProgramWork:
             self._endpoint.stop()
             self._endpoint = None
         if self._folder is not None and self._config.program.folder == "own":
-            folder.drop_links(self._folder)
+            folder.drop_users(self._folder, self._users_folder())
             self._folder = None
 
     def _make_folder(self) -> Path:

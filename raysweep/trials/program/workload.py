@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config
-from raysweep.errors import UserError
+from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.trials.program import command
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
@@ -169,14 +170,17 @@ class Program:
         """See Workload: move the aliases."""
         if product is None:
             return Evaluated({}, False, "the winner logged no artifact of type model", {}, None)
-        tracker = context.tracker
+        tracker, was = context.tracker, ""
+        with suppress(ArtifactNotFound):
+            holder = tracker.artifact(f"{product.partition(':')[0]}:best").ref
+            was = "" if holder == product else f", was {holder}"
         for alias in ("best", f"best-{context.sweep.name}"):
             tracker.set_alias(product, alias)
         used = tracker.runs(context.sweep.name)
         producer = tracker.artifact(product).producer
         refs = next((run.used for run in used if run.id == producer), ())
         artifacts = {name: number for name, _, number in (ref.partition(":") for ref in refs)}
-        return Evaluated({}, True, f"best is {product}", artifacts, None)
+        return Evaluated({}, True, f"best is {product}{was}", artifacts, None)
 
 
 def _is_there(folder: Path, program: str) -> bool:
