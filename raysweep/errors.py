@@ -107,10 +107,11 @@ class SweepFailed(RaysweepError):
     """The sweep ended without a best: every trial failed, or a stage or the evaluation did.
 
     `traceback` is that of the user's code, if it raised, without the frames of libraries. Then what
-    it raised is the cause (`__cause__`).
+    it raised is the cause (`__cause__`). `failed`: how many trials failed, where all ended.
     """
 
     traceback: str | None = None
+    failed: int = 0
 
 
 class JobFailed(RaysweepError):

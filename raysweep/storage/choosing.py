@@ -45,5 +45,5 @@ def _meant(
             )
     if not matching and name not in over:
         readable = [each.path.name for each in storage.sweeps()]
-        raise no_such_sweep(name, readable, storage.shown)
+        raise no_such_sweep(name, readable, storage.shown, storage.option)
     return matching

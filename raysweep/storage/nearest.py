@@ -10,16 +10,20 @@ from raysweep.invocation import program
 _MOST = 3
 
 
-def no_such_sweep(name: str | None, there: Sequence[str], shown: str) -> UserError:
+def no_such_sweep(
+    name: str | None, there: Sequence[str], shown: str, option: str = ""
+) -> UserError:
     """Return the error for `name`, None for the latest. `there`: all sweeps of the storage that can
-    be read, oldest first; `shown`: the storage as the user knows it."""
+    be read, oldest first; `shown`: the storage as the user knows it; `option`: see Storage."""
     what = "no sweep" if name is None else f"no sweep named {name or repr(name)}"
     if not there:
-        return UserError(f"{what} in {shown} (there: none yet); start one with `{program()} run`")
+        return UserError(
+            f"{what} in {shown} (there: none yet); start one with `{program()} run{option}`"
+        )
     count = f"{len(there)} there" if len(there) > 1 else "1 there"
     near = nearest(name or "", there)
     names = f"the nearest: {', '.join(near)}" if near else f"the latest: {there[-1]}"
-    return UserError(f"{what} in {shown} ({count}; {names}); see `{program()} list`")
+    return UserError(f"{what} in {shown} ({count}; {names}); see `{program()} list{option}`")
 
 
 def nearest(name: str, there: Sequence[str]) -> list[str]:

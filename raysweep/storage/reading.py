@@ -43,9 +43,11 @@ class StoredSweep:
         """Return its `result.json`. Raises UserError for a sweep without a best."""
         result = self.folder.result()
         if result is None:
+            option = self.storage.option
             raise UserError(
                 f"{self.record.name}: has no best yet; if it is not running, resume it with "
-                f"`{program()} resume {self.record.name}`; see `{program()} list`"
+                f"`{program()} resume {self.record.name}{option}` (`--retry-failed` runs failed "
+                f"trials again); see `{program()} list{option}`"
             )
         return result
 

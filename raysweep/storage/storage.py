@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -102,6 +103,14 @@ class Storage:
         self.origin: Origin | None = None
 
     @property
+    def option(self) -> str:
+        """What a command needs to find it from here: ` --storage DIR`, or nothing for the usual."""
+        from raysweep.config import Config  # pydantic: `--help` does without
+
+        usual = self.shown == str(Path(Config().storage).resolve())
+        return "" if usual else f" --storage {shlex.quote(self.shown)}"
+
+    @property
     def is_uri(self) -> bool:
         """Whether the storage is a local copy of a URI."""
         return self.shown != str(self.root)
@@ -139,7 +148,7 @@ class Storage:
                 "choose another folder"
             ) from error
         if name is not None and (self.root / name).exists():
-            raise _taken(self.root / name)
+            raise _taken(self.root / name, self.option)
 
     def create(
         self, record: SweepRecord, config: dict[str, Any], given: str | None = None
@@ -150,7 +159,7 @@ class Storage:
         try:
             folder.path.mkdir(parents=True)
         except FileExistsError:  # another sweep took the name since `check`
-            raise _taken(folder.path) from None
+            raise _taken(folder.path, self.option) from None
         try:
             sync_folder(self.root)
             write_atomically(folder.config, dump_yaml(config))
@@ -192,7 +201,9 @@ class Storage:
             return self._brought(self.folder(name))
         sweeps = self.sweeps(to_stderr, name or "") if name != "" else []
         if not sweeps:
-            raise no_such_sweep(name, [each.path.name for each in self.sweeps()], self.shown)
+            raise no_such_sweep(
+                name, [each.path.name for each in self.sweeps()], self.shown, self.option
+            )
         if name is not None:
             to_stderr(f"{name}: the sweep {sweeps[-1].path.name}")
         return self._brought(sweeps[-1])
@@ -220,10 +231,10 @@ def new_sweep_name(what: str) -> str:
     return f"{slug or 'sweep'}-{now}-{secrets.token_hex(2)}"
 
 
-def _taken(folder: Path) -> UserError:
+def _taken(folder: Path, option: str) -> UserError:
     return UserError(
         f"--name {folder.name}: {folder} exists; choose another name, or, if it is a sweep, "
-        f"resume it: {program()} resume {folder.name}"
+        f"resume it: {program()} resume {folder.name}{option}"
     )
 
 

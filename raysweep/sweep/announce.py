@@ -113,6 +113,11 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
         )
         failed.traceback = error.traceback
         raise failed from None
+    except SweepFailed as error:
+        if error.failed:
+            again = resume_command(storage, name, address)
+            error.args = (f"{error}; mend it, and run what failed again: {again} --retry-failed",)
+        raise
     except CodeFailed as error:
         logs, again = logs_command(storage, name), resume_command(storage, name, address)
         raise failing.of_code(error, logs, again)  # noqa: B904 - it has the cause
@@ -178,15 +183,10 @@ def kept_where_input_is_wrong(storage: Storage, name: str, address: str | None) 
 
 def logs_command(storage: Storage, name: str) -> str:
     """What to type to see the log of one of the sweep's runs, but for the run."""
-    return f"{program()} logs{_where(storage)} {name}"
+    return f"{program()} logs{storage.option} {name}"
 
 
 def resume_command(storage: Storage, name: str, address: str | None = None) -> str:
     """Return the command that resumes the sweep from the current folder."""
     join = f" --address {shlex.quote(address)}" if address else ""
-    return f"{program()} resume {name}{_where(storage)}{join}"
-
-
-def _where(storage: Storage) -> str:
-    usual = storage.shown == str(Path(Config().storage).resolve())
-    return "" if usual else f" --storage {shlex.quote(storage.shown)}"
+    return f"{program()} resume {name}{storage.option}{join}"

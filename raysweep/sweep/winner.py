@@ -40,6 +40,7 @@ def choose_winner(
             + (why[0] if why else _reported(progress, metric.name))
         )
         none.traceback = failed[0].traceback if failed else None
+        none.failed = len(failed)
         raise none
     first = ranked[0]
     row = rows[first.trials[0].index]

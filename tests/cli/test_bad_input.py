@@ -266,7 +266,7 @@ def test_missing_data_without_a_fallback(tmp_path: Path) -> None:
     "command", [["best"], ["best", "mine"], ["lineage", "trained-model:best"], ["dashboard"]]
 )
 def test_a_storage_without_sweeps(refused_here: Callable[..., str], command: list[str]) -> None:
-    assert "start one with `python -m raysweep run`" in refused_here(*command)
+    assert "start one with `python -m raysweep run" in refused_here(*command)
 
 
 def test_no_sweeps_are_no_mistake(tmp_path: Path) -> None:

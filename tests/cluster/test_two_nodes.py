@@ -218,10 +218,11 @@ def test_a_node_that_is_lost_costs_no_trial(
         assert kept, "the head has the checkpoint of a node with which it shares no folder"
         trials = [path.name.partition("-e")[0] for path in kept]
         logs = [cluster.base / "runs" / "lost" / "logs" / f"{trial}.log" for trial in trials]
-        wait_for(
-            lambda: all(log.exists() and "noted epoch 0" in log.read_text() for log in logs),
-            process,
-        )
+
+        def are_there() -> bool:
+            return all(log.exists() and "noted epoch 0" in log.read_text() for log in logs)
+
+        wait_for(are_there, process)
         lost.lose()
         out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err

@@ -56,4 +56,4 @@ def test_disabled(server: WandbServer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [[], ["mine"]])
 def test_nothing_to_sync(server: WandbServer, tmp_path: Path, name: list[str]) -> None:
-    assert "start one with `python -m raysweep run`" in refused(tmp_path, "sync", *name)
+    assert "start one with `python -m raysweep run" in refused(tmp_path, "sync", *name)

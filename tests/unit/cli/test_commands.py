@@ -208,7 +208,8 @@ def test_an_unknown_sweep_is_answered_with_the_known_ones(
     make_sweep(storage, "one")
     assert "(1 there; the latest: one)" in call(*arguments).complaint
     make_sweep(storage, "nime-tenths")
-    told = "(2 there; the nearest: nime-tenths); see `python -m raysweep list`"
+    listed = f"python -m raysweep list --storage {storage}"
+    told = f"(2 there; the nearest: nime-tenths); see `{listed}`"
     assert call(*arguments).complaint == f"no sweep named nine in {storage} {told}"
 
 
