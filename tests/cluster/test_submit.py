@@ -146,10 +146,8 @@ def test_an_error_on_the_cluster_ends_with_the_jobs_exit_code(
     assert (answer.returncode, answer.stdout) == (2, "")
     said, ended = answer.stderr.splitlines()[-2:]
     taken = f"raysweep: --name first: {cluster.home}/sweeps/first exists; choose another name, or,"
-    assert (
-        said
-        == f"{taken} if it is a sweep, resume it: python -m raysweep resume first --storage {cluster.home}/sweeps"
-    )
+    resume = f"python -m raysweep resume first --storage {cluster.home}/sweeps"
+    assert said == f"{taken} if it is a sweep, resume it: {resume}"
     assert re.fullmatch(r"raysweep: job first-\w{4} ended with exit code 2; .+ above", ended)
 
 
