@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.errors import UserError
 from raysweep.events import PLAIN, Display
-from raysweep.tracking import Choice, choose
 from raysweep.trials.program import kind as program
 from raysweep.trials.training import kind as training
 
 if TYPE_CHECKING:
     from raysweep.config import Config
+    from raysweep.tracking import Choice
     from raysweep.trials.work import Workload
 
 
@@ -59,6 +59,8 @@ def workload_of(config: Config) -> Workload:
 
 def tracker_of(config: Config) -> Choice:
     """Choose what records the sweep. Raises UserError as `tracking.choose` does."""
+    from raysweep.tracking import Choice, choose
+
     backend = config.tracking.backend
     if backend == "auto" and not KINDS[config.kind].in_wandb:
         return Choice("trackio", f"a sweep of a {config.kind} is kept in Trackio here")

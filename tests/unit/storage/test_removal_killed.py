@@ -126,7 +126,9 @@ def test_at_a_uri(made: Storage, kill: Callable[..., int], uri: str, tmp_path: P
     moments = kill(uri, 0)
     assert moments > 60
     check_there(uri, tmp_path / "first", model, before)
-    for number, death in enumerate(sorted(random.Random(8).sample(range(1, moments + 1), 8))):
+    # The pusher makes some of the calls, by the clock: another time there may be fewer.
+    deaths = sorted(random.Random(8).sample(range(1, moments * 3 // 4), 8))
+    for number, death in enumerate(deaths):
         shutil.rmtree(place)
         shutil.copytree(pushed, place)
         assert kill(uri, death) in (0, 9)
