@@ -56,5 +56,5 @@ def sweeps(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Iterator[s
     if not is_uri(storage):
         try:
             yield from sweep_names(Path(storage))
-        except UserError:  # it cannot be read: whoever runs the command is told
+        except UserError:  # it cannot be read: the command itself says so
             return

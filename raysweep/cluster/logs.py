@@ -50,7 +50,7 @@ class Log(Protocol):
         ...
 
     def unread(self) -> str:
-        """Return what was appended since the last call, whoever wrote it; of much, the end."""
+        """Return what any process has appended since the last call; of much, the end."""
         ...
 
 
@@ -130,7 +130,7 @@ class SweepLogs:
         file = self._file(run) if here else LogFile(self._spooled(run), self.most)
         try:
             return OpenLog(file, None if here else partial(self.send, run))
-        except OSError:  # no room, or not writable: the run goes on without a log
+        except OSError:  # no room, or not writable: the run continues without a log
             return OpenLog(LogFile(Path(os.devnull), self.most), None)
 
     def _spooled(self, run: str) -> Path:

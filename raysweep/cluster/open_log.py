@@ -120,7 +120,7 @@ class OpenLog:
         return True
 
     def _note_sent(self) -> None:
-        """For whoever collects the rest."""
+        """Note how much was sent, for the task that collects the rest after a death."""
         sent_file(self._log.path).write_text(str(self._sent))
 
     def _moved(self, by: int) -> None:

@@ -2,7 +2,7 @@
 
 Python prints and drops a KeyboardInterrupt that is raised in a finalizer, such as those of the many
 objects that Tune leaves behind. Tune swallows one that arrives after its last trial has ended. So a
-Ctrl-C is also recorded below Python's handlers, whoever set them.
+Ctrl-C is also recorded below Python's handlers, also those that another library has set.
 """
 
 from __future__ import annotations

@@ -88,23 +88,28 @@ class VersionMaker:
         sweep: SweepIdentity,
         config: Config,
         done: Iterable[StageOutcome],
-        call: Callable[..., StageOutcome] = run_here,
     ) -> None:
-        """Begin with the outcomes in `done`, of stages that ran with the settings of `config`.
-        `call` runs a stage."""
+        """Begin with the outcomes in `done`, of stages that ran with the settings of `config`."""
         self._sweep = sweep
-        self._call = call
+        self._call: Callable[..., StageOutcome] = run_here
         self._died: set[bytes] = set()
         self._tracker: Tracker | None = None
         self._outcomes = {_setting(each.stage, config): each for each in done}
 
-    def versions(self, tracker: Tracker, config: Config) -> Versions:
-        """Return the versions for a trial's configuration; make those that do not exist.
+    def versions(
+        self,
+        tracker: Tracker,
+        config: Config,
+        call: Callable[..., StageOutcome] = run_here,
+    ) -> Versions:
+        """Return the versions for a trial's configuration; make those that do not exist. `call`
+        runs a stage.
 
         Every call uses the first `tracker`: each one that is unpickled has threads and connections
         of its own.
         """
         tracker = self._tracker = self._tracker or tracker
+        self._call = call
         given = (tracker, self._sweep, config)
         raw = self._once("load", config, stages.load, *given, one_of_many=True)
         data = self._once("preprocess", config, stages.preprocess, *given, raw, one_of_many=True)
@@ -144,9 +149,9 @@ class SweptVersions:
     The actor runs each stage in a task, since a stage may be the user's own code and kill its
     process.
 
-    The actor is on the driver's node, where the data's files are. The tracker is passed with each
-    call: Ray cannot guarantee to restart an actor whose constructor arguments contain an actor
-    handle, and prints a warning (https://github.com/ray-project/ray/issues/53727).
+    The actor is on the driver's node, where the data's files are. Tracker and logs are passed
+    with each call: Ray cannot guarantee to restart an actor whose constructor arguments contain an
+    actor handle, and prints a warning (https://github.com/ray-project/ray/issues/53727).
     """
 
     def __init__(
@@ -159,11 +164,12 @@ class SweptVersions:
     ) -> None:
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         actor = as_actor(VersionMaker, **lasting, **on_this_node())
-        self._actor = actor.remote(sweep, config, list(done), InATask(logs))
+        self._actor = actor.remote(sweep, config, list(done))
         self._tracker = tracker
+        self._call = InATask(logs)
 
     def __call__(self, config: Config) -> Versions:
-        versions: Versions = get(self._actor.versions.remote(self._tracker, config))
+        versions: Versions = get(self._actor.versions.remote(self._tracker, config, self._call))
         return versions
 
     def outcomes(self, timeout_s: float | None = None) -> list[StageOutcome] | None:

@@ -1,7 +1,7 @@
 """A run's log: a file that grows at its end, and whose middle is cut out where it grows too long.
 
-Whoever has the file open for appending writes at its end, also after a cut: children of a trial
-that inherited its stdout need not be told.
+A process that has the file open for appending writes at its end, also after a cut, so that children
+of a trial that inherited its stdout are not affected.
 """
 
 from __future__ import annotations

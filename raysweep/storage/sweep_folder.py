@@ -83,7 +83,7 @@ class SweepFolder:
 
     @property
     def removing(self) -> Path:
-        """The mark of a sweep whose removal has begun: only `remove` goes on with it."""
+        """The mark of a sweep whose removal has begun: only `remove` continues it."""
         return self._inside("removing")
 
     @property

@@ -36,7 +36,7 @@ class KeepBest:
     """Drops the bytes of models of `sweep` that lose whatever comes.
 
     A trial counts only when its run has finished and its model is logged, and the driver has
-    journalled its end: whoever it beats may lose its bytes, as it cannot fail any more.
+    journalled its end: the models that it beats may lose their bytes, as it cannot fail any more.
     """
 
     def __init__(self, config: Config, sweep: SweepIdentity, store: LoggedModels) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import signal
@@ -229,6 +230,15 @@ def test_a_wrong_key_is_refused(behind):
         urllib.request.urlopen(request, timeout=10)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{behind.endpoint.url}/storage/guess/file", timeout=10)
+
+
+def test_a_refused_upload_is_not_read_as_the_next_request(behind):
+    connection = http.client.HTTPConnection(behind.endpoint.url.removeprefix("http://"), timeout=10)
+    connection.request("PUT", "/storage/guess/file", b"POST /graphql HTTP/1.1\r\n\r\n")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()[:10]) == (404, b'{"errors":')
+    assert answer.will_close
+    connection.close()
 
 
 def _until(true, timeout_s: float = 60) -> None:

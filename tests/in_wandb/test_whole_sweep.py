@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb_sweep_watch import files_with, watch
-
 import wandb
+from wandb_sweep_watch import files_with, watch
 
 from commands import start
 from sweeps import IMPOSSIBLE, digits, grid

@@ -97,6 +97,11 @@ def test_a_program_section_needs_a_program(tmp_path):
         load_config(config)
 
 
+def test_best_that_moves_only_if_it_is_better_is_refused(file):
+    with pytest.raises(UserError, match=r"^tracking.promote: if_better needs to know"):
+        checked(file, "tracking.promote=if_better", count=2)
+
+
 def test_population_based_training_is_refused(file):
     from raysweep.trials.program.workload import Program
 

@@ -1,4 +1,4 @@
-"""What an endpoint's programs have logged, for whoever started them."""
+"""What an endpoint's programs have logged, for the command that started them."""
 
 from __future__ import annotations
 

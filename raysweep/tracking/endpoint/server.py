@@ -11,8 +11,9 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,7 @@ from raysweep.tracking.endpoint.mutations import Mutation
 from raysweep.tracking.endpoint.project import ENTITY
 from raysweep.tracking.endpoint.queries import Query
 from raysweep.tracking.endpoint.state import State
+from raysweep.tracking.endpoint.uploads import receive
 from raysweep.tracking.store import Store
 
 _FILE_STREAM = re.compile(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream")
@@ -122,7 +124,7 @@ class Endpoint:
         self.state.uploads.put(match[1], body, size, Path(self._folder.name))
         return b""
 
-    def download(self, path: str, authorization: str | None) -> Any:
+    def download(self, path: str, authorization: str | None) -> Iterator[bytes]:
         """Return the chunks of bytes that a GET asks for."""
         if match := _STORAGE.fullmatch(path):
             return self.state.uploads.get(match[1])
@@ -177,13 +179,9 @@ class Endpoint:
 
     def _keep_streams(self, run: LiveRun) -> None:
         """Keep the console and the system's metrics as files of the run."""
-        from io import BytesIO
-
-        from raysweep.tracking.endpoint.uploads import receive
-
         for name, lines in run.streamed.items():
-            end = "" if name == CONSOLE else "\n"
-            data = "".join(f"{line.rstrip(chr(10))}\n" if end else line for line in lines).encode()
+            whole = lines if name == CONSOLE else [f"{line.rstrip()}\n" for line in lines]
+            data = "".join(whole).encode()
             kept = receive(run.store, BytesIO(data), len(data), Path(self._folder.name))
             run.add_file(kept.at(name))
 
@@ -252,38 +250,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self._size > _JSON_LIMIT:
-            self.close_connection = True
             raise Refusal("the request is too large", status=413)
         body = self.rfile.read(self._size)
         return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
-    def _answered(self, act: Callable[[], Any]) -> None:
+    def _answered(self, act: Callable[[], bytes | Iterator[bytes]]) -> None:
         try:
             answer, status = act(), 200
         except Refusal as refusal:
             answer, status = _error(str(refusal)), refusal.status
         except RaysweepError as error:  # the store's: the client tries a 5xx again
             answer, status = _error(str(error)), 500
-        if isinstance(answer, bytes):
-            self._send(status, [answer], len(answer))
-        else:
-            chunks = list(answer) if not hasattr(answer, "__next__") else answer
-            self._send(status, chunks, None)
-
-    def _send(self, status: int, chunks: Any, size: int | None) -> None:
         self.send_response(status)
-        if size is None:
-            self.send_header("Transfer-Encoding", "chunked")
+        if status != 200:  # the body may be unread, and would be taken for the next request
+            self.send_header("Connection", "close")
+        if isinstance(answer, bytes):
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
         else:
-            self.send_header("Content-Length", str(size))
+            self._send_chunks(answer)
+
+    def _send_chunks(self, chunks: Iterator[bytes]) -> None:
+        """Send bytes of which nobody knows how many there are."""
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for chunk in chunks:
-            if size is None:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunk else b"")
-            else:
-                self.wfile.write(chunk)
-        if size is None:
-            self.wfile.write(b"0\r\n\r\n")
+            if chunk:  # an empty one is the end
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
 
 
 def _json(value: Any) -> bytes:

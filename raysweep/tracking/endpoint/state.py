@@ -23,7 +23,7 @@ UNCATEGORIZED = "uncategorized"
 @dataclass
 class State:
     """`stores`: a project's name → its store. `first`: the run of a sweep's trial, which the first
-    run that a program begins becomes; None outside of sweeps. Whoever uses it holds `lock`."""
+    run that a program begins becomes; None outside of sweeps. Hold `lock` while you use it."""
 
     stores: Callable[[str], Store]
     first: str | None

@@ -2,7 +2,7 @@
 
 Removing is crash-safe. One transaction takes the rows out and notes the paths whose bytes are not
 needed any more; the bytes go afterwards, and then the note. A process that dies in between leaves
-the note, and the next call of `bury` goes on with it. Transactions that refer to a blob check under
+the note, and the next call of `bury` continues. Transactions that refer to a blob check under
 the same lock that it is there (see `TrackioStore.commit_artifact`).
 """
 

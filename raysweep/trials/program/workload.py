@@ -84,6 +84,11 @@ class Program:
             )
         if config.sweep.program is None and "${program}" in words:
             raise UserError("sweep.command: has ${program}, and sweep.program names none")
+        if config.tracking.promote == "if_better":
+            raise UserError(
+                "tracking.promote: if_better needs to know what the holder of `best` was trained "
+                "on, and a program's models do not say; leave it out, and `best` moves"
+            )
         if config.tracking.backend == "wandb":
             raise UserError(
                 "tracking.backend: wandb cannot record a sweep of a program yet; use trackio"
@@ -93,7 +98,7 @@ class Program:
         """See Workload: the program's file, and the first word of its command."""
         folder = Path(config.program.directory or Path.cwd())
         program, words = config.sweep.program, config.sweep.command or command.DEFAULT
-        if program is not None and "${program}" in words and not _is_there(folder, program):
+        if program is not None and "${program}" in words and not (folder / program).exists():
             raise UserError(f"sweep.program: {folder / program}: no such file")
         first = command.expand(words, program, {}, folder, config.program.python)
         start = [word for word in first if word != command.ENV and "=" not in word][:1]
@@ -181,7 +186,3 @@ class Program:
         refs = next((run.used for run in used if run.id == producer), ())
         artifacts = {name: number for name, _, number in (ref.partition(":") for ref in refs)}
         return Evaluated({}, True, f"best is {product}{was}", artifacts, None)
-
-
-def _is_there(folder: Path, program: str) -> bool:
-    return (folder / program).exists()
