@@ -23,6 +23,8 @@ from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.endpoint.run import RunView
+from raysweep.tracking.endpoint.sweep_view import SweepView
+from raysweep.tracking.endpoint.sweeps import Sweeps
 from raysweep.tracking.endpoint.uploads import Uploads, blob_chunks, hex_md5
 from raysweep.tracking.names import check_run_id
 from raysweep.tracking.port import RunRecord, RunSpec
@@ -96,6 +98,7 @@ class Project:
         self.name = name
         self.store = store
         self.live: dict[str, LiveRun] = {}
+        self.kept_sweeps: Sweeps | None = None
         self._ids: dict[str, str] = {}
         self._resumed: set[str] = set()
         self.place = Place(name, store, uploads, self, self.run)
@@ -209,6 +212,22 @@ class Project:
 
     def _view(self, record: RunRecord) -> RunView:
         return RunView(self.place, record, self.live.get(record.id))
+
+    # ---- sweeps ----
+
+    def sweep(self, sweep_name: str) -> SweepView | None:
+        """Return the sweep of that id."""
+        found = self.kept_sweeps and self.kept_sweeps.find(sweep_name)
+        return SweepView(found, self) if found else None
+
+    @property
+    def total_sweeps(self) -> int:
+        return len(self.kept_sweeps.all()) if self.kept_sweeps else 0
+
+    def sweeps(self, after: str | None = None, first: int | None = None) -> Connection:
+        """Return the sweeps, the oldest first."""
+        found = self.kept_sweeps.all() if self.kept_sweeps else []
+        return page([SweepView(sweep, self) for sweep in found], first, after)
 
     # ---- artifacts ----
 
