@@ -33,7 +33,7 @@ class Mutation(SweepMutations):
             project, inserted, name = self._state.project(parts[1]), False, None
             run = project.with_id(parts[2])
         else:
-            project = self._state.project(input.get("model_name"))
+            project = self._state.project_of(input.get("model_name"), input.get("sweep"))
             name = input.get("name") or new_run_id()
             run, inserted = self._state.begin_run(project, name)
         run.describe(input)

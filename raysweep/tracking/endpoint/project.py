@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -86,7 +86,8 @@ class UserView:
 
 
 class Project:
-    """A project over its store. `live`: the runs whose programs talk to this endpoint."""
+    """A project over its store. `live`: the runs whose programs talk to this endpoint;
+    `kept_sweeps`: its sweeps, where they are served; `elsewhere` finds those of other projects."""
 
     graphql_type = "Project"
     read_only = is_benchmark = is_published = False
@@ -99,6 +100,7 @@ class Project:
         self.store = store
         self.live: dict[str, LiveRun] = {}
         self.kept_sweeps: Sweeps | None = None
+        self.elsewhere: Callable[[str], SweepView | None] = lambda _: None
         self._ids: dict[str, str] = {}
         self._resumed: set[str] = set()
         self.place = Place(name, store, uploads, self, self.run)
@@ -218,7 +220,7 @@ class Project:
     def sweep(self, sweep_name: str) -> SweepView | None:
         """Return the sweep of that id."""
         found = self.kept_sweeps and self.kept_sweeps.find(sweep_name)
-        return SweepView(found, self) if found else None
+        return SweepView(found, self) if found else self.elsewhere(sweep_name)
 
     @property
     def total_sweeps(self) -> int:

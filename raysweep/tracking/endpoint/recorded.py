@@ -36,7 +36,7 @@ def recorded_sweeps(endpoint: Endpoint) -> list[dict[str, Any]]:
         found = []
         for project in endpoint.state.projects.values():
             served = project.kept_sweeps.served.values() if project.kept_sweeps else ()
-            for sweep in served:
+            for sweep in (each for each in served if each.is_ours):
                 standing = sweep.look()
                 summary = standing.summary(sweep.kept, sweep.config)
                 state = sweep.state(standing).lower()

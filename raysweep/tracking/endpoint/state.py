@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from raysweep.tracking.endpoint.artifacts import VersionView
 from raysweep.tracking.endpoint.drafts import Draft
+from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.live import Heard, LiveRun
 from raysweep.tracking.endpoint.paging import parts_of
 from raysweep.tracking.endpoint.project import Project
+from raysweep.tracking.endpoint.sweep_view import SweepView
 from raysweep.tracking.endpoint.sweeps import Sweep, Sweeping, Sweeps
 from raysweep.tracking.endpoint.uploads import Uploads
 from raysweep.tracking.port import Json
@@ -46,6 +49,7 @@ class State:
                 project.kept_sweeps = Sweeps(
                     project.store, project.live, self.sweeping, lambda: self.interrupted
                 )
+                project.elsewhere = partial(self._elsewhere, name)
             self.projects[name] = project
         return self.projects[name]
 
@@ -61,13 +65,25 @@ class State:
         kept = [project.kept_sweeps for project in self.projects.values()]
         return [sweep for each in kept if each is not None for sweep in each.served.values()]
 
-    def no_sweep(self, project: str, id: str) -> str:
-        """Say that the project has no such sweep, and which one has."""
+    def project_of(self, name: str | None, sweep: str | None) -> Project:
+        """Return the project of a run: the one that is named, or that of its sweep."""
+        project = self.project(name)
+        found = project.sweep(sweep) if sweep and project.name == UNCATEGORIZED else None
+        return found.project if found is not None else project
+
+    def _elsewhere(self, project: str, id: str) -> SweepView | None:
+        """Find a sweep that the project lacks. Its client may name no project; where it names a
+        wrong one, raises Refusal (404), which says the right one."""
         for name in self.sweeping.projects() if self.sweeping is not None else ():
-            there = self.project(name).kept_sweeps
-            if there is not None and there.find(id) is not None:
-                return f"sweep {id} is of project {name}, not of {project}: name it {name}/{id}"
-        return f"project {project} has no sweep {id}"
+            other = self.project(name)
+            found = other.kept_sweeps.find(id) if other.kept_sweeps is not None else None
+            if found is None:
+                continue
+            if project == UNCATEGORIZED:
+                return SweepView(found, other)
+            text = f"sweep {id} is of project {name}, not of {project}: name it {name}/{id}"
+            raise Refusal(text, status=404)
+        return None
 
     def begin_run(self, project: Project, name: str) -> tuple[LiveRun, bool]:
         """Return the run that a program begins under this name, and whether it is new."""

@@ -74,6 +74,7 @@ class Sweep:
     def __post_init__(self) -> None:
         self.config: dict[str, Any] = yaml.safe_load(self.kept.config) or {}
         self._me = process_of(os.getpid())
+        self.is_ours = False  # made here, or an agent came here for it
         self._told_to_stop: dict[str, float] = {}
         self._served = False
         self._start_over()
@@ -98,6 +99,7 @@ class Sweep:
         except RaysweepError as error:
             raise Refusal(f"sweep {self.kept.id}: {error}") from error
         self.agents[agent.id] = agent
+        self.is_ours = True
 
     def heartbeat(self, agent: Agent, going: set[str]) -> list[dict[str, Json]]:
         """Return what the agent is to do; `going`: the runs that it says are going."""
@@ -322,7 +324,9 @@ class Sweeps:
             raise Refusal(str(error)) from error
         kept = KeptSweep(new_run_id(), config, now())
         self._book.create(kept)
-        return self._serve(kept)
+        made = self._serve(kept)
+        made.is_ours = True
+        return made
 
     def find(self, id: str) -> Sweep | None:
         """Return the sweep of that id."""
