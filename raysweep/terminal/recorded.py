@@ -40,14 +40,23 @@ def show_recorded_sweeps(stream: TextIO, sweeps: Sequence[Mapping[str, Any]]) ->
     stream.flush()
 
 
+def show_projects(stream: TextIO, projects: Sequence[Mapping[str, Any]]) -> None:
+    """Write what `exec` has recorded: a line a project, and below it its sweeps."""
+    for project in projects:
+        runs = plural(project["runs"], "run")
+        stream.write(f"project {project['project']}: {runs} of {program()} exec\n")
+        show_recorded_sweeps(
+            stream, [{**each, "project": project["project"]} for each in project["sweeps"]]
+        )
+
+
 def sweep_line(sweep: Mapping[str, Any]) -> str:
     """Return `sweep k2x of p (name): bayes, 6 runs, finished`."""
     name = f" ({sweep['name']})" if sweep["name"] else ""
+    state = f", {sweep['state']}" if "state" in sweep else ""
     runs = plural(sweep["runs"], "run")
-    return (
-        f"sweep {sweep['id']} of {sweep['project']}{name}: {sweep['method']}, {runs}, "
-        f"{sweep['state']}"
-    )
+    of = f"{sweep['id']} of {sweep['project']}{name}"
+    return f"sweep {of}: {sweep['method']}, {runs}{state}"
 
 
 def best_line(sweep: Mapping[str, Any], best: Mapping[str, Any]) -> str:

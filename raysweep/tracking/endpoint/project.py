@@ -177,7 +177,8 @@ class Project:
                 self.store.start_run(run.spec)
             return run, False
         record = next(iter(self.store.runs(run_id=id)), None)
-        spec = _spec_of(record) if record else RunSpec(check_run_id(id), id, "", "")
+        own = {"exec": True} if self.kept_sweeps is not None else {}
+        spec = _spec_of(record) if record else RunSpec(check_run_id(id), id, "", "", attributes=own)
         run = LiveRun(self.store, spec, fixed)
         if record is None or record.state != "running":
             self.store.start_run(spec)
