@@ -26,9 +26,10 @@ from raysweep.tracking.port import Json
 from raysweep.tracking.store import Store
 from raysweep.tracking.sweeps import Assigned, Book, KeptSweep, Search, Standing
 
-STOP_AFTER_S = 5.0
-"""Seconds that a run which falls behind has to end by itself: its client raises KeyboardInterrupt.
-Then its agent is told to stop it: a command by SIGTERM, a function by an exception."""
+GRACE_S = 30.0
+"""Seconds that a command which falls behind has to end by itself: its client asks every 15 s, and
+raises KeyboardInterrupt. Then its agent is told to send SIGTERM. The client does not raise it in an
+agent's function, so such an agent is told at once, and raises an exception there."""
 
 LOST_AFTER_S = 30.0
 """Seconds after which a run that was told to stop, and that its agent does not name any more, is
@@ -181,7 +182,10 @@ class Sweep:
         if self._served:
             self.catch_up()
             for run in self._open_here():
-                self._recorded({"type": "cut", "run": run.run})
+                if run.run in self._told_to_stop:  # on time, and it has a score
+                    self._end(run, self.live.get(run.run))
+                else:
+                    self._recorded({"type": "cut", "run": run.run})
 
     def catch_up(self) -> None:
         """Take over what other processes have recorded, and what has ended here. At first also
@@ -303,7 +307,8 @@ class Sweep:
 
     def _is_late(self, run: str) -> bool:
         told = self._told_to_stop.get(run)
-        return told is not None and time.monotonic() >= told + STOP_AFTER_S
+        commands = self.config.get("program") or self.config.get("command")
+        return told is not None and time.monotonic() >= told + (GRACE_S if commands else 0.0)
 
 
 @dataclass
