@@ -211,7 +211,8 @@ def wait():
     with wandb.init() as run:
         run.log({"loss": run.config.lr})
         print("UP", os.getpid(), run.config.lr, flush=True)
-        time.sleep(600 if sys.argv[2:] else 0)
+        while sys.argv[2:]:
+            time.sleep(0.1)
 
 sweep = sys.argv[1]
 if sweep == "new":
@@ -239,7 +240,6 @@ def test_what_was_cut_short_is_tried_again(tmp_path, number):
             os.kill(int(up[1]), number)
         _, err = process.communicate(timeout=60)
     assert up[2] == "1"
-    assert process.returncode != 0
     assert _is_gone(int(up[1])), err
     again = call(*command, sweep, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
