@@ -88,6 +88,13 @@ def _exec(args: argparse.Namespace) -> dict[str, Any]:
     return answer
 
 
+def _search(config: str) -> Search:
+    """Make what decides a sweep; a command that makes none need not wait for Optuna."""
+    from raysweep.trials.program.agents import agent_search
+
+    return agent_search(config)
+
+
 def _run(command: Sequence[str], environ: dict[str, str], on_interrupt: Callable[[], None]) -> int:
     """Run the command with this process's streams. Returns its exit code, as a shell has it.
     `on_interrupt` is called when a signal asks for the end."""
