@@ -27,6 +27,9 @@ from raysweep.trials.program.supervisor import (
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from raysweep.tracking.sweeps import Search
+
 _CTRL_C_KILLS = 3
 """wandb's agent ends its runs at the second Ctrl-C, and a function of its own maybe never."""
 
@@ -111,7 +114,7 @@ def _run(command: Sequence[str], environ: dict[str, str], on_interrupt: Callable
     with _passing_signals(process, on_interrupt) as signalled:
         code = process.wait()
         if signalled:
-            _end_what_is_left()
+            _end_what_is_left(0.0 if len(signalled) >= _CTRL_C_KILLS else _LEFT_S)
     return code if code >= 0 else 128 - code
 
 
@@ -140,17 +143,22 @@ def _passing_signals(
             signal.signal(number, handler)
 
 
-def _end_what_is_left() -> None:
+def _end_what_is_left(patience_s: float) -> None:
     """End what an interrupted command has left running. wandb's own process may still send rows."""
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        until = time.monotonic() + _LEFT_S
-        for pid in children() if number is not None else ():
+    _wait_for_children(patience_s)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in children():
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
-        while children() and time.monotonic() < until:
-            with suppress(ChildProcessError):
-                os.waitpid(-1, os.WNOHANG)
-            time.sleep(0.05)
+        _wait_for_children(_LEFT_S)
+
+
+def _wait_for_children(patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while children() and time.monotonic() < until:
+        with suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        time.sleep(0.05)
 
 
 def _how_it_ended(code: int) -> str:
