@@ -25,9 +25,6 @@ from raysweep.trials.program.supervisor import (
 )
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from raysweep.tracking.sweeps import Search
 
 _CTRL_C_KILLS = 3
