@@ -241,6 +241,13 @@ def test_a_refused_upload_is_not_read_as_the_next_request(behind):
     connection.close()
 
 
+def test_the_clients_telemetry_is_taken_without_a_key(behind):
+    """The client prints that it was refused."""
+    url = f"{behind.endpoint.url}/sdk/otel/v1/metrics"
+    with urllib.request.urlopen(url, data=b"anything", timeout=10) as answer:
+        assert answer.status == 200
+
+
 def _until(true, timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while not true():
