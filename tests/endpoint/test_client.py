@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -220,9 +222,6 @@ def test_a_killed_script_leaves_what_it_had_sent(behind):
 
 
 def test_a_wrong_key_is_refused(behind):
-    import urllib.error
-    import urllib.request
-
     request = urllib.request.Request(
         f"{behind.endpoint.url}/graphql", b"{}", {"Authorization": "Basic bm90OmtleQ=="}
     )

@@ -1,4 +1,4 @@
-"""Cross-validation: a process a fold, each with a run of its own, told nothing but key and project."""
+"""Cross-validation: a process a fold, with a run of its own; it is told key and project alone."""
 
 import os
 import subprocess
