@@ -10,6 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
 
 from raysweep.cluster.tune_internals import forget_in_median
 from raysweep.search.order import SweepOrder
+from raysweep.search.turns import InTurn
 
 STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
 
@@ -70,11 +71,11 @@ class Brackets:
         return sorted(there)[len(there) // self._eta]
 
 
-class Hyperband(FIFOScheduler):
+class Hyperband(InTurn):
     """Tune's scheduler over `Brackets`."""
 
     def __init__(self, brackets: Brackets, metric: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._brackets = brackets
         self._watched = metric
 
@@ -99,12 +100,12 @@ class Hyperband(FIFOScheduler):
         self._brackets.report(result["trial"], result["epochs"], result[self._watched])
 
 
-class InOrder(FIFOScheduler):
+class InOrder(InTurn):
     """Tune's scheduler over `SweepOrder`. A trial that has to wait is not stopped here: before its
     next epoch it asks the gate, and gives its worker back if necessary."""
 
     def __init__(self, order: SweepOrder, metric: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._order = order
         self._watched = metric
 
@@ -130,7 +131,7 @@ def index_of(trial: str) -> int:
     return int(trial.rpartition("-")[2])
 
 
-class Median(MedianStoppingRule):
+class Median(InTurn, MedianStoppingRule):
     """Ray's median rule with two corrections.
 
     A diverged trial does not stop all others: NaN would be the median of any values that it is

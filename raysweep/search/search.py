@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from optuna.trial import FrozenTrial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
 from raysweep.search.budget import Budget
@@ -18,6 +18,7 @@ from raysweep.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.search.space import unlimited_trial_count
 from raysweep.search.spec import SCORE, TrialSpec
 from raysweep.search.suggestions import Listed, Source, Suggested
+from raysweep.search.turns import InTurn
 
 MODES = {"minimize": "min", "maximize": "max"}
 
@@ -74,7 +75,7 @@ def scheduler(
     `longest` and `order`: see `sweep_order`."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
+        return InTurn()
     if order is not None:
         return InOrder(order, SCORE)
     if rule.type == "hyperband":
