@@ -31,11 +31,13 @@ from raysweep.config.target_sections import (
 )
 from raysweep.config.trials import (
     MAX_REPEATS,
+    Grid,
     apply,
     combinations,
     configurations,
     enumerate_trials,
     fits,
+    trials_of,
 )
 
 __all__ = [

@@ -8,7 +8,7 @@ from functools import partial
 from optuna.trial import FrozenTrial
 from ray.tune.schedulers import TrialScheduler
 
-from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
+from raysweep.config import Config, SamplerConfig, fits, trials_of
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
 from raysweep.search.order import SweepOrder, Verdict
@@ -89,7 +89,7 @@ def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
     """Make the source of configurations: a list for grid and random, a study for bayes."""
     sweep = config.sweep
     if sweep.method != "bayes":
-        return Listed(enumerate_trials(config))
+        return Listed(trials_of(config))
     silence_optuna()
     sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
     return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))
