@@ -55,6 +55,7 @@ __all__ = [
     "EarlyTerminate",
     "EvaluateConfig",
     "EvaluateTarget",
+    "Grid",
     "Metric",
     "ModelConfig",
     "ModelTarget",
@@ -83,4 +84,5 @@ __all__ = [
     "load_sweep",
     "look_in",
     "multiple",
+    "trials_of",
 ]
