@@ -11,6 +11,7 @@ from ray.tune.schedulers import TrialScheduler
 from raysweep.config import Config, SamplerConfig, fits, trials_of
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
+from raysweep.search.median import MedianRule
 from raysweep.search.order import SweepOrder, Verdict
 from raysweep.search.samplers import make_sampler, silence_optuna
 from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
@@ -82,7 +83,7 @@ def scheduler(
         places = rule.brackets(longest)
         brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
         return Hyperband(brackets, SCORE)
-    return Median(SCORE, MODES[metric.goal], grace_period=rule.min_iter or 1)
+    return Median(MedianRule(metric.goal, grace_period=rule.min_iter or 1), SCORE)
 
 
 def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
