@@ -141,7 +141,7 @@ class LiveTable:
             what = self._evaluating.ref or self._evaluating.trial
             return Text(f"evaluating {what}{start.display.scored_on} …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended"]
+        parts = [f"{self._board.ended} ended"]
         if not start.may_end_early:
             parts.append(f"{left} left")
         if seconds is not None and left and not start.may_end_early:
