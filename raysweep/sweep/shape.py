@@ -69,13 +69,12 @@ def sweep_json(view: SweepView, storage: Storage, top: int | None = None) -> dic
 
 def _unfinished(view: SweepView) -> dict[str, Any]:
     """The keys of `result.json` of a sweep without one."""
-    refs = [each.artifact.partition(":") for each in view.stages]
     return {
         "sweep": view.sweep,
         "project": view.project,
         "tracker": view.tracker,
-        "artifacts": {name: version for name, _, version in refs},
-        "cached_stages": [each.stage for each in view.stages if each.cached],
+        "artifacts": view.inputs,
+        "cached_stages": list(view.cached_stages),
         "failures": [
             {
                 "trial": each.trial,

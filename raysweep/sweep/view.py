@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysweep.events import Display
+from raysweep.search.budget import EndedBy
 from raysweep.selection import Goal
 from raysweep.storage.journal import read_journal
 from raysweep.storage.open_storage import read_storage
@@ -113,7 +114,7 @@ class SweepView:
     folder: Path
     result: Mapping[str, Any] | None = field(default=None, repr=False)
     """`result.json`"""
-    budget: str | None = None
+    budget: EndedBy | None = None
     """What ended it before its last trial: `max_time`, `target`, …"""
     wall_s: float = 0.0
     """The sweep's own time: the sum over its drivers."""
@@ -127,6 +128,17 @@ class SweepView:
         """Trials per configuration."""
         repeats: int = self.config["sweep"].get("repeats", 1)
         return repeats
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Map the name of what each stage returned to its version."""
+        refs = [each.artifact.partition(":") for each in self.stages]
+        return {name: version for name, _, version in refs}
+
+    @property
+    def cached_stages(self) -> tuple[str, ...]:
+        """Name the stages that reused an earlier version."""
+        return tuple(each.stage for each in self.stages if each.cached)
 
     @property
     def display(self) -> Display:

@@ -493,7 +493,7 @@ def test_the_package_offers_its_names_without_importing_ray() -> None:
 import sys, raysweep
 assert raysweep.__version__ == {__version__!r}
 assert set(raysweep.__all__) == {{
-    "ListedSweep", "LoadedModel", "SweepResult", "__version__",
+    "ListedSweep", "LoadedModel", "StoredResult", "SweepResult", "__version__",
     "load_model", "load_result", "resume_sweep", "run_sweep", "sweeps", "write_report",
 }}
 assert set(raysweep.__all__) <= set(dir(raysweep))
