@@ -14,7 +14,7 @@ from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
 
 _SHOWN = 8
-"""How many names an error lists."""
+"""How many trials an error names one by one."""
 
 
 class RunLogs:
@@ -44,11 +44,20 @@ class RunLogs:
         if run in known:
             return run
         sweep = self._stored.record.name
-        if not known:
-            raise UserError(f"{sweep} has no logs yet; `--follow` a run once it has begun")
+        self.check_any(known)
         near = nearest(name, known)
-        which = f"the nearest: {', '.join(near)}" if near else f"there are {_some(known)}"
-        raise UserError(f"no run {name} in {sweep} ({which})")
+        nearly = f"; the nearest: {', '.join(near)}" if near else ""
+        raise UserError(f"no run {name} in {sweep}, which has {in_short(known)}{nearly}")
+
+    def check_any(self, known: Sequence[str]) -> None:
+        """Raise UserError where `known`, the sweep's runs, are none."""
+        if not known:
+            sweep = self._stored.record.name
+            raise UserError(f"{sweep} has no logs yet; `--follow` a run once it has begun")
+
+    def failed(self) -> set[str]:
+        """Return the trials that failed."""
+        return set(map(_trial, self._past().failed()))
 
     def check_followable(self) -> None:
         """Raise UserError for a sweep at a URI, which is written to on another machine."""
@@ -75,6 +84,10 @@ def _trial(index: int) -> str:
     return f"trial-{index:04d}"
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def in_short(runs: Sequence[str]) -> str:
+    """Join the names: `load, preprocess, trial-0000 to trial-0019`."""
+    trials = [run for run in runs if run.startswith("trial-")]
+    stages = [run for run in runs if run not in trials]
+    if len(trials) > _SHOWN:
+        trials = [f"{len(trials)} trials from {trials[0]} to {trials[-1]}"]
+    return ", ".join([*stages, *trials])
