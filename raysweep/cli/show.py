@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cli.common import storage_of
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import TrackingError, UserError
 
@@ -37,15 +38,21 @@ def add_to(commands: Any, common: Parser) -> None:
         help="show a sweep, ended or running, one of its trials, or sweeps side by side",
         usage="%(prog)s [SWEEP] [TRIAL] [options]\n       %(prog)s SWEEP SWEEP… [options]",
     )
-    show.add_argument(
+    names = show.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         help="a sweep's name (default: the latest) and maybe a trial's, as 3 or trial-0003; or "
         "the names of several sweeps",
     )
+    names.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
     show.add_argument(
         "--top", type=count, metavar="N", help="show only the first N rows of the leaderboard"
+    )
+    show.add_argument(
+        "--all",
+        action="store_true",
+        help="of several sweeps, show also the keys of the configs that are the same",
     )
     show.add_argument(
         "--csv",
@@ -62,12 +69,12 @@ def _show(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.csv == "-" and args.json:
         raise UserError("--csv -: stdout is for the JSON object; name a file, or leave --json out")
     with no_collection(), read_storage(storage_of(args)) as storage:
-        sweeps, trial = _asked(storage, args.names)
+        found, trial = _asked(storage, args.names)
         if trial is not None:
-            return _show_trial(args, sweeps[0], trial)
-        if len(sweeps) > 1:
-            return _compare(args, sweeps)
-        return _show_sweep(args, sweeps[0])
+            return _show_trial(args, found[0], trial)
+        if len(found) > 1:
+            return _compare(args, found)
+        return _show_sweep(args, found[0])
 
 
 def _asked(storage: Storage, names: Sequence[str]) -> tuple[list[StoredSweep], int | None]:
@@ -127,21 +134,22 @@ def _show_trial(
     return None
 
 
-def _compare(args: argparse.Namespace, sweeps: Sequence[StoredSweep]) -> dict[str, Any] | None:
+def _compare(args: argparse.Namespace, compared: Sequence[StoredSweep]) -> dict[str, Any] | None:
     from raysweep.sweep.shape import comparison_json
     from raysweep.sweep.view import view_of
 
-    views = [view_of(each, artifacts=bool(args.csv)) for each in sweeps]
+    views = [view_of(each, artifacts=bool(args.csv)) for each in compared]
     if args.csv:
-        return _write_csv(args, views, sweeps[0].storage)
+        return _write_csv(args, views, compared[0].storage)
     if args.json:
-        return comparison_json(views, sweeps[0].storage)
+        return comparison_json(views, compared[0].storage)
     from raysweep.terminal.compare import comparison_lines
     from raysweep.terminal.console import open_console
     from raysweep.terminal.pager import painter, print_lines
 
     console = open_console(sys.stdout)
-    print_lines(console, comparison_lines(views, console.width, painter(console)))
+    lines = comparison_lines(views, console.width, painter(console), whole=args.all)
+    print_lines(console, lines)
     return None
 
 
