@@ -126,6 +126,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
         (["--set", "data.root=data"], "data.root: data is relative"),
         (["--name", "a/b"], "a sweep's name"),
         (["--address", "head:8265"], "--address head:8265: expected the address of"),
+        (["--storage", "s3://b/p", "--report", "--no-wait"], "--report: the page of a sweep at"),
     ],
 )
 def test_wrong_input_is_found_before_anything_is_sent(
