@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cli.common import storage_of
@@ -95,21 +94,26 @@ def _list(
     from raysweep.terminal.pager import painter, print_lines
     from raysweep.terminal.table import Column, Row, lines
 
-    paths = {run: logs.path(run) for run in runs}
-    sizes = {run: path.stat().st_size if path.exists() else 0 for run, path in paths.items()}
-    failed, name = logs.failed(), stored.record.name
+    sizes, failed, name = logs.sizes(), logs.failed(), stored.record.name
     if args.json:
         found = [
-            {"run": run, "bytes": sizes[run], "failed": run in failed, "log": _shown(stored, path)}
-            for run, path in paths.items()
+            {
+                "run": run,
+                "bytes": sizes.get(run, 0),
+                "failed": run in failed,
+                "log": str(stored.storage.shown_path(stored.folder.log(run)))
+                if run in sizes
+                else None,
+            }
+            for run in runs
         ]
         return {"sweep": name, "logs": found}
     console = open_console(sys.stdout)
     columns = [Column("run"), Column("size", right=True), Column("")]
     rows = [
-        Row([run, text.size(sizes[run]), "failed"], "red")
+        Row([run, text.size(sizes.get(run, 0)), "failed"], "red")
         if run in failed
-        else Row([run, text.size(sizes[run]), ""])
+        else Row([run, text.size(sizes.get(run, 0)), ""])
         for run in runs
     ]
     print_lines(console, list(lines(columns, rows, console.width, painter(console))))
@@ -117,10 +121,6 @@ def _list(
     option = stored.storage.option
     print(f"name a run: {program()} logs {name} {first}{option}", file=sys.stderr)
     return None
-
-
-def _shown(stored: StoredSweep, path: Path) -> str | None:
-    return str(stored.storage.shown_path(path)) if path.exists() else None
 
 
 def _one(

@@ -27,6 +27,9 @@ LOG_LINES = 20
 _LOG_BYTES = 1 << 16
 """Bytes from the log's end that are read for them."""
 
+MOST_LOG_BYTES = 10_000_000
+"""Of a sweep at a URI, a larger log is not downloaded for them."""
+
 _TRIAL = re.compile(r"(?:trial-)?(\d+)")
 
 
@@ -121,6 +124,8 @@ def _show_trial(
         raise UserError(f"{view.sweep}: has no trial {number}; it has {len(view.trials)}{last}")
     if args.csv:
         return _write_history(args, trial)
+    if stored.storage.origin is not None:
+        stored.storage.origin.logs(view.sweep, [trial.trial], MOST_LOG_BYTES)
     run, log_end = _run_of(stored, trial), _log_end(trial)
     if args.json:
         return whole_trial_json(view, trial, run, log_end, stored.storage)
@@ -167,7 +172,7 @@ def _run_of(stored: StoredSweep, trial: TrialView) -> RunRecord | None:
 
 def _log_end(trial: TrialView) -> list[str]:
     """The last lines of its log."""
-    if trial.log is None:
+    if trial.log is None or not trial.log.exists():
         return []
     with trial.log.open("rb") as file:
         size = file.seek(0, 2)

@@ -18,21 +18,28 @@ _SHOWN = 8
 
 
 class RunLogs:
-    """The logs of one sweep. Of one at a URI they are downloaded."""
+    """The logs of one sweep. Of one at a URI each is downloaded when its path is asked for."""
 
     def __init__(self, stored: StoredSweep) -> None:
         self._stored = stored
         self._folder = stored.folder
-        if stored.storage.origin is not None:
-            stored.storage.origin.logs(stored.record.name)
+        self._origin = stored.storage.origin
 
     def path(self, run: str) -> Path:
         """Return the file of the run's log, which may not be there."""
+        if self._origin is not None:
+            self._origin.logs(self._stored.record.name, [run])
         return self._folder.log(run)
+
+    def sizes(self) -> dict[str, int]:
+        """Map each run that has a log to its size in bytes."""
+        there = {} if self._origin is None else self._origin.log_sizes(self._stored.record.name)
+        here = {path.stem: path.stat().st_size for path in self._folder.logs.glob("*.log")}
+        return there | here
 
     def runs(self) -> list[str]:
         """List the runs of which there is a log, and the trials that have begun: stages first."""
-        logs = {path.stem for path in self._folder.logs.glob("*.log")}
+        logs = set(self.sizes())
         trials = {_trial(event["index"]) for event in self._past().of("trial")}
         return sorted(logs | trials, key=lambda run: (run.startswith("trial-"), run))
 
