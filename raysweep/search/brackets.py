@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 
@@ -31,16 +32,24 @@ class Brackets:
         self._sign = 1 if goal == "minimize" else -1
         self._strict = strict
         self._histories: dict[str, list[float]] = {}
+        self._there: dict[int, list[float]] = {bracket: [] for bracket in brackets}
+        """Bracket → the values at it, sorted: sorting them at each report would take the driver
+        longer the more trials there are."""
 
     def report(self, trial: str, epoch: int, value: float) -> None:
         """Record the metric's `value` in the trial's epoch `epoch`, from 1. Idempotent."""
         history = self._histories.setdefault(trial, [])
         if epoch > len(history):
             history.append(self._sign * value if math.isfinite(value) else math.inf)
+            if len(history) in self._there:
+                insort(self._there[len(history)], history[-1])
 
     def forget(self, trial: str) -> None:
         """Forget the trial, which starts over."""
-        self._histories.pop(trial, None)
+        history = self._histories.pop(trial, [])
+        for bracket, there in self._there.items():
+            if bracket <= len(history):
+                del there[bisect_left(there, history[bracket - 1])]
 
     def falls_behind(self, trial: str) -> bool:
         """Return whether the trial is to stop after its latest epoch."""
@@ -53,5 +62,5 @@ class Brackets:
 
     def _threshold(self, bracket: int) -> float:
         """Return the worst value that continues; smaller is better."""
-        there = [each[bracket - 1] for each in self._histories.values() if len(each) >= bracket]
-        return sorted(there)[len(there) // self._eta]
+        there = self._there[bracket]
+        return there[len(there) // self._eta]

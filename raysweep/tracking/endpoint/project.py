@@ -103,6 +103,8 @@ class Project:
         self.elsewhere: Callable[[str], SweepView | None] = lambda _: None
         self._ids: dict[str, str] = {}
         self._resumed: set[str] = set()
+        self.asked: dict[str, str] = {}
+        """What programs have asked for, `name:alias` → the version that it was, `name:vK`."""
         self.place = Place(name, store, uploads, self, self.run)
 
     @property
@@ -262,7 +264,10 @@ class Project:
 
     def artifact(self, name: str) -> VersionView | None:
         """Return `collection:alias` or `collection:vK`."""
-        return find(self.place, name)
+        found = find(self.place, name)
+        if found is not None:
+            self.asked[name] = found.version.ref
+        return found
 
     def artifact_type(self, name: str) -> TypeView | None:
         """Return the type of that name, if anything is of it."""

@@ -31,6 +31,9 @@ from raysweep.tracking.endpoint.uploads import receive
 from raysweep.tracking.store import Store
 
 _FILE_STREAM = re.compile(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream")
+_TELEMETRY = "/sdk/otel/"
+"""Where the client sends metrics and logs of its own."""
+
 _ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/([^/]+)/([^/]+)/([^/]*)/([0-9a-f]{32})/.+")
 _STORAGE = re.compile(r"/storage/(.+)")
 _JSON_LIMIT = 256 * 2**20
@@ -152,13 +155,14 @@ class Endpoint:
 
     def post(self, path: str, authorization: str | None, body: bytes) -> bytes:
         """Answer a POST."""
+        if path.startswith(_TELEMETRY):
+            return b"{}"  # not kept; without a key, the client would print that it was refused
         self._check(authorization)
         if path == "/graphql":
             return _json({"data": self._graphql(json.loads(body))})
         if match := _FILE_STREAM.fullmatch(path):
             return _json(self._stream(unquote(match[1]), unquote(match[2]), json.loads(body)))
-        if not path.startswith("/sdk/otel/"):  # the client's own metrics and logs
-            self.unknown(f"POST {path}")
+        self.unknown(f"POST {path}")
         return b"{}"
 
     def _check(self, authorization: str | None) -> None:

@@ -141,7 +141,7 @@ class TrackioStore:
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
         """See Store."""
         with self._database.reading("read runs") as db:
-            found, links = runs.entries(db, group, run_id), artifacts.Links(db)
+            found, links = runs.entries(db, group, run_id), artifacts.Links(db, run_id)
         return [runs.record(run_id, entry, links) for run_id, entry in found]
 
     def history(self, run_id: str) -> list[dict[str, Json]]:

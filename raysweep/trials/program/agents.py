@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from raysweep.config import SamplerConfig, SweepConfig
 from raysweep.config.explain import to_config_error
 from raysweep.config.space.nesting import as_written
-from raysweep.config.trials import MOST_TRIALS, combinations, configurations
+from raysweep.config.trials import MOST_LISTED, combinations, configurations
 from raysweep.config.yaml import parse_document
 from raysweep.errors import ConfigError
 from raysweep.search.brackets import Brackets
@@ -114,8 +114,8 @@ _REFUSALS = {
 
 def _source(sweep: SweepConfig) -> Source:
     if sweep.method != "bayes":
-        most = min(_expected(sweep) or MOST_TRIALS, MOST_TRIALS)
-        return Listed(islice(configurations(sweep, SEED), most))
+        most = min(_expected(sweep) or MOST_LISTED, MOST_LISTED)
+        return Listed(list(islice(configurations(sweep, SEED), most)))
     from raysweep.search.samplers import make_sampler, silence_optuna
 
     silence_optuna()
