@@ -16,7 +16,10 @@ def show_recorded(
     """Write a line a run, and the command that shows where an artifact came from. `storage`: None
     for the usual one."""
     if not runs:
-        stream.write("no run was logged: the command made no run with wandb's client\n")
+        stream.write(
+            "no run was logged: the command made none with wandb's client, or in mode offline, and "
+            f"then `{program()} exec -- wandb sync DIR` brings it here\n"
+        )
     for run in runs:
         name = "" if run["name"] == run["id"] else f" ({run['name']})"
         used = f", used {' '.join(run['used'])}" if run["used"] else ""

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from raysweep.tracking.endpoint import sweeps
+from raysweep.tracking.endpoint import processes, served_sweep
 from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.live import LiveRun
-from raysweep.tracking.endpoint.sweeps import Agent, Sweep, Sweeping, Sweeps
+from raysweep.tracking.endpoint.served_sweep import Agent, Sweep
+from raysweep.tracking.endpoint.sweeps import Sweeping, Sweeps
 from raysweep.tracking.port import RunSpec
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.trials.program.agents import agent_search
@@ -136,7 +137,7 @@ def test_what_falls_behind_is_asked_to_stop_and_then_told(
     served.log(bad, 2.0, 2.0)
     assert served.live[bad].stop_requested.is_set()
     assert sweep.heartbeat(agent, {bad}) == []
-    monkeypatch.setattr(sweeps, "GRACE_S", 0.0)
+    monkeypatch.setattr(served_sweep, "GRACE_S", 0.0)
     assert sweep.heartbeat(agent, {bad}) == [{"type": "stop", "run_id": bad}]
     served.live[bad].end(255)  # as KeyboardInterrupt ends it
     served.begin(sweep, agent)
@@ -179,7 +180,7 @@ def test_only_what_a_dead_process_had_going_is_handed_out_again(
     there = other.find(sweep)
     there._me = "another machine:1:1"
     if gone is not None:
-        monkeypatch.setattr(sweeps, "is_alive", gone)
+        monkeypatch.setattr(served_sweep, "is_alive", gone)
     _, again = other.begin(there, other.agent(there))
     assert again == (lr if gone else 1)
     assert there.standing.runs[ended].score == 0.5
@@ -187,10 +188,10 @@ def test_only_what_a_dead_process_had_going_is_handed_out_again(
 
 
 def test_a_process_has_a_name_of_its_own() -> None:
-    mine = sweeps.process_of(os.getpid())
-    assert sweeps.is_alive(mine)
-    assert not sweeps.is_alive(f"{mine}0")
-    assert not sweeps.is_alive("elsewhere:1:1")
+    mine = processes.process_of(os.getpid())
+    assert processes.is_alive(mine)
+    assert not processes.is_alive(f"{mine}0")
+    assert not processes.is_alive("elsewhere:1:1")
 
 
 @pytest.mark.parametrize(
