@@ -53,6 +53,16 @@ def show_projects(stream: TextIO, projects: Sequence[Mapping[str, Any]]) -> None
         )
 
 
+def show_sweep_of_agents(stream: TextIO, sweep: Mapping[str, Any], top: int | None) -> None:
+    """Write the sweep, and a line for each of its runs, the best first; `top`: at most so many."""
+    show_recorded_sweeps(stream, [sweep])
+    for trial in sweep["trials"][:top]:
+        score = "" if trial["score"] is None else f" {sweep['metric']} {trial['score']:.6g}"
+        values = ", ".join(f"{name}={value}" for name, value in trial["values"].items())
+        stream.write(f"  {trial['run']} {trial['state']}{score}: {values}\n")
+    stream.flush()
+
+
 def sweep_line(sweep: Mapping[str, Any]) -> str:
     """Return `sweep k2x of p (name): bayes, 6 runs, finished`."""
     name = f" ({sweep['name']})" if sweep["name"] else ""

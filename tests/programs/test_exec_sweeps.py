@@ -120,6 +120,13 @@ def test_a_script_with_agents_of_its_own_gets_our_suggestions(tmp_path):
     assert digits["sweeps"][0]["best"]["values"] == {"lr": 0.3, "net.width": 8}
     shown = call("list", *options)
     assert f"sweep {said['grid']} of digits (mine): grid, 3 runs" in shown.stdout
+    shown = call("show", said["grid"], *options)
+    assert shown.returncode == 0, shown.stderr
+    best, *others = shown.stdout.splitlines()[2:]
+    assert best.endswith(" ended loss 0.333333: lr=0.3, net.width=8")
+    assert len(others) == 2
+    (first, *_) = raysweep("show", said["grid"], *options, "--json")["trials"]
+    assert first["values"] == {"lr": 0.3, "net.width": 8}
 
 
 def _ours(config: dict[str, Any], count: int) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from raysweep.errors import RaysweepError, TrackingError
 from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.live import LiveRun, new_run_id
 from raysweep.tracking.endpoint.processes import is_alive, process_of
-from raysweep.tracking.port import Json
+from raysweep.tracking.port import STALE_ERRORS, Json
 from raysweep.tracking.store import Store
 from raysweep.tracking.sweeps import Assigned, Book, KeptSweep, Search, Standing
 
@@ -210,6 +210,9 @@ class Sweep:
                 if not self.book.append(self.kept.id, self.standing.count, event):
                     self._start_over()
                     return False
+                if record is not None and record.state == "running":
+                    error = STALE_ERRORS["crashed"]
+                    self.store.update_run(run.run, {}, "crashed", error)
                 self._repeat(event)
         return True
 
