@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 import pytest
@@ -217,7 +218,8 @@ import os, time
 def wait():
     with wandb.init() as run:
         run.log({"loss": run.config.lr})
-        print("UP", os.getpid(), run.config.lr, flush=True)
+        # Not by print: the client swallows the agent's exception while it takes what is printed.
+        os.write(1, f"UP {os.getpid()} {run.config.lr}\n".encode())
         while sys.argv[2:]:
             time.sleep(0.1)
 
@@ -245,7 +247,11 @@ def test_what_was_cut_short_is_tried_again(tmp_path, number):
         else:
             process.kill()
             os.kill(int(up[1]), number)
-        _, err = process.communicate(timeout=60)
+        try:
+            _, err = process.communicate(timeout=60)
+        except TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert up[2] == "1"
     assert _is_gone(int(up[1])), err
     again = call(*command, sweep, cwd=tmp_path)
