@@ -9,12 +9,13 @@ from optuna.trial import FrozenTrial
 from ray.tune.schedulers import TrialScheduler
 
 from raysweep.config import Config, SamplerConfig, fits, trials_of
+from raysweep.search.brackets import Brackets
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
 from raysweep.search.median import MedianRule
 from raysweep.search.order import SweepOrder, Verdict
 from raysweep.search.samplers import make_sampler, silence_optuna
-from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
+from raysweep.search.schedulers import Hyperband, InOrder, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.search.space import unlimited_trial_count
 from raysweep.search.spec import SCORE, TrialSpec

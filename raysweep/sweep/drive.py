@@ -90,8 +90,10 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
     best = choose_winner(job.identity, config, progress, products, how.logs)
-    how.observer(Evaluating(best.trial, best.artifact))
-    report = workload.evaluate(context, how.resources, best.artifact, step=_retries(job))
+    if (doing := workload.evaluating(config)) is not None:
+        how.observer(Evaluating(best.trial, best.artifact, doing))
+    asked = (context, how.resources, best.trial, best.artifact)
+    report = workload.evaluate(*asked, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
     if best.artifact is not None:
         job.tracker.download(best.artifact, job.folder.best)

@@ -184,9 +184,11 @@ def _failures(view: SweepView, paint: Paint) -> Iterator[str]:
 
 def _where(view: SweepView, storage: Storage) -> Iterator[str]:
     yield f"folder:  {storage.shown_path(view.folder)}"
-    if (view.folder / "logs").is_dir():
+    if any(each.log for each in (*view.trials, *view.stages)):
         yield f"logs:    {storage.shown_path(view.folder / 'logs')}"
-    if view.best and view.best["artifact"] and (view.folder / "best").is_dir():
+    origin = storage.origin
+    there = origin is not None and origin.has(f"{view.sweep}/best")
+    if view.best and view.best["artifact"] and (there or (view.folder / "best").is_dir()):
         yield f"model:   {storage.shown_path(view.folder / 'best')}"
     yield f"project: {view.project}, in {storage.shown_path(storage.tracker)}"
     for what, url in ((view.result or {}).get("links") or {}).items():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raysweep.config import Config
-from raysweep.search.schedulers import Brackets
+from raysweep.search.brackets import Brackets
 from raysweep.search.spec import TrialSpec
 
 from tuned import tune
