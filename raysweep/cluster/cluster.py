@@ -52,7 +52,7 @@ def connect(
     the cluster and reports trials to a copy of the driver's objects there.
     """
     with quiet.silenced(verbose), ray_internals.without_uv():
-        quiet.apply_settings()
+        quiet.apply_settings(joined=address is not None)
         if ray.is_initialized():
             if address or local_mode:
                 raise UserError(

@@ -387,7 +387,7 @@ def test_a_stray_print_does_not_reach_the_json(storage: Path) -> None:
 
 
 def test_sweeps_are_listed_with_their_whole_names(call: Any, storage: Path) -> None:
-    assert json.loads(call("list", "--json").out) == {"sweeps": []}
+    assert json.loads(call("list", "--json").out) == {"sweeps": [], "recorded": []}
     name = "fashionmnist-20261123-0915-3fa2-and-a-long-tail-of-letters"
     make_sweep(storage, name, RESULT)
     make_sweep(storage, "unfinished")
