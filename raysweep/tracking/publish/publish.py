@@ -73,10 +73,13 @@ class Publisher:
         store: TrackioStore,
         there: WandbTracker,
         keeps_best: MayTakeBest = lambda local, holder: None,
+        printed: Callable[[RunRecord], str] = lambda record: "",
     ) -> None:
+        """`printed` returns what a run printed."""
         self._store = store
         self._there = there
         self._keeps_best = keeps_best
+        self._printed = printed
         self._numbering = Numbering(TrackioTracker(store), there.scope)
         self._md5s: dict[str, Mapping[str, str]] = {}
 
@@ -99,7 +102,9 @@ class Publisher:
             began = time.monotonic()
             try:
                 if step.run_id not in senders:
-                    senders[step.run_id] = RunSender(record, self._store, self._there, versions)
+                    senders[step.run_id] = RunSender(
+                        record, self._store, self._there, versions, self._printed
+                    )
                 ended = self._take(step, record, senders[step.run_id], outcome)
             except StoreFailed:
                 raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -47,9 +47,16 @@ class RunSender:
     """Sends what W&B lacks of `record`; opens the run in W&B only if there is something to send."""
 
     def __init__(
-        self, record: RunRecord, store: TrackioStore, there: WandbTracker, versions: Versions
+        self,
+        record: RunRecord,
+        store: TrackioStore,
+        there: WandbTracker,
+        versions: Versions,
+        printed: Callable[[RunRecord], str] = lambda record: "",
     ) -> None:
-        """Ask W&B what it has of the run."""
+        """Ask W&B what it has of the run. `printed` returns what it printed: its console there, if
+        W&B has nothing of the run yet."""
+        self._printed = printed
         self._record = record
         self._store = store
         self._there = there
@@ -94,6 +101,8 @@ class RunSender:
             if enough or self._is_whole(remote):
                 return remote.url, False
         run = self._opened()
+        if remote is None:
+            run.log_output(self._printed(local))
         run.summarize(local.summary)
         run.finish(local.state, local.error)
         return run.url, True
