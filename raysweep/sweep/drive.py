@@ -61,7 +61,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
 
     def ended() -> None:
         if keeps_best:
-            best_only.look(progress.trials)
+            best_only.look_now_and_then(lambda: progress.trials)
 
     progress = Progress(
         config,
@@ -86,7 +86,8 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         retry_failed=how.retry_failed,
     )
     workload.complete(context, how.resources, progress)
-    ended()
+    if keeps_best:
+        best_only.look(progress.trials)
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
     best = choose_winner(job.identity, config, progress, products, how.logs)

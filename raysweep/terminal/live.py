@@ -148,7 +148,7 @@ class LiveTable:
             doing = self._evaluating.doing
             return Text(f"{doing} {what}{start.display.scored_on} …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended"]
+        parts = [f"{self._board.ended} ended"]
         if not start.may_end_early:
             parts.append(f"{left} left")
         if seconds is not None and left and not start.may_end_early:

@@ -50,3 +50,12 @@ def program_environ(
         "WANDB_DIR": str(folder),
         "PWD": str(folder),
     }
+
+
+def keep_address(folder: Path, environ: Mapping[str, str]) -> None:
+    """Write W&B's settings file into `folder`: some scripts remove all WANDB_ variables but the key
+    and the project from the environment of the processes that they start, each with a run of its
+    own (cross-validation is written so). The client then finds the server in this file."""
+    settings = folder / "wandb" / "settings"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(f"[default]\nbase_url = {environ['WANDB_BASE_URL']}\n")
