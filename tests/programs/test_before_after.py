@@ -150,6 +150,7 @@ def test_the_second_run_reuses_what_has_not_changed(result, folder):
     planned = call("plan", "config.yaml", "--storage", storage, "--json", cwd=folder)
     stages = json.loads(planned.stdout)["stages"]
     assert [stage["ref"] for stage in stages] == ["raw:v0", "few:v0, rest:v0"]
+    assert json.loads(planned.stdout)["space"][0]["target"] is None  # it sets no field of ours
     failed = call(
         *("run", "config.yaml", "--name", "second", "--storage", storage),
         *("--count", "1"),
@@ -160,9 +161,13 @@ def test_the_second_run_reuses_what_has_not_changed(result, folder):
     assert "split       few:v0 and 1 more        reused" in failed.stderr
     assert "ValueError: no paper (report.py:6)" in failed.stderr
     assert "resume second" in failed.stderr
+    assert "running report.py on decoder:v" in failed.stderr
     (folder / "report.py").write_text(REPORT)
     done = call("resume", "second", "--storage", storage, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
+    shown = call("show", "second", "--storage", storage, cwd=folder)
+    assert "test: loss 20 (by report.py, as run report-second)" in shown.stdout
+    assert "made of: raw:v0 (reused), few:v0 (reused), rest:v0 (reused)" in shown.stdout
     found = json.loads(done.stdout)
     assert found["cached_stages"] == ["load", "split"]
     assert found["test"] == {"loss": 20}
