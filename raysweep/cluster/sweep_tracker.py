@@ -12,12 +12,18 @@ from raysweep.tracking import Tracker
 
 
 def open_tracker(
-    backend: str, root: Path, project: str, entity: str | None, folder: SweepFolder
+    backend: str,
+    root: Path,
+    project: str,
+    entity: str | None,
+    folder: SweepFolder,
+    *,
+    programs: bool = False,
 ) -> tuple[Tracker, RemoteStore, RemoteCheckpoints]:
     """Return the sweep's tracker, the writer's proxy and the trials' checkpoints.
 
     All can be passed to tasks, trials and actors. W&B's client keeps its files in the sweep's
-    `folder`, unless WANDB_DIR names another.
+    `folder`, unless WANDB_DIR names another. `programs`: the sweep's trials are programs.
     """
     from raysweep.tracking.trackio.tracker import TrackioTracker
 
@@ -32,4 +38,8 @@ def open_tracker(
 
     settings = UserSettings.of(os.environ, folder.path)
     remote = WandbTracker(project, entity, settings)
+    if programs:
+        from raysweep.tracking.mirror.program import ProgramTracker
+
+        return ProgramTracker(local, remote), store, checkpoints
     return MirroredTracker(local, remote), store, checkpoints

@@ -10,12 +10,16 @@ from typing import Any
 
 from raysweep.tracking.metadata import number
 from raysweep.tracking.port import ArtifactFile, Json, RunSpec, RunState
+from raysweep.tracking.programs import SHOWN
 from raysweep.tracking.store import ClientMedia, Row, Store
 
 HISTORY, EVENTS = "wandb-history.jsonl", "wandb-events.jsonl"
 SUMMARY, CONSOLE = "wandb-summary.json", "output.log"
 CLIENTS_OWN = "_wandb"
 """The client's section of a config: its version and the like. It is no setting of the program."""
+
+_OF_SHOWN = ("m", "visualize")
+"""Parts of that section by which W&B draws the run: its metrics' definitions, and its charts."""
 
 Heard = Callable[[str, Mapping[str, Json]], None]
 """Is called with a run's id and each row of its history."""
@@ -43,14 +47,15 @@ class LiveRun:
         if (text := said.get("config")) is not None:
             config = json.loads(text)
             self.clients_own = config.pop(CLIENTS_OWN, {}).get("value") or {}
+            attributes[SHOWN] = {k: self.clients_own[k] for k in _OF_SHOWN if k in self.clients_own}
             spec = replace(spec, config={key: _value(entry) for key, entry in config.items()})
         if said.get("display_name"):
             spec = replace(spec, name=said["display_name"])
         if said.get("tags") is not None:
             spec = replace(spec, tags=tuple(said["tags"]))
         for key in ("group_name", "job_type"):
-            if said.get(key) and self.fixed:
-                attributes[key] = said[key]
+            if self.fixed:  # empty: its program names none
+                attributes[key] = said.get(key) or attributes.get(key, "")
         if not self.fixed:
             group, job_type = said.get("group_name"), said.get("job_type")
             spec = replace(spec, group=group or spec.group, job_type=job_type or spec.job_type)
