@@ -23,6 +23,10 @@ NOTES = "_wandb"
 """The key of a version's metadata for what the client must be told again: the `digest` of the
 manifest, and the `entries` of references, path → entry."""
 
+NESTED = "_nested"
+"""The key of a row for the ways to values that were logged in nested form, as a JSON text: rows are
+kept flat, and a name may have a dot of its own."""
+
 SHOWN = "wandb"
 """The attribute of a run of a program: by what W&B draws it, which may be nothing."""
 

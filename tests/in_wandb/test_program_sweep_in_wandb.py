@@ -63,10 +63,10 @@ def media_of(value: Any) -> Any:
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
+        if not prefix and key in ("_timestamp", "_runtime", "_wandb"):
+            continue
         if isinstance(value, dict) and "_type" not in value:
             found |= flat(value, f"{prefix}{key}.")
-        elif not prefix and key in ("_timestamp", "_runtime", "_wandb"):
-            continue
         else:
             found[f"{prefix}{key}"] = media_of(value)
     return found
@@ -83,14 +83,14 @@ def seen(run: Any) -> dict[str, Any]:
         "state": run.state,
         "config": {key: value for key, value in run.config.items() if key != "lr"},
         "rows": [flat(row) for row in run.scan_history()],
-        "summary": flat(dict(run.summary)),
+        "summary": flat(dict(run.summary_metrics)),
         "about": (sorted(run.tags), run.notes, run.group, run.job_type),
         "files": shas,
         "metrics": raw["m"],
         "charts": {key: chart["panelDefId"] for key, chart in charts.items()},
         "used": [a.name for a in run.used_artifacts()],
         "logged": sorted(
-            (a.type, a.name.partition(":")[0].replace(run.id, "ID"), a.digest, str(a.metadata))
+            (a.type, a.name.partition(":")[0].replace(run.id, "ID"), str(a.metadata))
             for a in run.logged_artifacts()
         ),
         "aliases": {
@@ -109,14 +109,18 @@ def seen(run: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Swept:
+    """What a sweep said, and how old a row was when the server had it."""
+
     folder: Path
+    ray: Path
     result: dict[str, Any]
     said: str
-    rows_s: float
+    row_age_s: float
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+    """The script by itself, run `direct` of project `alone`; and a sweep of it in `programs`."""
     folder = tmp_path_factory.mktemp("program")
     ray = Path(tempfile.mkdtemp(prefix="ray-"))  # short: Ray's sockets lie in it
     with lent() as server:
@@ -129,35 +133,122 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
             RAY_TMPDIR=str(ray),
             ROW_S="2",
         )
-        seen_s = watch_rows(server, process)
+        age_s = wait_for_a_row(server, "programs", process)
         out, err = process.communicate(timeout=280)
         assert process.returncode == 0, err
-    yield Swept(folder, json.loads(out), err, seen_s)
+    yield Swept(folder, ray, json.loads(out), err, age_s)
     shutil.rmtree(ray)
 
 
-def watch_rows(server: WandbServer, process: subprocess.Popen[str]) -> float:
-    """Wait for a row of a running trial; how many seconds old it is when the server has it."""
+def wait_for_a_row(server: WandbServer, project: str, process: subprocess.Popen[str]) -> float:
+    """Wait until the server has a row of a trial; return how many seconds ago it was logged."""
     while process.poll() is None:
-        project = server.state.project("tester", "programs")
-        for run in project.runs_by_name.values() if project else ():
-            rows = list(run.rows)
-            if rows and run.state == "running":
-                return time.time() - rows[-1]["_timestamp"]
-        time.sleep(0.2)
+        there = server.state.project("tester", project)
+        for run in there.runs_by_name.values() if there else ():
+            if rows := run.rows:
+                return time.time() - float(rows[-1]["_timestamp"])
+        time.sleep(0.1)
     return math.inf
 
 
 def trials(api: wandb.Api, project: str) -> list[Any]:
-    return sorted(api.runs(f"tester/{project}", lazy=False), key=lambda run: run.name)
+    """The runs of the project, by name."""
+    api.flush()
+    found = sorted(api.runs(f"tester/{project}"), key=lambda run: run.name)
+    return [api.run("/".join(run.path)) for run in found]
 
 
 def test_what_wandb_has_is_what_the_scripts_own_client_leaves_there(
     api: wandb.Api, swept: Swept
 ) -> None:
     direct = seen(api.run("tester/alone/direct"))
-    second = trials(api, "programs")[1]
+    first, second = trials(api, "programs")
     found = seen(second)
-    assert second.config["lr"] == 1
     for what, expected in direct.items():
         assert found[what] == expected, what
+    assert [run.config["lr"] for run in (first, second)] == [2, 1]
+    assert {run.name for run in (first, second)} == {"trial-0000-mine", "trial-0001-mine"}
+
+
+def test_its_runs_belong_to_a_sweep_and_come_while_it_runs(api: wandb.Api, swept: Swept) -> None:
+    assert swept.row_age_s < 15, "by itself the client sends rows after 15 s"
+    assert swept.result["unsent"] == []
+    (sweep,) = {run.sweep_name for run in trials(api, "programs")}
+    assert swept.result["links"]["sweep"].endswith(sweep)
+    page = api.sweep(f"tester/programs/{sweep}")
+    assert page.config["program"] == "train.py"
+    assert page.config["parameters"] == {"lr": {"values": [2, 1]}}
+    best = api.artifact("tester/programs/net:best")
+    assert {"best", "best-mine"} <= set(best.aliases)
+    assert best.logged_by().config["lr"] == 1
+    assert swept.result["best"]["artifact"] == f"net:{best.version}"
+    assert {run.id for run in api.artifact("tester/programs/numbers:small").used_by()} == {
+        run.id for run in trials(api, "programs")
+    }
+
+
+def test_what_a_program_prints_is_shown(server: WandbServer, swept: Swept) -> None:
+    project = server.state.project("tester", "programs")
+    assert project is not None
+    for run in project.runs_by_name.values():
+        assert any("printed by the script" in line for line in run.lines("output.log"))
+
+
+def test_the_users_key_is_nowhere(server: WandbServer, swept: Swept) -> None:
+    assert server.api_key not in swept.said
+    assert files_with(server.api_key, [swept.folder, swept.ray]) == []
+    assert files_with("printed by the script", [swept.folder]) != []
+
+
+def test_a_server_that_goes_away_costs_the_sending_and_sync_brings_the_rest(
+    server: WandbServer, api: wandb.Api, swept: Swept, tmp_path: Path
+) -> None:
+    process = start(
+        *("run", "sweep.yaml", "--tracker", "wandb", "--name", "cut", "--json", "--local-mode"),
+        *("--storage", tmp_path / "runs", "--set", "tracking.project=lost-program"),
+        *("--set", "sweep.parameters.lr.values=[1]"),
+        cwd=user_folder(tmp_path / "user"),
+        ROW_S="1.5",
+    )
+    assert wait_for_a_row(server, "lost-program", process) < math.inf
+    with server.away():
+        out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    assert result["trials"]["completed"] == 1
+    assert result["unsent"] == ["trial-0000-cut"]
+    assert result["best"]["artifact"].startswith("net:local-")
+    assert_synced(api, "lost-program", tmp_path)
+
+
+def test_a_sweep_that_ran_offline_is_brought_whole(
+    server: WandbServer, api: wandb.Api, swept: Swept, tmp_path: Path
+) -> None:
+    done = call(
+        *("run", "sweep.yaml", "--name", "cut", "--json", "--local-mode"),
+        *("--storage", tmp_path / "runs", "--set", "tracking.project=offline-program"),
+        *("--set", "sweep.parameters.lr.values=[1]"),
+        cwd=user_folder(tmp_path / "user"),
+        WANDB_MODE="offline",
+    )
+    assert done.returncode == 0, done.stderr
+    assert_synced(api, "offline-program", tmp_path)
+    project = server.state.project("tester", "offline-program")
+    assert project is not None
+    (run,) = project.runs_by_name.values()
+    assert sum("printed by the script" in line for line in run.lines("output.log")) == 1
+
+
+def assert_synced(api: wandb.Api, project: str, folder: Path) -> None:
+    """`sync` brings the whole run, and the second time nothing."""
+    synced = raysweep("sync", "--storage", folder / "runs", "--json", cwd=folder)
+    assert len(synced["runs"]["sent"]) == 1
+    direct = seen(api.run("tester/alone/direct"))
+    (run,) = trials(api, project)
+    found = seen(run)
+    for what, expected in direct.items():
+        assert found[what] == expected, what
+    best = api.artifact(f"tester/{project}/net:best")
+    assert {"best", "best-cut", "final", "latest"} == set(best.aliases)
+    again = raysweep("sync", "--storage", folder / "runs", "--json", cwd=folder)
+    assert again["runs"]["sent"] == again["aliases"] == []

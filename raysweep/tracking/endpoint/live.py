@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raysweep.tracking.metadata import number
 from raysweep.tracking.port import ArtifactFile, Json, RunSpec, RunState
-from raysweep.tracking.programs import SHOWN
+from raysweep.tracking.programs import NESTED, SHOWN
 from raysweep.tracking.store import ClientMedia, Row, Store
 
 HISTORY, EVENTS = "wandb-history.jsonl", "wandb-events.jsonl"
@@ -122,7 +122,18 @@ def row_of(row_id: str, values: Mapping[str, Any]) -> Row:
             media[key] = ClientMedia(value)
         else:
             metrics[key] = value
+    if nested := [path for path in _paths(values) if len(path) > 1]:
+        metrics[NESTED] = json.dumps(nested)
     return Row(row_id, int(metrics.pop("_step", 0)), metrics, media)
+
+
+def _paths(values: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the way to each value through nested keys."""
+    for key, value in values.items():
+        if isinstance(value, dict) and "_type" not in value:
+            yield from ([key, *rest] for rest in _paths(value))
+        else:
+            yield [key]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Json]:
