@@ -170,14 +170,18 @@ def test_what_wandb_has_is_what_the_scripts_own_client_leaves_there(
     assert {run.name for run in (first, second)} == {"trial-0000-mine", "trial-0001-mine"}
 
 
-def test_its_runs_belong_to_a_sweep_and_come_while_it_runs(api: wandb.Api, swept: Swept) -> None:
+def test_its_runs_belong_to_a_sweep_and_come_while_it_runs(
+    server: WandbServer, api: wandb.Api, swept: Swept
+) -> None:
     assert swept.row_age_s < 15, "by itself the client sends rows after 15 s"
     assert swept.result["unsent"] == []
     (sweep,) = {run.sweep_name for run in trials(api, "programs")}
     assert swept.result["links"]["sweep"].endswith(sweep)
-    page = api.sweep(f"tester/programs/{sweep}")
-    assert page.config["program"] == "train.py"
-    assert page.config["parameters"] == {"lr": {"values": [2, 1]}}
+    project = server.state.project("tester", "programs")
+    assert project is not None
+    page = project.sweeps[sweep].config
+    assert page["program"] == "train.py"
+    assert page["parameters"] == {"lr": {"values": [2, 1]}}
     best = api.artifact("tester/programs/net:best")
     assert {"best", "best-mine"} <= set(best.aliases)
     assert best.logged_by().config["lr"] == 1

@@ -25,7 +25,7 @@ from raysweep.tracking.programs import OUTPUT, is_clients, is_programs, notes, s
 from raysweep.tracking.store import Row
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
-from raysweep.tracking.wandb.program import ProgramRun
+from raysweep.tracking.wandb.program import ProgramRun, as_logged
 from raysweep.tracking.wandb.run import WandbRun
 from raysweep.tracking.wandb.tracker import WandbTracker
 
@@ -209,8 +209,8 @@ def merged(rows: Sequence[Row]) -> list[Row]:
 
 def row_keys(row: Row) -> set[str]:
     """Return the keys of the row's metrics and media that its program logged."""
-    numbers = {key for key, value in row.metrics.items() if value is not None}
-    return {key for key in (*numbers, *row.media) if not key.startswith("_")}
+    logged = as_logged({**row.metrics, **row.media})
+    return {k for k, value in logged.items() if value is not None and not k.startswith("_")}
 
 
 def sent_summary(record: RunRecord) -> dict[str, Json]:
