@@ -77,9 +77,17 @@ class SweepStarted:
 
 
 @dataclass(frozen=True)
+class StageBegun:
+    """A stage that takes its time has begun."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
-    """A stage returned `ref`, newly made or reused from the cache. `more`: what it returned for
-    other settings that trials ask for, where stages depend on what is swept."""
+    """A stage returned `ref`, newly made or reused from the cache; empty where it returned nothing.
+    `more`: what else it returned, or for other settings that trials ask for, where stages depend on
+    what is swept."""
 
     stage: str
     ref: str
@@ -140,10 +148,11 @@ class TrialUpdated:
 @dataclass(frozen=True)
 class Evaluating:
     """All trials have ended; the winner's model (`name:vK`; None where it has none) is being scored
-    on the test split."""
+    on the test split, or whatever else `doing` says is done with it."""
 
     trial: str
     ref: str | None
+    doing: str = "evaluating"
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,15 @@ class ClusterNotice:
     text: str
 
 
-Event = ClusterNotice | SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
+Event = (
+    ClusterNotice
+    | SweepStarted
+    | StageBegun
+    | StageFinished
+    | WarmStarted
+    | TrialUpdated
+    | Evaluating
+)
 
 
 class Observer(Protocol):

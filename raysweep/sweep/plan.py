@@ -10,7 +10,7 @@ from raysweep.config import (
     Config,
     SweepConfig,
     combinations,
-    enumerate_trials,
+    trials_of,
 )
 from raysweep.search import space, space_plan
 from raysweep.search.space_plan import PlannedParameter
@@ -90,7 +90,7 @@ def _plan(
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
         combinations=combinations(sweep),
-        first=() if sweep.method == "bayes" else tuple(enumerate_trials(config)[:show]),
+        first=() if sweep.method == "bayes" else tuple(trials_of(config)[:show]),
         notices=config.notices,
         search=tuple(_search(sweep)),
         may_end_early=sweep.may_end_early,

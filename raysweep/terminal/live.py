@@ -13,6 +13,7 @@ from raysweep.events import (
     ClusterNotice,
     Evaluating,
     Event,
+    StageBegun,
     StageFinished,
     SweepStarted,
     TrialUpdated,
@@ -36,6 +37,7 @@ class LiveTable:
         self._board = Board()
         self._evaluating: Evaluating | None = None
         self._late: list[StageFinished] = []
+        self._stage: str | None = None
         self._waits = False
         self._live = Live(
             console=console, refresh_per_second=4, get_renderable=self.render, transient=True
@@ -62,7 +64,10 @@ class LiveTable:
         elif isinstance(event, ClusterNotice):
             self._waits = True
             say(self._console, event.text)
+        elif isinstance(event, StageBegun):
+            self._stage = event.stage
         elif isinstance(event, StageFinished):
+            self._stage = None
             if self._board.trials:  # one of many, perhaps: all in one line of the table
                 self._late.append(event)
             else:
@@ -84,6 +89,7 @@ class LiveTable:
             last = start.display.last_stage
             prepared = last is None or any(stage.stage == last for stage in self._board.stages)
             what = "starting the trials" if prepared else start.display.preparing
+            what = f"running {self._stage}" if self._stage else what
             return Text(f"{what} …", style="dim")
         late = [] if self._evaluating else text.late_stages(self._late)
         return Group(
@@ -139,9 +145,10 @@ class LiveTable:
     def _footer(self, start: SweepStarted) -> Text:
         if self._evaluating:
             what = self._evaluating.ref or self._evaluating.trial
-            return Text(f"evaluating {what}{start.display.scored_on} …", style="dim")
+            doing = self._evaluating.doing
+            return Text(f"{doing} {what}{start.display.scored_on} …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended"]
+        parts = [f"{self._board.ended} ended"]
         if not start.may_end_early:
             parts.append(f"{left} left")
         if seconds is not None and left and not start.may_end_early:

@@ -11,7 +11,7 @@ from raysweep.sweep.shape import BUDGET
 from raysweep.sweep.standing import Ranked, causes, counts, leader, ranking, row_of
 from raysweep.sweep.view import SweepView, TrialView
 from raysweep.terminal import text
-from raysweep.terminal.board import remaining_s
+from raysweep.terminal.pace import Pace
 from raysweep.terminal.table import Column, Paint, Row, lines
 
 STYLES = {"running": "cyan", "failed": "red", "waiting": "dim"}
@@ -82,7 +82,7 @@ def _now(view: SweepView) -> Iterator[str]:
     spent_s = time.time() - min((t.started for t in view.trials if t.started), default=time.time())
     rows = [row_of(trial) for trial in view.trials]
     most = max((trial.epochs for trial in view.trials if trial.epochs), default=None)
-    left = None if view.planned is None else remaining_s(rows, view.planned, most, spent_s)
+    left = None if view.planned is None else Pace.of(rows).remaining_s(view.planned, most, spent_s)
     if left:
         yield f"about {text.duration(left)} to go"
     if not view.trials:
@@ -184,9 +184,11 @@ def _failures(view: SweepView, paint: Paint) -> Iterator[str]:
 
 def _where(view: SweepView, storage: Storage) -> Iterator[str]:
     yield f"folder:  {storage.shown_path(view.folder)}"
-    if (view.folder / "logs").is_dir():
+    if any(each.log for each in (*view.trials, *view.stages)):
         yield f"logs:    {storage.shown_path(view.folder / 'logs')}"
-    if view.best and view.best["artifact"] and (view.folder / "best").is_dir():
+    origin = storage.origin
+    there = origin is not None and origin.has(f"{view.sweep}/best")
+    if view.best and view.best["artifact"] and (there or (view.folder / "best").is_dir()):
         yield f"model:   {storage.shown_path(view.folder / 'best')}"
     yield f"project: {view.project}, in {storage.shown_path(storage.tracker)}"
     for what, url in ((view.result or {}).get("links") or {}).items():

@@ -143,6 +143,8 @@ def warnings(start: SweepStarted) -> list[str]:
 
 def stage_line(stage: StageFinished) -> str:
     """Format a stage: `load        mnist-raw:v0   reused`, `… convnet:v0 and 3 more   made`."""
+    if not stage.ref:
+        return f"{stage.stage:<11} {'no artifact':<24} {'had run' if stage.cached else 'run'}"
     refs = stage.ref + (f" and {len(stage.more)} more" if stage.more else "")
     return f"{stage.stage:<11} {refs:<24} {'reused' if stage.cached else 'made'}"
 

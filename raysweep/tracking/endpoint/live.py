@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import secrets
+import string
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raysweep.tracking.metadata import number
-from raysweep.tracking.port import ArtifactFile, Json, RunSpec, RunState
+from raysweep.tracking.port import STALE_ERRORS, ArtifactFile, Json, RunSpec, RunState
 from raysweep.tracking.programs import NESTED, SHOWN
 from raysweep.tracking.store import ClientMedia, Row, Store
 
@@ -106,6 +108,16 @@ class LiveRun:
         error = None if exit_code == 0 else f"the run ended with exit code {exit_code}"
         self.store.update_run(self.spec.id, {}, self.state, error)
         self.store.flush()
+
+    def crash(self) -> None:
+        """Close the run, whose program is over without having said so."""
+        self.exit_code, self.state = 1, "crashed"
+        self.store.update_run(self.spec.id, {}, "crashed", STALE_ERRORS["crashed"])
+
+
+def new_run_id() -> str:
+    """Make an id as the client makes them: 8 letters and digits."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
 
 
 def _value(entry: Any) -> Json:

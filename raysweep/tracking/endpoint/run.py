@@ -72,6 +72,22 @@ class RunView:
         return self.live is not None and self.live.stop_requested.is_set()
 
     @property
+    def should_stop(self) -> bool:
+        return self.stopped
+
+    @property
+    def running(self) -> bool:
+        return self.record.state == "running"
+
+    @property
+    def failed(self) -> bool:
+        return self.record.state == "failed"
+
+    @property
+    def exitcode(self) -> int | None:
+        return self.live.exit_code if self.live else None
+
+    @property
     def created_at(self) -> str:
         return f"{self.record.created[:19]}Z" if self.record.created else "1970-01-01T00:00:00Z"
 
@@ -190,9 +206,10 @@ class RunView:
         ]
         return [json.dumps(row) for row in found[:samples]]
 
-    def sampled_history(self, specs: list[str]) -> list[list[dict[str, Json]]]:
+    def sampled_history(self, specs: list[str] | str) -> list[list[dict[str, Json]]]:
         """Return, for each spec, the rows that have all of its keys; none is left out."""
         rows = self._rows()
+        specs = [specs] if isinstance(specs, str) else specs
         wanted = [json.loads(spec).get("keys") for spec in specs]
         return [
             [

@@ -21,7 +21,7 @@ from raysweep.trials import node_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import command, folder
-from raysweep.trials.program.environ import program_environ
+from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
 from raysweep.trials.program.raised import exception_in, last_traceback, place_in
@@ -79,6 +79,8 @@ class ProgramWork:
             self._context.threads,
         )
         sweep, program = self._config.sweep, self._config.program
+        if program.folder == "own":
+            keep_address(self._folder, environ)
         words = command.expand(
             sweep.command or command.DEFAULT,
             sweep.program,
