@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from raysweep.cluster.nodes import in_one_process
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.cluster.remote_store import RemoteStore
 from raysweep.storage.sweep_folder import SweepFolder
@@ -30,6 +31,12 @@ def open_tracker(
     store = RemoteStore.start(root, project, folder.checkpoints)
     checkpoints = RemoteCheckpoints(store, folder.checkpoints)
     local = TrackioTracker(store)
+    if (
+        programs and in_one_process()
+    ):  # a program is heard by threads, which Ray's local mode dies of
+        from raysweep.tracking.trackio.store import TrackioStore
+
+        local = TrackioTracker(TrackioStore(root, project))
     if backend != "wandb":
         return local, store, checkpoints
     from raysweep.tracking.mirror.tracker import MirroredTracker

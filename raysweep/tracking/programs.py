@@ -33,6 +33,9 @@ SHOWN = "wandb"
 OUTPUT = "output.log"
 """The file of a run that has what its program printed."""
 
+TRIAL = "train"
+"""The job type of a sweep's trials here; in W&B a trial has what its script says, or none."""
+
 WRITTEN_ANEW = (OUTPUT, "wandb-events.jsonl", "wandb-summary.json", "config.yaml")
 """Files of a run that the client which sends it writes itself."""
 
@@ -98,5 +101,7 @@ def spec_of(record: RunRecord) -> RunSpec:
     if not is_programs(record):
         return spec
     said = record.attributes
-    group, job_type = said.get("group_name", record.group), said.get("job_type", record.job_type)
+    group, job_type = said.get("group_name", record.group), said.get("job_type")
+    if job_type is None:
+        job_type = "" if record.job_type == TRIAL else record.job_type
     return replace(spec, group=str(group), job_type=str(job_type))

@@ -56,9 +56,11 @@ class LiveRun:
         if said.get("tags") is not None:
             spec = replace(spec, tags=tuple(said["tags"]))
         for key in ("group_name", "job_type"):
-            if self.fixed:  # empty: its program names none
-                attributes[key] = said.get(key) or attributes.get(key, "")
-        if not self.fixed:
+            if said.get(key) and self.fixed:
+                attributes[key] = said[key]
+        if self.fixed:
+            attributes.setdefault("group_name", "")  # the sweep's is not its program's
+        else:
             group, job_type = said.get("group_name"), said.get("job_type")
             spec = replace(spec, group=group or spec.group, job_type=job_type or spec.job_type)
         for key in ("notes", "host", "job_program", "job_repo", "commit", "sweep", "description"):

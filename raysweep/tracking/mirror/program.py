@@ -46,6 +46,12 @@ class ProgramTracker(MirroredTracker):
         self.sender.hold(spec.id)
         return run
 
+    def close(self) -> None:
+        """See Tracker."""
+        if self._sender is not None:
+            self._sender.drain()
+        super().close()
+
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_sender"}
 

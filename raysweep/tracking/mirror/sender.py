@@ -19,7 +19,7 @@ from raysweep.tracking.mirror.names import is_pending
 from raysweep.tracking.mirror.run import KEPT_ELSEWHERE
 from raysweep.tracking.mirror.run_files import RunFiles, taken
 from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json, RunState
-from raysweep.tracking.programs import is_clients, sent_files, spec_of
+from raysweep.tracking.programs import is_clients, is_programs, sent_files, spec_of
 from raysweep.tracking.store import Row, Store
 from raysweep.tracking.wandb.program import ProgramRun
 
@@ -106,10 +106,15 @@ class Sender:
 
     def finish(self, run_id: str, state: RunState, error: str | None) -> None:
         """Send a trial's end, and wait until all was sent or the time is up."""
-        done = threading.Event()
         self._put(run_id, partial(self._finish, run_id, state, error))
-        self._put("", done.set)
-        done.wait(DRAIN_S)
+        self.drain()
+
+    def drain(self) -> None:
+        """Wait until all was sent, or the time is up."""
+        if self._thread is not None:
+            done = threading.Event()
+            self._put("", done.set)
+            done.wait(DRAIN_S)
 
     def url(self, run_id: str) -> str | None:
         """Return the run's URL; None before its program has begun it."""
@@ -147,9 +152,11 @@ class Sender:
         followed = self._followed(run_id)
         if followed.remote is None and not followed.given_up:
             (record,) = self._store.runs(run_id=run_id)
+            if not is_programs(record):  # no program has begun it, so W&B is not to have it
+                return None
             there = self._backends.there
             run = self._send(lambda: there.start_run(spec_of(record), after=-1))
-            assert isinstance(run, ProgramRun), "its program has said something of it"
+            assert isinstance(run, ProgramRun)
             followed.remote = run
         return followed.remote
 

@@ -21,6 +21,7 @@ from raysweep.errors import ArtifactNotFound
 from raysweep.ml import files
 from raysweep.stages.fingerprint import fingerprint
 from raysweep.tracking import RunRecord, Tracker
+from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.trials.program.calls import Call
 
 NOTE = "once"
@@ -43,6 +44,13 @@ class Logged:
     used: Mapping[str, str]
     """What it asked for, `name:alias` → `name:vK`."""
     summary: Mapping[str, Any]
+
+
+def kept_in(tracker: Tracker) -> Tracker:
+    """Return the tracker of the embedded store alone. There a version has the number by which its
+    program's client knows it; in W&B it may have another."""
+    store = getattr(tracker, "store", None)
+    return tracker if store is None else TrackioTracker(store)
 
 
 def identity(call: Call, config: Config, folder: Path, environ: Mapping[str, str]) -> str:
