@@ -31,9 +31,7 @@ def open_tracker(
     store = RemoteStore.start(root, project, folder.checkpoints)
     checkpoints = RemoteCheckpoints(store, folder.checkpoints)
     local = TrackioTracker(store)
-    if (
-        programs and in_one_process()
-    ):  # a program is heard by threads, which Ray's local mode dies of
+    if programs and in_one_process():  # threads hear it, whose calls Ray's local mode dies of
         from raysweep.tracking.trackio.store import TrackioStore
 
         local = TrackioTracker(TrackioStore(root, project))

@@ -15,7 +15,7 @@ run = wandb.init(
     job_type="a-job",
 )
 print("printed by the script", os.environ["WANDB_API_KEY"][:0], flush=True)
-lr = run.config.get("lr", 1)
+number = run.config.get("number", 0)  # so that trials differ in nothing but their models
 run.define_metric("accuracy", summary="max")
 run.define_metric("epoch", hidden=True)
 run.define_metric("validation/*", step_metric="epoch")
@@ -31,7 +31,7 @@ for epoch in range(run.config.epochs):
     picture = np.full((4, 4, 3), 20 * epoch, dtype=np.uint8)
     run.log(
         {
-            "loss": lr / (epoch + 1),
+            "loss": 1 / (epoch + 1),
             "accuracy": [0.5, 0.9, 0.7][epoch],
             "epoch": epoch,
             "word": "text",
@@ -53,6 +53,6 @@ run.config.update({"late": True})
 run.summary["said"] = {"deep": 1}
 model = wandb.Artifact("net", type="model", description="a model")
 with model.new_file("model.bin", mode="wb") as file:
-    file.write(b"weights" * 1000 + str(lr).encode())
+    file.write(b"weights" * 1000 + str(number).encode())
 run.log_artifact(model, aliases=["final"])
 run.finish()

@@ -28,7 +28,7 @@ program: train.py
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
-  lr: {values: [2, 1]}
+  number: {values: [1, 2]}
 """
 OWN_FILES = {"wandb-metadata.json", "requirements.txt", "wandb-summary.json", "config.yaml"}
 """Files in which each run differs: times, paths and commands."""
@@ -72,6 +72,15 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def definitions(metrics: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What `define_metric` said; a step's metric is named by its place in the list, from 1."""
+    steps = [metrics[each["5"] - 1]["1"] if "5" in each else "" for each in metrics]
+    return sorted(
+        (each.get("1") or each["2"], step, sorted(each["6"]), each["7"])
+        for each, step in zip(metrics, steps, strict=True)
+    )
+
+
 def seen(run: Any) -> dict[str, Any]:
     """What a user sees of a run through the public API."""
     files = {file.name: file for file in run.files()}
@@ -81,12 +90,12 @@ def seen(run: Any) -> dict[str, Any]:
     charts = {key: chart["panel_config"] for key, chart in raw.get("visualize", {}).items()}
     return {
         "state": run.state,
-        "config": {key: value for key, value in run.config.items() if key != "lr"},
+        "config": {key: value for key, value in run.config.items() if key != "number"},
         "rows": [flat(row) for row in run.scan_history()],
         "summary": flat(dict(run.summary_metrics)),
         "about": (sorted(run.tags), run.notes, run.group, run.job_type),
         "files": shas,
-        "metrics": raw["m"],
+        "metrics": definitions(raw["m"]),
         "charts": {key: chart["panelDefId"] for key, chart in charts.items()},
         "used": [a.name for a in run.used_artifacts()],
         "logged": sorted(
@@ -109,46 +118,51 @@ def seen(run: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep said, and how old a row was when the server had it."""
+    """What a sweep said, how old a row was when the server had it, and what `sync` said then."""
 
     folder: Path
     ray: Path
     result: dict[str, Any]
     said: str
     row_age_s: float
+    synced: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
-    """The script by itself, run `direct` of project `alone`; and a sweep of it in `programs`."""
+    """The script by itself, run `direct` of project `alone`; and a sweep of it in `programs`: the
+    server goes away during its second trial."""
     folder = tmp_path_factory.mktemp("program")
     ray = Path(tempfile.mkdtemp(prefix="ray-"))  # short: Ray's sockets lie in it
     with lent() as server:
         alone(folder / "alone", "alone", "direct")
         process = start(
             *("run", "sweep.yaml", "--tracker", "wandb", "--name", "mine", "--json"),
-            *("--storage", folder / "runs", "--set", "resources.cpus=1"),
-            *("--set", "tracking.project=programs"),
+            *("--storage", folder / "runs", "--set", "tracking.project=programs"),
+            *("--set", "resources.max_concurrent=1"),
             cwd=user_folder(folder / "user"),
             RAY_TMPDIR=str(ray),
-            ROW_S="2",
+            ROW_S="1",
         )
-        age_s = wait_for_a_row(server, "programs", process)
-        out, err = process.communicate(timeout=280)
+        age_s = wait_for_a_row(server, 1, process)
+        wait_for_a_row(server, 2, process)
+        with server.away():
+            out, err = process.communicate(timeout=280)
         assert process.returncode == 0, err
-    yield Swept(folder, ray, json.loads(out), err, age_s)
+        synced = raysweep("sync", "--storage", folder / "runs", "--json", cwd=folder)
+    yield Swept(folder, ray, json.loads(out), err, age_s, synced)
     shutil.rmtree(ray)
 
 
-def wait_for_a_row(server: WandbServer, project: str, process: subprocess.Popen[str]) -> float:
-    """Wait until the server has a row of a trial; return how many seconds ago it was logged."""
+def wait_for_a_row(server: WandbServer, number: int, process: subprocess.Popen[str]) -> float:
+    """Wait until the server has a row of so many trials; how many seconds ago it was logged."""
     while process.poll() is None:
-        there = server.state.project("tester", project)
-        for run in there.runs_by_name.values() if there else ():
-            if rows := run.rows:
-                return time.time() - float(rows[-1]["_timestamp"])
+        project = server.state.project("tester", "programs")
+        runs = list(project.runs_by_name.values()) if project else []
+        if len(found := [run.rows[-1] for run in runs if run.rows]) == number:
+            return time.time() - float(found[-1]["_timestamp"])
         time.sleep(0.1)
-    return math.inf
+    raise AssertionError(process.communicate()[1])
 
 
 def trials(api: wandb.Api, project: str) -> list[Any]:
@@ -158,42 +172,49 @@ def trials(api: wandb.Api, project: str) -> list[Any]:
     return [api.run("/".join(run.path)) for run in found]
 
 
-def test_what_wandb_has_is_what_the_scripts_own_client_leaves_there(
-    api: wandb.Api, swept: Swept
-) -> None:
-    direct = seen(api.run("tester/alone/direct"))
-    first, second = trials(api, "programs")
-    found = seen(second)
+def assert_as_direct(api: wandb.Api, run: Any) -> None:
+    """The run is as the script's own client left it, which talked to the server directly."""
+    direct, found = seen(api.run("tester/alone/direct")), seen(run)
     for what, expected in direct.items():
         assert found[what] == expected, what
-    assert [run.config["lr"] for run in (first, second)] == [2, 1]
-    assert {run.name for run in (first, second)} == {"trial-0000-mine", "trial-0001-mine"}
 
 
-def test_its_runs_belong_to_a_sweep_and_come_while_it_runs(
+def test_a_trial_is_there_as_the_scripts_own_client_would_leave_it(
+    api: wandb.Api, swept: Swept
+) -> None:
+    first, second = trials(api, "programs")
+    assert [run.config["number"] for run in (first, second)] == [1, 2]
+    assert [run.name for run in (first, second)] == ["trial-0000-mine", "trial-0001-mine"]
+    assert_as_direct(api, first)
+    assert swept.row_age_s < 12, "by itself the client sends rows after 15 s"
+
+
+def test_a_server_that_went_away_costs_the_sending_and_sync_brings_the_rest(
+    api: wandb.Api, swept: Swept
+) -> None:
+    assert swept.result["trials"]["completed"] == 2
+    assert "trial-0001-mine" in swept.result["unsent"]
+    assert swept.synced["runs"]["sent"]
+    assert_as_direct(api, trials(api, "programs")[1])
+    written = json.loads((swept.folder / "runs" / "mine" / "result.json").read_text())
+    assert written["unsent"] == []
+
+
+def test_runs_belong_to_the_sweep_and_the_winners_model_is_best(
     server: WandbServer, api: wandb.Api, swept: Swept
 ) -> None:
-    assert swept.row_age_s < 15, "by itself the client sends rows after 15 s"
-    assert swept.result["unsent"] == []
     (sweep,) = {run.sweep_name for run in trials(api, "programs")}
     assert swept.result["links"]["sweep"].endswith(sweep)
     project = server.state.project("tester", "programs")
     assert project is not None
     page = project.sweeps[sweep].config
     assert page["program"] == "train.py"
-    assert page["parameters"] == {"lr": {"values": [2, 1]}}
+    assert page["parameters"] == {"number": {"values": [1, 2]}}
     best = api.artifact("tester/programs/net:best")
     assert {"best", "best-mine"} <= set(best.aliases)
-    assert best.logged_by().config["lr"] == 1
-    assert swept.result["best"]["artifact"] == f"net:{best.version}"
-    assert {run.id for run in api.artifact("tester/programs/numbers:small").used_by()} == {
-        run.id for run in trials(api, "programs")
-    }
-
-
-def test_what_a_program_prints_is_shown(server: WandbServer, swept: Swept) -> None:
-    project = server.state.project("tester", "programs")
-    assert project is not None
+    assert best.logged_by().name == f"{swept.result['best']['trial']}-mine"
+    users = {run.id for run in api.artifact("tester/programs/numbers:small").used_by()}
+    assert users == {run.id for run in trials(api, "programs")}
     for run in project.runs_by_name.values():
         assert any("printed by the script" in line for line in run.lines("output.log"))
 
@@ -204,55 +225,25 @@ def test_the_users_key_is_nowhere(server: WandbServer, swept: Swept) -> None:
     assert files_with("printed by the script", [swept.folder]) != []
 
 
-def test_a_server_that_goes_away_costs_the_sending_and_sync_brings_the_rest(
-    server: WandbServer, api: wandb.Api, swept: Swept, tmp_path: Path
-) -> None:
-    process = start(
-        *("run", "sweep.yaml", "--tracker", "wandb", "--name", "cut", "--json", "--local-mode"),
-        *("--storage", tmp_path / "runs", "--set", "tracking.project=lost-program"),
-        *("--set", "sweep.parameters.lr.values=[1]"),
-        cwd=user_folder(tmp_path / "user"),
-        ROW_S="1.5",
-    )
-    assert wait_for_a_row(server, "lost-program", process) < math.inf
-    with server.away():
-        out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    result = json.loads(out)
-    assert result["trials"]["completed"] == 1
-    assert result["unsent"] == ["trial-0000-cut"]
-    assert result["best"]["artifact"].startswith("net:local-")
-    assert_synced(api, "lost-program", tmp_path)
-
-
-def test_a_sweep_that_ran_offline_is_brought_whole(
+def test_a_sweep_that_ran_offline_is_brought_whole_and_once(
     server: WandbServer, api: wandb.Api, swept: Swept, tmp_path: Path
 ) -> None:
     done = call(
-        *("run", "sweep.yaml", "--name", "cut", "--json", "--local-mode"),
+        *("run", "sweep.yaml", "--name", "cut", "--json", "--local-mode", "--count", "1"),
         *("--storage", tmp_path / "runs", "--set", "tracking.project=offline-program"),
-        *("--set", "sweep.parameters.lr.values=[1]"),
         cwd=user_folder(tmp_path / "user"),
         WANDB_MODE="offline",
     )
     assert done.returncode == 0, done.stderr
-    assert_synced(api, "offline-program", tmp_path)
+    synced = raysweep("sync", "--storage", tmp_path / "runs", "--json", cwd=tmp_path)
+    assert len(synced["runs"]["sent"]) == 1
+    (run,) = trials(api, "offline-program")
+    assert_as_direct(api, run)
+    best = api.artifact("tester/offline-program/net:best")
+    assert {"best", "best-cut", "final", "latest"} == set(best.aliases)
     project = server.state.project("tester", "offline-program")
     assert project is not None
-    (run,) = project.runs_by_name.values()
-    assert sum("printed by the script" in line for line in run.lines("output.log")) == 1
-
-
-def assert_synced(api: wandb.Api, project: str, folder: Path) -> None:
-    """`sync` brings the whole run, and the second time nothing."""
-    synced = raysweep("sync", "--storage", folder / "runs", "--json", cwd=folder)
-    assert len(synced["runs"]["sent"]) == 1
-    direct = seen(api.run("tester/alone/direct"))
-    (run,) = trials(api, project)
-    found = seen(run)
-    for what, expected in direct.items():
-        assert found[what] == expected, what
-    best = api.artifact(f"tester/{project}/net:best")
-    assert {"best", "best-cut", "final", "latest"} == set(best.aliases)
-    again = raysweep("sync", "--storage", folder / "runs", "--json", cwd=folder)
+    (there,) = project.runs_by_name.values()
+    assert sum("printed by the script" in line for line in there.lines("output.log")) == 1
+    again = raysweep("sync", "--storage", tmp_path / "runs", "--json", cwd=tmp_path)
     assert again["runs"]["sent"] == again["aliases"] == []

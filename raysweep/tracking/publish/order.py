@@ -49,8 +49,8 @@ def steps(records: Sequence[RunRecord], group: str, events: Sequence[GraphEvent]
 
 
 def own_runs(records: Sequence[RunRecord], group: str) -> set[str]:
-    """Return the ids of the group's runs, and of others that programs of the same sweep began, which
-    have the group that their script gave them."""
+    """Return the ids of the group's runs, and of others that programs of the same sweep began:
+    these have the group that their script gave them."""
     mine = [record for record in records if record.group == group]
     sweeps = {record.attributes.get("sweep") for record in mine} - {None}
     others = (record.id for record in records if record.attributes.get("sweep") in sweeps)
