@@ -120,8 +120,22 @@ class ProgramStore:
 
     def __init__(self, tracker: ProgramTracker) -> None:
         self._store = tracker.here.store
+        self._tracker = tracker
         self._sender = tracker.sender
+        self._shown: set[str] = set()
         self.project = self._store.project
+
+    def meant(self, ref: str) -> str:
+        """See Resolves. A number that the program was told here is the store's, another is W&B's.
+        What is being sent is sent first: an alias may be among it."""
+        if ref in self._shown:
+            return ref
+        self._sender.drain()
+        tracker = self._tracker
+        version = tracker.artifact(ref)
+        local = tracker.numbering.kept(version.ref) or tracker.bring(version)
+        self._shown.add(local.ref)
+        return local.ref
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -158,6 +172,7 @@ class ProgramStore:
     def use_artifact(self, run_id: str, ref: str) -> ArtifactVersion:
         """See Store."""
         version: ArtifactVersion = self._store.use_artifact(run_id, ref)
+        self._shown.add(version.ref)
         self._sender.use(run_id, version)
         return version
 
@@ -174,6 +189,7 @@ class ProgramStore:
         version: ArtifactVersion = self._store.commit_artifact(
             run_id, name, type, description, metadata, files
         )
+        self._shown.add(version.ref)
         self._sender.log(run_id, version)
         return version
 

@@ -75,9 +75,9 @@ def prepare(
             )
             told = cached
             journal.write(EVENT, stage=call.name, cached=cached, **_plain(logged))
-            for ref in logged.refs:
+            for ref in (earlier.known_as(tracker, ref) for ref in logged.refs):
                 journal.write("stage", stage=call.name, ref=ref, cached=cached)
-        ref, *more = logged.refs or ("",)
+        ref, *more = [earlier.known_as(tracker, ref) for ref in logged.refs] or [""]
         observer(StageFinished(call.name, ref, told, tuple(more)))
         if cached:
             reused.append(call.name)
