@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raysweep.errors import TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.folder import take_file
 from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json
@@ -28,11 +27,11 @@ class RunFiles:
         self._wait_s = wait_s
 
     def table(self, path: str) -> Json:
-        """Read a table that the client has written. Raises TrackingError if it is not there."""
+        """Read a table that the client has written; None if it is not there."""
         until = time.monotonic() + self._wait_s
         while not (found := [f for f in self._store.files(self._id) if f.path == path]):
             if time.monotonic() >= until:
-                raise TrackingError(f"run {self._id}: its client did not send the table {path}")
+                return None
             time.sleep(_PAUSE_S)
         with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
             return json.loads(self._taken(found[0], Path(scratch)).read_bytes())
