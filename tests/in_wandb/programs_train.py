@@ -26,6 +26,10 @@ with data.new_file("numbers.txt") as file:
 data.add_reference("https://example.org/more.bin", name="more.bin", checksum=False)
 run.log_artifact(data, aliases=["small"]).wait()
 used = run.use_artifact("numbers:small")
+if os.environ.get("THEIRS"):  # a version that only W&B has
+    theirs = run.use_artifact("theirs:v0")
+    assert pathlib.Path(theirs.download(), "their.txt").read_text() == "theirs"
+    assert dict(theirs.metadata) == {"by": "another"}, theirs.metadata
 
 for epoch in range(run.config.epochs):
     picture = np.full((4, 4, 3), 20 * epoch, dtype=np.uint8)

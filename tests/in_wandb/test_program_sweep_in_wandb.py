@@ -97,7 +97,7 @@ def seen(run: Any) -> dict[str, Any]:
         "files": shas,
         "metrics": definitions(raw["m"]),
         "charts": {key: chart["panelDefId"] for key, chart in charts.items()},
-        "used": [a.name for a in run.used_artifacts()],
+        "used": [a.name for a in run.used_artifacts() if a.name != "theirs:v0"],
         "logged": sorted(
             (a.type, a.name.partition(":")[0].replace(run.id, "ID"), str(a.metadata))
             for a in run.logged_artifacts()
@@ -136,6 +136,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     ray = Path(tempfile.mkdtemp(prefix="ray-"))  # short: Ray's sockets lie in it
     with lent() as server:
         alone(folder / "alone", "alone", "direct")
+        log_theirs(folder, "programs")
         process = start(
             *("run", "sweep.yaml", "--tracker", "wandb", "--name", "mine", "--json"),
             *("--storage", folder / "runs", "--set", "tracking.project=programs"),
@@ -143,6 +144,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
             cwd=user_folder(folder / "user"),
             RAY_TMPDIR=str(ray),
             ROW_S="1",
+            THEIRS="1",
         )
         age_s = wait_for_a_row(server, 1, process)
         wait_for_a_row(server, 2, process)
@@ -158,18 +160,28 @@ def wait_for_a_row(server: WandbServer, number: int, process: subprocess.Popen[s
     """Wait until the server has a row of so many trials; how many seconds ago it was logged."""
     while process.poll() is None:
         project = server.state.project("tester", "programs")
-        runs = list(project.runs_by_name.values()) if project else []
+        runs = project.runs_by_name.values() if project else []
         if len(found := [run.rows[-1] for run in runs if run.rows]) == number:
             return time.time() - float(found[-1]["_timestamp"])
         time.sleep(0.1)
     raise AssertionError(process.communicate()[1])
 
 
+def log_theirs(folder: Path, project: str) -> None:
+    """Log `theirs:v0` into the project, as another program would."""
+    path = folder / "their.txt"
+    path.write_text("theirs")
+    artifact = wandb.Artifact("theirs", type="dataset", metadata={"by": "another"})
+    artifact.add_file(str(path))
+    with wandb.init(project=project, id="another", settings=wandb.Settings(silent=True)) as run:
+        run.log_artifact(artifact).wait()
+
+
 def trials(api: wandb.Api, project: str) -> list[Any]:
-    """The runs of the project, by name."""
+    """The runs of the project's trials, by name."""
     api.flush()
     found = sorted(api.runs(f"tester/{project}"), key=lambda run: run.name)
-    return [api.run("/".join(run.path)) for run in found]
+    return [api.run("/".join(run.path)) for run in found if run.name.startswith("trial-")]
 
 
 def assert_as_direct(api: wandb.Api, run: Any) -> None:
@@ -215,8 +227,12 @@ def test_runs_belong_to_the_sweep_and_the_winners_model_is_best(
     assert best.logged_by().name == f"{swept.result['best']['trial']}-mine"
     users = {run.id for run in api.artifact("tester/programs/numbers:small").used_by()}
     assert users == {run.id for run in trials(api, "programs")}
+    theirs = api.artifact("tester/programs/theirs:v0")
+    assert {run.id for run in theirs.used_by()} == users
     for run in project.runs_by_name.values():
-        assert any("printed by the script" in line for line in run.lines("output.log"))
+        assert run.name == "another" or any(
+            "printed by the script" in line for line in run.lines("output.log")
+        )
 
 
 def test_the_users_key_is_nowhere(server: WandbServer, swept: Swept) -> None:

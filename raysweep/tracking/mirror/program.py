@@ -21,6 +21,11 @@ from raysweep.tracking.port import (
 from raysweep.tracking.store import Row
 
 
+_PATIENCE_S = 5.0
+"""How long a program that asks for a version waits for what is being sent. The endpoint answers
+nothing else meanwhile, and what is sent may wait for a file that comes through the endpoint."""
+
+
 class ProgramTracker(MirroredTracker):
     """The project in both. Runs begin in W&B when their programs begin them, with what these say.
 
@@ -130,7 +135,7 @@ class ProgramStore:
         What is being sent is sent first: an alias may be among it."""
         if ref in self._shown:
             return ref
-        self._sender.drain()
+        self._sender.drain(_PATIENCE_S)
         tracker = self._tracker
         version = tracker.artifact(ref)
         local = tracker.numbering.kept(version.ref) or tracker.bring(version)

@@ -109,12 +109,12 @@ class Sender:
         self._put(run_id, partial(self._finish, run_id, state, error))
         self.drain()
 
-    def drain(self) -> None:
+    def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Wait until all was sent, or the time is up."""
         if self._thread is not None:
             done = threading.Event()
             self._put("", done.set)
-            done.wait(DRAIN_S)
+            done.wait(timeout_s)
 
     def url(self, run_id: str) -> str | None:
         """Return the run's URL; None before its program has begun it."""
