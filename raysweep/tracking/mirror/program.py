@@ -20,7 +20,6 @@ from raysweep.tracking.port import (
 )
 from raysweep.tracking.store import Row
 
-
 _PATIENCE_S = 5.0
 """How long a program that asks for a version waits for what is being sent. The endpoint answers
 nothing else meanwhile, and what is sent may wait for a file that comes through the endpoint."""

@@ -19,7 +19,7 @@ from raysweep.tracking.mirror.names import is_pending
 from raysweep.tracking.mirror.run import KEPT_ELSEWHERE
 from raysweep.tracking.mirror.run_files import RunFiles, taken
 from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json, RunState
-from raysweep.tracking.programs import is_clients, is_programs, sent_files, spec_of
+from raysweep.tracking.programs import OUTPUT, is_clients, is_programs, sent_files, spec_of
 from raysweep.tracking.store import Row, Store
 from raysweep.tracking.wandb.program import ProgramRun
 
@@ -47,6 +47,7 @@ class _Followed:
     held: bool = False
     remote: ProgramRun | None = None
     given_up: bool = False
+    printed: bool = False
     knocked: float = 0.0
 
 
@@ -185,7 +186,9 @@ class Sender:
             self._with(run_id, partial(_log_row, row, files))
 
     def _output(self, run_id: str, text: str) -> None:
-        if self._followed(run_id).remote is not None:
+        followed = self._followed(run_id)
+        if followed.remote is not None:
+            followed.printed = True
             self._with(run_id, lambda run: run.log_output(text))
 
     def _files(self, run_id: str, files: Sequence[ArtifactFile]) -> None:
@@ -235,8 +238,11 @@ class Sender:
     def _finish(self, run_id: str, state: RunState, error: str | None) -> None:
         followed = self._runs.pop(run_id, None)
         remote = followed.remote if followed is not None else None
-        if remote is None:
+        if followed is None or remote is None:
             return
+        if not followed.printed:  # by a program that runs once, or in a run beside the trial's
+            text = RunFiles(self._store, run_id).text(OUTPUT)
+            self._send(lambda: remote.log_output(text))
         self._send(lambda: remote.finish(state, error))
         if self._backends.ask(lambda: self._backends.is_there(run_id)):
             self._store.set_url(run_id, remote.url)
