@@ -60,7 +60,8 @@ class Sender:
         self._store: Store = backends.here.store
         self._say = say
         self._runs: dict[str, _Followed] = {}
-        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     # ---- called by the program's endpoint and the trial's session; none waits but `finish` ----
@@ -109,6 +110,7 @@ class Sender:
         """Send a trial's end, and wait until all was sent or the time is up."""
         self._put(run_id, partial(self._finish, run_id, state, error))
         self.drain()
+        self._calls.put(None)  # a worker that has had a thousand trials has no thread of each
 
     def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Wait until all was sent, or the time is up."""
@@ -125,14 +127,22 @@ class Sender:
     # ---- in the thread ----
 
     def _put(self, run_id: str, call: Callable[[], None]) -> None:
-        self._calls.put(partial(self._safely, run_id, call))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._loop, name="to-wandb", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._calls.put(partial(self._safely, run_id, call))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="to-wandb", daemon=True)
+                self._thread.start()
 
     def _loop(self) -> None:
         while True:
-            self._calls.get()()
+            call = self._calls.get()
+            if call is not None:
+                call()
+                continue
+            with self._lock:
+                if self._calls.empty():
+                    self._thread = None
+                    return
 
     def _safely(self, run_id: str, call: Callable[[], None]) -> None:
         try:
