@@ -219,7 +219,7 @@ def wait():
     with wandb.init() as run:
         run.log({"loss": run.config.lr})
         # Not by print: the client swallows the agent's exception while it takes what is printed.
-        os.write(1, f"UP {os.getpid()} {run.config.lr}\n".encode())
+        os.write(1, f"UP {os.getpid()} {run.config.lr}\\n".encode())
         while sys.argv[2:]:
             time.sleep(0.1)
 
