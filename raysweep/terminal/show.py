@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
+from raysweep.invocation import program
 from raysweep.storage.storage import Storage
 from raysweep.sweep.shape import BUDGET
 from raysweep.sweep.standing import Ranked, causes, counts, leader, ranking, row_of
@@ -29,6 +30,7 @@ def sweep_lines(
     ranked = ranking(view)
     return [
         *_headline(view, ranked, paint),
+        *_go_on(view, storage),
         "",
         *_leaderboard(view, ranked, width, paint, top),
         *_failures(view, paint),
@@ -70,6 +72,14 @@ def _scored_by(view: SweepView) -> str:
     """` (by report.py, as run report-climb)`, of a program that scored the winner."""
     after = view.config.get("program", {}).get("after")
     return f" (by {' '.join(after)}, as run {REPORT}-{view.sweep})" if after else ""
+
+
+def _go_on(view: SweepView, storage: Storage) -> Iterator[str]:
+    """Name the command that continues a sweep which was stopped."""
+    if view.state == "stopped":
+        failed = bool(view.trials) and all(each.state == "failed" for each in view.trials)
+        again = " --retry-failed" if failed else ""
+        yield f"go on: {program()} resume {view.sweep}{again}{storage.option}"
 
 
 def _counted(view: SweepView) -> str:

@@ -211,6 +211,7 @@ def test_a_sweep_that_was_stopped(show: Show, tmp_path: Path) -> None:
     assert out.startswith("told  stopped before it had a best; ")
     assert "1 of 4 trials: 0 completed, 0 stopped early, 0 failed, 1 waiting" in out
     assert "best so far: trial-0000, validation/accuracy 50.00 %" in out
+    assert "\ngo on: python -m raysweep resume told --storage " in out
     answer: dict[str, Any] = json.loads(show("--json")[1])
     assert (answer["failures"], answer["artifacts"]) == ([], {})
     assert (answer["best"], answer["test"], answer["state"]) == (None, None, "stopped")
