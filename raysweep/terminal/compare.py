@@ -11,7 +11,7 @@ from raysweep.sweep.shape import NO_DIFFERENCE, flat
 from raysweep.sweep.standing import counts, leader, ranking
 from raysweep.sweep.view import SweepView
 from raysweep.terminal import text
-from raysweep.terminal.show import when
+from raysweep.terminal.show import when, wrapped
 from raysweep.terminal.table import Column, Paint, Row, lines
 
 NONE = "–"
@@ -44,7 +44,7 @@ def comparison_lines(
     counted = [f"{text.plural(same, 'value')} of the configs are the same"] * bool(same)
     counted += [f"{text.plural(alone, 'key')} only some of these sweeps have"] * bool(alone)
     more = [f"{'; '.join(counted)} (--all shows them)"] if counted else []
-    return [*lines(titles, rows, width, paint), *([""] * bool(more)), *more]
+    return [*lines(titles, rows, width, paint), *([""] * bool(more)), *wrapped(more, width)]
 
 
 Cells = dict[str, list[str]]

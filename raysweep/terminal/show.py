@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from raysweep.invocation import program
@@ -14,6 +14,7 @@ from raysweep.sweep.view import SweepView, TrialView
 from raysweep.terminal import text
 from raysweep.terminal.pace import Pace
 from raysweep.terminal.table import Column, Paint, Row, lines
+from raysweep.terminal.wrap import wrap
 from raysweep.tracking.links import REPORT
 
 STYLES = {"running": "cyan", "failed": "red", "waiting": "dim"}
@@ -29,14 +30,19 @@ def sweep_lines(
     """Return the lines of a sweep. `top`: how many rows the leaderboard has; None: all."""
     ranked = ranking(view)
     return [
-        *_headline(view, ranked, paint),
-        *_go_on(view, storage),
+        *wrapped([*_headline(view, ranked, paint), *_go_on(view, storage)], width),
         "",
         *_leaderboard(view, ranked, width, paint, top),
-        *_failures(view, paint),
+        *wrapped(_failures(view, paint), width),
         "",
-        *_where(view, storage),
+        *wrapped(_where(view, storage), width),
     ]
+
+
+def wrapped(sentences: Iterable[str], width: int) -> Iterator[str]:
+    """Break the lines between words."""
+    for line in sentences:
+        yield from wrap(line, width).split("\n")
 
 
 def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterator[str]:
