@@ -70,7 +70,8 @@ def _facts(view: SweepView) -> list[dict[str, str]]:
             name: text.metric(name, value, percent=view.percent) for name, value in metrics.items()
         }
 
-    best, metrics, values = {"state": view.state}, dict[str, str](), dict[str, str]()
+    best: dict[str, str] = {"state": view.state}
+    metrics, values = dict[str, str](), dict[str, str]()
     if first is not None:
         logged = view.best["artifact"] if view.best else None
         best["best"] = f"{first.trial}{f', {logged}' if logged else ''}"

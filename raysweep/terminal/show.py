@@ -211,7 +211,7 @@ def _failures(view: SweepView, paint: Paint) -> Iterator[str]:
 
 def _where(view: SweepView, storage: Storage) -> Iterator[str]:
     yield f"folder:  {storage.shown_path(view.folder)}"
-    if any(each.log for each in (*view.trials, *view.stages)):
+    if any(each.log for each in view.trials) or any(each.log for each in view.stages):
         yield f"logs:    {storage.shown_path(view.folder / 'logs')}"
     origin = storage.origin
     there = origin is not None and origin.has(f"{view.sweep}/best")
