@@ -48,7 +48,7 @@ def add_to(commands: Any, common: Parser) -> None:
         help="a sweep's name (default: the latest) and maybe a trial's, as 3 or trial-0003; or "
         "the names of several sweeps",
     )
-    names.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
+    names.completer = sweeps  # argcomplete's name for it
     show.add_argument(
         "--top", type=count, metavar="N", help="show only the first N rows of the leaderboard"
     )
