@@ -22,7 +22,6 @@ from raysweep.trials.program.once import run_once
 from raysweep.trials.program.scores import flat_summary
 from raysweep.trials.work import Evaluated
 
-
 _NOTHING = (
     "the winner logged no artifact of type model, so nothing is tagged best; `best --download` "
     "copies the files that it saved"
