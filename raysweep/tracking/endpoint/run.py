@@ -15,6 +15,7 @@ from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunRecord
+from raysweep.tracking.programs import NESTED
 from raysweep.tracking.store import ClientMedia
 
 _STATES = {"interrupted": "crashed"}
@@ -158,7 +159,9 @@ class RunView:
         rows: dict[int, dict[str, Json]] = {}
         for row in self.place.store.rows(self.record.id):
             media = {k: v.value for k, v in row.media.items() if isinstance(v, ClientMedia)}
-            rows.setdefault(row.step, {"_step": row.step}).update(plain({**row.metrics, **media}))
+            values = plain({**row.metrics, **media})
+            values.pop(NESTED, None)
+            rows.setdefault(row.step, {"_step": row.step}).update(values)
         return [rows[step] for step in sorted(rows)]
 
     @property

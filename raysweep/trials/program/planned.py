@@ -15,6 +15,7 @@ from raysweep.trials.work import PlannedStage
 def planned(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
     """Return the programs with what they would log, as far as an earlier run tells."""
     users = users_folder(config)
+    tracker = None if tracker is None else earlier.kept_in(tracker)
     runs = _runs(tracker)
     moved: dict[str, str] = {}
     unknown = False

@@ -76,10 +76,6 @@ class Program:
                 "tracking.keep: best knows only the models of the built-in training; leave it out, "
                 "and all that a program logs is kept"
             )
-        if config.tracking.backend == "wandb":
-            raise UserError(
-                "tracking.backend: wandb cannot record a sweep of a program yet; use trackio"
-            )
 
     def check_here(self, config: Config) -> None:
         """See Workload: the program's file, and the first word of its command."""
