@@ -102,6 +102,11 @@ def test_best_that_moves_only_if_it_is_better_is_refused(file):
         checked(file, "tracking.promote=if_better", count=2)
 
 
+def test_dropping_models_that_nobody_knows_is_refused(file):
+    with pytest.raises(UserError, match=r"^tracking.keep: best knows only the models"):
+        checked(file, "tracking.keep=best", count=2)
+
+
 def test_population_based_training_is_refused(file):
     from raysweep.trials.program.workload import Program
 

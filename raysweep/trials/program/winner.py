@@ -22,6 +22,11 @@ from raysweep.trials.program.once import run_once
 from raysweep.trials.program.scores import flat_summary
 from raysweep.trials.work import Evaluated
 
+_NOTHING = (
+    "the winner logged no artifact of type model, so nothing is tagged best; `best --download` "
+    "copies the files that it saved"
+)
+
 
 def evaluate(
     context: TrialContext, resources: Resources, trial: str, product: str | None
@@ -38,7 +43,7 @@ def evaluate(
     return Evaluated(
         scores=flat_summary(summary),
         promoted=bool(models),
-        reason=reason or "the winner logged no artifact of type model, so nothing is tagged best",
+        reason=reason or _NOTHING,
         artifacts=_made_of(tracker, run),
         file=None if main is None else _only_file(main, alone=len(models) == 1),
         products=tuple(model.ref for model in models),

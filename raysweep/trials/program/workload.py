@@ -71,6 +71,11 @@ class Program:
                 "tracking.promote: if_better needs to know what the holder of `best` was trained "
                 "on, and a program's models do not say; leave it out, and `best` moves"
             )
+        if config.tracking.keep == "best":
+            raise UserError(
+                "tracking.keep: best knows only the models of the built-in training; leave it out, "
+                "and all that a program logs is kept"
+            )
 
     def check_here(self, config: Config) -> None:
         """See Workload: the program's file, and the first word of its command."""

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from raysweep.events import Event, StageFinished, WarmStarted
+from raysweep.events import Event, StageBegun, StageFinished, WarmStarted
 from raysweep.terminal.console import open_console
 from raysweep.terminal.live import LiveTable
 
@@ -43,6 +43,11 @@ def drawn(events: list[Event], width: int = 100, height: int = 40) -> list[str]:
 def test_before_the_trials_it_shows_what_takes_the_time() -> None:
     assert drawn([]) == ["starting Ray …"]
     assert drawn(SWEEP[:2]) == ["preparing the data and the model …"]
+    begun = StageBegun("fetch")
+    assert drawn([*SWEEP[:2], begun]) == ["running fetch …"]
+    assert drawn([*SWEEP[:2], begun, StageFinished("fetch", "", False)])[-1] == (
+        "preparing the data and the model …"
+    )
 
 
 def test_the_whole_table() -> None:
