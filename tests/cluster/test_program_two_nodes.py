@@ -107,7 +107,7 @@ def assert_whole(result: dict[str, Any], storage: Path) -> None:
             rows = [row["loss"] for row in tracker.history(run.id) if "loss" in row]
             assert rows == [(4 - index) * x / 2 for x in (3, 2, 1)]
             (saved,) = [file for file in tracker.store.files(run.id) if file.path == "note.json"]
-            notes.append(json.loads(tracker.store.open_file(saved).read()))
+            notes.append(json.loads(Path(tracker.store.blob_path(saved.digest)).read_text()))
         best = tracker.artifact("net:best")
         assert best.producer.endswith("trial-0003")
         assert {file.path for file in best.files} >= {"model.pth"}
