@@ -108,7 +108,7 @@ def test_too_much_is_refused_with_the_largest_entries(
         packing.check(config_of(folder))
     (line,) = str(refused.value).splitlines()
     assert line.startswith(f"program.directory: {folder}: has 5 MB to send")
-    assert "at most 3 MB are sent; the largest: data (4 MB), model.pth (1 MB), " in line
+    assert "at most 3 MB are sent; the largest: data (4 MB), model.pth (1 MB); " in line
     assert line.endswith(f"in {folder}/.raysweepignore")
     write(folder, ".raysweepignore", text="skip\ndata/b\n")
     packing.check(config_of(folder))

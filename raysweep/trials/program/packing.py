@@ -138,7 +138,8 @@ def check(config: Config) -> None:
                 sizes[below.parts[0]] = sizes.get(below.parts[0], 0) + path.stat().st_size
     size = sum(sizes.values())
     if size > MOST_BYTES:
-        largest = sorted(sizes, key=lambda name: -sizes[name])[:_LARGEST]
+        first, *others = sorted(sizes, key=lambda name: -sizes[name])[:_LARGEST]
+        largest = [first, *(name for name in others if sizes[name] > size / 100)]
         named = ", ".join(f"{name} ({_mb(sizes[name])})" for name in largest)
         raise UserError(
             f"program.directory: {folder}: has {_mb(size)} to send to the cluster's nodes, and at "
