@@ -20,7 +20,8 @@ class Display:
     others have four decimals; `columns`: metrics that a leaderboard shows besides the sweep's, if
     trials report them; `hidden`: metrics of the winner that `best` does not show; `preparing`: what
     happens before the first trial, up to the end of the stage `last_stage`; `scored_on`: on what
-    the winner is scored, ` on the test split`.
+    the winner is scored, ` on the test split`; `goes_on`: what a trial does in another process,
+    and what trials do in a sweep that is resumed.
     """
 
     step: str = "report"
@@ -30,6 +31,7 @@ class Display:
     preparing: str = ""
     last_stage: str | None = None
     scored_on: str = ""
+    goes_on: tuple[str, str] = ("continues", "continue")
 
 
 PLAIN = Display()

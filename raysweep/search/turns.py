@@ -16,9 +16,8 @@ class InTurn(FIFOScheduler):
     have not ended.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """The arguments are those of the next class, where this is one of several bases."""
-        super().__init__(*args, **kwargs)
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self._live: dict[Any, None] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:

@@ -23,6 +23,7 @@ from raysweep.sweep.result import Scores, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
 from raysweep.tracking.folder import detach
 from raysweep.tracking.links import links, unsent
+from raysweep.tracking.winners import download
 from raysweep.tracking.write_behind import settle_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.gate import Gate
@@ -96,7 +97,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     report = workload.evaluate(*asked, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
     if best.artifact is not None:
-        job.tracker.download(best.artifact, job.folder.best)
+        download(job.tracker, report.products or (best.artifact,), job.folder.best)
         detach(job.folder.best)
         settle_folder(job.folder.best)
     job.tracker.close_stale(job.identity.name)

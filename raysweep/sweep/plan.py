@@ -80,7 +80,7 @@ def _plan(
         storage=storage.shown,
         warning=workload.absent(config),
         stages=tuple(workload.planned(config, tracker)),
-        space=space_plan.parameters(sweep, own=True),
+        space=space_plan.parameters(sweep, own=not sweep.runs_a_program),
         method=sweep.method,
         trials=space.trial_count(config),
         epochs=workload.most_epochs(config),

@@ -188,9 +188,9 @@ class StoredResult:
     def __repr__(self) -> str:
         counts = self.trials
         state = "" if self.state == "ended" else f"{self.state}, "
+        trials = f"{counts.total} trial{'s' * (counts.total != 1)}"
         return (
-            f"{type(self).__name__}({self.sweep!r}: {state}{counts.total} trials "
-            f"({counts.completed} completed, "
+            f"{type(self).__name__}({self.sweep!r}: {state}{trials} ({counts.completed} completed, "
             f"{counts.stopped} stopped early, {counts.failed} failed) in {self.wall_s:.0f} s; "
             f"{self._winner()}; folder {str(self.folder)!r})"
         )

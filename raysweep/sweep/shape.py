@@ -224,9 +224,11 @@ def moment(time: float | None) -> str | None:
 
 def plain(value: Any) -> Any:
     """Replace non-finite numbers by None, and tuples by lists: JSON has neither."""
+    if value is None or isinstance(value, (str, int)):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # a dict is found sooner as such
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]

@@ -17,6 +17,7 @@ from raysweep.storage.storage import Storage
 from raysweep.sweep.result import Best, Scores, StoredResult, SweepResult, TrialCounts
 from raysweep.sweep.standing import row_of
 from raysweep.sweep.view import SweepState, SweepView, view_of
+from raysweep.tracking.port import METADATA_FILE
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,14 @@ def _model(view: SweepView, storage: Storage) -> Path | None:
     """The winner's file. At a URI it is there, though it has not been downloaded."""
     from raysweep.stages.stages import TRAINED_MODEL
 
+    if view.kind == "program":
+        return _of_program(view.folder / "best")
     path = view.folder / "best" / TRAINED_MODEL
     logged = view.best is not None and view.best["artifact"] is not None
     return path if path.is_file() or (storage.is_uri and logged) else None
+
+
+def _of_program(folder: Path) -> Path | None:
+    """The winner's file, or the folder of its files."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != METADATA_FILE]
+    return files[0] if len(files) == 1 else folder if files else None

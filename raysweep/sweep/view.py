@@ -265,6 +265,8 @@ def _trial(
 
 def _epochs(config: Mapping[str, Any], values: Mapping[str, Any]) -> int | None:
     """Of the built-in training and those with its `epochs`."""
+    if config["sweep"].get("program") or config["sweep"].get("command"):
+        return None  # whatever it means by a parameter of that name
     usual = config.get("train", {}).get("epochs")
     epochs = values.get("epochs", values.get("train.epochs", usual))
     return epochs if isinstance(epochs, int) else None

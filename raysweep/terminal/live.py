@@ -139,8 +139,12 @@ class LiveTable:
             last,
             self._number(trial.best),
             # One line per trial, or the table outgrows the terminal; the summary has full errors.
-            trial.error or _values(trial),
+            trial.error or self._values(trial),
         ]
+
+    def _values(self, trial: TrialUpdated) -> str:
+        assert self._board.start is not None, "a sweep starts before its trials"
+        return text.values(trial.overrides) + text.restarted(trial, self._board.start.display)
 
     def _footer(self, start: SweepStarted) -> Text:
         if self._evaluating:
@@ -157,7 +161,3 @@ class LiveTable:
             value = self._number(best.best)
             parts.append(f"best so far {best.name} {start.metric} {value}")
         return Text("  ·  ".join(parts), style="dim")
-
-
-def _values(trial: TrialUpdated) -> str:
-    return text.values(trial.overrides) + text.restarted(trial)

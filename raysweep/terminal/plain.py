@@ -74,7 +74,7 @@ class PlainLines:
             return f"{head}  {trial.error}"
         if trial.state == "running" and trial.restarts > self._restarts.get(trial.index, 0):
             self._restarts[trial.index] = trial.restarts
-            return f"{head}{text.restarted(trial)}"
+            return f"{head}{text.restarted(trial, display)}"
         if trial.state == "running" and trial.epoch == 0:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})

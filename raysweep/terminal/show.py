@@ -13,6 +13,7 @@ from raysweep.sweep.view import SweepView, TrialView
 from raysweep.terminal import text
 from raysweep.terminal.pace import Pace
 from raysweep.terminal.table import Column, Paint, Row, lines
+from raysweep.tracking.links import REPORT
 
 STYLES = {"running": "cyan", "failed": "red", "waiting": "dim"}
 """Of a row, by its trial's state."""
@@ -55,10 +56,20 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
     name = f"{model} of {first.trial}" if model else first.trial
     yield f"best{so_far}: {name}, {view.metric} {number} ({text.values(first.values)})"
     if view.test:
-        yield "test: " + ", ".join(
-            f"{name} {text.metric(name, value, percent=view.percent)}"
-            for name, value in view.test.items()
+        yield (
+            "test: "
+            + ", ".join(
+                f"{name} {text.metric(name, value, percent=view.percent)}"
+                for name, value in view.test.items()
+            )
+            + _scored_by(view)
         )
+
+
+def _scored_by(view: SweepView) -> str:
+    """` (by report.py, as run report-climb)`, of a program that scored the winner."""
+    after = view.config.get("program", {}).get("after")
+    return f" (by {' '.join(after)}, as run {REPORT}-{view.sweep})" if after else ""
 
 
 def _counted(view: SweepView) -> str:
@@ -193,7 +204,12 @@ def _where(view: SweepView, storage: Storage) -> Iterator[str]:
     yield f"project: {view.project}, in {storage.shown_path(storage.tracker)}"
     for what, url in ((view.result or {}).get("links") or {}).items():
         yield f"{what} in W&B: {url}"
-    used = {stage.stage: f"{stage.artifact}{' (reused)' * stage.cached}" for stage in view.stages}
+    used = {
+        (stage.stage, stage.artifact.partition(":")[0]): (
+            f"{stage.artifact}{' (reused)' * stage.cached}"
+        )
+        for stage in view.stages
+    }
     if used:
         yield f"made of: {', '.join(used.values())}"
     if view.versions:

@@ -114,6 +114,7 @@ class Evaluated:
     promoted, reason: whether the alias `best` points to the winner now, and why, in one line.
     artifacts: what the winner was made from, name → version.
     file: the file in its product that a person wants, if there is one; empty: all of them.
+    products: all that the winner made, where that is more than its product.
     """
 
     scores: Mapping[str, float]
@@ -121,6 +122,7 @@ class Evaluated:
     reason: str
     artifacts: Mapping[str, str]
     file: str | None
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

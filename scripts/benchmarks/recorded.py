@@ -43,7 +43,7 @@ def record(root: Path, trials: int) -> None:
 
         write("started", config=config, versions={"python": "3.11"}, trials=trials)
         for index in range(trials):
-            values = {
+            values: dict[str, Any] = {
                 "learning_rate": 10 ** rng.uniform(-4, -1),
                 "model.dropout": rng.uniform(0, 0.6),
                 "train.optimizer": rng.choice(["Adam", "SGD"]),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+from raysweep.errors import TrackingError
 from raysweep.tracking.endpoint import filters as run_filters
 from raysweep.tracking.endpoint.artifacts import (
     CollectionView,
@@ -28,7 +30,7 @@ from raysweep.tracking.endpoint.sweeps import Sweeps
 from raysweep.tracking.endpoint.uploads import Uploads, blob_chunks, hex_md5
 from raysweep.tracking.names import check_run_id
 from raysweep.tracking.port import RunRecord, RunSpec
-from raysweep.tracking.store import Store
+from raysweep.tracking.store import Resolves, Store
 
 ENTITY = "raysweep"
 """The entity that every client is told it belongs to."""
@@ -264,7 +266,11 @@ class Project:
 
     def artifact(self, name: str) -> VersionView | None:
         """Return `collection:alias` or `collection:vK`."""
-        found = find(self.place, name)
+        ref = name
+        if isinstance(self.store, Resolves):
+            with suppress(TrackingError):
+                ref = self.store.meant(name)
+        found = find(self.place, ref)
         if found is not None:
             self.asked[name] = found.version.ref
         return found

@@ -15,6 +15,7 @@ from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunRecord
+from raysweep.tracking.programs import NESTED
 from raysweep.tracking.store import ClientMedia
 
 _STATES = {"interrupted": "crashed"}
@@ -137,8 +138,10 @@ class RunView:
         return json.dumps(own | settings)
 
     def wandb_config(self, keys: list[str]) -> str:
-        """Return the named parts of the client's own section of the config."""
-        own = self.live.clients_own if self.live else {}
+        """Return the named parts of the client's own section of the config. The client resumes only
+        a run that has the part `t`: one that its program has begun."""
+        begun = self.live is None and (self.record.state != "running" or self.history_line_count)
+        own = self.live.clients_own if self.live else {"t": {}} if begun else {}
         return json.dumps({key: own[key] for key in keys if key in own})
 
     @property
@@ -156,12 +159,16 @@ class RunView:
         rows: dict[int, dict[str, Json]] = {}
         for row in self.place.store.rows(self.record.id):
             media = {k: v.value for k, v in row.media.items() if isinstance(v, ClientMedia)}
-            rows.setdefault(row.step, {"_step": row.step}).update(plain({**row.metrics, **media}))
+            values = plain({**row.metrics, **media})
+            values.pop(NESTED, None)
+            rows.setdefault(row.step, {"_step": row.step}).update(values)
         return [rows[step] for step in sorted(rows)]
 
     @property
     def history_line_count(self) -> int:
-        return self.live.lines.get(HISTORY, 0) if self.live else len(self._rows())
+        if self.live is not None and HISTORY in self.live.lines:
+            return self.live.lines[HISTORY]
+        return 1 + max((_line(row.id) for row in self.place.store.rows(self.record.id)), default=-1)
 
     @property
     def events_line_count(self) -> int:
@@ -253,3 +260,9 @@ class RunView:
     def _versions(self, refs: tuple[str, ...], first: int | None, after: str | None) -> Connection:
         found = [version for ref in refs if (version := find(self.place, ref))]
         return page(found, first, after)
+
+
+def _line(row_id: str) -> int:
+    """Return the number of the line of history that a row was, from 0; -1 for another's row."""
+    number = row_id.rpartition(":wandb:")[2]
+    return int(number) if number.isdigit() else -1

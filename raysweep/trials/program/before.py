@@ -67,7 +67,7 @@ def prepare(
     for call in calls.before(config):
         if call.name in done:
             logged, cached = _of_event(done[call.name]), bool(done[call.name]["cached"])
-            earlier.give_aliases(tracker, logged)
+            earlier.give_aliases(earlier.kept_in(tracker), logged)
             told = True
         else:
             logged, cached = _reused_or_run(
@@ -75,9 +75,9 @@ def prepare(
             )
             told = cached
             journal.write(EVENT, stage=call.name, cached=cached, **_plain(logged))
-            for ref in logged.refs:
+            for ref in (earlier.known_as(tracker, ref) for ref in logged.refs):
                 journal.write("stage", stage=call.name, ref=ref, cached=cached)
-        ref, *more = logged.refs or ("",)
+        ref, *more = [earlier.known_as(tracker, ref) for ref in logged.refs] or [""]
         observer(StageFinished(call.name, ref, told, tuple(more)))
         if cached:
             reused.append(call.name)
@@ -97,10 +97,11 @@ def _reused_or_run(
     users = users_folder(config)
     identity = earlier.identity(call, config, users, os.environ)
     own = sweep.run_id(call.name)
-    runs = [run for run in tracker.runs() if config.program.reuse or run.id == own]
-    found = earlier.find(tracker, runs, identity)
+    kept_here = earlier.kept_in(tracker)
+    runs = [run for run in kept_here.runs() if config.program.reuse or run.id == own]
+    found = earlier.find(kept_here, runs, identity)
     if found is not None:
-        earlier.give_aliases(tracker, found)
+        earlier.give_aliases(kept_here, found)
         return found, found.run_id != own  # else this sweep's driver died before it noted it
     observer(StageBegun(call.name))
     task = as_task(kept, num_cpus=0, max_retries=STAGE_RETRIES, **on_this_node())

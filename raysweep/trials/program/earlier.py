@@ -20,7 +20,8 @@ from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound
 from raysweep.ml import files
 from raysweep.stages.fingerprint import fingerprint
-from raysweep.tracking import RunRecord, Tracker
+from raysweep.tracking import ArtifactVersion, RunRecord, Tracker
+from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.trials.program.calls import Call
 
 NOTE = "once"
@@ -43,6 +44,23 @@ class Logged:
     used: Mapping[str, str]
     """What it asked for, `name:alias` → `name:vK`."""
     summary: Mapping[str, Any]
+
+
+def kept_in(tracker: Tracker) -> Tracker:
+    """Return the tracker of the embedded store alone. There a version has the number by which its
+    program's client knows it; in W&B it may have another."""
+    store = getattr(tracker, "store", None)
+    return tracker if store is None else TrackioTracker(store)
+
+
+def known_as(tracker: Tracker, ref: str) -> str:
+    """Return what people know a version of the embedded store as: in W&B by W&B's number."""
+    numbering = getattr(tracker, "numbering", None)
+    return ref if numbering is None else str(numbering.presented(_artifact(tracker, ref)).ref)
+
+
+def _artifact(tracker: Tracker, ref: str) -> ArtifactVersion:
+    return kept_in(tracker).artifact(ref)
 
 
 def identity(call: Call, config: Config, folder: Path, environ: Mapping[str, str]) -> str:

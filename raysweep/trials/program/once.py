@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from raysweep.cluster.sending import Sent
 from raysweep.config import Config
@@ -173,9 +171,7 @@ def _failed(
 
 def _logged(endpoint: Endpoint, run_id: str, live: LiveRun | None) -> Logged:
     """Collect what all runs of the program used and logged."""
-    runs = recorded(endpoint)
-    refs = tuple(dict.fromkeys(ref for run in runs for ref in run["logged"]))
-    used = {ref for run in runs for ref in run["used"]}
+    used = {ref for run in recorded(endpoint) for ref in run["used"]}
     with endpoint.state.lock:
         asked = {
             name: ref
@@ -183,14 +179,10 @@ def _logged(endpoint: Endpoint, run_id: str, live: LiveRun | None) -> Logged:
             for name, ref in project.asked.items()
             if ref in used and name != ref
         }
-        given = {
-            draft.version.ref: ["latest", *_names(draft.said.get("aliases") or ())]
-            for draft in endpoint.state.drafts.values()
-            if draft.version is not None
-        }
-    aliases = {ref: tuple(dict.fromkeys(given.get(ref, ["latest"]))) for ref in refs}
-    return Logged(run_id, refs, aliases, asked, dict(live.summary) if live else {})
-
-
-def _names(aliases: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [str(each["alias"]) for each in aliases]
+        given: dict[str, dict[str, None]] = {}  # of this process: an earlier one may have died
+        for draft in endpoint.state.drafts.values():
+            if draft.version is not None:
+                names = [str(each["alias"]) for each in draft.said.get("aliases") or ()]
+                given.setdefault(draft.version.ref, {}).update(dict.fromkeys(["latest", *names]))
+    aliases = {ref: tuple(names) for ref, names in given.items()}
+    return Logged(run_id, tuple(given), aliases, asked, dict(live.summary) if live else {})

@@ -15,6 +15,7 @@ from raysweep.trials.work import PlannedStage
 def planned(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
     """Return the programs with what they would log, as far as an earlier run tells."""
     users = users_folder(config)
+    tracker = None if tracker is None else earlier.kept_in(tracker)
     runs = _runs(tracker)
     moved: dict[str, str] = {}
     unknown = False
@@ -26,12 +27,13 @@ def planned(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
             found = earlier.find(tracker, runs, identity, moved)
         if found is None:
             unknown = True  # what it will log, and so what the next ones use
-            stages.append(PlannedStage(call.name, call.shown, None))
+            stages.append(PlannedStage(call.name, f"what {call.shown} logs", None))
             continue
         for ref, aliases in found.aliases.items():
             name = ref.partition(":")[0]
             moved.update({f"{name}:{alias}": ref for alias in aliases})
-        stages.append(PlannedStage(call.name, call.shown, ", ".join(found.refs)))
+        names = ", ".join(ref.partition(":")[0] for ref in found.refs)
+        stages.append(PlannedStage(call.name, names, ", ".join(found.refs)))
     return stages
 
 

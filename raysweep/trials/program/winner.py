@@ -46,6 +46,7 @@ def evaluate(
         reason=reason or "the winner logged no artifact of type model, so nothing is tagged best",
         artifacts=_made_of(tracker, run),
         file=None if main is None else _only_file(main, alone=len(models) == 1),
+        products=tuple(model.ref for model in models),
     )
 
 

@@ -55,6 +55,7 @@ class ProgramWork:
         self._started = 0.0
         self._scores = Scores(context.metric, context.goal)
         self._stopping = False
+        self._goes_on = context.config.program.resume and bool(spec.told)
         self.ended = False
 
     def run_config(self) -> Mapping[str, Any]:
@@ -76,6 +77,9 @@ class ProgramWork:
             say=lambda line: print(f"raysweep: {line}", flush=True),
         )
         self._users = folder_here(self._config, self._context.inputs, self._sent)
+        if self._goes_on:
+            for row in store.rows(run.id):  # they are the first reports; those told are passed over
+                self._heard.put(row.metrics)
         self._folder = self._make_folder()
         environ = program_environ(
             self._endpoint.environ(),
@@ -87,6 +91,8 @@ class ProgramWork:
             self._context.threads,
         )
         environ.update(clients_folders(self._context.inputs))
+        if self._goes_on:
+            environ["WANDB_RESUME"] = "allow"
         sweep, program = self._config.sweep, self._config.program
         if program.folder == "own":
             keep_address(self._folder, environ)
@@ -223,14 +229,16 @@ class ProgramWork:
             self._endpoint = None
         if self._folder is not None and self._config.program.folder == "own":
             folder.drop_users(self._folder, self._users)
-            if is_elsewhere(self._context.inputs):
+            goes_on = self._config.program.resume and not self.ended
+            if is_elsewhere(self._context.inputs) and not goes_on:
                 shutil.rmtree(self._folder, ignore_errors=True)  # nobody could look into it
             self._folder = None
 
     def _make_folder(self) -> Path:
         if self._config.program.folder == "shared":
             return self._users
-        return folder.make(
+        make = folder.make_again if self._goes_on else folder.make
+        return make(
             _own_root(self._context) / self._spec.name, self._users, _storage(self._context)
         )
 

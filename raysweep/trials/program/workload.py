@@ -78,10 +78,6 @@ class Program:
                 "tracking.promote: if_better needs to know what the holder of `best` was trained "
                 "on, and a program's models do not say; leave it out, and `best` moves"
             )
-        if config.tracking.backend == "wandb":
-            raise UserError(
-                "tracking.backend: wandb cannot record a sweep of a program yet; use trackio"
-            )
 
     def check_here(self, config: Config) -> None:
         """See Workload: the program's file, and the first word of its command."""

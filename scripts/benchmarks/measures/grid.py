@@ -59,8 +59,10 @@ def measure(bench: Bench) -> list[Line]:
 def _plan(bench: Bench, trials: int) -> Figures:
     config = bench.folder / f"grid-{trials}.yaml"
     config.write_text(json.dumps(nothing.sweep(trials)))
-    command = [sys.executable, "-m", "raysweep", "plan", config, "--storage", bench.storage()]
-    return run_process(command)
+    storage = str(bench.storage())
+    return run_process(
+        [sys.executable, "-m", "raysweep", "plan", str(config), "--storage", storage]
+    )
 
 
 def _first(bench: Bench, trials: int) -> Figures:

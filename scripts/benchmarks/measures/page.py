@@ -19,7 +19,7 @@ def measure(bench: Bench) -> list[Line]:
     for trials, (most_s, most_mb) in TARGETS.items():
         storage, page = bench.storage(), bench.folder / f"page-{trials}.html"
         record(storage, trials)
-        command = [sys.executable, "-m", "raysweep", "report", "--storage", storage]
+        command = [sys.executable, "-m", "raysweep", "report", "--storage", str(storage)]
         taken = []
         for number in range(bench.rounds):
             done = run_process([*command, "--no-browser", "--output", page])
