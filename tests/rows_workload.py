@@ -21,6 +21,8 @@ from raysweep.trials.work import Evaluated, PlannedStage, Settings
 from raysweep.trials.workloads import KINDS, Kind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from raysweep.cluster.logs import Logs
     from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
@@ -162,6 +164,8 @@ class Rows:
 
     def check_here(self, config: Config) -> None: ...
 
+    def check_sent(self, config: Config) -> None: ...
+
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None: ...
 
     def planned(self, config: Config, tracker: Tracker | None) -> list[PlannedStage]:
@@ -172,6 +176,13 @@ class Rows:
 
     def at_hand(self, config: Config) -> tuple[Config, None]:
         return config, None
+
+    def send(self, config: Config) -> None: ...
+
+    def pack(self, config: Config, folder: Path) -> Config:
+        return config
+
+    def unpacking(self, config: Config) -> None: ...
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> None:
         return None

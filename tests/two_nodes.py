@@ -236,9 +236,9 @@ def _logs(base: Path) -> str:
 
 
 def _wait_for_nodes(head: Machine, count: int, env: dict[str, str]) -> None:
-    ray = Path(sys.executable).with_name("ray")
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
     deadline = time.monotonic() + UP_TIMEOUT_S
-    status = head.inside(ray, "status", f"--address=10.77.0.1:{PORT}")
+    status = head.inside(*ray, "status", f"--address=10.77.0.1:{PORT}")
     while True:
         told = subprocess.run(status, capture_output=True, text=True, env=env)
         active = told.stdout.partition("Active:")[2].partition("Pending:")[0]

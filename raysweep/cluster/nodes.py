@@ -36,6 +36,13 @@ def on_this_node() -> dict[str, Any]:
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(this_node(), soft=False)}
 
 
+def has_other_nodes() -> bool:
+    """Return whether the cluster has a node besides this one."""
+    if in_one_process():
+        return False
+    return sum(1 for node in ray.nodes() if node["Alive"]) > 1
+
+
 def call_on_others(function: Callable[..., None], *arguments: Any) -> None:
     """Call `function` on every other node, in parallel, without reserving a CPU.
 

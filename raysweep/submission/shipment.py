@@ -17,6 +17,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.config import Config, DataConfig
 from raysweep.config.yaml import dump_yaml
 from raysweep.errors import UserError
+from raysweep.trials.workloads import workload_of
 from raysweep.version import __version__
 
 CONFIG = "config.yaml"
@@ -70,7 +71,8 @@ def check_data(config: Config) -> None:
 
 def pack(config: Config, storage: str, folder: Path) -> None:
     """Fill the empty `folder`. Raises UserError if it exceeds Ray's limit."""
-    document = config.model_copy(update={"storage": storage}).to_dict()
+    there = workload_of(config).pack(config, folder)
+    document = there.model_copy(update={"storage": storage}).to_dict()
     (folder / CONFIG).write_text(dump_yaml(document), encoding="utf-8")
     _write_metadata(folder)
     assert raysweep.__file__ is not None

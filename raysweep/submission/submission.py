@@ -20,6 +20,7 @@ from raysweep.submission.job_log import RESULT, STARTED
 from raysweep.sweep import preflight
 from raysweep.sweep.environment import with_project
 from raysweep.tracking import choose
+from raysweep.trials.workloads import workload_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def submit(
     address = job_server.check_address(address)
     config = with_project(config)
     preflight.check_config(config)
+    workload = workload_of(config)
+    workload.check_sent(config)
     shipment.check_data(config)
     storage = shipment.storage_there(config)
     if name is not None:
@@ -85,7 +88,7 @@ def submit(
         shipment.pack(config, storage, folder)
         try:
             job_server.client(address).submit_job(
-                entrypoint=entry_point(name, warm_start, options),
+                entrypoint=entry_point(name, warm_start, options, workload.unpacking(config)),
                 submission_id=job,
                 runtime_env={"working_dir": temp, "env_vars": shipment.environment()},
                 metadata={"raysweep_sweep": name, "raysweep_storage": storage},
@@ -96,8 +99,14 @@ def submit(
     return Submission(address, job, name, storage, (*config.notices, *key_stays(config)))
 
 
-def entry_point(name: str, warm_start: Sequence[str], options: Sequence[str] = ()) -> str:
-    """Build the job's shell command. `options`: more of `run`'s, without a value.
+def entry_point(
+    name: str,
+    warm_start: Sequence[str],
+    options: Sequence[str] = (),
+    unpacking: str | None = None,
+) -> str:
+    """Build the job's shell command. `options`: more of `run`'s, without a value; `unpacking`: the
+    command before it, which unpacks what was sent.
 
     A job's log merges stdout and stderr. So stdout, which is the result, is captured and printed at
     the end, in a line with a prefix.
@@ -106,8 +115,9 @@ def entry_point(name: str, warm_start: Sequence[str], options: Sequence[str] = (
     command += ["--name", name, *options]
     if warm_start:
         command += ["--warm-start", *warm_start]
+    first = "" if unpacking is None else f"{unpacking} || exit; "
     return (
-        f"echo {STARTED}; "
+        f"echo {STARTED}; {first}"
         f'export RAYSWEEP_DATA="${{RAYSWEEP_DATA:-$HOME/{shipment.USUAL_DATA}}}"; '
         f"result=$({shlex.join(command)}); code=$?; "
         f"[ -z \"$result\" ] || printf '\\n%s%s\\n' '{RESULT}' \"$result\"; exit $code"

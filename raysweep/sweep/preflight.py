@@ -21,7 +21,10 @@ def check(
     check_config(config)
     if address is None:
         check_resources(config.resources)
-    workload_of(config).check_here(config)
+    workload = workload_of(config)
+    workload.check_here(config)
+    if address is not None:
+        workload.check_sent(config)
 
 
 def check_config(config: Config) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.nodes import has_other_nodes
 from raysweep.cluster.resources import Resources, trial_resources
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
@@ -116,6 +117,8 @@ def _resume_in(
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
+            if address is not None or has_other_nodes():
+                workload.send(config)
             reopened = job_again(folder, place, config, past, started, verbose=verbose)
             with reopened as this:
                 found, now = workload.settings(config, resources, past), versions(workload)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
+from raysweep.cluster.nodes import has_other_nodes
 from raysweep.cluster.resources import trial_resources
 from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
@@ -105,6 +106,8 @@ def _run_in(
             resources = trial_resources(config, trials, observer, joined=joined)
             workload = workload_of(config)
             config, warning = workload.at_hand(config)
+            if joined or has_other_nodes():
+                workload.send(config)
             found = workload.settings(config, resources, Past())
             first = first_event(config, workload, resources, earlier.names, found.values)
             new = job(config, place, choice.backend, name, started, first, verbose=verbose)

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from raysweep.cluster.logs import Logs
     from raysweep.cluster.resources import Resources
     from raysweep.config import Config
@@ -199,6 +201,11 @@ class Workload(Protocol):
         """Raise a UserError where something on this machine contradicts the config."""
         ...
 
+    def check_sent(self, config: Config) -> None:
+        """Raise a UserError where something on this machine that trials need cannot be sent to the
+        nodes of a cluster."""
+        ...
+
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
         """Raise a UserError where a resumed sweep would continue with different input."""
         ...
@@ -216,6 +223,20 @@ class Workload(Protocol):
         """Obtain missing input, such as a data set. Return the config with the input that is there
         now, and a warning where that differs from what the config asked for. Called after Ray has
         started."""
+        ...
+
+    def send(self, config: Config) -> None:
+        """Send what trials need of this machine, and the store has not, to the nodes of the
+        cluster; `open` finds it there. Called where Ray has, or may get, other nodes."""
+        ...
+
+    def pack(self, config: Config, folder: Path) -> Config:
+        """Write what trials need of this machine into `folder`, the working folder of a job, and
+        return the config of a sweep that is run there, after `unpacking`."""
+        ...
+
+    def unpacking(self, config: Config) -> str | None:
+        """Return the shell command with which a job unpacks what `pack` wrote; None without."""
         ...
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from raysweep.cluster.sending import Sent
 from raysweep.config import Config
 from raysweep.config.failure import Failure
 from raysweep.config.raised import whole_cause
@@ -25,6 +27,7 @@ from raysweep.trials.program.environ import program_environ
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
 from raysweep.trials.program.raised import exception_in, last_traceback, place_in
+from raysweep.trials.program.sent_folder import clients_folders, folder_here
 
 _LOOK_S = 0.2
 
@@ -40,17 +43,20 @@ def run_once(
     place: Path | Inputs,
     threads: int,
     identity: str | None = None,
+    sent: Sent | None = None,
 ) -> Logged:
     """Run a program to its end, as the sweep's run `call.name`; return what it logged.
 
     `place`: the sweep's folder, in which it gets one of its own, or what knows it on any node.
-    `identity`: kept with the run, so that a later sweep finds it. A program that a signal killed is
-    started again. Raises CodeFailed, with the exception's place and traceback, where it fails.
+    `identity`: kept with the run, so that a later sweep finds it. `sent`: the user's folder, for
+    another node than the driver's. A program that a signal killed is started again. Raises
+    CodeFailed, with the exception's place and traceback, where it fails.
     """
-    folder_here = place if isinstance(place, Path) else _here(place)
+    own = place if isinstance(place, Path) else _here(place)
+    users, environ = folder_here(config, place, sent), clients_folders(place)
     for again in range(STAGE_RETRIES, -1, -1):
         try:
-            return _run(tracker, sweep, config, call, folder_here, threads, identity)
+            return _run(tracker, sweep, config, call, (own, users), environ, threads, identity)
         except ProgramKilled as error:
             if not again:
                 raise CodeFailed(
@@ -71,10 +77,12 @@ def _run(
     sweep: SweepIdentity,
     config: Config,
     call: Call,
-    place: Path,
+    folders: tuple[Path, Path],
+    more: Mapping[str, str],
     threads: int,
     identity: str | None,
 ) -> Logged:
+    """`folders`: the one below which it gets its own, and the user's; `more`: variables."""
     spec = sweep.run(call.name, call.job_type, {})
     run = tracker.start_run(spec, after=-1)
     store: Store = tracker.store  # type: ignore[attr-defined]
@@ -84,11 +92,11 @@ def _run(
         say=lambda line: print(f"raysweep: {line}", flush=True),
     )
     try:
-        code, said, folders = _ended(endpoint, tracker, sweep, config, call, place, threads)
+        code, said, folders = _ended(endpoint, tracker, sweep, config, call, folders, more, threads)
         endpoint.close_runs(code)
         live = endpoint.run(run.id)
         if code or (live is not None and live.exit_code):
-            raise _failed(call, code, live, said, folders)
+            raise _failed(call, code, live, said, folders, users_folder(config))
         logged = _logged(endpoint, run.id, live)
         spec = spec if live is None else live.spec
         attributes = dict(spec.attributes)
@@ -113,18 +121,19 @@ def _ended(
     sweep: SweepIdentity,
     config: Config,
     call: Call,
-    place: Path,
+    folders: tuple[Path, Path],
+    more: Mapping[str, str],
     threads: int,
 ) -> tuple[int, str, tuple[Path, Path]]:
     """Run the process in its folder; return its exit code, the end of its stderr, and its folder
     and the user's. Raises ProgramKilled."""
-    users = users_folder(config)
+    place, users = folders
     own = users
     if config.program.folder == "own":
         own = folder.make(place / "programs" / call.name, users, place.parent.resolve())
     run_id = sweep.run_id(call.name)
     whole = program_environ(endpoint.environ(), sweep.id, run_id, tracker.project, {}, own, threads)
-    environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL}
+    environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL} | more
     process = ProgramProcess(call.expanded(config, own, environ), own, environ)
     try:
         while not process.wait(_LOOK_S):
@@ -142,16 +151,21 @@ def _ended(
 
 
 def _failed(
-    call: Call, code: int, live: LiveRun | None, said: str, folders: tuple[Path, Path]
+    call: Call,
+    code: int,
+    live: LiveRun | None,
+    said: str,
+    folders: tuple[Path, Path],
+    users: Path,
 ) -> CodeFailed:
-    """Make the error, which names the exception that ended the program, and where, as far as its
-    stderr tells."""
+    """Make the error, which names the exception that ended the program, and where in the folder
+    `users`, as far as its stderr tells."""
     found = exception_in(said, folders)
     how = f"ended with exit code {code}"
     if not code and live is not None:
         how = f"closed its run with exit code {live.exit_code}"
     error = CodeFailed(f"{call.where}: {call.shown}: {how}{f': {found}' if found else ''}")
-    place = place_in(found or "", folders[1])
+    place = place_in(found or "", users)
     Failure(str(error), place, last_traceback(said)).noted_in(error)
     return error
 

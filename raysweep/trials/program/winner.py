@@ -8,6 +8,7 @@ from raysweep.cluster.logs import kept
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_task, wait_for
 from raysweep.cluster.resources import Resources
+from raysweep.cluster.sending import Sent
 from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
 from raysweep.stages.versions import STAGE_RETRIES
 from raysweep.storage.sweep_folder import EVALUATE
@@ -29,7 +30,11 @@ _NOTHING = (
 
 
 def evaluate(
-    context: TrialContext, resources: Resources, trial: str, product: str | None
+    context: TrialContext,
+    resources: Resources,
+    trial: str,
+    product: str | None,
+    sent: Sent | None = None,
 ) -> Evaluated:
     """Move the aliases to the models that the trial logged; then run `program.after`, whose
     summary's numbers are the scores."""
@@ -38,7 +43,7 @@ def evaluate(
     models = models_of(tracker, run)
     reason = "; ".join(_promoted(tracker, model, context.sweep.name) for model in models)
     call = calls.after(context.config)
-    summary = {} if call is None else _run_after(context, resources, call)
+    summary = {} if call is None else _run_after(context, resources, call, sent)
     main = next((model for model in models if model.ref == product), None)
     return Evaluated(
         scores=flat_summary(summary),
@@ -66,7 +71,9 @@ def _only_file(model: ArtifactVersion, *, alone: bool) -> str:
     return files[0] if alone and len(files) == 1 else ""
 
 
-def _run_after(context: TrialContext, resources: Resources, call: Call) -> dict[str, object]:
+def _run_after(
+    context: TrialContext, resources: Resources, call: Call, sent: Sent | None
+) -> dict[str, object]:
     """Run the program; without a GPU on this node, which has the user's files."""
     options = {"num_cpus": 0, **on_this_node()}
     if resources.gpus:
@@ -75,7 +82,8 @@ def _run_after(context: TrialContext, resources: Resources, call: Call) -> dict[
     place = context.inputs if isinstance(context.inputs, Inputs) else context.inputs.parent
     given = (context.tracker, context.sweep, context.config, call, place, context.threads)
     try:
-        return dict(wait_for(task.remote(context.logs, EVALUATE, run_once, *given)).summary)
+        done = task.remote(context.logs, EVALUATE, run_once, *given, sent=sent)
+        return dict(wait_for(done).summary)
     except WorkerDied as error:
         raise WorkerDied(
             f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "

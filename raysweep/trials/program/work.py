@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from raysweep.cluster.sending import Sent
 from raysweep.config import Config
 from raysweep.config.failure import Failure
 from raysweep.config.raised import cause
@@ -21,11 +23,13 @@ from raysweep.trials import node_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import command, folder
+from raysweep.trials.program.calls import users_folder
 from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
 from raysweep.trials.program.raised import exception_in, last_traceback, place_in
 from raysweep.trials.program.scores import Scores
+from raysweep.trials.program.sent_folder import clients_folders, folder_here, is_elsewhere
 from raysweep.trials.reports import TrialReport
 
 _LOOK_S = 0.2
@@ -36,8 +40,10 @@ class ProgramWork:
     """See Work. A report is a row of history that has the sweep's metric; the last one is the run's
     summary, by which the trial is judged in the end, as in W&B."""
 
-    def __init__(self, context: TrialContext, spec: TrialSpec) -> None:
+    def __init__(self, context: TrialContext, spec: TrialSpec, sent: Sent | None = None) -> None:
+        """`sent`: the user's folder, for other nodes than the driver's."""
         self._context = context
+        self._sent = sent
         self._config: Config = context.config
         self._spec = spec
         self._values = command.nested(values_of(spec), context.config.sweep.nested)
@@ -45,6 +51,7 @@ class ProgramWork:
         self._process: ProgramProcess | None = None
         self._endpoint: Endpoint | None = None
         self._folder: Path | None = None
+        self._users = Path()
         self._started = 0.0
         self._scores = Scores(context.metric, context.goal)
         self._stopping = False
@@ -69,6 +76,7 @@ class ProgramWork:
             heard=lambda run_id, row: self._heard.put(row) if run_id == run.id else None,
             say=lambda line: print(f"raysweep: {line}", flush=True),
         )
+        self._users = folder_here(self._config, self._context.inputs, self._sent)
         if self._goes_on:
             for row in store.rows(run.id):  # they are the first reports; those told are passed over
                 self._heard.put(row.metrics)
@@ -82,6 +90,7 @@ class ProgramWork:
             self._folder,
             self._context.threads,
         )
+        environ.update(clients_folders(self._context.inputs))
         if self._goes_on:
             environ["WANDB_RESUME"] = "allow"
         sweep, program = self._config.sweep, self._config.program
@@ -192,10 +201,10 @@ class ProgramWork:
         its stderr tells."""
         assert self._process is not None and self._folder is not None
         said = self._process.stderr()
-        found = exception_in(said, (self._folder, self._users_folder()))
+        found = exception_in(said, (self._folder, self._users))
         why = "" if found is None else f": {found}"
         error = ProgramFailed(f"the program ended with exit code {code}{why}")
-        place = place_in(found or "", self._users_folder())
+        place = place_in(found or "", users_folder(self._config))
         Failure(cause(error), place, last_traceback(said)).noted_in(error)
         return error
 
@@ -219,18 +228,19 @@ class ProgramWork:
             self._endpoint.stop()
             self._endpoint = None
         if self._folder is not None and self._config.program.folder == "own":
-            folder.drop_users(self._folder, self._users_folder())
+            folder.drop_users(self._folder, self._users)
+            goes_on = self._config.program.resume and not self.ended
+            if is_elsewhere(self._context.inputs) and not goes_on:
+                shutil.rmtree(self._folder, ignore_errors=True)  # nobody could look into it
             self._folder = None
 
     def _make_folder(self) -> Path:
-        users = self._users_folder()
         if self._config.program.folder == "shared":
-            return users
+            return self._users
         make = folder.make_again if self._goes_on else folder.make
-        return make(_own_root(self._context) / self._spec.name, users, _storage(self._context))
-
-    def _users_folder(self) -> Path:
-        return Path(self._config.program.directory or Path.cwd())
+        return make(
+            _own_root(self._context) / self._spec.name, self._users, _storage(self._context)
+        )
 
 
 def values_of(spec: TrialSpec) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.tracking.winners import models_of
-from raysweep.trials.program import calls, command
+from raysweep.trials.program import calls, command, packing
 from raysweep.trials.program.calls import Call
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
@@ -20,6 +20,7 @@ from raysweep.trials.work import Evaluated, PlannedStage, Settings
 if TYPE_CHECKING:
     from raysweep.cluster.logs import Logs
     from raysweep.cluster.resources import Resources
+    from raysweep.cluster.sending import Sent
     from raysweep.events import Observer, TrialUpdated
     from raysweep.search.spec import TrialSpec
     from raysweep.storage.journal import Journal
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from raysweep.trials.program.work import ProgramWork
     from raysweep.trials.progress import Progress
 
+_ARCHIVE, _UNPACKED = "program.tar", "program"
+"""In the working folder of a job: the program's folder as it is sent, and as it is run in."""
+
 
 class Program:
     """See Workload. A trial is a process, a report a row with the sweep's metric."""
@@ -41,6 +45,9 @@ class Program:
 
     cannot_pause: str | None = "a program's process cannot be continued in another worker"
     """See Workload."""
+
+    def __init__(self) -> None:
+        self._sent: Sent | None = None
 
     def versions(self) -> dict[str, str]:
         """See Workload."""
@@ -79,16 +86,16 @@ class Program:
 
     def check_here(self, config: Config) -> None:
         """See Workload: the program's file, and the first word of its command."""
-        folder = Path(config.program.directory or Path.cwd())
-        program, words = config.sweep.program, config.sweep.command or command.DEFAULT
-        if program is not None and "${program}" in words and not (folder / program).exists():
-            raise UserError(f"sweep.program: {folder / program}: no such file")
+        folder, words = calls.users_folder(config), config.sweep.command or command.DEFAULT
+        _check_files(config, folder)
         _check_start("sweep.command", command.expand(*_bare(config, words, folder)), folder)
         for call in _calls(config):
-            file = next((word for word in call.words if word.endswith(".py")), None)
-            if file is not None and not (folder / file).exists():
-                raise UserError(f"{call.where}: {folder / file}: no such file")
             _check_start(call.where, call.expanded(config, folder, os.environ), folder)
+
+    def check_sent(self, config: Config) -> None:
+        """See Workload: the program's folder."""
+        _check_files(config, calls.users_folder(config))
+        packing.check(config)
 
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
         """See Workload."""
@@ -104,8 +111,25 @@ class Program:
         """See Workload."""
 
     def at_hand(self, config: Config) -> tuple[Config, None]:
+        """See Workload: nothing is missing. Trials have other working folders than this process."""
+        return _run_in(config, str(calls.users_folder(config).absolute())), None
+
+    def send(self, config: Config) -> None:
+        """See Workload: the program's folder."""
+        from raysweep.trials.program.sent_folder import send
+
+        self._sent = send(config)
+
+    def pack(self, config: Config, folder: Path) -> Config:
+        """See Workload: the program's folder, as an archive. Ray, which packs the working folder,
+        follows links, drops permissions and has ignore files of its own."""
+        with (folder / _ARCHIVE).open("wb") as file:
+            packing.pack(config, file)
+        return _run_in(config, _UNPACKED)
+
+    def unpacking(self, config: Config) -> str:
         """See Workload."""
-        return config, None
+        return f"python -m {packing.__name__} {_ARCHIVE} {_UNPACKED}"
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> None:
         """See Workload."""
@@ -135,7 +159,7 @@ class Program:
         """See Workload."""
         from raysweep.trials.program.work import ProgramWork
 
-        return ProgramWork(context, spec)
+        return ProgramWork(context, spec, self._sent)
 
     def is_worth_another_process(self, error: BaseException) -> bool:
         """Return whether the program was killed by a signal."""
@@ -172,7 +196,12 @@ class Program:
         """See Workload: move the aliases, and run `program.after`."""
         from raysweep.trials.program.winner import evaluate
 
-        return evaluate(context, resources, trial, product)
+        return evaluate(context, resources, trial, product, self._sent)
+
+
+def _run_in(config: Config, directory: str) -> Config:
+    program = config.program.model_copy(update={"directory": directory})
+    return config.model_copy(update={"program": program})
 
 
 def _calls(config: Config) -> list[Call]:
@@ -183,6 +212,17 @@ def _calls(config: Config) -> list[Call]:
 
 def _bare(config: Config, words: Sequence[str], folder: Path) -> tuple[Any, ...]:
     return words, config.sweep.program, {}, folder, config.program.python
+
+
+def _check_files(config: Config, folder: Path) -> None:
+    """Raise a UserError where the folder lacks a file that is to be run."""
+    program, words = config.sweep.program, config.sweep.command or command.DEFAULT
+    if program is not None and "${program}" in words and not (folder / program).exists():
+        raise UserError(f"sweep.program: {folder / program}: no such file")
+    for call in _calls(config):
+        file = next((word for word in call.words if word.endswith(".py")), None)
+        if file is not None and not (folder / file).exists():
+            raise UserError(f"{call.where}: {folder / file}: no such file")
 
 
 def _check_start(where: str, words: Sequence[str], folder: Path) -> None:

@@ -17,6 +17,8 @@ from raysweep.trials.training.promotion import data_of, other_data
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from raysweep.cluster.logs import Logs
     from raysweep.cluster.resources import Resources
     from raysweep.events import Observer, TrialUpdated
@@ -64,6 +66,9 @@ class Training:
         """See Workload."""
         checks.check_here(config)
 
+    def check_sent(self, config: Config) -> None:
+        """See Workload. Data sets travel as artifacts, the user's modules with the job."""
+
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
         """See Workload: compare the data set's files."""
         checks.check_again(config, past, stored)
@@ -81,6 +86,16 @@ class Training:
         from raysweep.trials.training.prepare import with_data
 
         return with_data(config)
+
+    def send(self, config: Config) -> None:
+        """See Workload: nothing."""
+
+    def pack(self, config: Config, folder: Path) -> Config:
+        """See Workload: nothing."""
+        return config
+
+    def unpacking(self, config: Config) -> None:
+        """See Workload: nothing."""
 
     def epochs_of(self, config: Config, values: Mapping[str, Any]) -> int:
         """See Workload."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from raysweep.config import Config, load_config
 from raysweep.errors import UserError
 from raysweep.submission import shipment
 from raysweep.submission.submission import entry_point, key_stays
+from raysweep.trials.workloads import workload_of
 
 
 @pytest.mark.parametrize(
@@ -106,3 +108,24 @@ def test_the_job_prints_its_result_last_and_ends_with_its_exit_code(tmp_path: Pa
 def test_a_job_without_a_result_prints_none(tmp_path: Path) -> None:
     done = run_entry_point(tmp_path, "exit 1")
     assert (done.returncode, done.stdout) == (1, "raysweep-started\n")
+
+
+def test_a_programs_folder_is_sent_and_unpacked_as_it_was(tmp_path: Path) -> None:
+    mine, folder = tmp_path / "mine", tmp_path / "job"
+    mine.mkdir()
+    folder.mkdir()
+    (mine / "run.sh").write_text("#!/bin/sh\n")
+    (mine / "run.sh").chmod(0o755)
+    (mine / "last").symlink_to("run.sh")
+    program = {"directory": str(mine)}
+    sweep = {"command": ["./run.sh"], "method": "grid", "metric": {"name": "loss"}}
+    sweep["parameters"] = {"lr": {"values": [1]}}
+    config = Config.from_dict({"program": program, "sweep": sweep})
+    shipment.pack(config, "/mnt/sweeps", folder)
+    assert load_config(folder / "config.yaml").program.directory == "program"
+    *command, archive, there = (workload_of(config).unpacking(config) or "").split()
+    subprocess.run([sys.executable, *command[1:], archive, there], cwd=folder, check=True)
+    assert (folder / "program" / "run.sh").stat().st_mode & 0o777 == 0o755
+    assert (folder / "program" / "last").readlink() == Path("run.sh")
+    job = entry_point("it", [], unpacking="false")
+    assert subprocess.run(["sh", "-c", job], capture_output=True).returncode == 1

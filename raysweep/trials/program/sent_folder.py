@@ -1,0 +1,66 @@
+"""The program's folder on each node: the user's own on the driver's, a copy of it elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from raysweep.cluster.nodes import this_node
+from raysweep.cluster.sending import Sender, Sent
+from raysweep.config import Config
+from raysweep.trials import node_folder
+from raysweep.trials.inputs import Inputs
+from raysweep.trials.program import packing
+from raysweep.trials.program.calls import users_folder
+
+
+def send(config: Config) -> Sent:
+    """Pack the program's folder, and put it where each node can fetch it. Raises a UserError for a
+    folder that is too large or cannot be read."""
+    packing.check(config)
+    sender = Sender()
+    packing.pack(config, sender)
+    return sender.sent()
+
+
+def is_elsewhere(inputs: Inputs | Path) -> bool:
+    """Return whether this process is on another node than the driver."""
+    return isinstance(inputs, Inputs) and this_node() != inputs.node
+
+
+def folder_here(config: Config, inputs: Inputs | Path, sent: Sent | None) -> Path:
+    """Return the folder on this node that stands for the user's.
+
+    On another node than the driver's the first process fetches and unpacks it, while the others
+    wait; it is removed with the sweep's inputs.
+    """
+    if sent is None or not isinstance(inputs, Inputs) or not is_elsewhere(inputs):
+        return users_folder(config)
+    root = node_folder.enter(inputs.sweep)
+    folder = root / f"program-{sent.digest[:16]}"
+    if folder.is_dir():
+        return folder
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / f"{folder.name}.lock"):
+        if not folder.is_dir():
+            partial = root / f"{folder.name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)  # left by a process that died
+            with tempfile.TemporaryFile(dir=root) as archive:
+                sent.write_to(archive)
+                archive.seek(0)
+                packing.unpack(archive, partial)
+            partial.mkdir(exist_ok=True)  # nothing was in it
+            partial.rename(folder)
+    return folder
+
+
+def clients_folders(inputs: Inputs | Path) -> dict[str, str]:
+    """Return variables that keep the caches of W&B's client in the sweep's folder on another node,
+    where they are removed at its end; on the driver's node they are the user's."""
+    if not isinstance(inputs, Inputs) or not is_elsewhere(inputs):
+        return {}
+    root = node_folder.enter(inputs.sweep) / "wandb"
+    return {f"WANDB_{name.upper()}_DIR": str(root / name) for name in ("cache", "config", "data")}
