@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +21,38 @@ from wandb_server.sweeps import Sweep
 OWN = Path(__file__).parent / "scripts"
 SCRIPTS = OWN.parents[1] / "programs" / "scripts"
 
+SWEEP = "5ca1ab1e"
 OF_OURS = [OWN / f"{name}.py" for name in ("rows", "shown", "versions")]
 OF_A_SWEEP = [
     SCRIPTS / f"{name}.py"
-    for name in ("config_only", "context_manager", "init_at_import", "media", "watches", "artifacts")
+    for name in ("config_only", "context_manager", "init_at_import", "media", "artifacts")
 ]
 
 
 @pytest.fixture(scope="module")
 def told(behind: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What is read back, by server and by who ran them."""
-    found: dict[str, Any] = {}
     folder = tmp_path_factory.mktemp("both")
-    found["endpoint"] = _tell(folder / "endpoint", behind.environ(), "5ca1ab1e")
-    with lent() as server:
+    with lent() as server, ThreadPoolExecutor() as at_once:
         project = server.state.project_for_writing(None, "both")
-        project.sweeps["5ca1ab1e"] = Sweep(project, "5ca1ab1e", {})
-        found["stand-in"] = _tell(folder / "stand-in", os.environ, "5ca1ab1e")
+        project.sweeps[SWEEP] = Sweep(project, SWEEP, {})
+        environs = {"endpoint": behind.environ(), "stand-in": dict(os.environ)}
+        asked = {
+            name: at_once.submit(_tell, folder / name, environ) for name, environ in environs.items()
+        }
+        found = {name: each.result() for name, each in asked.items()}
     end()
     return {**found, "lines": list(behind.lines)}
 
 
-def _tell(folder: Path, environ: Mapping[str, str], sweep: str) -> dict[str, Any]:
+def _tell(folder: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     folder.mkdir()
     values = folder / "values.yaml"
     values.write_text(yaml.safe_dump({"wandb_version": 1, "lr": {"value": 0.5}}))
-    of_sweep = {"WANDB_SWEEP_ID": sweep, "WANDB_SWEEP_PARAM_PATH": str(values)}
-    for scripts, more in ((OF_OURS, {}), (OF_A_SWEEP, of_sweep)):
+    of_sweep = {"WANDB_SWEEP_ID": SWEEP, "WANDB_SWEEP_PARAM_PATH": str(values)}
+    for told, scripts, more in (("", OF_A_SWEEP, of_sweep), ("told.json", OF_OURS, {})):
         done = subprocess.run(
-            [sys.executable, str(OWN / "every.py"), "told.json", *map(str, scripts)],
+            [sys.executable, str(OWN / "every.py"), told, *map(str, scripts)],
             cwd=folder,
             env={**environ, **more, "WANDB_PROJECT": "both", "WANDB_DIR": str(folder)},
             capture_output=True,

@@ -25,9 +25,10 @@ def main(told, *scripts):
         os.environ["WANDB_RUN_ID"] = pathlib.Path(script).stem.replace("_", "-")
         sys.path.insert(0, str(pathlib.Path(script).parent))
         runpy.run_path(script, run_name="__main__")
-        wandb.finish()
+        wandb.teardown()  # else the next one has this one's id, read once
     os.environ.pop("WANDB_RUN_ID")
-    pathlib.Path(told).write_text(json.dumps(read(), indent=1))
+    if told:
+        pathlib.Path(told).write_text(json.dumps(read(), indent=1))
 
 
 def read():
@@ -63,7 +64,7 @@ def of_version(version):
         "type": version.type,
         "digest": version.digest,
         "aliases": sorted(version.aliases),
-        "description": version.description,
+        "description": version.description or "",
         "metadata": version.metadata,
         "size": version.size,
         "state": version.state,
