@@ -11,7 +11,9 @@ import sys
 
 import wandb
 
-MADE_UP = re.compile(r"_[0-9a-f]{20}(?=[./])|(?<=/artifact/)[0-9]+")
+MADE_UP = re.compile(
+    r"_[0-9a-f]{20}(?=[./])|(?<=artifact://)[^/]+|(?<=/artifact/)[0-9]+|(?<=-)[A-Za-z0-9_-]{6}(?=:v)"
+)
 """What the client draws at random in a path, or what a server numbers."""
 
 UNLIKE = re.compile(r"wandb-metadata\.json|requirements\.txt|output\.log|wandb-events|.*\.log$")
@@ -51,7 +53,11 @@ def of_run(api, run):
         "summary": plain(dict(run.summary)),
         "history": [plain(row) for row in run.history(pandas=False, samples=1000)],
         "scanned": [plain(row) for row in run.scan_history(page_size=3)],
-        "files": {name_of(file.name): bytes_of(file) for file in run.files()},
+        "files": {
+            name_of(file.name): bytes_of(file)
+            for file in run.files()
+            if file.name != "wandb-events.jsonl"  # W&B has them elsewhere
+        },
         "used": sorted(each.name for each in run.used_artifacts()),
         "logged": sorted(MADE_UP.sub("", each.name) for each in run.logged_artifacts()),
     }
@@ -71,7 +77,7 @@ def of_version(version):
         "file_count": version.file_count,
         "logged_by": version.logged_by().id,
         "used_by": sorted(run.id for run in version.used_by()),
-        "entries": {path: [each.digest, each.size, each.ref] for path, each in entries.items()},
+        "entries": {path: [each.digest, each.size, plain(each.ref)] for path, each in entries.items()},
         "files": {
             str(path.relative_to(whole)): hashlib.md5(path.read_bytes()).hexdigest()
             for path in sorted(whole.rglob("*"))

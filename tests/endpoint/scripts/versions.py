@@ -6,7 +6,7 @@ import wandb
 
 
 def data(text, **more):
-    made = wandb.Artifact("data", type="dataset", description="some", metadata={"n": [1]})
+    made = wandb.Artifact("numbers", type="dataset", description="some", metadata={"n": [1]})
     with made.new_file("folder/f.txt") as file:
         file.write(text)
     made.add_reference("https://example.org/big.bin", name="big", checksum=False)
@@ -30,7 +30,7 @@ with wandb.init(project="both", id="maker", job_type="make") as run:
     run.log_artifact("model.pth", name="plain", type="model")
 
 with wandb.init(project="both", id="user") as run:
-    for ref in ("data:latest", "data:one", "data:v1"):
+    for ref in ("numbers:latest", "numbers:one", "numbers:v1"):
         used = run.use_artifact(ref)
         print(used.version, used.name, used.type, used.metadata, used.description)
         print(pathlib.Path(used.get_entry("folder/f.txt").download()).read_text())
@@ -50,7 +50,7 @@ with wandb.init(project="both", id="user") as run:
     run.log_artifact(linked).wait()
     linked = run.use_artifact("linked:latest")
     print(pathlib.Path(linked.get_entry("elsewhere").download()).read_text())
-    for missing in ("nothing:latest", "data:nothing"):
+    for missing in ("nothing:latest", "numbers:nothing"):
         try:
             run.use_artifact(missing)
         except Exception as error:
