@@ -38,7 +38,8 @@ def told(behind: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         project.sweeps[SWEEP] = Sweep(project, SWEEP, {})
         environs = {"endpoint": behind.environ(), "stand-in": dict(os.environ)}
         asked = {
-            name: at_once.submit(_tell, folder / name, environ) for name, environ in environs.items()
+            name: at_once.submit(_tell, folder / name, environ)
+            for name, environ in environs.items()
         }
         found = {name: each.result() for name, each in asked.items()}
     end()

@@ -19,6 +19,9 @@ MADE_UP = re.compile(
 UNLIKE = re.compile(r"wandb-metadata\.json|requirements\.txt|output\.log|wandb-events|.*\.log$")
 """Files whose bytes differ from call to call."""
 
+OF_STREAMS = {"wandb-events.jsonl", "output.log"}
+"""Files that a server makes of what it was streamed, or not."""
+
 VARYING = {"_timestamp", "_runtime", "_wandb"}
 
 
@@ -56,7 +59,7 @@ def of_run(api, run):
         "files": {
             name_of(file.name): bytes_of(file)
             for file in run.files()
-            if file.name != "wandb-events.jsonl"  # W&B has them elsewhere
+            if file.name not in OF_STREAMS
         },
         "used": sorted(each.name for each in run.used_artifacts()),
         "logged": sorted(MADE_UP.sub("", each.name) for each in run.logged_artifacts()),
@@ -77,7 +80,9 @@ def of_version(version):
         "file_count": version.file_count,
         "logged_by": version.logged_by().id,
         "used_by": sorted(run.id for run in version.used_by()),
-        "entries": {path: [each.digest, each.size, plain(each.ref)] for path, each in entries.items()},
+        "entries": {
+            path: [each.digest, each.size, plain(each.ref)] for path, each in entries.items()
+        },
         "files": {
             str(path.relative_to(whole)): hashlib.md5(path.read_bytes()).hexdigest()
             for path in sorted(whole.rglob("*"))
