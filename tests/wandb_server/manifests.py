@@ -55,7 +55,8 @@ class Manifest:
         return entries
 
     def check(self) -> None:
-        """Raises Refusal unless every blob is stored and the digest is the artifact's."""
+        """Raises Refusal unless every blob is stored, and the digest is the artifact's. A reference
+        has no blob."""
         if self.blob is None:
             raise Refusal("commitArtifact: the manifest was not uploaded")
         digest = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+
 from raysweep.errors import ArtifactCorrupt, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks
@@ -30,6 +31,7 @@ from raysweep.tracking.port import (
     RunRecord,
     RunState,
 )
+from raysweep.tracking.programs import is_clients
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.settings import transfer_timeout_s
 
@@ -127,11 +129,7 @@ def state_of(run: Any) -> RunState:
 
 def refs(artifacts: Iterable[wandb.Artifact]) -> list[str]:
     """List references `name:vK`, in order, without the client's own artifacts, such as tables."""
-    return [
-        reference_of(a)
-        for a in artifacts
-        if a.type not in ("run_table", "job") and not a.type.startswith("wandb-")
-    ]
+    return [reference_of(a) for a in artifacts if not is_clients(a.type)]
 
 
 def history_of(run: Any) -> list[dict[str, Json]]:

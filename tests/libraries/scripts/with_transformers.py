@@ -1,9 +1,8 @@
 """Hugging Face's Trainer on a tiny random network."""
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
-
 import wandb
+from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
 
 wandb.init()
 config = BertConfig(
