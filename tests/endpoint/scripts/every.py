@@ -1,5 +1,5 @@
-"""Runs scripts one after the other, each with a run of its own, and tells what the client reads back
-of them all, as JSON in a file."""
+"""Runs scripts one after the other, each with a run of its own, and tells what the client reads
+back of them all, as JSON in a file."""
 
 import hashlib
 import json
@@ -54,8 +54,8 @@ def of_run(api, run):
         "said": [run.name, run.state, sorted(run.tags), run.notes, run.group, run.job_type],
         "config": run.config,
         "summary": plain(dict(run.summary)),
-        "history": [plain(row) for row in run.history(pandas=False, samples=1000)],
-        "scanned": [plain(row) for row in run.scan_history(page_size=3)],
+        "history": [flat(plain(row)) for row in run.history(pandas=False, samples=1000)],
+        "scanned": [flat(plain(row)) for row in run.scan_history(page_size=3)],
         "files": {
             name_of(file.name): bytes_of(file)
             for file in run.files()
@@ -101,6 +101,15 @@ def bytes_of(file):
     with file.download("files", replace=True) as read:
         data = pathlib.Path(read.name).read_bytes()
     return [file.size, hashlib.md5(data).hexdigest()]
+
+
+def flat(row, prefix=""):
+    """Write nested keys with dots: a server may do that, and W&B's pages show them so."""
+    out = {}
+    for key, value in row.items():
+        nested = isinstance(value, dict) and "_type" not in value
+        out |= flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return out
 
 
 def plain(value):

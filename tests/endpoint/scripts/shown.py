@@ -1,6 +1,5 @@
 """Logs media of every kind, plots, code and files."""
 
-import os
 import pathlib
 
 import numpy as np
@@ -32,7 +31,7 @@ matrix = wandb.plot.confusion_matrix(y_true=[0, 1], preds=[0, 0], class_names=["
 run.log({"matrix": matrix})
 run.log({"roc": wandb.plot.roc_curve([0, 1], [[0.9, 0.1], [0.2, 0.8]])})
 run.summary["picture"] = wandb.Image(black + 4)
-os.makedirs("folder", exist_ok=True)
+pathlib.Path("folder").mkdir()
 pathlib.Path("folder/saved.txt").write_text("kept")
 pathlib.Path("changes.txt").write_text("first")
 run.save("folder/*.txt")

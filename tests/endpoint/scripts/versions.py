@@ -53,5 +53,5 @@ with wandb.init(project="both", id="user") as run:
     for missing in ("nothing:latest", "numbers:nothing"):
         try:
             run.use_artifact(missing)
-        except Exception as error:
+        except wandb.errors.CommError as error:
             print(type(error).__name__)
