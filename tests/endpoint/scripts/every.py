@@ -56,11 +56,11 @@ def of_run(api, run):
         "summary": plain(dict(run.summary)),
         "history": [flat(plain(row)) for row in run.history(pandas=False, samples=1000)],
         "scanned": [flat(plain(row)) for row in run.scan_history(page_size=3)],
-        "files": {
-            name_of(file.name): bytes_of(file)
+        "files": sorted(
+            [name_of(file.name), *bytes_of(file)]
             for file in run.files()
             if file.name not in OF_STREAMS
-        },
+        ),
         "used": sorted(each.name for each in run.used_artifacts()),
         "logged": sorted(MADE_UP.sub("", each.name) for each in run.logged_artifacts()),
     }
@@ -97,7 +97,7 @@ def name_of(path):
 
 def bytes_of(file):
     if UNLIKE.match(file.name) or file.name in ("config.yaml", "wandb-summary.json"):
-        return "there"
+        return ["there"]
     with file.download("files", replace=True) as read:
         data = pathlib.Path(read.name).read_bytes()
     return [file.size, hashlib.md5(data).hexdigest()]
