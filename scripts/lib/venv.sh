@@ -86,6 +86,17 @@ ensure_newest_ray() (
   wanted >"$beside/installed"
 )
 
+# .venv/libraries extends .venv with libraries that log to W&B by themselves, for tests/libraries.
+ensure_libraries() {
+  local beside=$venv/libraries
+  [ -x "$beside/bin/python" ] && [ "$(cat "$beside/installed" 2>/dev/null)" = "$(wanted)" ] && return
+  say "installing libraries into $beside: a minute or two, 0.5 GB"
+  overlay "$beside" && "$beside/bin/python" -m pip install --disable-pip-version-check --no-input \
+    --progress-bar off --quiet lightning scikit-learn lightgbm transformers accelerate matplotlib ||
+    return
+  wanted >"$beside/installed"
+}
+
 install() {
   local base=$1 profile=$2 log=$venv/install.log extra='' done_profile
   local -a profiles=(run)

@@ -31,6 +31,7 @@ What could not be known of the real server, and what is done here:
   rows are live and none is left out.
 - What of a sweep's config W&B warns of. Here a key or a distribution that its schema lacks is
   refused, and sweeps are made only: no agent, no suggestion, no stop.
+- What a reference adds to a version's size. Here nothing.
 - What a reference's bytes are. Here it is kept as it is told.
 - Multipart uploads, registries, teams and launch: not here.
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wandb_server.blobs import Blob, BlobStore
 from wandb_server.paging import Connection, opaque, page
@@ -175,20 +176,28 @@ class Artifact:
 
     @property
     def files(self) -> list[RunFile]:
-        """The files of the manifest, by name; a reference has no bytes."""
+        """The files of the manifest, by name: references have no bytes here."""
         if self.current_manifest is None:
             return []
+        entries = sorted(self.current_manifest.entries.items())
         return [
             RunFile(
                 id=opaque(f"File:{self.number}:{path}"),
                 name=path,
-                blob=self.stored[entry["digest"]],
+                blob=blob,
                 store=self.store,
                 updated_at=self.created_at,
             )
-            for path, entry in sorted(self.current_manifest.entries.items())
-            if "ref" not in entry
+            for path, entry in entries
+            if (blob := self.stored_blob(entry)) is not None and entry.get("ref") is None
         ]
+
+    def stored_blob(self, entry: Mapping[str, Any]) -> Blob | None:
+        """The bytes of a manifest's entry: uploaded for this version, or for the one that the entry
+        names as its birth."""
+        _, known = self.sequence.project.blobs.get(entry["digest"], (None, None))
+        born = known if entry.get("birthArtifactID") else None
+        return self.stored.get(entry["digest"], born)
 
     @property
     def file_count(self) -> int:

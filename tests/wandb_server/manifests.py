@@ -61,9 +61,9 @@ class Manifest:
             raise Refusal("commitArtifact: the manifest was not uploaded")
         digest = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)
         for path, entry in sorted(self.entries.items()):
-            stored = self.artifact.stored.get(entry["digest"])
-            is_reference = "ref" in entry  # it has no bytes
-            if not is_reference and (stored is None or stored.size != entry["size"]):
+            stored = self.artifact.stored_blob(entry)
+            missing = stored is None or stored.size != entry["size"]
+            if missing and entry.get("ref") is None:
                 raise Refusal(f"commitArtifact: file {path} of the manifest was not uploaded")
             digest.update(f"{path}:{entry['digest']}\n".encode())
         if digest.hexdigest() != self.artifact.digest:

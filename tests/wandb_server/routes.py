@@ -16,7 +16,7 @@ from wandb_server.errors import Refusal, Violation
 from wandb_server.state import State
 
 _FILE_STREAM = re.compile(r"/files/([^/]+)/([^/]+)/([^/]+)/file_stream")
-_ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/[^/]+/[^/]+/([^/]+)/[0-9a-f]{32}/(.+)")
+_ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/[^/]+/[^/]+/([^/]+)/([0-9a-f]{32})/.+")
 _STORAGE = re.compile(r"/storage/(.+)")
 
 
@@ -52,8 +52,8 @@ class Router:
         if method == "POST" and (match := _FILE_STREAM.fullmatch(path)):
             return self._stream(match, json.loads(body))
         if method == "GET" and (match := _ARTIFACT_FILE.fullmatch(path)):
-            id, name = unquote(match[1]), unquote(match[2])
-            return Request("download", path), lambda: self._artifact_file(id, name)
+            id, md5 = unquote(match[1]), match[2]
+            return Request("download", path), lambda: self._artifact_file(id, md5)
         raise Violation(f"{method} {path}: no such route")
 
     def _graphql(self, asked: dict[str, Any]) -> Routed:
@@ -82,13 +82,14 @@ class Router:
             return Request("upload", key), upload
         return Request("download", key), lambda: store.get(key)
 
-    def _artifact_file(self, artifact_id: str, name: str) -> bytes:
-        """A file by its place: the client asks so where its URL from the storage has failed."""
+    def _artifact_file(self, artifact_id: str, md5: str) -> bytes:
+        """A file by its MD5, in hex: the client asks so for a single file, and where its URL from
+        the storage has failed. The last part of its path is the file's name without its folders."""
         with self._state.lock:
-            files = {file.name: file for file in self._state.artifact(artifact_id).files}
-        if name not in files:
-            raise Refusal(f"file {name} not found", status=404)
-        return self._state.store.read(files[name].blob)
+            for file in self._state.artifact(artifact_id).files:
+                if base64.b64decode(file.md5).hex() == md5:
+                    return self._state.store.read(file.blob)
+        raise Refusal(f"no file of MD5 {md5} found", status=404)
 
 
 def _json(value: Any) -> bytes:

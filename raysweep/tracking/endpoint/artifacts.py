@@ -39,9 +39,13 @@ class TypeView:
         return found if found and found.type_name == self.name else None
 
     def artifact_collections(
-        self, after: str | None = None, first: int | None = None
+        self,
+        after: str | None = None,
+        first: int | None = None,
+        order: str | None = None,
+        filters: str | None = None,
     ) -> Connection:
-        """Return the collections of this type."""
+        """Return the collections of this type, in the store's order."""
         return page(collections(self.place, self.name), first, after)
 
 

@@ -59,9 +59,18 @@ def answer(
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
             name = node.name.value if node.name else node.operation.value
-            walk = _Answer(variables, fragments, unknown)
+            walk = _Answer({**_defaults(node), **variables}, fragments, unknown)
             return walk.select(roots[node.operation.value], node.selection_set, name)
     raise Refusal("the document has no operation")
+
+
+def _defaults(operation: OperationDefinitionNode) -> dict[str, Any]:
+    """Return the values of variables that the client may leave out."""
+    return {
+        each.variable.name.value: value_from_ast_untyped(each.default_value)
+        for each in operation.variable_definitions or ()
+        if each.default_value is not None
+    }
 
 
 @functools.lru_cache(maxsize=256)

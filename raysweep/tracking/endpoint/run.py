@@ -104,12 +104,12 @@ class RunView:
         return list(self.record.tags)
 
     @property
-    def group(self) -> str:
-        return str(self.record.attributes.get("group_name") or self.record.group)
+    def group(self) -> Json:
+        return self.record.attributes.get("group_name") or self.record.group or None
 
     @property
-    def job_type(self) -> str:
-        return str(self.record.attributes.get("job_type") or self.record.job_type)
+    def job_type(self) -> Json:
+        return self.record.attributes.get("job_type") or self.record.job_type or None
 
     @property
     def notes(self) -> Json:

@@ -16,6 +16,7 @@ from raysweep.trials.program.output import Relay
 AFTER_SIGTERM_S = 5.0
 """Seconds from SIGTERM to SIGKILL."""
 
+_SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox")
 _LOOK_S = 0.05
 _OUTPUT_S = 2.0
 """How long the last output of a program that has ended may take."""
@@ -59,6 +60,14 @@ class ProgramProcess:
         """Return the end of what it wrote to stderr. It has ended."""
         self._err.finish(_OUTPUT_S)
         return self._err.tail()
+
+    def interrupt(self) -> bool:
+        """Send SIGINT to the whole group, as Ctrl-C in a terminal does. Return whether anybody who
+        is no shell handles it: a shell starts what it runs in the background without."""
+        group = self._find_group()
+        handled = group is not None and any(map(_handles_sigint, _members(group)))
+        self._signal(signal.SIGINT)
+        return handled
 
     def terminate(self) -> None:
         """Send SIGTERM to the whole group; SIGKILL to what is left of it after AFTER_SIGTERM_S."""
@@ -109,3 +118,25 @@ class ProgramProcess:
             except OSError:  # either has ended just now
                 return False
         return self._group is not None
+
+
+def _members(group: int) -> list[Path]:
+    """Return the folders in /proc of a process group's members."""
+    found = []
+    for each in Path("/proc").iterdir():
+        try:
+            if each.name.isdigit() and os.getpgid(int(each.name)) == group:
+                found.append(each)
+        except ProcessLookupError:  # it has ended just now
+            continue
+    return found
+
+
+def _handles_sigint(process: Path) -> bool:
+    try:
+        lines = (process / "status").read_text().splitlines()
+    except OSError:  # it has ended just now
+        return False
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    caught = int(status.get("SigCgt", "0"), 16) >> (signal.SIGINT - 1) & 1
+    return bool(caught) and status.get("Name") not in _SHELLS

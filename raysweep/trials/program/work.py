@@ -128,8 +128,8 @@ class ProgramWork:
         """See Work: a program is in no population."""
 
     def stop(self, grace_s: float) -> None:
-        """See Work: as W&B does first, which its client raises as KeyboardInterrupt in the script;
-        then by SIGTERM, then by SIGKILL."""
+        """See Work: first by SIGINT, which Python raises as KeyboardInterrupt in the script, as the
+        client does when W&B stops a run; then by SIGTERM, then by SIGKILL."""
         self._stopping = True
         if self._process is not None and self._process.exit_code is None:
             if grace_s > 0:
@@ -214,11 +214,15 @@ class ProgramWork:
             raise ProgramFailed(f"took longer than program.timeout, {timeout_s:g} s")
 
     def _ask_to_stop(self, grace_s: float) -> None:
+        """Interrupt it. Where it cannot be, its client asks every 15 s whether to stop; never both:
+        the second KeyboardInterrupt would end the script's own clearing up after the first."""
         assert self._endpoint is not None and self._process is not None
         live = self._endpoint.run(self._run_id)
-        if live is not None and live.state == "running":
+        if not self._process.interrupt():
+            if live is None or live.state != "running":
+                return
             live.stop_requested.set()
-            self._process.wait(grace_s)
+        self._process.wait(grace_s)
 
     def _close(self) -> None:
         if self._endpoint is not None:
