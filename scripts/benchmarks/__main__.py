@@ -17,6 +17,7 @@ from benchmarks.measures import (
     memory,
     order,
     printing,
+    programs,
     quality,
     start,
     sweep,
@@ -38,6 +39,7 @@ MEASURES: dict[str, Measure] = {
     "growth": trial_cost.growth,
     "quality": quality.measure,
     "printing": printing.measure,
+    "programs": programs.measure,
 }
 QUICK = ("evaluation", "sweep")
 
