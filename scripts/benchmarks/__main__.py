@@ -22,6 +22,7 @@ from benchmarks.measures import (
     start,
     sweep,
     trial_cost,
+    writer,
 )
 from benchmarks.measures.bench import Bench
 from raysweep.errors import UserError
@@ -40,6 +41,7 @@ MEASURES: dict[str, Measure] = {
     "quality": quality.measure,
     "printing": printing.measure,
     "programs": programs.measure,
+    "writer": writer.measure,
 }
 QUICK = ("evaluation", "sweep")
 
