@@ -182,8 +182,9 @@ class _Watch(threading.Thread):
         self.cpu_s += self._cpu_s()
 
     def _bytes(self) -> int:
-        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        """Return its own memory: without Ray's object store, which it shares with all."""
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
     def _cpu_s(self) -> float:
         fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
