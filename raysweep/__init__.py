@@ -16,7 +16,7 @@ from raysweep.home import ensure_home
 if TYPE_CHECKING:
     from raysweep.notebook import resume_sweep, run_sweep
     from raysweep.report.report import write_report
-    from raysweep.sweep.result import SweepResult
+    from raysweep.sweep.result import StoredResult, SweepResult
     from raysweep.sweep.stored import ListedSweep, load_result, sweeps
     from raysweep.trials.training.loaded_model import LoadedModel, load_model
     from raysweep.version import __version__
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ListedSweep",
     "LoadedModel",
+    "StoredResult",
     "SweepResult",
     "__version__",
     "load_model",
@@ -37,6 +38,7 @@ __all__ = [
 _MODULES = {
     "ListedSweep": "raysweep.sweep.stored",
     "LoadedModel": "raysweep.trials.training.loaded_model",
+    "StoredResult": "raysweep.sweep.result",
     "SweepResult": "raysweep.sweep.result",
     "__version__": "raysweep.version",
     "load_model": "raysweep.trials.training.loaded_model",

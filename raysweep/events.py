@@ -20,7 +20,8 @@ class Display:
     others have four decimals; `columns`: metrics that a leaderboard shows besides the sweep's, if
     trials report them; `hidden`: metrics of the winner that `best` does not show; `preparing`: what
     happens before the first trial, up to the end of the stage `last_stage`; `scored_on`: on what
-    the winner is scored, ` on the test split`.
+    the winner is scored, ` on the test split`; `goes_on`: what a trial does in another process,
+    and what trials do in a sweep that is resumed.
     """
 
     step: str = "report"
@@ -30,6 +31,7 @@ class Display:
     preparing: str = ""
     last_stage: str | None = None
     scored_on: str = ""
+    goes_on: tuple[str, str] = ("continues", "continue")
 
 
 PLAIN = Display()
@@ -77,9 +79,17 @@ class SweepStarted:
 
 
 @dataclass(frozen=True)
+class StageBegun:
+    """A stage that takes its time has begun."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
 class StageFinished:
-    """A stage returned `ref`, newly made or reused from the cache. `more`: what it returned for
-    other settings that trials ask for, where stages depend on what is swept."""
+    """A stage returned `ref`, newly made or reused from the cache; empty where it returned nothing.
+    `more`: what else it returned, or for other settings that trials ask for, where stages depend on
+    what is swept."""
 
     stage: str
     ref: str
@@ -140,10 +150,11 @@ class TrialUpdated:
 @dataclass(frozen=True)
 class Evaluating:
     """All trials have ended; the winner's model (`name:vK`; None where it has none) is being scored
-    on the test split."""
+    on the test split, or whatever else `doing` says is done with it."""
 
     trial: str
     ref: str | None
+    doing: str = "evaluating"
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,15 @@ class ClusterNotice:
     text: str
 
 
-Event = ClusterNotice | SweepStarted | StageFinished | WarmStarted | TrialUpdated | Evaluating
+Event = (
+    ClusterNotice
+    | SweepStarted
+    | StageBegun
+    | StageFinished
+    | WarmStarted
+    | TrialUpdated
+    | Evaluating
+)
 
 
 class Observer(Protocol):

@@ -208,8 +208,16 @@ class Rows:
     ) -> dict[int, str]:
         return {}
 
+    def evaluating(self, config: Config) -> str | None:
+        return None
+
     def evaluate(
-        self, context: TrialContext, resources: Resources, product: str | None, step: int
+        self,
+        context: TrialContext,
+        resources: Resources,
+        trial: str,
+        product: str | None,
+        step: int,
     ) -> Evaluated:
         return Evaluated({}, promoted=False, reason="nothing is tagged", artifacts={}, file=None)
 

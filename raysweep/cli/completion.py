@@ -25,7 +25,8 @@ def add_to(commands: Any, common: Parser) -> None:
     completion = commands.add_parser(
         "completion",
         help="print a shell's completion script",
-        description=f'bash, zsh: eval "$({INSTALLED} completion bash)" in ~/.bashrc or ~/.zshrc; '
+        description=f'bash: eval "$({INSTALLED} completion bash)" in ~/.bashrc; zsh: the same '
+        "with zsh in ~/.zshrc, after compinit; "
         f"fish: {INSTALLED} completion fish > ~/.config/fish/completions/{INSTALLED}.fish",
     )
     completion.add_argument("shell", choices=SHELLS)

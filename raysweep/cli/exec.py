@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,51 +38,71 @@ def add_to(commands: Any, common: Parser) -> None:
 def _exec(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.stderr import to_stderr
     from raysweep.storage.open_storage import open_storage
-    from raysweep.terminal.recorded import show_recorded
-    from raysweep.tracking.endpoint import Endpoint, recorded
+    from raysweep.terminal.recorded import show_recorded, show_recorded_sweeps
+    from raysweep.tracking.endpoint import Endpoint, Sweeping, recorded, recorded_sweeps
     from raysweep.tracking.metadata import plain
+    from raysweep.tracking.trackio.database import projects
     from raysweep.tracking.trackio.store import TrackioStore
+    from raysweep.trials.program.agents import agent_search
 
     refuse_keys("--storage", args.storage)
     with open_storage(storage_of(args), "exec") as storage:
-        endpoint = Endpoint(lambda project: TrackioStore(storage.tracker, project), say=to_stderr)
+        sweeping = Sweeping(
+            book=lambda store: store.sweeps,
+            search=agent_search,
+            projects=lambda: projects(storage.tracker),
+        )
+        endpoint = Endpoint(
+            lambda project: TrackioStore(storage.tracker, project), say=to_stderr, sweeping=sweeping
+        )
         try:
-            code = _run(args.arguments, {**os.environ, **endpoint.environ()})
+            environ = {**os.environ, **endpoint.environ()}
+            code = _run(args.arguments, environ, endpoint.interrupt_sweeps)
+            endpoint.close_sweeps()
             endpoint.close_runs(code)
-            runs = recorded(endpoint)
+            runs, sweeps = recorded(endpoint), recorded_sweeps(endpoint)
         finally:
             endpoint.stop()
     show_recorded(sys.stderr, runs, args.storage)
+    show_recorded_sweeps(sys.stderr, sweeps)
+    answer = {"runs": plain(runs), "sweeps": plain(sweeps), "exit_code": code}
     if code:
         if args.json:  # the command failed, and what it logged until then is there all the same
-            print(json.dumps({"runs": plain(runs), "exit_code": code}), file=args.out, flush=True)
+            print(json.dumps(answer), file=args.out, flush=True)
         raise CommandFailed(f"{args.arguments[0]}: {_how_it_ended(code)}", code)
-    return {"runs": plain(runs), "exit_code": code}
+    return answer
 
 
-def _run(command: Sequence[str], environ: dict[str, str]) -> int:
-    """Run the command with this process's streams. Returns its exit code, as a shell has it."""
+def _run(command: Sequence[str], environ: dict[str, str], on_interrupt: Callable[[], None]) -> int:
+    """Run the command with this process's streams. Returns its exit code, as a shell has it.
+    `on_interrupt` is called when a signal asks for the end."""
     try:
         process = subprocess.Popen(command, env=environ)
     except (FileNotFoundError, PermissionError, NotADirectoryError, OSError) as error:
         raise UserError(
             f"exec: {command[0]}: {error.strerror}; name a program on the PATH, or its path"
         ) from error
-    with _passing_signals(process):
+    with _passing_signals(process, on_interrupt):
         code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def _passing_signals(process: subprocess.Popen[Any]) -> Iterator[None]:
+def _passing_signals(
+    process: subprocess.Popen[Any], on_interrupt: Callable[[], None]
+) -> Iterator[None]:
     """Pass SIGTERM and SIGHUP on. Ctrl-C reaches the command by itself: it has our terminal; we
     wait for what it makes of it."""
 
+    def wait(number: int, _: object) -> None:
+        on_interrupt()
+
     def pass_on(number: int, _: object) -> None:
+        on_interrupt()
         process.send_signal(number)
 
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+        signal.SIGINT: signal.signal(signal.SIGINT, wait),
         signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on),
         signal.SIGHUP: signal.signal(signal.SIGHUP, pass_on),
     }

@@ -1,29 +1,39 @@
-"""The command that shows what a run printed: `logs`."""
+"""The command that shows what a run printed, or which logs there are: `logs`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from raysweep.cli.common import stored_sweep
+from raysweep.cli.common import storage_of
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import UserError
 
 if TYPE_CHECKING:
+    from raysweep.storage.reading import StoredSweep
     from raysweep.storage.run_logs import RunLogs
+    from raysweep.storage.storage import Storage
 
 
 def add_to(commands: Any, common: Parser) -> None:
     """Add the command and its arguments."""
     logs = commands.add_parser(
-        "logs", parents=[common], help="show what a trial or a stage printed, and its traceback"
+        "logs",
+        parents=[common],
+        help="show what a trial or a stage printed, and its traceback",
+        usage="%(prog)s [SWEEP] RUN [options]\n       %(prog)s [SWEEP] [options]",
     )
-    logs.add_argument("sweep", nargs="?", help="a sweep's name (default: the latest)")
-    logs.add_argument(
-        "run", help="trial-0003, or 3; load, preprocess, initialize or evaluate of its stages"
+    names = logs.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a sweep's name (default: the latest), and a run: trial-0003, or 3; load, preprocess, "
+        "initialize or evaluate of its stages. Without a run: list the logs",
     )
+    names.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
     logs.add_argument(
         "--follow", action="store_true", help="show what comes, too, until the run has ended"
     )
@@ -32,31 +42,110 @@ def add_to(commands: Any, common: Parser) -> None:
 
 
 def _logs(args: argparse.Namespace) -> dict[str, Any] | None:
-    from raysweep.storage.log_file import follow, last_lines
-    from raysweep.storage.run_logs import RunLogs
+    from raysweep.storage.open_storage import read_storage
+    from raysweep.storage.run_logs import RunLogs, in_short
 
     if args.json and args.follow:
         raise UserError("--follow: shows lines as they come, and --json is one object; leave one")
-    with stored_sweep(args) as stored:
+    if len(args.names) > 2:
+        raise UserError(f"logs {' '.join(args.names)}: takes one sweep and one run")
+    with read_storage(storage_of(args)) as storage:
+        stored, name = _asked(storage, args.names)
         logs = RunLogs(stored)
-        run = logs.named(args.run)
-        if args.follow:
-            logs.check_followable()
-        path, start, text = logs.path(run), 0, b""
-        if args.tail is not None and path.exists():
-            text, start = last_lines(path, args.tail)
-        if args.json:
-            whole = text if args.tail is not None or not path.exists() else path.read_bytes()
-            log = whole.decode("utf-8", "replace")
-            return {"sweep": stored.record.name, "run": run, "log": log}
-        out = sys.stdout.buffer
-        out.write(text)
+        if name is not None:
+            return _one(args, stored, logs, logs.named(name))
+        runs = logs.runs()
+        logs.check_any(runs)
+        if len(runs) == 1:
+            return _one(args, stored, logs, runs[0])
+        if args.follow or args.tail is not None:
+            option = "--follow" if args.follow else "--tail"
+            raise UserError(f"{option}: name a run of {stored.record.name}: {in_short(runs)}")
+        return _list(args, stored, logs, runs)
+
+
+def _asked(storage: Storage, names: Sequence[str]) -> tuple[StoredSweep, str | None]:
+    """The sweep and the run that are asked for; None for a sweep's list. One name alone is an
+    existing sweep's, a run's of the latest sweep, or how a sweep's name begins."""
+    from raysweep.storage.reading import StoredSweep
+    from raysweep.storage.record import sweep_names
+    from raysweep.storage.run_logs import RunLogs
+
+    if len(names) != 1:
+        return StoredSweep.find(storage, names[0] if names else None), (names or [None])[-1]
+    (name,) = names
+    known = sweep_names(storage.root)
+    if name in known:
+        return StoredSweep.find(storage, name), None
+    latest = StoredSweep.find(storage, None)
+    begins = any(each.startswith(name) for each in known)
+    if begins and not name.isdigit() and name not in RunLogs(latest).runs():
+        return StoredSweep.find(storage, name), None
+    return latest, name
+
+
+def _list(
+    args: argparse.Namespace, stored: StoredSweep, logs: RunLogs, runs: Sequence[str]
+) -> dict[str, Any] | None:
+    """List the logs: on stdout the runs, on stderr how to see one."""
+    from raysweep.invocation import program
+    from raysweep.terminal import text
+    from raysweep.terminal.console import open_console
+    from raysweep.terminal.pager import painter, print_lines
+    from raysweep.terminal.table import Column, Row, lines
+
+    sizes, failed, name = logs.sizes(), logs.failed(), stored.record.name
+    if args.json:
+        found = [
+            {
+                "run": run,
+                "bytes": sizes.get(run, 0),
+                "failed": run in failed,
+                "log": str(stored.storage.shown_path(stored.folder.log(run)))
+                if run in sizes
+                else None,
+            }
+            for run in runs
+        ]
+        return {"sweep": name, "logs": found}
+    console = open_console(sys.stdout)
+    columns = [Column("run"), Column("size", right=True), Column("")]
+    rows = [
+        Row([run, text.size(sizes.get(run, 0)), "failed"], "red")
+        if run in failed
+        else Row([run, text.size(sizes.get(run, 0)), ""])
+        for run in runs
+    ]
+    print_lines(console, list(lines(columns, rows, console.width, painter(console))))
+    first = next((run for run in runs if run in failed), runs[-1])
+    option = stored.storage.option
+    print(f"name a run: {program()} logs {name} {first}{option}", file=sys.stderr)
+    return None
+
+
+def _one(
+    args: argparse.Namespace, stored: StoredSweep, logs: RunLogs, run: str
+) -> dict[str, Any] | None:
+    """Show a run's log."""
+    from raysweep.storage.log_file import follow, last_lines
+
+    if args.follow:
+        logs.check_followable()
+    path, start, text = logs.path(run), 0, b""
+    if args.tail is not None and path.exists():
+        text, start = last_lines(path, args.tail)
+    if args.json:
+        whole = text if args.tail is not None or not path.exists() else path.read_bytes()
+        log = whole.decode("utf-8", "replace")
+        return {"sweep": stored.record.name, "run": run, "log": log}
+    out = sys.stdout.buffer
+    out.write(text)
+    out.flush()
+    for block in follow(path, start, _ended(logs, run) if args.follow else lambda: True):
+        out.write(block)
         out.flush()
-        for block in follow(path, start, _ended(logs, run) if args.follow else lambda: True):
-            out.write(block)
-            out.flush()
-        if not path.exists() or not path.stat().st_size:
-            print(f"{run} of {stored.record.name} has printed nothing", file=sys.stderr)
+    if not path.exists() or not path.stat().st_size:
+        print(f"{run} of {stored.record.name} has printed nothing", file=sys.stderr)
     return None
 
 

@@ -59,7 +59,9 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.storage.open_storage import read_storage
     from raysweep.storage.reading import listed
     from raysweep.terminal.console import open_console
+    from raysweep.terminal.recorded import show_projects
     from raysweep.terminal.summary import show_sweeps
+    from raysweep.tracking.trackio.recorded import recorded_projects
     from raysweep.trials.workloads import display_of
 
     with read_storage(storage_of(args), results=True) as storage:
@@ -68,11 +70,14 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
             _add_sizes(storage, sweeps)
         names = [each["sweep"] for each in sweeps]
         displays = {name: display_of(storage.folder(name).record().kind) for name in names}
+        recorded = recorded_projects(storage.tracker, to_stderr)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps, displays)
-    elif not args.json:
+    if not args.json and recorded:
+        show_projects(sys.stdout, recorded)
+    elif not args.json and not sweeps:
         print(f"no sweep in {storage.shown}: `{program()} run` starts one", file=sys.stderr)
-    return {"sweeps": sweeps}
+    return {"sweeps": sweeps, "recorded": recorded}
 
 
 def _add_sizes(storage: Storage, sweeps: list[dict[str, Any]]) -> None:

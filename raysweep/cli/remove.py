@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cli.common import storage_of
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser
 from raysweep.errors import UserError
 
@@ -20,12 +21,13 @@ def add_to(commands: Any, common: Parser) -> None:
     remove = commands.add_parser(
         "remove", parents=[common], help="remove sweeps, with all that only they need"
     )
-    remove.add_argument(
+    named = remove.add_argument(
         "sweeps",
         nargs="+",
         metavar="SWEEP",
         help="a sweep's name, or how only its name begins, or a pattern for several: 'try-*'",
     )
+    named.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
     remove.add_argument("--dry-run", action="store_true", help="say what would go, and stop")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     remove.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.cli.common import storage_of
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser
 from raysweep.errors import RaysweepError, TrackingError
 
@@ -17,7 +18,10 @@ def add_to(commands: Any, common: Parser) -> None:
     report = commands.add_parser(
         "report", parents=[common], help="write a sweep, or several, as one HTML page"
     )
-    report.add_argument("sweeps", nargs="*", metavar="SWEEP", help="sweeps (default: the latest)")
+    named = report.add_argument(
+        "sweeps", nargs="*", metavar="SWEEP", help="sweeps (default: the latest)"
+    )
+    named.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
     report.add_argument(
         "--output",
         type=Path,

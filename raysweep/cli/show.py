@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.cli.common import storage_of
+from raysweep.cli.completion import sweeps
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import TrackingError, UserError
 
@@ -26,6 +27,9 @@ LOG_LINES = 20
 _LOG_BYTES = 1 << 16
 """Bytes from the log's end that are read for them."""
 
+MOST_LOG_BYTES = 10_000_000
+"""Of a sweep at a URI, a larger log is not downloaded for them."""
+
 _TRIAL = re.compile(r"(?:trial-)?(\d+)")
 
 
@@ -37,15 +41,21 @@ def add_to(commands: Any, common: Parser) -> None:
         help="show a sweep, ended or running, one of its trials, or sweeps side by side",
         usage="%(prog)s [SWEEP] [TRIAL] [options]\n       %(prog)s SWEEP SWEEP… [options]",
     )
-    show.add_argument(
+    names = show.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         help="a sweep's name (default: the latest) and maybe a trial's, as 3 or trial-0003; or "
         "the names of several sweeps",
     )
+    names.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
     show.add_argument(
         "--top", type=count, metavar="N", help="show only the first N rows of the leaderboard"
+    )
+    show.add_argument(
+        "--all",
+        action="store_true",
+        help="of several sweeps, show also the keys of the configs that are the same",
     )
     show.add_argument(
         "--csv",
@@ -62,12 +72,12 @@ def _show(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.csv == "-" and args.json:
         raise UserError("--csv -: stdout is for the JSON object; name a file, or leave --json out")
     with no_collection(), read_storage(storage_of(args)) as storage:
-        sweeps, trial = _asked(storage, args.names)
+        found, trial = _asked(storage, args.names)
         if trial is not None:
-            return _show_trial(args, sweeps[0], trial)
-        if len(sweeps) > 1:
-            return _compare(args, sweeps)
-        return _show_sweep(args, sweeps[0])
+            return _show_trial(args, found[0], trial)
+        if len(found) > 1:
+            return _compare(args, found)
+        return _show_sweep(args, found[0])
 
 
 def _asked(storage: Storage, names: Sequence[str]) -> tuple[list[StoredSweep], int | None]:
@@ -114,6 +124,8 @@ def _show_trial(
         raise UserError(f"{view.sweep}: has no trial {number}; it has {len(view.trials)}{last}")
     if args.csv:
         return _write_history(args, trial)
+    if stored.storage.origin is not None:
+        stored.storage.origin.logs(view.sweep, [trial.trial], MOST_LOG_BYTES)
     run, log_end = _run_of(stored, trial), _log_end(trial)
     if args.json:
         return whole_trial_json(view, trial, run, log_end, stored.storage)
@@ -127,21 +139,22 @@ def _show_trial(
     return None
 
 
-def _compare(args: argparse.Namespace, sweeps: Sequence[StoredSweep]) -> dict[str, Any] | None:
+def _compare(args: argparse.Namespace, compared: Sequence[StoredSweep]) -> dict[str, Any] | None:
     from raysweep.sweep.shape import comparison_json
     from raysweep.sweep.view import view_of
 
-    views = [view_of(each, artifacts=bool(args.csv)) for each in sweeps]
+    views = [view_of(each, artifacts=bool(args.csv)) for each in compared]
     if args.csv:
-        return _write_csv(args, views, sweeps[0].storage)
+        return _write_csv(args, views, compared[0].storage)
     if args.json:
-        return comparison_json(views, sweeps[0].storage)
+        return comparison_json(views, compared[0].storage)
     from raysweep.terminal.compare import comparison_lines
     from raysweep.terminal.console import open_console
     from raysweep.terminal.pager import painter, print_lines
 
     console = open_console(sys.stdout)
-    print_lines(console, comparison_lines(views, console.width, painter(console)))
+    lines = comparison_lines(views, console.width, painter(console), whole=args.all)
+    print_lines(console, lines)
     return None
 
 
@@ -159,7 +172,7 @@ def _run_of(stored: StoredSweep, trial: TrialView) -> RunRecord | None:
 
 def _log_end(trial: TrialView) -> list[str]:
     """The last lines of its log."""
-    if trial.log is None:
+    if trial.log is None or not trial.log.exists():
         return []
     with trial.log.open("rb") as file:
         size = file.seek(0, 2)

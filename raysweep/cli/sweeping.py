@@ -13,6 +13,7 @@ from raysweep.cli import report
 from raysweep.cli.common import add_promote, add_sweep, config_of, storage_of, stored_sweep
 from raysweep.cli.parser import Parser, count
 from raysweep.errors import Interrupted, UserError
+from raysweep.invocation import program
 from raysweep.terminal.process import ended_by_the_second_interrupt
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ def add_to(commands: Any, common: Parser) -> None:
     on_ray.add_argument(
         "--local-mode", action="store_true", help="everything in one process, for a debugger"
     )
-    on_ray.add_argument(
-        "--fail-fast",
-        action="store_true",
-        help="end the sweep at the first trial that fails, with its traceback",
-    )
+    _add_fail_fast(on_ray)
     told = Parser(add_help=False)
     told.add_argument(
         "--verbose",
@@ -97,7 +94,9 @@ def add_to(commands: Any, common: Parser) -> None:
         help="a folder of the cluster's head machine or a URI (default ~/raysweep/runs there)",
     )
     submit.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    _add_fail_fast(submit)
     _add_warm_start(submit)
+    report.add_option(submit)
     submit.set_defaults(command="submit", call=_submit)
 
     plan = commands.add_parser(
@@ -121,6 +120,14 @@ def add_to(commands: Any, common: Parser) -> None:
         help="how many of the first configurations to show (default 5)",
     )
     plan.set_defaults(command="plan", call=_plan)
+
+
+def _add_fail_fast(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="end the sweep at the first trial that fails, with its traceback",
+    )
 
 
 def _add_warm_start(command: argparse.ArgumentParser) -> None:
@@ -215,13 +222,17 @@ def _watched(
 
 def _submit(args: argparse.Namespace) -> dict[str, Any]:
     config = config_of(args)
+    if args.report and args.no_wait and is_uri(config.storage):
+        raise UserError(
+            "--report: the page of a sweep at a URI is written here, at its end, for which "
+            f"--no-wait does not wait; leave one out, or call `{program()} report` afterwards"
+        )
     from raysweep.submission.following import follow
     from raysweep.submission.submission import submit
     from raysweep.terminal.submission import show_detached, show_kept, show_submitted
 
-    submission = submit(
-        config, args.address, name=args.name, verbose=args.verbose, warm_start=args.warm_start
-    )
+    options = {name: getattr(args, name) for name in ("verbose", "fail_fast", "report")}
+    submission = submit(config, args.address, name=args.name, warm_start=args.warm_start, **options)
     show_submitted(sys.stderr, submission)
     if args.no_wait:
         show_detached(sys.stderr, submission)
@@ -232,6 +243,8 @@ def _submit(args: argparse.Namespace) -> dict[str, Any]:
         show_detached(sys.stderr, submission)
         raise Interrupted(f"detached; job {submission.job} continues") from None
     show_kept(sys.stderr, submission)
+    if args.report and is_uri(submission.storage):
+        report.write_at_the_end(submission.sweep, submission.storage)
     return result
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def connect(
     the cluster and reports trials to a copy of the driver's objects there.
     """
     with quiet.silenced(verbose), ray_internals.without_uv():
-        quiet.apply_settings()
+        quiet.apply_settings(joined=address is not None)
         if ray.is_initialized():
             if address or local_mode:
                 raise UserError(
@@ -68,17 +68,22 @@ def connect(
         patches = usable() if wanted else frozenset[PatchName]()
         forked = "worker-copies" in patches and not local_mode
         server = fork_server.running(preload) if forked else nullcontext()
-        alone = machine.shared() if address is None else nullcontext()
+        alone = machine.shared() if address is None else nullcontext(machine.Mark())
         sessions: list[Path] = []
         try:
-            with server, _checked(address), alone as others:
+            with server, _checked(address), alone as mark:
+
+                def started(session: Path) -> None:
+                    sessions.append(session)
+                    mark.note(sessions)
+
                 try:
                     debugger = os.environ.get(BREAKPOINT)
-                    retried = _initialise(address, local_mode, verbose, modules, patches, sessions)
+                    retried = _initialise(address, local_mode, verbose, modules, patches, started)
                     if local_mode:
                         _give_back_breakpoint(debugger)
                     ports = None if address else ray_internals.open_ports()
-                    yield tuple(line for line in (slow, retried, ports, others) if line)
+                    yield tuple(line for line in (slow, retried, ports, mark.others) if line)
                 finally:
                     ray.shutdown()
         finally:
@@ -115,10 +120,10 @@ def _initialise(
     verbose: bool,
     modules: Sequence[Path],
     patches: frozenset[PatchName],
-    sessions: list[Path],
+    started: Callable[[Path], None],
 ) -> str | None:
-    """Call `ray.init`. Returns the line that says that Ray was started twice, if it was. The
-    session folder of each Ray that is started here is added to `sessions`."""
+    """Call `ray.init`. Returns the line that says that Ray was started twice, if it was. `started`
+    is called with the session folder of each Ray that is started here."""
     options: dict[str, Any] = {"local_mode": True} if local_mode else {}
     if address is None:
         # Without `address="local"` a RAY_ADDRESS in the environment would be joined instead.
@@ -140,7 +145,7 @@ def _initialise(
             **options,
         )
         if address is None:
-            sessions.append(Path(context.address_info["session_dir"]))
+            started(Path(context.address_info["session_dir"]))
 
     try:
         with signals.handlers_restored(), ray_internals.while_joining(signals.deferred), loopback:

@@ -7,10 +7,12 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from raysweep.cluster import session_folder
 from raysweep.cluster.cpus import usable_cpus
 from raysweep.config import ResourcesConfig
 from raysweep.errors import UserError
@@ -18,6 +20,9 @@ from raysweep.errors import UserError
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _OTHER_GPUS = ("nvidia0", "kfd", "dri", "dxg")
 """Device files of other GPUs, and of NVIDIA's in a container or WSL: how many is Ray's to find."""
+
+_MOST_NOTED = 1 << 16
+"""Bytes of a mark that are read."""
 
 
 def check_resources(wanted: ResourcesConfig) -> None:
@@ -52,12 +57,28 @@ def usable_gpus(
     return None if any((devices / name).exists() for name in _OTHER_GPUS) else 0
 
 
+@dataclass(frozen=True)
+class Mark:
+    """The mark of a sweep of this process on this machine. `others`: a line for the user where
+    other sweeps of theirs run here, too; each Ray counts all CPUs as its own."""
+
+    others: str | None = None
+    handle: int | None = None
+
+    def note(self, sessions: Sequence[Path]) -> None:
+        """Note the session folders of the Rays that this process has started, for whoever comes
+        after it, if it is killed."""
+        if self.handle is not None:
+            with suppress(OSError):
+                os.pwrite(self.handle, session_folder.noted(sessions), 0)
+
+
 @contextmanager
-def shared() -> Iterator[str | None]:
+def shared() -> Iterator[Mark]:
     """Mark a sweep of this process as running on this machine, for the block.
 
-    Yields a line for the user where other sweeps of theirs run here, too: each Ray counts all CPUs
-    as its own. A sweep is marked by a lock, which the system releases with the process.
+    A sweep is marked by a lock, which the system releases with the process. What a sweep that was
+    killed has left in Ray's temporary folder is removed first.
     """
     try:
         folder = _folder()
@@ -66,10 +87,10 @@ def shared() -> Iterator[str | None]:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError:  # a full disk, a folder of somebody else: the sweep runs without a mark
-        yield None
+        yield Mark()
         return
     try:
-        yield _said(others)
+        yield Mark(_said(others), handle)
     finally:
         with suppress(OSError):
             path.unlink()
@@ -88,14 +109,16 @@ def _folder() -> Path:
 
 
 def _running(mark: Path) -> int | None:
-    """Return the process of a sweep that still runs; remove the mark of one that was killed."""
+    """Return the process of a sweep that still runs; of one that was killed remove the session
+    folders, and then the mark."""
     try:
         handle = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        mark.unlink(missing_ok=True)
+        if session_folder.remove_noted(os.pread(handle, _MOST_NOTED, 0)):
+            mark.unlink(missing_ok=True)
         return None
     except OSError:
         number = mark.name.partition("-")[0]

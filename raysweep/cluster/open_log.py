@@ -88,6 +88,7 @@ class OpenLog:
                 pass
             if self._ship is not None and self._sent >= os.fstat(self._file).st_size:
                 self._log.path.unlink(missing_ok=True)
+                sent_file(self._log.path).unlink(missing_ok=True)
         os.close(self._file)
 
     def _work(self) -> None:

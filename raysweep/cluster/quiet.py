@@ -32,6 +32,11 @@ STORE_CONNECT = {
 after it has started the store, which is too soon on a busy machine; by default it then retries 10
 times, every 1 s. If the user has set either variable, both stay as they are."""
 
+OWN_RAY = {"RAY_task_events_report_interval_ms": "0"}
+"""For a Ray that is started here, which has no dashboard. By default every process reports each
+task to Ray's GCS, which keeps the last 100,000 for the dashboard: 32 kB a trial. If the user has
+set the variable, it stays as it is."""
+
 MARKERS = (":job_id:", ":actor_name:", ":task_name:")
 """Prefixes of lines that a Ray worker prints for Ray's log monitor. In local mode the driver is the
 worker."""
@@ -41,9 +46,10 @@ ALARM = "(raylet)"
 raysweep reports what follows, in one line."""
 
 
-def apply_settings() -> None:
-    """Set `SETTINGS` and `STORE_CONNECT`. Call it before Ray starts."""
-    for name, value in SETTINGS.items():
+def apply_settings(*, joined: bool = False) -> None:
+    """Set `SETTINGS` and `STORE_CONNECT`, and `OWN_RAY` unless a cluster is joined. Call it before
+    Ray starts."""
+    for name, value in (SETTINGS if joined else SETTINGS | OWN_RAY).items():
         os.environ.setdefault(name, value)
     if not STORE_CONNECT.keys() & os.environ.keys():
         os.environ.update(STORE_CONNECT)

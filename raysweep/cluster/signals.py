@@ -11,8 +11,9 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from raysweep.cluster.faststart import ray_internals
@@ -29,6 +30,14 @@ _note: socket.socket | None = None
 
 _interrupting: frozenset[int] = frozenset({signal.SIGINT})
 """The signals that count as a Ctrl-C."""
+
+
+LOST_S = 3.0
+"""Seconds that a Ray process may have been gone before a command that is stopping gives Ray up. Ray
+takes a process that it has ended itself off its list within a second."""
+
+_last_words: Callable[[], str] | None = None
+"""Makes the last line of a command that gives Ray up."""
 
 
 @contextmanager
@@ -127,6 +136,37 @@ def end_at_once() -> None:
         ray_internals.kill_started()
     finally:
         os._exit(130)
+
+
+@contextmanager
+def last_words(words: Callable[[], str]) -> Iterator[None]:
+    """Make `words` the last line of a command that ends in the block because its Ray has ended."""
+    global _last_words
+    before, _last_words = _last_words, words
+    try:
+        yield
+    finally:
+        _last_words = before
+
+
+def give_up_lost_ray() -> None:
+    """From now on, while the command stops: end it at once if the Ray that it started has ended.
+
+    `timeout`, systemd and batch systems send SIGTERM to all processes of a command. Ray's end at
+    it, and the driver's calls would wait for them a minute, until Ray aborts the process.
+    """
+    threading.Thread(target=_give_up_lost_ray, daemon=True).start()
+
+
+def _give_up_lost_ray() -> None:
+    lost_s = 0.0
+    while lost_s < LOST_S:
+        time.sleep(LOST_S / 10)
+        lost_s = lost_s + LOST_S / 10 if ray_internals.has_lost_one() else 0.0
+    if _last_words is not None:
+        with suppress(OSError):
+            os.write(2, f"raysweep: {_last_words()}\n".encode(errors="replace"))
+    end_at_once()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
-from ray.tune.schedulers import MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from raysweep.cluster.faststart import fork_server
 from raysweep.cluster.faststart.checks import TUNE_CONTROLLER
@@ -51,15 +51,6 @@ def error_of(trial: Any) -> BaseException | None:
     except OSError:
         return None
     return error
-
-
-def forget_in_median(rule: MedianStoppingRule, trial: Any) -> None:
-    """Have the rule forget the results of the trial, which starts anew.
-
-    If Tune keeps the results elsewhere, the trial's earlier ones count in the others' median, too.
-    """
-    getattr(rule, "_results", {}).pop(trial, None)
-    getattr(rule, "_stopped_trials", set()).discard(trial)
 
 
 def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialScheduler:

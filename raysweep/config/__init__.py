@@ -31,11 +31,13 @@ from raysweep.config.target_sections import (
 )
 from raysweep.config.trials import (
     MAX_REPEATS,
+    Grid,
     apply,
     combinations,
     configurations,
     enumerate_trials,
     fits,
+    trials_of,
 )
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "EarlyTerminate",
     "EvaluateConfig",
     "EvaluateTarget",
+    "Grid",
     "Metric",
     "ModelConfig",
     "ModelTarget",
@@ -81,4 +84,5 @@ __all__ = [
     "load_sweep",
     "look_in",
     "multiple",
+    "trials_of",
 ]

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from raysweep.config.budget import Duration
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Json
+
+
+def _call(given: Any) -> Any:
+    """Take a file's name for a command of one word, and a number in a command for its text."""
+    if isinstance(given, (list, tuple)):
+        return tuple(str(each) if type(each) in (int, float) else each for each in given)
+    return (given,) if isinstance(given, str) else given
+
+
+def _calls(given: Any) -> Any:
+    """Take one file's name for a list of it."""
+    if isinstance(given, str):
+        return ((given,),)
+    return tuple(map(_call, given)) if isinstance(given, (list, tuple)) else given
+
+
+Word = Annotated[str, Field(min_length=1)]
+Call = Annotated[tuple[Word, ...], Field(min_length=1)]
+"""A program with its arguments. One whose first word is a .py file is run by the Python."""
 
 
 class ProgramConfig(Section):
@@ -30,6 +49,23 @@ class ProgramConfig(Section):
 
     grace_s: Annotated[float, Field(ge=0)] = 30.0
     """Seconds that a trial which is stopped early has to end by itself, before SIGTERM."""
+
+    before: Annotated[tuple[Call, ...], BeforeValidator(_calls)] = ()
+    """Programs that run once before the trials, in this order: a file each, or a list of a command
+    and its arguments. One that has run before in this storage, unchanged and on the same versions,
+    is not run again."""
+
+    after: Annotated[Call | None, BeforeValidator(_call)] = None
+    """A program that runs once when the winner is tagged `best`. The numbers of its run's summary
+    are the sweep's test scores."""
+
+    reuse: bool = True
+    """Whether a program of `before` may be skipped. False: each runs, as where one reads files that
+    have changed, of which raysweep knows nothing."""
+
+    resume: bool = False
+    """Whether the program can continue a run: a trial that was cut short then begins again with its
+    rows kept, and `wandb.run.resumed` says so. Else its rows are put away."""
 
 
 class FreeFields:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, overload
 
 from pydantic import ValidationError
 
@@ -21,8 +21,16 @@ from raysweep.config.space.distributions import Distribution, Json
 from raysweep.config.sweep import SweepConfig
 from raysweep.errors import ConfigError
 
-MOST_TRIALS = 10_000
-"""Limit of one sweep: more would take weeks, and each is checked before the first one starts."""
+MOST_LISTED = 10_000
+"""How many trials are listed, and each checked, before the first one starts: the limit of a random
+sweep. A larger grid is not listed."""
+
+MOST_OF_A_GRID = 1_000_000
+"""Limit of a grid: in a trial that does nothing the driver of a sweep spends some 10 ms, so that
+these take hours."""
+
+CHECKED_OF_A_GRID = 1000
+"""How many combinations of a grid that is not listed are checked before the first trial starts."""
 
 MAX_REPEATS = 1000
 """Repeated draws in a row after which random search treats its space as exhausted."""
@@ -50,8 +58,30 @@ def apply(config: Config, values: Mapping[str, Json]) -> Config:
     return config.model_copy(update=sections)
 
 
-def enumerate_trials(config: Config) -> list[dict[str, Json]]:
-    """List the values of every trial of a grid or random sweep, in order.
+class Grid(Sequence[dict[str, Json]]):
+    """The first `count` combinations of a grid, each made when it is asked for."""
+
+    def __init__(self, space: Mapping[str, Distribution], count: int) -> None:
+        self._space = space
+        self._ranks = range(count)
+
+    def __len__(self) -> int:
+        return len(self._ranks)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Json]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Json]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Json] | list[dict[str, Json]]:
+        if isinstance(index, slice):
+            return list(_product(self._space, self._ranks[index]))
+        return next(_product(self._space, [self._ranks[index]]))
+
+
+def trials_of(config: Config) -> Sequence[dict[str, Json]]:
+    """Return the values of every trial of a grid or random sweep, in order.
 
     Grid: the whole product, the last parameter varying fastest, cut off at `run_cap`. Random: `cap`
     distinct draws seeded with `train.seed`, fewer if the space is exhausted; a larger `cap` appends
@@ -60,10 +90,18 @@ def enumerate_trials(config: Config) -> list[dict[str, Json]]:
     A draw that its field rejects (a normal distribution has no bounds) is repeated. Raises
     ConfigError if hardly any draw is accepted.
 
+    Of a grid with more than MOST_LISTED trials they are a `Grid`, of which CHECKED_OF_A_GRID are
+    checked here. One of the others whose values do not fit together fails when its turn comes.
+
     The list is cached: a sweep needs it several times at its start, and checking 10,000 trials
     takes most of a second.
     """
-    return list(_listed(_Sameness(config)))
+    return _listed(_Sameness(config))
+
+
+def enumerate_trials(config: Config) -> list[dict[str, Json]]:
+    """List what `trials_of` returns."""
+    return list(trials_of(config))
 
 
 class _Sameness:
@@ -84,9 +122,14 @@ class _Sameness:
 
 
 @lru_cache(maxsize=1)
-def _listed(of: _Sameness) -> tuple[dict[str, Json], ...]:
+def _listed(of: _Sameness) -> Sequence[dict[str, Json]]:
     config, sweep = of.config, of.config.sweep
-    _check_size(sweep)
+    count = _checked_size(sweep)
+    if count is not None and count > MOST_LISTED:
+        grid = Grid(sweep.space(), count)
+        for rank in {0, count - 1, *Random(0).sample(range(count), CHECKED_OF_A_GRID)}:
+            apply(config, grid[rank])
+        return grid
     if all(each.size is not None for each in sweep.space().values()):
         listed = list(islice(configurations(sweep, config.train.seed), sweep.cap))
         for trial in listed:
@@ -116,7 +159,7 @@ def _fitting(config: Config) -> Iterator[dict[str, Json]]:
 
 
 def configurations(sweep: SweepConfig, seed: int) -> Iterator[dict[str, Json]]:
-    """Yield what `enumerate_trials` chooses from, lazily, without checking the fields.
+    """Yield what `trials_of` chooses from, lazily, without checking the fields.
 
     It does not stop at the sweep's `cap`: random continues until the space is exhausted, if ever.
     """
@@ -135,15 +178,21 @@ def combinations(sweep: SweepConfig) -> int | None:
     return None if any(each.size is None for each in space.values()) else _size(space)
 
 
-def _check_size(sweep: SweepConfig) -> None:
-    size = combinations(sweep)
-    if sweep.method == "grid" and min(size or 0, sweep.run_cap or sys.maxsize) > MOST_TRIALS:
-        raise ConfigError(
-            f"sweep.parameters: the grid has {size:,} combinations, at most {MOST_TRIALS:,} can "
-            "run; list fewer values, set run_cap, or use method random"
-        )
-    if (sweep.run_cap or 0) > MOST_TRIALS:
-        raise ConfigError(f"sweep.run_cap: {sweep.run_cap:,}, but at most {MOST_TRIALS:,} can run")
+def _checked_size(sweep: SweepConfig) -> int | None:
+    """Return the number of trials of a grid; None for other methods. Raises ConfigError if there
+    are too many."""
+    if sweep.method == "grid":
+        size = combinations(sweep) or 0
+        count = min(size, sweep.run_cap or sys.maxsize)
+        if count > MOST_OF_A_GRID:
+            raise ConfigError(
+                f"sweep.parameters: the grid has {size:,} combinations, at most "
+                f"{MOST_OF_A_GRID:,} can run; list fewer values, set run_cap, or use method random"
+            )
+        return count
+    if (sweep.run_cap or 0) > MOST_LISTED:
+        raise ConfigError(f"sweep.run_cap: {sweep.run_cap:,}, but at most {MOST_LISTED:,} can run")
+    return None
 
 
 def _changed(current: Section, section: str, change: dict[str, Json], names: dict[str, str]) -> Any:

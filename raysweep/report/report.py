@@ -21,6 +21,9 @@ from raysweep.tracking.links import REPORT
 
 USUAL_NAME = "report.html"
 
+MOST_LOG_BYTES = 1_000_000
+"""Of a sweep at a URI, the end of a larger log is left out: the whole of it would be downloaded."""
+
 
 def write_report(
     *sweeps: str, storage: str | Path | None = None, output: str | Path | None = None
@@ -91,6 +94,8 @@ def _usual_path(found: Sequence[StoredSweep]) -> Path:
 
 
 def _shown(stored: StoredSweep) -> Shown:
+    if stored.storage.origin is not None:
+        stored.storage.origin.logs(stored.record.name, most_bytes=MOST_LOG_BYTES)
     view = view_of(stored)
     place = str(stored.storage.shown_path(stored.folder.path))
     storage, record = stored.storage, stored.record

@@ -12,6 +12,7 @@ earlier one from a worker.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -32,7 +33,7 @@ class SweepOrder:
     ) -> None:
         """`brackets`, `eta`, `goal` and `strict`: see `Brackets`. `say` is called with each verdict
         except "wait": the trial's index in the sweep, the bracket, and the verdict."""
-        self._at: dict[int, dict[int, float]] = {bracket: {} for bracket in brackets}
+        self._at = {bracket: _Reached() for bracket in brackets}
         self._eta = eta
         self._sign = 1 if goal == "minimize" else -1
         self._strict = strict
@@ -54,7 +55,7 @@ class SweepOrder:
         there = self._at.get(epoch)
         if there is None or index in there:
             return
-        there[index] = value
+        there.add(index, value)
         if index in self._under_way and not last:
             self._waiting[index] = (epoch, value if self._strict else best)
         self._settle()
@@ -68,7 +69,7 @@ class SweepOrder:
     def forget(self, index: int) -> None:
         """Forget the trial, which starts over. Verdicts on other trials stay."""
         for there in self._at.values():
-            there.pop(index, None)
+            there.discard(index)
         self._best.pop(index, None)
         self._verdicts.pop(index, None)
 
@@ -106,11 +107,39 @@ class SweepOrder:
     def _judge(self, index: int, bracket: int, judged: float) -> Verdict:
         """Stop it if more than n / eta (rounded down) of the n trials at the bracket, itself
         included, are better. "wait" only while trials that may still come could change that."""
-        before = [value for other, value in self._at[bracket].items() if other < index]
-        better = sum(value < judged for value in before)
         there = self._at[bracket]
+        before, better = there.before(index, judged)
         coming = sum(other < index and other not in there for other in self._under_way)
-        most = (len(before) + 1 + coming) // self._eta
+        most = (before + 1 + coming) // self._eta
         if better > most:  # even if all that may come are worse
             return "stop"
         return "go" if better + coming <= most else "wait"  # even if all that may come are better
+
+
+class _Reached:
+    """The values of the trials that have reached a bracket. A trial is compared with all before it
+    in the time that it takes to look through those after it, which are few."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, float] = {}
+        self._indices: list[int] = []
+        self._values: list[float] = []
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._of
+
+    def add(self, index: int, value: float) -> None:
+        self._of[index] = value
+        insort(self._indices, index)
+        insort(self._values, value)
+
+    def discard(self, index: int) -> None:
+        if index in self._of:
+            del self._values[bisect_left(self._values, self._of.pop(index))]
+            del self._indices[bisect_left(self._indices, index)]
+
+    def before(self, index: int, value: float) -> tuple[int, int]:
+        """Count the trials before `index`, and those of them with a smaller value."""
+        place = bisect_left(self._indices, index)
+        after = sum(self._of[other] < value for other in self._indices[place:])
+        return place, bisect_left(self._values, value) - after

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule
+from ray.tune.schedulers import FIFOScheduler
 
-from raysweep.cluster.tune_internals import forget_in_median
+from raysweep.search.brackets import Brackets
+from raysweep.search.median import MedianRule
 from raysweep.search.order import SweepOrder
+from raysweep.search.turns import InTurn
 
 STOP, CONTINUE = FIFOScheduler.STOP, FIFOScheduler.CONTINUE
 
@@ -19,62 +20,11 @@ def is_report(result: Mapping[str, Any]) -> bool:
     return "failed" not in result and "silent" not in result
 
 
-class Brackets:
-    """W&B's hyperband: decides which trials fall behind, from every trial's history.
-
-    The threshold of a bracket is the value that the best 1 in `eta` of the trials that have reached
-    it attain: of their sorted values, entry n / eta, rounded down, from 0. A trial is compared with
-    the threshold of the last bracket that it has passed, and stopped if its best value so far is
-    worse; with `strict`, if its value at the bracket itself is. (W&B's package `sweeps` 0.3.0,
-    `hyperband_stopping`.)
-
-    Differences: W&B's server judges the running trials whenever an agent asks; here a trial is
-    judged at the end of each of its epochs, on what the others have reported by then. No trial
-    waits for a bracket to fill, so early trials are judged on few values, as in ASHA (Li et al.
-    2018, arXiv:1810.05934), and judged again at each later epoch. W&B drops a value that is not
-    finite from the history; here it counts as the worst, in its place.
-    """
-
-    def __init__(
-        self, brackets: Sequence[int], *, eta: int, goal: str, strict: bool = False
-    ) -> None:
-        """`brackets`: epochs, from 1, ascending. `goal`: minimize or maximize."""
-        self._brackets = tuple(brackets)
-        self._eta = eta
-        self._sign = 1 if goal == "minimize" else -1
-        self._strict = strict
-        self._histories: dict[str, list[float]] = {}
-
-    def report(self, trial: str, epoch: int, value: float) -> None:
-        """Record the metric's `value` in the trial's epoch `epoch`, from 1. Idempotent."""
-        history = self._histories.setdefault(trial, [])
-        if epoch > len(history):
-            history.append(self._sign * value if math.isfinite(value) else math.inf)
-
-    def forget(self, trial: str) -> None:
-        """Forget the trial, which starts over."""
-        self._histories.pop(trial, None)
-
-    def falls_behind(self, trial: str) -> bool:
-        """Return whether the trial is to stop after its latest epoch."""
-        history = self._histories[trial]
-        passed = [bracket for bracket in self._brackets if bracket <= len(history)]
-        if not passed:
-            return False
-        judged = history[passed[-1] - 1] if self._strict else min(history)
-        return judged > self._threshold(passed[-1])
-
-    def _threshold(self, bracket: int) -> float:
-        """Return the worst value that continues; smaller is better."""
-        there = [each[bracket - 1] for each in self._histories.values() if len(each) >= bracket]
-        return sorted(there)[len(there) // self._eta]
-
-
-class Hyperband(FIFOScheduler):
+class Hyperband(InTurn):
     """Tune's scheduler over `Brackets`."""
 
     def __init__(self, brackets: Brackets, metric: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._brackets = brackets
         self._watched = metric
 
@@ -99,12 +49,12 @@ class Hyperband(FIFOScheduler):
         self._brackets.report(result["trial"], result["epochs"], result[self._watched])
 
 
-class InOrder(FIFOScheduler):
+class InOrder(InTurn):
     """Tune's scheduler over `SweepOrder`. A trial that has to wait is not stopped here: before its
     next epoch it asks the gate, and gives its worker back if necessary."""
 
     def __init__(self, order: SweepOrder, metric: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._order = order
         self._watched = metric
 
@@ -130,48 +80,30 @@ def index_of(trial: str) -> int:
     return int(trial.rpartition("-")[2])
 
 
-class Median(MedianStoppingRule):
-    """Ray's median rule with two corrections.
+class Median(InTurn):
+    """Tune's scheduler over `MedianRule`."""
 
-    A diverged trial does not stop all others: NaN would be the median of any values that it is
-    among. A trial that another process continues keeps its history, though Tune makes a new object
-    of it.
-    """
-
-    def __init__(self, metric: str, mode: str, grace_period: int) -> None:
-        """`mode`: min or max. No trial is paused because there are too few others."""
-        super().__init__(
-            time_attr="epochs",
-            metric=metric,
-            mode=mode,
-            grace_period=grace_period,
-            min_time_slice=math.inf,  # type: ignore[arg-type]
-        )
+    def __init__(self, rule: MedianRule, metric: str) -> None:
+        super().__init__()
+        self._rule = rule
         self._watched = metric
-        self._worst_value = -math.inf if mode == "max" else math.inf
-        self._first_seen: dict[str, Any] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
         if not is_report(result):
             return CONTINUE
-        known = self._first_seen.setdefault(result["trial"], trial)
-        decision: str = super().on_trial_result(tune_controller, known, self._without_nan(result))
-        return decision
+        self._report(result)
+        return STOP if self._rule.falls_behind(result["trial"], result["epochs"]) else CONTINUE
 
     def on_trial_complete(
         self, tune_controller: Any, trial: Any, result: Mapping[str, Any]
     ) -> None:
+        """Record the trial's last epoch, which Tune passes only to this method."""
         if is_report(result):
-            known = self._first_seen.setdefault(result["trial"], trial)
-            super().on_trial_complete(tune_controller, known, self._without_nan(result))
+            self._report(result)
 
     def forget(self, trial: str) -> None:
         """Forget the trial, which had failed and starts over."""
-        known = self._first_seen.pop(trial, None)
-        forget_in_median(self, known)
+        self._rule.forget(trial)
 
-    def _without_nan(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace a value that is not finite by the worst number."""
-        value = result.get(self._watched)
-        bad = value is not None and not math.isfinite(value)
-        return {**result, self._watched: self._worst_value} if bad else dict(result)
+    def _report(self, result: Mapping[str, Any]) -> None:
+        self._rule.report(result["trial"], result["epochs"], result[self._watched])

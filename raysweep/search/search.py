@@ -6,18 +6,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from optuna.trial import FrozenTrial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
-from raysweep.config import Config, SamplerConfig, enumerate_trials, fits
+from raysweep.config import Config, SamplerConfig, fits, trials_of
+from raysweep.search.brackets import Brackets
 from raysweep.search.budget import Budget
 from raysweep.search.failures import Failures
+from raysweep.search.median import MedianRule
 from raysweep.search.order import SweepOrder, Verdict
 from raysweep.search.samplers import make_sampler, silence_optuna
-from raysweep.search.schedulers import Brackets, Hyperband, InOrder, Median
+from raysweep.search.schedulers import Hyperband, InOrder, Median
 from raysweep.search.searcher import BudgetStopper, TrialSearcher
 from raysweep.search.space import unlimited_trial_count
 from raysweep.search.spec import SCORE, TrialSpec
 from raysweep.search.suggestions import Listed, Source, Suggested
+from raysweep.search.turns import InTurn
 
 MODES = {"minimize": "min", "maximize": "max"}
 
@@ -74,21 +77,21 @@ def scheduler(
     `longest` and `order`: see `sweep_order`."""
     rule, metric = config.sweep.early_terminate, config.sweep.metric
     if rule is None:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
+        return InTurn()
     if order is not None:
         return InOrder(order, SCORE)
     if rule.type == "hyperband":
         places = rule.brackets(longest)
         brackets = Brackets(places, eta=rule.eta, goal=metric.goal, strict=rule.strict)
         return Hyperband(brackets, SCORE)
-    return Median(SCORE, MODES[metric.goal], grace_period=rule.min_iter or 1)
+    return Median(MedianRule(metric.goal, grace_period=rule.min_iter or 1), SCORE)
 
 
 def _source(config: Config, known: Sequence[FrozenTrial]) -> Source:
     """Make the source of configurations: a list for grid and random, a study for bayes."""
     sweep = config.sweep
     if sweep.method != "bayes":
-        return Listed(enumerate_trials(config))
+        return Listed(trials_of(config))
     silence_optuna()
     sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), config.train.seed, known)
     return Suggested(sweep.space(), sampler, sweep.metric.goal, known, partial(fits, config))

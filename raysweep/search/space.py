@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raysweep.config import Config, Distribution, apply, enumerate_trials, field_of
+from raysweep.config import Config, Distribution, Grid, apply, field_of, trials_of
 
 MOST_SETTINGS = 1000
-"""How many combinations are checked one by one before a bayes sweep starts."""
+"""How many combinations of a sweep that does not list its trials are checked one by one before it
+starts."""
 
 DEPENDS = {
     "load": ("data",),
@@ -39,7 +40,13 @@ def configuration_count(config: Config) -> int:
     if config.sweep.method == "bayes":
         assert config.sweep.cap is not None, "the schema asks bayes for a run_cap or a budget"
         return config.sweep.cap
-    return len(enumerate_trials(config))
+    return len(trials_of(config))
+
+
+def lists_trials(config: Config) -> bool:
+    """Return whether every trial is known before the first one starts. Bayes chooses during the
+    sweep, and a grid may be too large for a list."""
+    return config.sweep.method != "bayes" and not isinstance(trials_of(config), Grid)
 
 
 def swept_sections(config: Config) -> frozenset[str]:
@@ -55,13 +62,12 @@ def sweeps(stage: str, config: Config) -> bool:
 def distinct(config: Config, *sections: str) -> list[Config]:
     """Return one trial's config for each distinct setting of `sections`, in the order of trials.
 
-    For bayes, which chooses during the sweep, these are the settings that it may choose: at most
+    Where the trials are not listed, these are the settings that they may have: at most
     MOST_SETTINGS, with a continuous range (of the dropout, say) represented by its edges.
     """
     if swept_sections(config).isdisjoint(sections):
         return [config]
-    bayes = config.sweep.method == "bayes"
-    trials = _possible(config, sections) if bayes else enumerate_trials(config)
+    trials = trials_of(config) if lists_trials(config) else _possible(config, sections)
     found: dict[str, Config] = {}
     for values in trials:
         trial = apply(config, values)
@@ -118,4 +124,4 @@ def _epochs(config: Config, name: str, distribution: Distribution) -> list[Any]:
         return [value for _, value in distribution.edges()]
     if config.sweep.method == "bayes":
         return [distribution.quantile(1.0)]
-    return [trial[name] for trial in enumerate_trials(config)]
+    return [trial[name] for trial in trials_of(config)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -43,21 +42,36 @@ class Source(Protocol):
 class Listed:
     """The configurations of a grid or random sweep, known before the sweep starts."""
 
-    def __init__(self, configurations: Iterable[Values]) -> None:
-        self._left = deque(configurations)
+    def __init__(self, configurations: Sequence[Values]) -> None:
+        """`configurations` may be made when they are asked for: a grid may have a million."""
+        self._all = configurations
+        self._next = 0
+        self._taken: set[int] = set()
+        """Places after `_next` whose configurations were tried out of turn."""
 
     def next(self) -> Values | None:
-        return self._left.popleft() if self._left else None
+        self._pass_taken()
+        if self._next >= len(self._all):
+            return None
+        self._next += 1
+        return self._all[self._next - 1]
 
     def next_again(self, values: Values) -> Values:
         """See Source. Another version may list other configurations, or in another order: the
         values that were tried count, and are not tried twice. The number of trials is the same."""
-        for position, listed in enumerate(self._left):
-            if _written(listed) == _written(values):
-                del self._left[position]
+        self._pass_taken()
+        written = _written(values)
+        for place in range(self._next, len(self._all)):
+            if place not in self._taken and _written(listed := self._all[place]) == written:
+                self._taken.add(place)
                 return listed
         self.next()
         return values
+
+    def _pass_taken(self) -> None:
+        while self._next in self._taken:
+            self._taken.remove(self._next)
+            self._next += 1
 
     def tell(self, number: int, score: float | None) -> None:
         """Do nothing: the list does not depend on scores."""

@@ -46,6 +46,11 @@ class Journal:
         _cut_torn_line(path)
 
     @property
+    def folder(self) -> Path:
+        """The sweep's folder, in which it is."""
+        return self._path.parent
+
+    @property
     def elapsed_s(self) -> float:
         """The sweep's own time: the sum over all its drivers, on monotonic clocks."""
         return self._clock() - self._started

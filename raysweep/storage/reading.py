@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import ArtifactVersion, Lineage, Tracker
 from raysweep.tracking.folder import detach
+from raysweep.tracking.winners import download, download_files, models_of, saved_files
 
 if TYPE_CHECKING:
     from raysweep.tracking.trackio.store import TrackioStore
@@ -83,17 +84,44 @@ class StoredSweep:
             tracker.close()
 
     def download_best(self, folder: Path) -> str:
-        """Copy the winner's files into `folder` and verify them; return the version's reference."""
-        ref = self.best()
+        """Copy the winner's files into `folder` and verify them; return the versions' references. A
+        program's winner may have logged several models, each of which gets a folder there, or only
+        have saved files."""
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"--download {folder}: exists and is not empty; name a new folder")
-        version = self.download(ref, folder)
+        if self.record.kind == "program":
+            refs = self._download_programs(folder)
+        else:
+            refs = [self.download(self.best(), folder).ref]
         try:
             detach(folder)
         except TrackingError:  # whole or not at all, its own bytes included
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return version.ref
+        return ", ".join(refs)
+
+    def _download_programs(self, folder: Path) -> list[str]:
+        """Write the winner's models; where it logged none, the files that it saved, or else what
+        it left in its folder."""
+        trial = self.result()["best"]["trial"]
+        run_id = f"{self.record.id}-{trial}"
+        with closing(self.tracker()) as tracker:
+            models = [model.ref for model in models_of(tracker, tracker.run(run_id))]
+            if models:
+                self._fetch(models)
+                download(tracker, models, folder)
+                return models
+        store, left = kept_store(self.record, self.storage), self.folder.path / "trials" / trial
+        if files := saved_files(store, run_id):
+            if self.storage.origin is not None:
+                digests = [file.digest for file in files]
+                self.storage.origin.blobs(self.record.project, digests)
+            download_files(store, run_id, files, folder)
+        elif left.is_dir():
+            shutil.copytree(left, folder, symlinks=True, dirs_exist_ok=True)
+        else:
+            raise UserError(f"{self.record.name}: its best, {trial}, logged no model, and no file")
+        return []
 
     def download(self, ref: str, folder: Path) -> ArtifactVersion:
         """Write the files of `ref`, each checked, into the new `folder`, to be read only. Raises

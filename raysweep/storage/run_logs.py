@@ -14,25 +14,32 @@ from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
 
 _SHOWN = 8
-"""How many names an error lists."""
+"""How many trials an error names one by one."""
 
 
 class RunLogs:
-    """The logs of one sweep. Of one at a URI they are downloaded."""
+    """The logs of one sweep. Of one at a URI each is downloaded when its path is asked for."""
 
     def __init__(self, stored: StoredSweep) -> None:
         self._stored = stored
         self._folder = stored.folder
-        if stored.storage.origin is not None:
-            stored.storage.origin.logs(stored.record.name)
+        self._origin = stored.storage.origin
 
     def path(self, run: str) -> Path:
         """Return the file of the run's log, which may not be there."""
+        if self._origin is not None:
+            self._origin.logs(self._stored.record.name, [run])
         return self._folder.log(run)
+
+    def sizes(self) -> dict[str, int]:
+        """Map each run that has a log to its size in bytes."""
+        there = {} if self._origin is None else self._origin.log_sizes(self._stored.record.name)
+        here = {path.stem: path.stat().st_size for path in self._folder.logs.glob("*.log")}
+        return there | here
 
     def runs(self) -> list[str]:
         """List the runs of which there is a log, and the trials that have begun: stages first."""
-        logs = {path.stem for path in self._folder.logs.glob("*.log")}
+        logs = set(self.sizes())
         trials = {_trial(event["index"]) for event in self._past().of("trial")}
         return sorted(logs | trials, key=lambda run: (run.startswith("trial-"), run))
 
@@ -44,11 +51,20 @@ class RunLogs:
         if run in known:
             return run
         sweep = self._stored.record.name
-        if not known:
-            raise UserError(f"{sweep} has no logs yet; `--follow` a run once it has begun")
+        self.check_any(known)
         near = nearest(name, known)
-        which = f"the nearest: {', '.join(near)}" if near else f"there are {_some(known)}"
-        raise UserError(f"no run {name} in {sweep} ({which})")
+        nearly = f"; the nearest: {', '.join(near)}" if near else ""
+        raise UserError(f"no run {name} in {sweep}, which has {in_short(known)}{nearly}")
+
+    def check_any(self, known: Sequence[str]) -> None:
+        """Raise UserError where `known`, the sweep's runs, are none."""
+        if not known:
+            sweep = self._stored.record.name
+            raise UserError(f"{sweep} has no logs yet; `--follow` a run once it has begun")
+
+    def failed(self) -> set[str]:
+        """Return the trials that failed."""
+        return set(map(_trial, self._past().failed()))
 
     def check_followable(self) -> None:
         """Raise UserError for a sweep at a URI, which is written to on another machine."""
@@ -75,6 +91,10 @@ def _trial(index: int) -> str:
     return f"trial-{index:04d}"
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+def in_short(runs: Sequence[str]) -> str:
+    """Join the names: `load, preprocess, trial-0000 to trial-0019`."""
+    trials = [run for run in runs if run.startswith("trial-")]
+    stages = [run for run in runs if run not in trials]
+    if len(trials) > _SHOWN:
+        trials = [f"{len(trials)} trials from {trials[0]} to {trials[-1]}"]
+    return ", ".join([*stages, *trials])

@@ -55,8 +55,14 @@ class Origin(Protocol):
     def project(self, project: str) -> None:
         """Download a project's database."""
 
-    def logs(self, name: str) -> None:
-        """Download the logs of a sweep's runs."""
+    def log_sizes(self, name: str) -> dict[str, int]:
+        """Map each run of the sweep that has a log to its size in bytes."""
+
+    def logs(
+        self, name: str, runs: Iterable[str] | None = None, most_bytes: int | None = None
+    ) -> None:
+        """Download the logs of these runs of a sweep, or of all; not those that are larger than
+        `most_bytes`."""
 
     def media(self, project: str, runs: Iterable[str]) -> None:
         """Download the pictures that these runs logged."""

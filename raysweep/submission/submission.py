@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from raysweep.addresses import is_uri
 from raysweep.cluster import quiet
 from raysweep.config import Config
 from raysweep.errors import JobFailed
@@ -50,9 +51,14 @@ def submit(
     *,
     name: str | None = None,
     verbose: bool = False,
+    fail_fast: bool = False,
+    report: bool = False,
     warm_start: Sequence[str] = (),
 ) -> Submission:
     """Check all that can be checked here, then submit the sweep to the job server at `address`.
+
+    `fail_fast`, `report`: as of `run`. The page goes into the sweep's folder on the head machine;
+    of a sweep at a URI the job writes none, since its working folder is deleted.
 
     Raises UserError for wrong input, or if the server is unreachable or has other versions (nothing
     has been sent then); JobFailed if the server rejects the sweep.
@@ -66,6 +72,12 @@ def submit(
         check_name(name)
     job_server.check_extra()
     job_server.check_versions(address)
+    chosen = {
+        "--verbose": verbose,
+        "--fail-fast": fail_fast,
+        "--report": report and not is_uri(storage),
+    }
+    options = [option for option, wanted in chosen.items() if wanted]
     name = name or new_sweep_name(config.sweep.name or "sweep")
     job = f"{name}-{secrets.token_hex(2)}"  # a sweep of that name may be in another storage
     with quiet.silenced(verbose), tempfile.TemporaryDirectory(prefix="raysweep-") as temp:
@@ -73,7 +85,7 @@ def submit(
         shipment.pack(config, storage, folder)
         try:
             job_server.client(address).submit_job(
-                entrypoint=entry_point(name, warm_start, verbose),
+                entrypoint=entry_point(name, warm_start, options),
                 submission_id=job,
                 runtime_env={"working_dir": temp, "env_vars": shipment.environment()},
                 metadata={"raysweep_sweep": name, "raysweep_storage": storage},
@@ -84,16 +96,14 @@ def submit(
     return Submission(address, job, name, storage, (*config.notices, *key_stays(config)))
 
 
-def entry_point(name: str, warm_start: Sequence[str], verbose: bool) -> str:
-    """Build the job's shell command.
+def entry_point(name: str, warm_start: Sequence[str], options: Sequence[str] = ()) -> str:
+    """Build the job's shell command. `options`: more of `run`'s, without a value.
 
     A job's log merges stdout and stderr. So stdout, which is the result, is captured and printed at
     the end, in a line with a prefix.
     """
     command = ["python", "-m", "raysweep", "run", shipment.CONFIG, "--address", "auto", "--json"]
-    command += ["--name", name]
-    if verbose:
-        command.append("--verbose")
+    command += ["--name", name, *options]
     if warm_start:
         command += ["--warm-start", *warm_start]
     return (

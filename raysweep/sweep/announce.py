@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from raysweep.cluster import signals
 from raysweep.cluster.resources import Resources
 from raysweep.config import Config
 from raysweep.errors import (
@@ -104,7 +105,8 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
     """Translate what stops a sweep into an error with the command that resumes it: Interrupted for
     KeyboardInterrupt, StorageFailed if the storage is lost, SweepFailed if it is given up."""
     try:
-        yield
+        with signals.last_words(lambda: _interrupted(storage, name, address)):
+            yield
     except Hopeless as error:
         again = resume_command(storage, name, address)
         failed = SweepFailed(
@@ -133,16 +135,18 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
         why = f"{place}: cannot be written ({error.strerror})"
         raise _stopped(storage, name, address, why) from error
     except KeyboardInterrupt:
-        if not (storage.root / name / "journal.jsonl").exists():
-            raise Interrupted("interrupted before the sweep had started; nothing is kept") from None
-        if SweepFolder(storage.root / name).result() is not None:
-            raise Interrupted(
-                f"interrupted, and {name} has ended: see it with `{program()} best {name}`"
-            ) from None
-        raise Interrupted(
-            f"interrupted: {name} has no best yet; progress is saved, resume it with: "
-            f"{resume_command(storage, name, address)}"
-        ) from None
+        raise Interrupted(_interrupted(storage, name, address)) from None
+
+
+def _interrupted(storage: Storage, name: str, address: str | None) -> str:
+    if not (storage.root / name / "journal.jsonl").exists():
+        return "interrupted before the sweep had started; nothing is kept"
+    if SweepFolder(storage.root / name).result() is not None:
+        return f"interrupted, and {name} has ended: see it with `{program()} best {name}`"
+    return (
+        f"interrupted: {name} has no best yet; progress is saved, resume it with: "
+        f"{resume_command(storage, name, address)}"
+    )
 
 
 def _is_of(storage: Storage, error: OSError) -> bool:

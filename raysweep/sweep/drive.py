@@ -23,6 +23,7 @@ from raysweep.sweep.result import Scores, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
 from raysweep.tracking.folder import detach
 from raysweep.tracking.links import links, unsent
+from raysweep.tracking.winners import download
 from raysweep.tracking.write_behind import settle_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.gate import Gate
@@ -60,7 +61,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
 
     def ended() -> None:
         if keeps_best:
-            best_only.look(progress.trials)
+            best_only.look_now_and_then(lambda: progress.trials)
 
     progress = Progress(
         config,
@@ -85,15 +86,18 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         retry_failed=how.retry_failed,
     )
     workload.complete(context, how.resources, progress)
-    ended()
+    if keeps_best:
+        best_only.look(progress.trials)
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
     best = choose_winner(job.identity, config, progress, products, how.logs)
-    how.observer(Evaluating(best.trial, best.artifact))
-    report = workload.evaluate(context, how.resources, best.artifact, step=_retries(job))
+    if (doing := workload.evaluating(config)) is not None:
+        how.observer(Evaluating(best.trial, best.artifact, doing))
+    asked = (context, how.resources, best.trial, best.artifact)
+    report = workload.evaluate(*asked, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
     if best.artifact is not None:
-        job.tracker.download(best.artifact, job.folder.best)
+        download(job.tracker, report.products or (best.artifact,), job.folder.best)
         detach(job.folder.best)
         settle_folder(job.folder.best)
     job.tracker.close_stale(job.identity.name)

@@ -123,7 +123,12 @@ def _driven(
         if storage.origin is not None:
             storage.origin.project(tracking.project)
         tracker, store, checkpoints = open_tracker(
-            record.tracker, storage.tracker, tracking.project, tracking.entity, folder
+            record.tracker,
+            storage.tracker,
+            tracking.project,
+            tracking.entity,
+            folder,
+            programs=config.kind == "program",
         )
         stack.callback(store.stop)
         stack.callback(tracker.close)

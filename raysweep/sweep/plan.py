@@ -10,7 +10,7 @@ from raysweep.config import (
     Config,
     SweepConfig,
     combinations,
-    enumerate_trials,
+    trials_of,
 )
 from raysweep.search import space, space_plan
 from raysweep.search.space_plan import PlannedParameter
@@ -80,7 +80,7 @@ def _plan(
         storage=storage.shown,
         warning=workload.absent(config),
         stages=tuple(workload.planned(config, tracker)),
-        space=space_plan.parameters(sweep, own=True),
+        space=space_plan.parameters(sweep, own=not sweep.runs_a_program),
         method=sweep.method,
         trials=space.trial_count(config),
         epochs=workload.most_epochs(config),
@@ -90,7 +90,7 @@ def _plan(
         metric=sweep.metric.name,
         goal=sweep.metric.goal,
         combinations=combinations(sweep),
-        first=() if sweep.method == "bayes" else tuple(enumerate_trials(config)[:show]),
+        first=() if sweep.method == "bayes" else tuple(trials_of(config)[:show]),
         notices=config.notices,
         search=tuple(_search(sweep)),
         may_end_early=sweep.may_end_early,

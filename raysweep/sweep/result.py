@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raysweep.events import PLAIN, Display, TrialUpdated, WarmStarted
 from raysweep.search.budget import EndedBy
@@ -18,6 +18,10 @@ from raysweep.storage.sweep_folder import LOGS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from raysweep.sweep.view import SweepState
+
+R = TypeVar("R", bound="StoredResult")
 
 SHOWN = 10
 """Trials of the table that a notebook shows."""
@@ -60,6 +64,18 @@ class Best:
     mean: float | None = None
     std: float | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Convert to its part of `result.json`."""
+        return {
+            "trial": self.trial,
+            "artifact": self.artifact,
+            "config": dict(self.config),
+            "metrics": without_nan(self.metrics),
+            "repeats": self.repeats,
+            "mean": self.mean,
+            "std": self.std,
+        }
+
 
 @dataclass(frozen=True)
 class FailedTrial:
@@ -87,10 +103,12 @@ class Scores(dict[str, float]):
 
 
 @dataclass(frozen=True, repr=False)
-class SweepResult:
-    """The result of a sweep that has a best; in a notebook it shows itself as a table. `artifacts`:
-    the name of each input → its version.
+class StoredResult:
+    """What a storage has of a sweep; in a notebook it shows itself as a table. That of a sweep with
+    a best is a SweepResult. Before that `best` is None, `ended_by` is None unless a target or the
+    budget was reached, `test` is empty, and `rows` says how the trials stand.
 
+    `artifacts`: the name of each input → its version.
     `ended_by`: `completed` after all trials, else `target` or the budget that ended the sweep.
     `repeats`: trials per configuration. `warm_start`: what the sampler got from earlier sweeps.
     `promoted`: whether the alias `best` is now the winner's; `promotion` says so in one line, or
@@ -99,6 +117,7 @@ class SweepResult:
     `display`: how a terminal shows it.
     `links`: pages at the tracker's server, of the `project` and of the runs of `best` and `report`.
     `unsent`: runs that did not reach W&B completely; `sync` sends them.
+    `state`: as `list` shows it; `ended` has a best.
     """
 
     sweep: str
@@ -107,7 +126,7 @@ class SweepResult:
     artifacts: Mapping[str, str]
     cached_stages: tuple[str, ...]
     trials: TrialCounts
-    best: Best
+    best: Best | None
     test: Scores
     wall_s: float
     folder: Path | str
@@ -118,11 +137,12 @@ class SweepResult:
     rows: tuple[TrialUpdated, ...] = field(repr=False)
     links: Mapping[str, str] = field(default_factory=dict)
     unsent: tuple[str, ...] = ()
-    ended_by: EndedBy = "completed"
+    ended_by: EndedBy | None = None
     repeats: int = 1
     warm_start: WarmStarted | None = None
     promoted: bool = True
     display: Display = field(default=PLAIN, repr=False)
+    state: SweepState = "ended"
     reports: Mapping[str, Sequence[Mapping[str, Any]]] | None = field(default=None, compare=False)
     """Trial → its reports, where they have been read already; `histories` has them as a table."""
 
@@ -167,13 +187,21 @@ class SweepResult:
 
     def __repr__(self) -> str:
         counts = self.trials
+        state = "" if self.state == "ended" else f"{self.state}, "
+        trials = f"{counts.total} trial{'s' * (counts.total != 1)}"
+        return (
+            f"{type(self).__name__}({self.sweep!r}: {state}{trials} ({counts.completed} completed, "
+            f"{counts.stopped} stopped early, {counts.failed} failed) in {self.wall_s:.0f} s; "
+            f"{self._winner()}; folder {str(self.folder)!r})"
+        )
+
+    def _winner(self) -> str:
+        if self.best is None:
+            return "no best"
         scores = "".join(f", test {name} {value:.4g}" for name, value in self.test.items())
         return (
-            f"SweepResult({self.sweep!r}: {counts.total} trials ({counts.completed} completed, "
-            f"{counts.stopped} stopped early, {counts.failed} failed) in {self.wall_s:.0f} s; "
             f"best {self.best.artifact or 'without a model'} of {self.best.trial}, "
-            f"{self.metric} {self.best.metrics.get(self.metric, math.nan):.4g}{scores}; "
-            f"folder {str(self.folder)!r})"
+            f"{self.metric} {self.best.metrics.get(self.metric, math.nan):.4g}{scores}"
         )
 
     def _repr_html_(self) -> str:
@@ -191,15 +219,17 @@ class SweepResult:
         return [row for _, rows in self.configurations() for row in rows]
 
     def configurations(self) -> list[tuple[Configuration, list[TrialUpdated]]]:
-        """Rank the configurations, best first, each with its trials, best first."""
+        """Rank the configurations, best first, each with its trials, best first. Before the sweep's
+        end, a trial that has not ended counts as if it ended now."""
         by_index = {row.index: row for row in self.rows}
-        candidates = [row.candidate() for row in self.rows]
+        so_far = self.state != "ended"
+        candidates = [row.candidate(so_far=so_far) for row in self.rows]
         return [
             (each, [by_index[trial.index] for trial in each.trials])
             for each in rank_configurations(candidates, self.metric, self.goal, self.repeats)
         ]
 
-    def at(self, storage: Storage) -> SweepResult:
+    def at(self: R, storage: Storage) -> R:
         """Return the same with paths as the user knows them: a working copy is deleted later."""
         model = None if self.model_path is None else storage.shown_path(Path(self.model_path))
         return replace(self, folder=storage.shown_path(Path(self.folder)), model_path=model)
@@ -217,16 +247,8 @@ class SweepResult:
                 {"trial": each.trial, "error": each.error, "where": each.where, "log": each.log}
                 for each in self.failures
             ],
-            "best": {
-                "trial": self.best.trial,
-                "artifact": self.best.artifact,
-                "config": dict(self.best.config),
-                "metrics": without_nan(self.best.metrics),
-                "repeats": self.best.repeats,
-                "mean": self.best.mean,
-                "std": self.best.std,
-            },
-            "test": without_nan(self.test),
+            "best": None if self.best is None else self.best.to_json(),
+            "test": None if self.best is None else without_nan(self.test),
             "promoted": self.promoted,
             "promotion": self.promotion,
             "ended_by": self.ended_by,
@@ -235,6 +257,14 @@ class SweepResult:
             "unsent": list(self.unsent),
             "wall_s": round(self.wall_s, 3),
         }
+
+
+@dataclass(frozen=True, repr=False)
+class SweepResult(StoredResult):
+    """The result of a sweep that has a best. See StoredResult."""
+
+    best: Best
+    ended_by: EndedBy = "completed"
 
 
 def leaderboard_row(trial: TrialUpdated) -> dict[str, Any]:

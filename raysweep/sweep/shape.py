@@ -22,6 +22,9 @@ from raysweep.tracking import RunRecord
 BUDGET = ("run_cap", "repeats", "max_time", "max_trials", "max_epochs_total")
 """The keys of the section `sweep` that limit it."""
 
+NO_DIFFERENCE = frozenset({"storage", "sweep.name", "sweep.description"})
+"""Where a sweep is kept, and what it is called, is no difference between two."""
+
 
 def sweep_json(view: SweepView, storage: Storage, top: int | None = None) -> dict[str, Any]:
     """Convert to what `show SWEEP --json` prints. `top`: how many trials the leaderboard has; None:
@@ -69,13 +72,12 @@ def sweep_json(view: SweepView, storage: Storage, top: int | None = None) -> dic
 
 def _unfinished(view: SweepView) -> dict[str, Any]:
     """The keys of `result.json` of a sweep without one."""
-    refs = [each.artifact.partition(":") for each in view.stages]
     return {
         "sweep": view.sweep,
         "project": view.project,
         "tracker": view.tracker,
-        "artifacts": {name: version for name, _, version in refs},
-        "cached_stages": [each.stage for each in view.stages if each.cached],
+        "artifacts": view.inputs,
+        "cached_stages": list(view.cached_stages),
         "failures": [
             {
                 "trial": each.trial,
@@ -152,23 +154,23 @@ def comparison_json(views: Sequence[SweepView], storage: Storage) -> dict[str, A
 
 def differences(views: Sequence[SweepView]) -> dict[str, list[Any]]:
     """Map each key in which the configs differ, dotted, to its value in each; None where it has
-    none. Where a sweep is kept, and what it is called, is no difference."""
-    flat = [dict(_flat(view.config)) for view in views]
-    keys = dict.fromkeys(key for each in flat for key in each)
-    found = {key: [each.get(key) for each in flat] for key in keys}
-    ignored = {"storage", "sweep.name", "sweep.description"}
+    none."""
+    configs = [dict(flat(view.config)) for view in views]
+    keys = dict.fromkeys(key for each in configs for key in each)
+    found = {key: [each.get(key) for each in configs] for key in keys}
     return {
         key: values
         for key, values in found.items()
-        if key not in ignored and any(value != values[0] for value in values)
+        if key not in NO_DIFFERENCE and any(value != values[0] for value in values)
     }
 
 
-def _flat(value: Mapping[str, Any], where: str = "") -> list[tuple[str, Any]]:
+def flat(value: Mapping[str, Any], where: str = "") -> list[tuple[str, Any]]:
+    """List the keys of nested mappings, dotted, each with its value."""
     found: list[tuple[str, Any]] = []
     for key, each in value.items():
         name = f"{where}{key}"
-        found += _flat(each, f"{name}.") if isinstance(each, Mapping) else [(name, each)]
+        found += flat(each, f"{name}.") if isinstance(each, Mapping) else [(name, each)]
     return found
 
 
@@ -182,14 +184,14 @@ def write_csv(views: Sequence[SweepView], storage: Storage, file: TextIO) -> int
         for view in views
         for rank, trial in enumerate(in_order(view), start=1)
     ]
-    flat = [_csv_row(row) for row in rows]
-    columns = dict.fromkeys(column for row in flat for column in row)
+    cells = [_csv_row(row) for row in rows]
+    columns = dict.fromkeys(column for row in cells for column in row)
     last = ("started", "ended", "duration_s", "node", "worker", "artifact", "error", "where", "log")
     ordered = [each for each in columns if each not in last]
     writer = csv.DictWriter(file, [*ordered, *(each for each in last if each in columns)])
     writer.writeheader()
-    writer.writerows(flat)
-    return len(flat)
+    writer.writerows(cells)
+    return len(cells)
 
 
 def _csv_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -222,9 +224,11 @@ def moment(time: float | None) -> str | None:
 
 def plain(value: Any) -> Any:
     """Replace non-finite numbers by None, and tuples by lists: JSON has neither."""
+    if value is None or isinstance(value, (str, int)):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # a dict is found sooner as such
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]

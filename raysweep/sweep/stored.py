@@ -14,9 +14,10 @@ from raysweep.stderr import to_stderr
 from raysweep.storage.open_storage import read_storage
 from raysweep.storage.reading import StoredSweep, listed
 from raysweep.storage.storage import Storage
-from raysweep.sweep.result import Best, Scores, SweepResult, TrialCounts
+from raysweep.sweep.result import Best, Scores, StoredResult, SweepResult, TrialCounts
 from raysweep.sweep.standing import row_of
 from raysweep.sweep.view import SweepState, SweepView, view_of
+from raysweep.tracking.port import METADATA_FILE
 
 
 @dataclass(frozen=True)
@@ -52,50 +53,69 @@ def sweeps(storage: str | Path | None = None) -> list[ListedSweep]:
         ]
 
 
-def load_result(name: str | None = None, storage: str | Path | None = None) -> SweepResult:
-    """Read the result of an ended sweep: what `run_sweep` returned then.
+def load_result(name: str | None = None, storage: str | Path | None = None) -> StoredResult:
+    """Read what a storage has of a sweep: of an ended one the SweepResult that `run_sweep`
+    returned.
 
-    `name` is the sweep's, or how it begins; None means the latest. `storage` is a folder or a URI,
-    ./runs by default. Raises UserError for a sweep that does not exist or has no best.
+    Of one that runs, was interrupted or has no trial that could win it is a StoredResult whose
+    `best` is None, with its leaderboard, histories and failures. `name` is the sweep's, or how it
+    begins; None means the latest. `storage` is a folder or a URI, ./runs by default. Raises
+    UserError for a sweep that does not exist.
     """
     with read_storage(storage or Config().storage) as place:
-        stored = StoredSweep.find(place, name)
-        stored.result()
-        return result_of(view_of(stored, artifacts=False), place)
+        return result_of(view_of(StoredSweep.find(place, name), artifacts=False), place)
 
 
-def result_of(view: SweepView, storage: Storage) -> SweepResult:
-    """Make the SweepResult of a sweep that has a `result`."""
+def result_of(view: SweepView, storage: Storage) -> StoredResult:
+    """Make the SweepResult of a sweep that has one, or what there is of another."""
+    rows = tuple(row_of(trial) for trial in view.trials)
+    shared: dict[str, Any] = {
+        "sweep": view.sweep,
+        "project": view.project,
+        "tracker": view.tracker,
+        "folder": view.folder,
+        "metric": view.metric,
+        "goal": view.goal,
+        "rows": rows,
+        "repeats": view.repeats,
+        "display": view.display,
+        "reports": {trial.trial: trial.history for trial in view.trials},
+    }
     found = view.result
-    assert found is not None, "the caller has checked that the sweep has ended"
+    if found is None:
+        return StoredResult(
+            **shared,
+            artifacts=view.inputs,
+            cached_stages=view.cached_stages,
+            trials=TrialCounts.of(list(rows)),
+            best=None,
+            test=Scores(),
+            wall_s=view.wall_s,
+            model_path=None,
+            promotion="",
+            promoted=False,
+            ended_by=view.budget,
+            state=view.state,
+        ).at(storage)
     best, counts = found["best"], found["trials"]
     warm = found.get("warm_start")
     return SweepResult(
-        sweep=view.sweep,
-        project=view.project,
-        tracker=view.tracker,
+        **shared,
         artifacts=found["artifacts"],
         cached_stages=tuple(found["cached_stages"]),
         trials=TrialCounts(**{key: counts[key] for key in TrialCounts.__annotations__}),
         best=Best(**{key: best[key] for key in Best.__annotations__ if key in best}),
         test=Scores(found["test"]),
         wall_s=found["wall_s"],
-        folder=view.folder,
         model_path=_model(view, storage),
         promotion=found.get("promotion", ""),
         promoted=found.get("promoted", True),
-        metric=view.metric,
-        goal=view.goal,
         links=found.get("links", {}),
         unsent=tuple(found.get("unsent", ())),
-        rows=tuple(row_of(trial) for trial in view.trials),
         ended_by=found.get("ended_by", "completed"),
-        repeats=view.repeats,
         warm_start=None
         if warm is None
         else WarmStarted(tuple(warm["sweeps"]), warm["taken"], warm["passed_over"]),
-        display=view.display,
-        reports={trial.trial: trial.history for trial in view.trials},
     ).at(storage)
 
 
@@ -103,6 +123,14 @@ def _model(view: SweepView, storage: Storage) -> Path | None:
     """The winner's file. At a URI it is there, though it has not been downloaded."""
     from raysweep.stages.stages import TRAINED_MODEL
 
+    if view.kind == "program":
+        return _of_program(view.folder / "best")
     path = view.folder / "best" / TRAINED_MODEL
     logged = view.best is not None and view.best["artifact"] is not None
     return path if path.is_file() or (storage.is_uri and logged) else None
+
+
+def _of_program(folder: Path) -> Path | None:
+    """The winner's file, or the folder of its files."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != METADATA_FILE]
+    return files[0] if len(files) == 1 else folder if files else None

@@ -18,6 +18,7 @@ from raysweep.storage.claim import reclaimed
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
+from raysweep.storage.run_logs import RunLogs
 from raysweep.storage.storage import Storage
 from raysweep.sweep import in_wandb
 from raysweep.tracking import ArtifactVersion, RunRecord, connect, where_the_key_is
@@ -29,6 +30,17 @@ from raysweep.trials.workloads import workload_named
 
 if TYPE_CHECKING:
     from raysweep.tracking.wandb.tracker import WandbTracker
+
+MOST_PRINTED = 4_000_000
+"""Bytes of a run's log that are sent, from its end; the whole of it is in the sweep's folder."""
+
+OF_RUNS = {
+    "load": "load",
+    "preprocess": "preprocess",
+    "initialize": "initialize",
+    "report": "evaluate",
+}
+"""How the id of a run that is no trial begins → its log."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +98,35 @@ def sync_sweep(
         there = WandbTracker(record.project, record.entity, settings)
         no_page = _open_page(stored, there, store.runs())
         refs = _refs_here(stored)
-        publisher = Publisher(store, there, _stays(stored, promote))
+        publisher = Publisher(store, there, _stays(stored, promote), _printed(stored))
         published = publisher.publish(record.name, tell)
         published.stays += [no_page] if no_page else []
         _note_in_result(stored, url, refs, published)
     if published.refused:
         raise _refused(published)
     return Synced(record.name, url, published)
+
+
+def _printed(stored: StoredSweep) -> Callable[[RunRecord], str]:
+    """Return a function that gives what a run of the sweep printed, of much the end; "" for a run
+    of another sweep."""
+    logs = RunLogs(stored)
+    sizes, sweep = logs.sizes(), f"{stored.record.id}-"
+
+    def printed(run: RunRecord) -> str:
+        name = run.id.removeprefix(sweep)
+        log = OF_RUNS.get(name.partition("-")[0], name)
+        if not run.id.startswith(sweep) or not sizes.get(log):
+            return ""
+        with logs.path(log).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - MOST_PRINTED))
+            text = file.read()
+        if size > MOST_PRINTED:
+            text = text[text.find(b"\n") + 1 :]
+        return text.decode("utf-8", "replace")
+
+    return printed
 
 
 def _open_page(stored: StoredSweep, there: WandbTracker, runs: list[RunRecord]) -> str | None:

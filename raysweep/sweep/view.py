@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysweep.events import Display
+from raysweep.search.budget import EndedBy
 from raysweep.selection import Goal
 from raysweep.storage.journal import read_journal
 from raysweep.storage.open_storage import read_storage
@@ -58,7 +59,7 @@ class TrialView:
     """`file:line` of the innermost frame of the user's code."""
     traceback: str | None
     log: Path | None
-    """The file that has what it printed."""
+    """The file that has what it printed. Of a sweep at a URI it may not have been downloaded."""
     repeat: int = 0
     """Its number among the trials of its configuration, from 0."""
     epochs: int | None = None
@@ -113,7 +114,7 @@ class SweepView:
     folder: Path
     result: Mapping[str, Any] | None = field(default=None, repr=False)
     """`result.json`"""
-    budget: str | None = None
+    budget: EndedBy | None = None
     """What ended it before its last trial: `max_time`, `target`, …"""
     wall_s: float = 0.0
     """The sweep's own time: the sum over its drivers."""
@@ -127,6 +128,17 @@ class SweepView:
         """Trials per configuration."""
         repeats: int = self.config["sweep"].get("repeats", 1)
         return repeats
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Map the name of what each stage returned to its version."""
+        refs = [each.artifact.partition(":") for each in self.stages]
+        return {name: version for name, _, version in refs}
+
+    @property
+    def cached_stages(self) -> tuple[str, ...]:
+        """Name the stages that reused an earlier version."""
+        return tuple(each.stage for each in self.stages if each.cached)
 
     @property
     def display(self) -> Display:
@@ -170,7 +182,7 @@ def _view_of(stored: StoredSweep, *, artifacts: bool) -> SweepView:
     wall_s = float(told.events[-1]["at"]) if told.events else 0.0
     if result is not None:
         wall_s = float(result.get("wall_s", wall_s))
-    logs = _logs(folder.path)
+    logs = _logs(stored)
     products = _products(stored) if artifacts else {}
     metric = config["sweep"]["metric"]
     over = told.of("budget")
@@ -253,6 +265,8 @@ def _trial(
 
 def _epochs(config: Mapping[str, Any], values: Mapping[str, Any]) -> int | None:
     """Of the built-in training and those with its `epochs`."""
+    if config["sweep"].get("program") or config["sweep"].get("command"):
+        return None  # whatever it means by a parameter of that name
     usual = config.get("train", {}).get("epochs")
     epochs = values.get("epochs", values.get("train.epochs", usual))
     return epochs if isinstance(epochs, int) else None
@@ -270,15 +284,18 @@ def _stages(told: Telling, logs: Mapping[str, Path]) -> tuple[StageView, ...]:
     return tuple(found)
 
 
-def _logs(folder: Path) -> dict[str, Path]:
+def _logs(stored: StoredSweep) -> dict[str, Path]:
     """Map each run that has a log to it."""
-    with suppress(OSError), os.scandir(folder / "logs") as entries:
-        return {
+    folder, origin = stored.folder, stored.storage.origin
+    there = {} if origin is None else origin.log_sizes(stored.record.name)
+    found = {run: folder.log(run) for run in there}
+    with suppress(OSError), os.scandir(folder.path / "logs") as entries:
+        found |= {
             each.name.removesuffix(".log"): Path(each.path)
             for each in entries
             if each.name.endswith(".log") and each.is_file(follow_symlinks=False)
         }
-    return {}
+    return found
 
 
 def _products(stored: StoredSweep) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from raysweep.events import Event, StageFinished, SweepStarted, TrialUpdated
 from raysweep.search.repeats import rank_configurations
+from raysweep.selection import rank
+from raysweep.terminal.pace import Pace
 
 
 class Board:
@@ -18,6 +20,9 @@ class Board:
         self.start: SweepStarted | None = None
         self.stages: list[StageFinished] = []
         self._trials: dict[int, TrialUpdated] = {}
+        self._pace = Pace()
+        self._best: int | None = None
+        self._ranked = True  # whether `_best` is up to date
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, SweepStarted):
@@ -27,7 +32,10 @@ class Board:
         elif isinstance(event, TrialUpdated):
             if self._training_since is None:
                 self._training_since = self._clock()
+            before = self._trials.get(event.index)
             self._trials[event.index] = event
+            self._pace.see(before, event)
+            self._rank(event)
 
     @property
     def trials(self) -> list[TrialUpdated]:
@@ -35,48 +43,44 @@ class Board:
         return [self._trials[index] for index in sorted(self._trials)]
 
     @property
-    def ended(self) -> list[TrialUpdated]:
-        return [trial for trial in self.trials if trial.state != "running"]
+    def ended(self) -> int:
+        """The number of trials that have ended."""
+        return self._pace.ended
 
     @property
     def left(self) -> int:
         """The number of trials that have not ended."""
-        return self.start.trials - len(self.ended) if self.start else 0
+        return self.start.trials - self.ended if self.start else 0
 
     def best(self) -> TrialUpdated | None:
         """The best trial so far of the best configuration, including running ones."""
+        if not self._ranked:
+            self._ranked, self._best = True, self._first()
+        return None if self._best is None else self._trials[self._best]
+
+    def _rank(self, changed: TrialUpdated) -> None:
+        """Compare the trial with the best one. All are ranked again only where that is not enough:
+        for the mean of repeats, and where the best one itself has changed."""
         if self.start is None:
-            return None
-        metric = self.start.metric
-        candidates = [trial.candidate(so_far=True) for trial in self.trials]
+            return
+        best = self.best() if self._ranked and self.start.repeats == 1 else None
+        if best is None or best.index == changed.index:
+            self._ranked = False
+            return
+        two = [best.candidate(so_far=True), changed.candidate(so_far=True)]
+        self._best = rank(two, self.start.metric, self.start.goal)[0].index
+
+    def _first(self) -> int | None:
+        """Rank all trials."""
+        assert self.start is not None, "a sweep starts before its trials"
         start = self.start
-        ranked = rank_configurations(candidates, metric, start.goal, start.repeats)
-        return self._trials[ranked[0].trials[0].index] if ranked and ranked[0].scores else None
+        candidates = [trial.candidate(so_far=True) for trial in self.trials]
+        ranked = rank_configurations(candidates, start.metric, start.goal, start.repeats)
+        return ranked[0].trials[0].index if ranked and ranked[0].scores else None
 
     def remaining_s(self) -> float | None:
-        """Estimate the seconds until the last trial ends; see `remaining_s`."""
+        """Estimate the seconds until the last trial ends; see `Pace`."""
         if self.start is None or self._training_since is None:
             return None
         spent_s = self._clock() - self._training_since
-        return remaining_s(self.trials, self.start.trials, self.start.epochs, spent_s)
-
-
-def remaining_s(
-    trials: Sequence[TrialUpdated], planned: int, most: int | None, spent_s: float
-) -> float | None:
-    """Estimate the seconds until the last of `planned` trials ends, if what is left goes on like
-    what has been, in `spent_s` seconds; None where nobody knows how many epochs a trial has.
-
-    A trial is taken to last as many epochs as those that have ended did on average: early stopping
-    shortens most of them. `most`: the most epochs of a trial.
-    """
-    done = sum(trial.epoch for trial in trials)
-    if not done or most is None:
-        return None
-    ended = [trial for trial in trials if trial.state != "running"]
-    lengths = [trial.epoch for trial in ended if trial.state != "failed"]
-    typical = sum(lengths) / len(lengths) if lengths else float(most)
-    running = [trial for trial in trials if trial.state == "running"]
-    waiting = planned - len(ended) - len(running)
-    epochs = waiting * typical + sum(max(typical - each.epoch, 0.5) for each in running)
-    return epochs * spent_s / done
+        return self._pace.remaining_s(self.start.trials, self.start.epochs, spent_s)

@@ -13,6 +13,7 @@ from raysweep.events import (
     ClusterNotice,
     Evaluating,
     Event,
+    StageBegun,
     StageFinished,
     SweepStarted,
     TrialUpdated,
@@ -36,6 +37,7 @@ class LiveTable:
         self._board = Board()
         self._evaluating: Evaluating | None = None
         self._late: list[StageFinished] = []
+        self._stage: str | None = None
         self._waits = False
         self._live = Live(
             console=console, refresh_per_second=4, get_renderable=self.render, transient=True
@@ -62,7 +64,10 @@ class LiveTable:
         elif isinstance(event, ClusterNotice):
             self._waits = True
             say(self._console, event.text)
+        elif isinstance(event, StageBegun):
+            self._stage = event.stage
         elif isinstance(event, StageFinished):
+            self._stage = None
             if self._board.trials:  # one of many, perhaps: all in one line of the table
                 self._late.append(event)
             else:
@@ -84,6 +89,7 @@ class LiveTable:
             last = start.display.last_stage
             prepared = last is None or any(stage.stage == last for stage in self._board.stages)
             what = "starting the trials" if prepared else start.display.preparing
+            what = f"running {self._stage}" if self._stage else what
             return Text(f"{what} …", style="dim")
         late = [] if self._evaluating else text.late_stages(self._late)
         return Group(
@@ -133,15 +139,20 @@ class LiveTable:
             last,
             self._number(trial.best),
             # One line per trial, or the table outgrows the terminal; the summary has full errors.
-            trial.error or _values(trial),
+            trial.error or self._values(trial),
         ]
+
+    def _values(self, trial: TrialUpdated) -> str:
+        assert self._board.start is not None, "a sweep starts before its trials"
+        return text.values(trial.overrides) + text.restarted(trial, self._board.start.display)
 
     def _footer(self, start: SweepStarted) -> Text:
         if self._evaluating:
             what = self._evaluating.ref or self._evaluating.trial
-            return Text(f"evaluating {what}{start.display.scored_on} …", style="dim")
+            doing = self._evaluating.doing
+            return Text(f"{doing} {what}{start.display.scored_on} …", style="dim")
         best, left, seconds = self._board.best(), self._board.left, self._board.remaining_s()
-        parts = [f"{len(self._board.ended)} ended"]
+        parts = [f"{self._board.ended} ended"]
         if not start.may_end_early:
             parts.append(f"{left} left")
         if seconds is not None and left and not start.may_end_early:
@@ -150,7 +161,3 @@ class LiveTable:
             value = self._number(best.best)
             parts.append(f"best so far {best.name} {start.metric} {value}")
         return Text("  ·  ".join(parts), style="dim")
-
-
-def _values(trial: TrialUpdated) -> str:
-    return text.values(trial.overrides) + text.restarted(trial)

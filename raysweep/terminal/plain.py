@@ -8,6 +8,7 @@ from raysweep.events import (
     ClusterNotice,
     Evaluating,
     Event,
+    StageBegun,
     StageFinished,
     SweepStarted,
     TrialUpdated,
@@ -53,6 +54,8 @@ class PlainLines:
             return f"{text.headline(event)}; {text.recorder(event)}{warnings}"
         if isinstance(event, ClusterNotice):
             return event.text
+        if isinstance(event, StageBegun):
+            return None
         if isinstance(event, StageFinished):
             return text.stage_line(event)
         if isinstance(event, WarmStarted):
@@ -60,7 +63,7 @@ class PlainLines:
         if isinstance(event, Evaluating):
             what = event.trial if event.ref is None else f"{event.ref} of {event.trial}"
             start = self._board.start
-            return f"evaluating  {what}{start.display.scored_on if start else ''}"
+            return f"{event.doing:<11} {what}{start.display.scored_on if start else ''}"
         return self._trial_line(event)
 
     def _trial_line(self, trial: TrialUpdated) -> str:
@@ -71,7 +74,7 @@ class PlainLines:
             return f"{head}  {trial.error}"
         if trial.state == "running" and trial.restarts > self._restarts.get(trial.index, 0):
             self._restarts[trial.index] = trial.restarts
-            return f"{head}{text.restarted(trial)}"
+            return f"{head}{text.restarted(trial, display)}"
         if trial.state == "running" and trial.epoch == 0:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})

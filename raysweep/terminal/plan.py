@@ -23,13 +23,14 @@ def show_plan(console: Console, plan: Plan) -> None:
     if plan.warning:
         say(console, f"data     {plan.warning}", style="yellow")
     console.print()
-    columns = [Column("stage"), Column("artifact"), Column("")]
-    rows = [
-        Row([each.name, each.artifact, f"reused: {each.ref}" if each.ref else "would run"])
-        for each in plan.stages
-    ]
-    console.print(fitted(columns, rows, console.width), soft_wrap=True)
-    console.print()
+    if plan.stages:
+        columns = [Column("stage"), Column("artifact"), Column("")]
+        rows = [
+            Row([each.name, each.artifact, f"reused: {each.ref}" if each.ref else "would run"])
+            for each in plan.stages
+        ]
+        console.print(fitted(columns, rows, console.width), soft_wrap=True)
+        console.print()
     _show_parameters(console, plan.space)
     most = "at most " if plan.may_end_early else ""
     trials = text.plural(plan.trials, "trial")

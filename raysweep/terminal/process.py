@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from raysweep.cluster.signals import STOPS, end_at_once, interrupting
+from raysweep.cluster.signals import STOPS, end_at_once, give_up_lost_ray, interrupting
 from raysweep.terminal.streams import lossy, to_nowhere
 
 
@@ -73,6 +73,7 @@ def ended_by_the_second_interrupt(first: Callable[[], None] = lambda: None) -> I
         first()
         with suppress(OSError):
             os.write(2, b"raysweep: stopping; once more ends it at once\n")
+        give_up_lost_ray()
         raise KeyboardInterrupt
 
     handled = [number for number in STOPS if callable(signal.getsignal(number))]

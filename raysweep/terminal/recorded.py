@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from raysweep.invocation import program
+from raysweep.terminal.text import plural
 
 
 def show_recorded(
@@ -28,3 +29,37 @@ def show_recorded(
             f"see it: {program()} lineage {last['logged'][-1]} --project {last['project']}{where}\n"
         )
     stream.flush()
+
+
+def show_recorded_sweeps(stream: TextIO, sweeps: Sequence[Mapping[str, Any]]) -> None:
+    """Write a line a sweep that agents ran, and one for its best run."""
+    for sweep in sweeps:
+        stream.write(f"{sweep_line(sweep)}\n")
+        if (best := sweep["best"]) is not None:
+            stream.write(f"{best_line(sweep, best)}\n")
+    stream.flush()
+
+
+def show_projects(stream: TextIO, projects: Sequence[Mapping[str, Any]]) -> None:
+    """Write what `exec` has recorded: a line a project, and below it its sweeps."""
+    for project in projects:
+        runs = plural(project["runs"], "run")
+        stream.write(f"project {project['project']}: {runs} of {program()} exec\n")
+        show_recorded_sweeps(
+            stream, [{**each, "project": project["project"]} for each in project["sweeps"]]
+        )
+
+
+def sweep_line(sweep: Mapping[str, Any]) -> str:
+    """Return `sweep k2x of p (name): bayes, 6 runs, finished`."""
+    name = f" ({sweep['name']})" if sweep["name"] else ""
+    state = f", {sweep['state']}" if "state" in sweep else ""
+    runs = plural(sweep["runs"], "run")
+    of = f"{sweep['id']} of {sweep['project']}{name}"
+    return f"sweep {of}: {sweep['method']}, {runs}{state}"
+
+
+def best_line(sweep: Mapping[str, Any], best: Mapping[str, Any]) -> str:
+    """Return `best loss 0.25: run j3k, lr=0.1, width=8`."""
+    values = "".join(f", {name}={value}" for name, value in best["values"].items())
+    return f"best {sweep['metric']} {best['score']:.6g}: run {best['run']}{values}"

@@ -11,8 +11,9 @@ from raysweep.sweep.shape import BUDGET
 from raysweep.sweep.standing import Ranked, causes, counts, leader, ranking, row_of
 from raysweep.sweep.view import SweepView, TrialView
 from raysweep.terminal import text
-from raysweep.terminal.board import remaining_s
+from raysweep.terminal.pace import Pace
 from raysweep.terminal.table import Column, Paint, Row, lines
+from raysweep.tracking.links import REPORT
 
 STYLES = {"running": "cyan", "failed": "red", "waiting": "dim"}
 """Of a row, by its trial's state."""
@@ -55,10 +56,20 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
     name = f"{model} of {first.trial}" if model else first.trial
     yield f"best{so_far}: {name}, {view.metric} {number} ({text.values(first.values)})"
     if view.test:
-        yield "test: " + ", ".join(
-            f"{name} {text.metric(name, value, percent=view.percent)}"
-            for name, value in view.test.items()
+        yield (
+            "test: "
+            + ", ".join(
+                f"{name} {text.metric(name, value, percent=view.percent)}"
+                for name, value in view.test.items()
+            )
+            + _scored_by(view)
         )
+
+
+def _scored_by(view: SweepView) -> str:
+    """` (by report.py, as run report-climb)`, of a program that scored the winner."""
+    after = view.config.get("program", {}).get("after")
+    return f" (by {' '.join(after)}, as run {REPORT}-{view.sweep})" if after else ""
 
 
 def _counted(view: SweepView) -> str:
@@ -82,7 +93,7 @@ def _now(view: SweepView) -> Iterator[str]:
     spent_s = time.time() - min((t.started for t in view.trials if t.started), default=time.time())
     rows = [row_of(trial) for trial in view.trials]
     most = max((trial.epochs for trial in view.trials if trial.epochs), default=None)
-    left = None if view.planned is None else remaining_s(rows, view.planned, most, spent_s)
+    left = None if view.planned is None else Pace.of(rows).remaining_s(view.planned, most, spent_s)
     if left:
         yield f"about {text.duration(left)} to go"
     if not view.trials:
@@ -184,14 +195,21 @@ def _failures(view: SweepView, paint: Paint) -> Iterator[str]:
 
 def _where(view: SweepView, storage: Storage) -> Iterator[str]:
     yield f"folder:  {storage.shown_path(view.folder)}"
-    if (view.folder / "logs").is_dir():
+    if any(each.log for each in (*view.trials, *view.stages)):
         yield f"logs:    {storage.shown_path(view.folder / 'logs')}"
-    if view.best and view.best["artifact"] and (view.folder / "best").is_dir():
+    origin = storage.origin
+    there = origin is not None and origin.has(f"{view.sweep}/best")
+    if view.best and view.best["artifact"] and (there or (view.folder / "best").is_dir()):
         yield f"model:   {storage.shown_path(view.folder / 'best')}"
     yield f"project: {view.project}, in {storage.shown_path(storage.tracker)}"
     for what, url in ((view.result or {}).get("links") or {}).items():
         yield f"{what} in W&B: {url}"
-    used = {stage.stage: f"{stage.artifact}{' (reused)' * stage.cached}" for stage in view.stages}
+    used = {
+        (stage.stage, stage.artifact.partition(":")[0]): (
+            f"{stage.artifact}{' (reused)' * stage.cached}"
+        )
+        for stage in view.stages
+    }
     if used:
         yield f"made of: {', '.join(used.values())}"
     if view.versions:

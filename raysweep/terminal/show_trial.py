@@ -119,4 +119,5 @@ def _log(trial: TrialView, storage: Storage, log_end: Sequence[str], paint: Pain
         return
     yield ""
     yield paint(f"the end of its log, {storage.shown_path(trial.log)}", "bold")
-    yield from (f"  {text.printable(line)}" for line in log_end or ["(empty)"])
+    none = "(empty)" if trial.log.exists() else "(large: `logs` downloads it)"
+    yield from (f"  {text.printable(line)}" for line in log_end or [none])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raysweep.events import StageFinished, SweepStarted, TrialUpdated, WarmStarted
+from raysweep.events import PLAIN, Display, StageFinished, SweepStarted, TrialUpdated, WarmStarted
 
 _CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 """A terminal's codes: colours, the cursor's moves, titles and links."""
@@ -60,10 +60,10 @@ def epoch(trial: TrialUpdated) -> str:
     return str(trial.epoch) if trial.epochs is None else f"{trial.epoch}/{trial.epochs}"
 
 
-def restarted(trial: TrialUpdated) -> str:
+def restarted(trial: TrialUpdated, display: Display = PLAIN) -> str:
     """Return `  its process died; it continues in another`, or nothing once it has ended."""
     continues = trial.restarts and trial.state == "running"
-    return "  its process died; it continues in another" if continues else ""
+    return f"  its process died; it {display.goes_on[0]} in another" if continues else ""
 
 
 def cloned(trial: TrialUpdated) -> str:
@@ -115,7 +115,7 @@ def _resumed(start: SweepStarted) -> str:
         return ""
     ended, under_way = plural(past.ended, "trial"), past.under_way
     retried = f", {past.retried} that failed run{'s' * (past.retried == 1)} again"
-    on = f"{under_way} {'continues' if under_way == 1 else 'continue'}"
+    on = f"{under_way} {start.display.goes_on[under_way != 1]}"
     return f"; resumed: {ended} had ended, {on}{retried if past.retried else ''}"
 
 
@@ -143,6 +143,8 @@ def warnings(start: SweepStarted) -> list[str]:
 
 def stage_line(stage: StageFinished) -> str:
     """Format a stage: `load        mnist-raw:v0   reused`, `… convnet:v0 and 3 more   made`."""
+    if not stage.ref:
+        return f"{stage.stage:<11} {'no artifact':<24} {'had run' if stage.cached else 'run'}"
     refs = stage.ref + (f" and {len(stage.more)} more" if stage.more else "")
     return f"{stage.stage:<11} {refs:<24} {'reused' if stage.cached else 'made'}"
 

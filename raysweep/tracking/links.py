@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from raysweep.errors import StoreFailed, TrackingError
 from raysweep.tracking import Tracker
 from raysweep.tracking.identity import SweepIdentity
 
@@ -11,13 +12,23 @@ REPORT = "report"
 
 def links(tracker: Tracker, sweep: SweepIdentity, best_trial: str) -> dict[str, str]:
     """Return the URLs of the project, the best trial's run and the report; none in Trackio."""
-    urls = {record.id: record.url for record in tracker.runs(sweep.name)}
     pages = {
         "project": tracker.url,
-        "best": urls.get(sweep.run_id(best_trial)),
-        "report": urls.get(sweep.run_id(REPORT)),
+        "best": _url(tracker, sweep.run_id(best_trial)),
+        "report": _url(tracker, sweep.run_id(REPORT)),
     }
     return {what: url for what, url in pages.items() if url}
+
+
+def _url(tracker: Tracker, run_id: str) -> str | None:
+    """Return the run's page; None for a run that does not exist: some kinds of trials have no
+    report. One run is read, and not all of the sweep's."""
+    try:
+        return tracker.run(run_id).url
+    except StoreFailed:
+        raise
+    except TrackingError:
+        return None
 
 
 def unsent(tracker: Tracker, sweep: SweepIdentity) -> tuple[str, ...]:

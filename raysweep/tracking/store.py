@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from raysweep.tracking.port import (
     ArtifactFile,
@@ -57,6 +57,16 @@ class Row:
     step: int
     metrics: Mapping[str, Json] = field(default_factory=dict)
     media: Mapping[str, Media] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Resolves(Protocol):
+    """A store beside a server that names versions, too."""
+
+    def meant(self, ref: str) -> str:
+        """Return the store's reference of what the server means by `ref`, and copy it here if only
+        the server has it. Raises ArtifactNotFound."""
+        ...
 
 
 class Store(Protocol):

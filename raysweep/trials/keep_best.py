@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -16,6 +17,10 @@ from raysweep.tracking.trackio.models import LoggedModel
 
 KEPT_BEST = "tracking.keep: best"
 """What a version says that has dropped its bytes."""
+
+FREE_S, SHARE = 0.02, 0.05
+"""A look that takes longer than the first, in seconds, is followed by a pause, so that looks take
+at most this share of the driver's time."""
 
 MODEL, CHECKPOINT = "trained-model", "trial-checkpoint"
 
@@ -41,6 +46,16 @@ class KeepBest:
 
     def __init__(self, config: Config, sweep: SweepIdentity, store: LoggedModels) -> None:
         self._config, self._sweep, self._store = config, sweep, store
+        self._not_before = 0.0
+
+    def look_now_and_then(self, trials: Callable[[], Sequence[TrialUpdated]]) -> None:
+        """Look, unless the last look was long and a short while ago: it goes through all trials,
+        and this is called after each. What is passed over is dropped by the next look."""
+        began = time.monotonic()
+        if began >= self._not_before:
+            self.look(trials())
+            took = time.monotonic() - began
+            self._not_before = began + took + max(0.0, took - FREE_S) / SHARE
 
     def look(self, trials: Sequence[TrialUpdated]) -> None:
         """Drop what cannot win by now. Raises StorageLost if the store cannot be written."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from raysweep.cluster.faults import note_here
+from raysweep.cluster.nodes import in_one_process
 from raysweep.cluster.signals import is_interrupt
 from raysweep.config.failure import Failure, pickled
 from raysweep.search.spec import BEST_SCORE, SCORE, TrialSpec
@@ -48,6 +49,11 @@ class TrialTrainable(tune.Trainable):
         self._context = context
         self._spec = TrialSpec.from_config(config)
         self._session: TrialSession | None = None
+
+    def is_actor(self) -> bool:
+        """Return False in local mode, where Tune would take away IPython's shell as it does from
+        actors, and the shell is that of the caller's notebook."""
+        return not in_one_process() and super().is_actor()
 
     def step(self) -> dict[str, Any]:
         """Return a report, or a result that says that none came (`silent`).

@@ -21,6 +21,7 @@ from raysweep.search.spec import TrialSpec
 from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.trials.context import TrialContext
+from raysweep.trials.forgetting import Forgetting
 from raysweep.trials.growth import Growth
 from raysweep.trials.progress import Progress
 from raysweep.trials.replay import Replay
@@ -91,6 +92,9 @@ def run_trials(
     growth = Growth(limiter, resources, config.resources, lambda: searcher.left, observer)
     if config.resources.fast_start:
         scheduler = keep_workers(scheduler, lambda: limiter.max_concurrent)
+    callbacks: list[tune.Callback] = [progress] if in_one_process() else [growth, progress]
+    if not verbose:  # else Tune prints tables of all trials
+        callbacks.append(Forgetting())
     trainable = tune.with_resources(
         tune.with_parameters(TrialTrainable, workload=workload, context=context),
         {"cpu": resources.cpus, "gpu": resources.gpus},
@@ -109,7 +113,7 @@ def run_trials(
             storage_path=str(folder.parent),
             # By default the trial's node writes a checkpoint to the folder, which it does not have.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[progress] if in_one_process() else [growth, progress],
+            callbacks=callbacks,
             stop=stopper,
             verbose=1 if verbose else 0,
             progress_reporter=None if verbose else _NoReports(),

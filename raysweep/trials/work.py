@@ -111,7 +111,8 @@ class Evaluated:
     scores: by name, on data that no choice was based on; may be empty.
     promoted, reason: whether the alias `best` points to the winner now, and why, in one line.
     artifacts: what the winner was made from, name → version.
-    file: the file in its product that a person wants, if there is one.
+    file: the file in its product that a person wants, if there is one; empty: all of them.
+    products: all that the winner made, where that is more than its product.
     """
 
     scores: Mapping[str, float]
@@ -119,6 +120,7 @@ class Evaluated:
     reason: str
     artifacts: Mapping[str, str]
     file: str | None
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -265,9 +267,19 @@ class Workload(Protocol):
         none."""
         ...
 
+    def evaluating(self, config: Config) -> str | None:
+        """Return what `evaluate` does to the winner, as in `evaluating trained-model:v3`; None
+        where it does nothing that takes time."""
+        ...
+
     def evaluate(
-        self, context: TrialContext, resources: Resources, product: str | None, step: int
+        self,
+        context: TrialContext,
+        resources: Resources,
+        trial: str,
+        product: str | None,
+        step: int,
     ) -> Evaluated:
-        """Score the winner's `product`, and move the aliases. Log at `step`, which rises when the
-        best of a sweep is chosen again."""
+        """Score the `product` of the winning `trial`, and move the aliases. Log at `step`, which
+        rises when the best of a sweep is chosen again."""
         ...

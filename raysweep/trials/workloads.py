@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Kind:
     """A kind of trials. `make` imports the workload and makes it; `preload`: the modules that its
-    workers need; `display`: how a terminal shows its sweeps; `in_wandb`: whether W&B can record
-    them."""
+    workers need; `display`: how a terminal shows its sweeps."""
 
     make: Callable[[], Workload]
     preload: Preload = NOTHING
     display: Display = PLAIN
-    in_wandb: bool = True
 
 
 def _training() -> Workload:
@@ -48,7 +46,7 @@ def _program() -> Workload:
 
 KINDS = {
     "training": Kind(_training, training.PRELOAD, training.DISPLAY),
-    "program": Kind(_program, display=program.DISPLAY, in_wandb=False),
+    "program": Kind(_program, display=program.DISPLAY),
 }
 
 
@@ -59,12 +57,9 @@ def workload_of(config: Config) -> Workload:
 
 def tracker_of(config: Config) -> Choice:
     """Choose what records the sweep. Raises UserError as `tracking.choose` does."""
-    from raysweep.tracking import Choice, choose
+    from raysweep.tracking import choose
 
-    backend = config.tracking.backend
-    if backend == "auto" and not KINDS[config.kind].in_wandb:
-        return Choice("trackio", f"a sweep of a {config.kind} is kept in Trackio here")
-    return choose(backend)
+    return choose(config.tracking.backend)
 
 
 def workload_named(name: str) -> Workload:

@@ -12,10 +12,14 @@ from pathlib import Path
 from benchmarks import machine, report
 from benchmarks.data import WHOLE, has_mnist
 from benchmarks.measures import (
+    commands,
     evaluation,
     gpu,
+    grid,
+    growth,
     memory,
     order,
+    page,
     printing,
     programs,
     quality,
@@ -37,7 +41,10 @@ MEASURES: dict[str, Measure] = {
     "sweep": sweep.measure,
     "others": sweep.others,
     "order": order.measure,
-    "growth": trial_cost.growth,
+    "growth": growth.measure,
+    "commands": commands.measure,
+    "grid": grid.measure,
+    "report": page.measure,
     "quality": quality.measure,
     "printing": printing.measure,
     "programs": programs.measure,

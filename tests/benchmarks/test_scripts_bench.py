@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import data, report, turns
+from benchmarks import data, many, recorded, report, turns
 from benchmarks.data import Sizes
+from raysweep.sweep.view import load_view
 
 from commands import REPOSITORY
 
@@ -101,6 +102,17 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recorded_sweep_is_one_that_ran_and_may_be_cut_off(tmp_path: Path) -> None:
+    recorded.record(tmp_path / "runs", 5)
+    view = load_view(tmp_path / "runs")
+    assert [len(trial.history) for trial in view.trials] == [recorded.EPOCHS] * 5
+    assert [trial.state for trial in view.trials] == ["completed"] * 5
+    (view.folder / "result.json").write_text("{}")
+    cut = load_view(many.cut_off(tmp_path / "runs", 3, tmp_path / "cut"))
+    assert [trial.trial for trial in cut.trials] == ["trial-0000", "trial-0001", "trial-0002"]
+    assert cut.state == "stopped"
 
 
 def test_without_a_gpu_there_is_nothing_to_measure_on_one(mnist_root: Path, tmp_path: Path) -> None:

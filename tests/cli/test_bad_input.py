@@ -284,8 +284,8 @@ def test_no_sweeps_are_no_mistake(tmp_path: Path) -> None:
             "sweep.parameters.momentum",
         ),
         (
-            "{method: grid, parameters: {batch_size: {min: 1, max: 20000}}}",
-            "sweep.parameters: the grid has 20,000 combinations, at most 10,000 can run",
+            "{method: grid, parameters: {batch_size: {min: 1, max: 2000000}}}",
+            "sweep.parameters: the grid has 2,000,000 combinations, at most 1,000,000 can run",
         ),
     ],
 )

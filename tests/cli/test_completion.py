@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
+import shlex
+import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -31,13 +37,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def with_command(folder: Path) -> dict[str, str]:
+    """The environment of a shell that has the command `raysweep`."""
+    bin = installed_command(folder / "bin").parent
+    return {**os.environ, "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}"}
+
+
 def completed(line: str, folder: Path) -> set[str]:
     """What bash would offer for the line."""
-    bin = installed_command(folder / "bin").parent
     done = subprocess.run(
         ["bash", "--norc", "-c", COMPLETE, "bash", line],
         cwd=folder,
-        env={**os.environ, "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}"},
+        env=with_command(folder),
         capture_output=True,
         text=True,
     )
@@ -45,18 +56,63 @@ def completed(line: str, folder: Path) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("raysweep re", {"resume"}),
-        ("raysweep run --promote i", {"if_better"}),
-        ("raysweep plan --space-o", {"--space-only"}),
-        ("raysweep best mine-", {"mine-first", "mine-second"}),
-        ("raysweep best --storage else o", {"other"}),
-    ],
-)
+CASES = [
+    ("raysweep re", {"resume"}),
+    ("raysweep run --promote i", {"if_better"}),
+    ("raysweep plan --space-o", {"--space-only"}),
+    ("raysweep best mine-", {"mine-first", "mine-second"}),
+    ("raysweep show mine-f", {"mine-first"}),
+    ("raysweep report mine-first mine-s", {"mine-second"}),
+    ("raysweep best --storage else o", {"other"}),
+]
+"""A line, and what a shell offers at its end."""
+
+
+@pytest.mark.parametrize(("line", "expected"), CASES)
 def test_what_is_offered(folder: Path, line: str, expected: set[str]) -> None:
     assert expected <= completed(line, folder)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_in_fish(folder: Path) -> None:
+    asked = "".join(f"; echo; complete -C {shlex.quote(line)}" for line, _ in CASES)
+    command = ["fish", "--no-config", "-c", f"raysweep completion fish | source{asked}"]
+    done = subprocess.run(
+        command, cwd=folder, env=with_command(folder), capture_output=True, text=True
+    )
+    offered = done.stdout.split("\n\n")
+    for (line, expected), lines in zip(CASES, offered, strict=True):
+        assert expected <= {each.partition("\t")[0] for each in lines.split()}, (line, done)
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_in_zsh(folder: Path) -> None:
+    """Its completion needs a terminal: the lines are typed, and TAB."""
+    env = {**with_command(folder), "TERM": "xterm", "COLUMNS": "200", "HOME": str(folder)}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], env)
+    try:
+        start = 'autoload -U compinit; compinit -D -u; eval "$(raysweep completion zsh)"'
+        typed(terminal, f'{start}; echo rea""dy\n', {"ready"})
+        for line, expected in CASES:
+            typed(terminal, f"{line}\t", expected)
+            typed(terminal, '\x15echo rea""dy\n', {"ready\r"})  # Ctrl-U: the line goes
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def typed(terminal: int, keys: str, expected: set[str]) -> None:
+    """Type the keys, and wait until the terminal shows all of the words."""
+    os.write(terminal, keys.encode())
+    shown, deadline = "", time.monotonic() + 30
+    while not all(word in shown for word in expected):
+        assert time.monotonic() < deadline, (keys, shown)
+        if select.select([terminal], [], [], 0.5)[0]:
+            shown += os.read(terminal, 4096).decode(errors="replace")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

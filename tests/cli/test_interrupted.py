@@ -67,6 +67,20 @@ def test_at_any_time(
     assert_ended_well(one)
 
 
+def test_sigterm_to_all_its_processes(sweep: Callable[..., Sweep]) -> None:
+    """As `timeout`, systemd and batch systems send it; Ray's processes end at it, too."""
+    one = sweep("mine", 200, rates=(0.01,))
+    one.wait_for("epoch 2/")
+    assert len(one.look()) > 5, "Ray's processes are seen"
+    os.killpg(one.process.pid, SIGTERM)
+    assert one.end(20) == 130, one.lines
+    assert one.lines[-1] == (
+        "raysweep: interrupted: mine has no best yet; progress is saved, resume it with: "
+        "python -m raysweep resume mine"
+    )
+    assert one.leaves() == []
+
+
 def in_the_background() -> None:
     """Ignore SIGINT, as a shell without job control does for `command &`."""
     signal.signal(SIGINT, signal.SIG_IGN)

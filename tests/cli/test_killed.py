@@ -6,7 +6,10 @@ tests/in_wandb/test_killed_trial.py kills a trial's process, for both trackers a
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,18 +20,22 @@ from sweeps import HAS_LOCAL_MODE, epochs_kept, runs_by_job, stored
 
 
 def test_a_killed_sweep_is_closed_by_the_next_ones_though_two_start_at_once(
-    sweep: Callable[..., Sweep],
+    sweep: Callable[..., Sweep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # of this test's sweeps alone
     dead = sweep("dead", 200)
     dead.wait_for("epoch 2/200")
     dead.process.kill()
     dead.process.wait()
     assert dead.leaves() == []
+    ray = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray"
+    (session,) = ray.glob(f"session_*_{dead.process.pid}")
 
     quick = ("--local-mode",) if HAS_LOCAL_MODE else ()
     both = [sweep(name, 1, options=quick) for name in ("one", "two")]
     assert [one.end(180) for one in both] == [0, 0], [one.lines for one in both]
 
+    assert not session.exists(), "what its Ray had left"
     tracker = stored(dead.storage).tracker()
     crashed = runs_by_job(tracker, "dead")["train"]
     assert {run.state for run in crashed} == {"crashed"}

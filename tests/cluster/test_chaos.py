@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from chaos import TARGETS, Cluster, Round, left_over
+from commands import environment
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, stored
 from warm import Warm, warm
@@ -146,6 +150,70 @@ def test_with_a_sampler_and_a_scheduler_each_configuration_agrees(
     assert came["result"]["trials"]["total"] == 8
     assert came["result"]["trials"]["failed"] == 0
     assert {run["state"] for run in came["runs"].values()} == {("finished", None)}
+
+
+COLLECTS = """
+import os, signal, sys, time
+from pathlib import Path
+
+import ray
+from ray.exceptions import RayActorError
+
+from raysweep.cluster.logs import SweepLogs
+from raysweep.cluster.nodes import on_node, this_node
+from raysweep.cluster.open_log import sent_file
+from raysweep.cluster.remote_store import RemoteStore
+
+base = Path(sys.argv[2])
+
+def spool():
+    return base / this_node()
+
+class Trial:
+    def prints(self, logs, run, dies):
+        with logs.open(run) as log:
+            log.write("shipped\\n")
+            spooled = spool() / "logs" / f"{run}.{os.getpid()}"
+            while not sent_file(spooled).exists():
+                time.sleep(0.05)
+            os.write(log.fileno(), b"last words\\n")
+            if dies:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+ray.init(address=sys.argv[1], log_to_driver=False)
+store = RemoteStore.start(base / "tracker", "project", base / "checkpoints")
+logs = SweepLogs(store, base / "logs", spool, 1.0)
+here = this_node()
+others = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+for number, node in enumerate(others):
+    trial = ray.remote(Trial).options(num_cpus=0, **on_node(node)).remote()
+    try:
+        ray.get(trial.prints.remote(logs, f"trial-{number:04d}", dies=number > 0))
+    except RayActorError:
+        pass
+logs.collect()
+logs.collect()
+left = [path.name for path in base.glob("*/logs/*")]
+logged = [path.read_text() for path in sorted((base / "logs").iterdir())]
+(base / "told").write_text(repr((logged, left)))
+store.stop()
+"""
+
+
+def test_what_a_killed_process_had_printed_is_collected_once(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """From the nodes, which are not the driver's: of one run that ends, and one that is killed."""
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTS, cluster.address, str(tmp_path)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    whole = "shipped\nlast words\n"
+    assert (tmp_path / "told").read_text() == repr(([whole, whole], []))
 
 
 def epochs(one: Round) -> dict[tuple[float, int], Any]:

@@ -102,7 +102,8 @@ def fill(laptop: Path) -> None:
 def first(cluster: Cluster) -> subprocess.CompletedProcess[str]:
     data = ("--set", f"data.root='{cluster.laptop / 'own_net' / 'data'}'")
     storage = ("--storage", cluster.home / "sweeps")
-    return cluster.submit("own.yaml", "--name", "first", "--json", *storage, *data)
+    more = ("--fail-fast", "--report")
+    return cluster.submit("own.yaml", "--name", "first", "--json", *storage, *data, *more)
 
 
 def test_it_runs_there_and_ends_here_as_run_does(
@@ -117,6 +118,8 @@ def test_it_runs_there_and_ends_here_as_run_does(
     assert any(line.startswith("initialize  linear:v0") for line in lines)
     assert any(line.startswith("trial-0000  completed epoch 1/1") for line in lines)
     assert lines[-1] == f"kept in {folder} on the cluster's head machine"
+    assert f"report: {folder / 'report.html'}" in lines
+    assert (folder / "report.html").stat().st_size > 1_000_000
     assert "INFO" not in first.stderr, "Ray's own words"
     assert "raysweep-result" not in first.stderr
 

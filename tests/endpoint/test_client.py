@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -220,9 +222,6 @@ def test_a_killed_script_leaves_what_it_had_sent(behind):
 
 
 def test_a_wrong_key_is_refused(behind):
-    import urllib.error
-    import urllib.request
-
     request = urllib.request.Request(
         f"{behind.endpoint.url}/graphql", b"{}", {"Authorization": "Basic bm90OmtleQ=="}
     )
@@ -239,6 +238,13 @@ def test_a_refused_upload_is_not_read_as_the_next_request(behind):
     assert (answer.status, answer.read()[:10]) == (404, b'{"errors":')
     assert answer.will_close
     connection.close()
+
+
+def test_the_clients_telemetry_is_taken_without_a_key(behind):
+    """The client prints that it was refused."""
+    url = f"{behind.endpoint.url}/sdk/otel/v1/metrics"
+    with urllib.request.urlopen(url, data=b"anything", timeout=10) as answer:
+        assert answer.status == 200
 
 
 def _until(true, timeout_s: float = 60) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import shutil
 import threading
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
@@ -77,6 +77,9 @@ def test_all_of_it_in_its_order_and_a_second_time_nothing(
     server: WandbServer, api: wandb.Api, tmp_path: Path
 ) -> None:
     kept = whole_sweep(tmp_path, "sync-whole")
+    kept.folder.logs.mkdir()
+    for run, text in {"trial-0001": "epoch 0\nepoch 1\n", "evaluate": "scoring\n"}.items():
+        kept.folder.log(run).write_text(text)
     begun = len(server.requests)
     first = raysweep("sync", NAME, "--storage", kept.storage, "--json")
     made = [r.detail["input"] for r in server.requests[begun:] if r.operation == "CreateArtifact"]
@@ -91,6 +94,7 @@ def test_all_of_it_in_its_order_and_a_second_time_nothing(
         last
     )
     assert len(first["runs"]["sent"]) == 10
+    assert sorted(console(server.requests[begun:])) == ["epoch 0", "epoch 1", "scoring"]
     assert_published(kept, "sync-whole", api)
     assert kept.tracker.run(f"{kept.record.id}-trial-0004").state == "crashed"
 
@@ -99,6 +103,13 @@ def test_all_of_it_in_its_order_and_a_second_time_nothing(
     assert (second["runs"]["sent"], second["aliases"]) == ([], [])
     assert second["runs"]["there"] == first["runs"]["sent"]
     assert {r.operation for r in server.requests[begun:]} & STEPS == set()
+
+
+def console(requests: Sequence[Request]) -> list[str]:
+    """The lines that these requests put on Logs tabs; each is dated."""
+    sent = [each.detail.get("files", {}) for each in requests if each.operation == "file_stream"]
+    lines = [line for files in sent for line in files.get("output.log", {}).get("content", [])]
+    return [line.partition(" ")[2] for line in lines]
 
 
 STEPS = {

@@ -95,7 +95,7 @@ def test_a_failed_trial_says_where(
     assert main(["logs", "--storage", str(tmp_path / "runs"), "1", "--tail", "1"]) == 0
     assert capsys.readouterr().out == "KeyError: 'absent'\n"
     assert main(["logs", "--storage", str(tmp_path / "runs"), "mixed", "trail-0001"]) == 2
-    assert "no run trail-0001 in mixed (the nearest: trial-0001" in capsys.readouterr().err
+    assert "no run trail-0001 in mixed, which has " in capsys.readouterr().err
 
 
 def test_fail_fast_raises_where_it_happened(tmp_path: Path, my_code: Path) -> None:

@@ -6,15 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import torch
 
 import raysweep
-from raysweep.errors import UserError
 
 from commands import raysweep as command
 from sweeps import IMPOSSIBLE, digits, grid, one_process
-from told_sweep import ToldSweep
+from told_sweep import ACCURACY, ToldSweep, boom
 
 
 def test_a_sweep_of_last_week(tmp_path: Path) -> None:
@@ -80,8 +78,32 @@ def _its_trials(storage: Path, ran: raysweep.SweepResult) -> None:
     assert failed["error"].startswith("RuntimeError")
 
 
-def test_a_result_that_is_not_there_yet(tmp_path: Path) -> None:
-    ToldSweep.create(tmp_path)
-    with pytest.raises(UserError, match="told: has no best yet"):
-        raysweep.load_result(storage=tmp_path)
+def test_a_sweep_without_a_best(tmp_path: Path) -> None:
+    """One that was interrupted; then one that failed, and one of which nothing is known."""
+    sweep = ToldSweep.create(tmp_path).tell("stage", stage="load", ref="digits-raw:v0", cached=True)
+    sweep.trial(0, [80.0], learning_rate=0.2).ended(0, "failed", **boom())
+    sweep.trial(1, [50.0, 70.0], learning_rate=0.1)
     assert [each.state for each in raysweep.sweeps(tmp_path)] == ["stopped"]
+    result = raysweep.load_result(storage=tmp_path)
+    assert not isinstance(result, raysweep.SweepResult)
+    assert (result.best, result.state, result.ended_by) == (None, "stopped", None)
+    assert (result.model_path, dict(result.test)) == (None, {})
+    assert result.artifacts == {"digits-raw": "v0"}
+    assert (result.trials.total, result.trials.failed) == (2, 1)
+    assert result.leaderboard["trial"].tolist() == ["trial-0001", "trial-0000"]
+    assert result.leaderboard["state"].tolist() == ["running", "failed"]
+    assert result.histories[ACCURACY].tolist() == [80.0, 50.0, 70.0]
+    (failed,) = result.failures
+    assert (failed.trial, failed.where) == ("trial-0000", "/home/me/nets.py:12")
+    assert repr(result).startswith("StoredResult('told': stopped, 2 trials (0 completed, 0 stopped")
+    assert "; no best; folder" in repr(result)
+    assert result._repr_html_().count("<tr") == 3
+    assert result.to_json()["best"] is None
+
+    sweep.ended(1, "failed", **boom())
+    result = raysweep.load_result(storage=tmp_path)
+    assert (result.best, result.trials.failed, len(result.failures)) == (None, 2, 2)
+    sweep.folder.journal.write_bytes(b"")
+    empty = raysweep.load_result(storage=tmp_path)
+    assert (empty.best, len(empty.leaderboard), len(empty.histories)) == (None, 0, 0)
+    assert "0 trials" in empty._repr_html_()

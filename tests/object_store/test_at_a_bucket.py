@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +27,16 @@ URI = "s3://bucket/team/sweeps"
 PREFIX = "team/sweeps"
 
 pytestmark = pytest.mark.skipif(not HAS_LOCAL_MODE, reason="local mode makes these quick")
+
+
+SPEAKING = """
+from raysweep.ml.training import Trainer
+
+class Speaking(Trainer):
+    def epoch(self):
+        print("spoken by a trial")
+        yield from super().epoch()
+"""
 
 
 @dataclass
@@ -51,7 +64,8 @@ def swept(
 ) -> Swept:
     folder, env = tmp_path_factory.mktemp("swept"), machine("one")
     config = configured(folder, 1)
-    done = call(*run(config, "mine"), cwd=folder, **env)
+    (folder / "speaking.py").write_text(SPEAKING)
+    done = call(*run(config, "mine"), "--set", "train.target=speaking:Speaking", cwd=folder, **env)
     assert done.returncode == 0, done.stderr
     return Swept(config, done, env)
 
@@ -102,6 +116,40 @@ def test_list_best_and_lineage_on_another_machine(other: dict[str, str], tmp_pat
     lineage = raysweep("lineage", "trained-model:best", *at, **other)
     names = {node["name"] for node in lineage["nodes"]}
     assert {"digits-raw", "trained-model", "trial-0000-mine", "report-mine"} <= names
+    assert left_on(other) == []
+
+
+def test_show_logs_and_report_on_another_machine(other: dict[str, str], tmp_path: Path) -> None:
+    at = ("--storage", URI)
+    shown = call("show", *at, **other)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("mine  ended; started ")
+    assert f"folder:  {URI}/mine\nlogs:    {URI}/mine/logs\n" in shown.stdout
+    assert f"model:   {URI}/mine/best\n" in shown.stdout
+    assert raysweep("show", "mine", "--json", *at, **other)["best"]["trial"] == "trial-0000"
+
+    trial = call("show", "mine", "0", *at, **other)
+    assert (trial.returncode, trial.stderr) == (0, "")
+    assert "logged:   trained-model:v0" in trial.stdout
+    whole = raysweep("show", "mine", "0", "--json", *at, **other)
+    assert whole["log"] == f"{URI}/mine/logs/trial-0000.log"
+    assert (len(whole["history"]), whole["logged"]) == (1, ["trained-model:v0"])
+
+    listed = raysweep("logs", "mine", "--json", *at, **other)["logs"]
+    assert {each["run"] for each in listed} >= {"load", "trial-0000", "evaluate"}
+    assert whole["log"] in {each["log"] for each in listed}
+    log = call("logs", "mine", "0", *at, **other)
+    assert (log.returncode, log.stdout) == (0, "spoken by a trial\n")
+    assert "--follow: s3://" in call("logs", "mine", "0", "--follow", *at, **other).stderr
+
+    report = call("report", "--no-browser", *at, cwd=tmp_path, **other)
+    assert report.stdout == f"{tmp_path / 'report-mine.html'}\n", report.stderr
+    page = (tmp_path / "report-mine.html").read_text()
+    parts = re.findall(r'id="packed-data">([A-Za-z0-9+/=]+)<', page)
+    told = gzip.decompress(base64.b64decode(parts[0])).decode()
+    for words in (f"{URI}/mine", "spoken by a trial", "hardest", "data:image"):
+        assert words in told
+    assert ".cache" not in shown.stdout + trial.stdout + told
     assert left_on(other) == []
 
 

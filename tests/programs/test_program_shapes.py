@@ -27,6 +27,7 @@ PYTHON, PROGRAM = "${interpreter}", "${program}"
         ("script.sh", None, [0.5]),
         ("pkg/mod.py", [PYTHON, "-m", "pkg.mod", "${args_no_equals}"], [0.5]),
         ("distributed.py", "torchrun", [1]),
+        ("folds.py", None, [0.5]),
     ],
 )
 def test_a_script_is_a_trial(programs, program: str, command: Any, losses: list[float] | None):
@@ -76,7 +77,13 @@ def _shell(programs: Any, record: Any) -> None:
     assert (programs.trial_folder() / "out" / "printed").exists()
 
 
+def _folds(programs: Any, record: Any) -> None:
+    folds = [run for run in programs.tracker.runs() if run.group == "folds"]
+    assert [run.summary["fold"] for run in folds] == [1]
+
+
 CHECKS = {
+    "folds.py": _folds,
     "config_only.py": _config_only,
     "media.py": _media,
     "watches.py": _watches,

@@ -233,3 +233,39 @@ def test_the_end_of_a_program_is_no_look_later(programs, monkeypatch):
         session.advance(600.0)
     assert time.monotonic() - began < 300
     assert session.report.metrics["loss"] == 1
+
+
+RESUMED = """
+import os, pathlib, time, wandb
+with wandb.init(resume="allow") as run:
+    done = pathlib.Path("done.txt")
+    first = run.starting_step if run.resumed else 0
+    assert run.resumed == done.exists(), "its own files are there"
+    for step in range(first, 6):
+        run.log({"loss": 1 / (step + 1), "resumed": run.resumed})
+        if step == 4 and not run.resumed:
+            time.sleep(60)
+        done.write_text(str(step + 1))
+"""
+
+
+def test_a_program_that_can_goes_on_from_its_step(programs):
+    programs.write(RESUMED)
+    config = programs.config({"resume": True, "grace_s": 0})
+    session = programs.session(config)
+    while session.told < 3:
+        session.advance(1.0)
+    session.pause()
+    rows = programs.rows()
+    assert len(rows) >= 3
+    session = programs.session(config, told=2)
+    last = None
+    while not session.done:
+        if session.advance(1.0):
+            last = session.report
+    assert last is not None
+    assert last.epochs == 6
+    after = programs.rows()
+    assert [row["step"] for row in after] == list(range(6))
+    assert after[: len(rows)] == rows
+    assert [row["resumed"] for row in after] == [False] * len(rows) + [True] * (6 - len(rows))

@@ -31,7 +31,8 @@ What could not be known of the real server, and what is done here:
   rows are live and none is left out.
 - What of a sweep's config W&B warns of. Here a key or a distribution that its schema lacks is
   refused, and sweeps are made only: no agent, no suggestion, no stop.
-- Multipart uploads, references, registries, teams and launch: not here.
+- What a reference's bytes are. Here it is kept as it is told.
+- Multipart uploads, registries, teams and launch: not here.
 """
 
 from wandb_server import faults

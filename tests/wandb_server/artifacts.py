@@ -175,7 +175,7 @@ class Artifact:
 
     @property
     def files(self) -> list[RunFile]:
-        """The files of the manifest, by name."""
+        """The files of the manifest, by name; a reference has no bytes."""
         if self.current_manifest is None:
             return []
         return [
@@ -187,6 +187,7 @@ class Artifact:
                 updated_at=self.created_at,
             )
             for path, entry in sorted(self.current_manifest.entries.items())
+            if "ref" not in entry
         ]
 
     @property

@@ -55,13 +55,15 @@ class Manifest:
         return entries
 
     def check(self) -> None:
-        """Raises Refusal unless every blob is stored and the digest is the artifact's."""
+        """Raises Refusal unless every blob is stored, and the digest is the artifact's. A reference
+        has no blob."""
         if self.blob is None:
             raise Refusal("commitArtifact: the manifest was not uploaded")
         digest = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)
         for path, entry in sorted(self.entries.items()):
             stored = self.artifact.stored.get(entry["digest"])
-            if stored is None or stored.size != entry["size"]:
+            is_reference = "ref" in entry  # it has no bytes
+            if not is_reference and (stored is None or stored.size != entry["size"]):
                 raise Refusal(f"commitArtifact: file {path} of the manifest was not uploaded")
             digest.update(f"{path}:{entry['digest']}\n".encode())
         if digest.hexdigest() != self.artifact.digest:

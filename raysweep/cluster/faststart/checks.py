@@ -26,7 +26,6 @@ InternalName = Literal[
     "started-processes",
     "token-loader",
     "tune-error",
-    "tune-median",
     "tune-stub",
     "uv-switch",
 ]
@@ -180,12 +179,6 @@ def _tune_error() -> None:
     _has(_module("ray.tune.experiment").Trial, "pickled_error_file")
 
 
-def _tune_median() -> None:
-    made = _attributes(_module("ray.tune.schedulers").MedianStoppingRule.__init__)
-    if missing := [name for name in ("_results", "_stopped_trials") if name not in made]:
-        raise Missing(f"Tune's median rule has no {', '.join(missing)}")
-
-
 def _tune_stub() -> None:
     _takes(_module("ray.tune.experiment").Trial.__init__, "trial_id", "stub")
 
@@ -212,7 +205,6 @@ CHECKS: Mapping[PatchName | InternalName, Callable[[], None]] = {
     "started-processes": _started_processes,
     "token-loader": _token_loader,
     "tune-error": _tune_error,
-    "tune-median": _tune_median,
     "tune-stub": _tune_stub,
     "uv-switch": _uv_switch,
 }

@@ -275,6 +275,18 @@ def kill_started() -> None:
                 os.kill(child, signal.SIGKILL)
 
 
+def has_lost_one() -> bool:
+    """Return whether a process that Ray has started for this one, and counts on, has ended. False
+    if Ray's list of processes is missing."""
+    worker = sys.modules.get("ray._private.worker")
+    try:
+        node = worker._global_node  # type: ignore[union-attr]
+        listed = [] if node is None else list(chain.from_iterable(node.all_processes.values()))
+        return any(info.process.poll() is not None for info in listed)
+    except (AttributeError, TypeError, RuntimeError):  # the last: the list changes meanwhile
+        return False
+
+
 def _children() -> list[int]:
     """List the child processes of this one."""
     found = []

@@ -18,6 +18,7 @@ from raysweep.storage.bucket.at_once import at_once
 from raysweep.storage.bucket.head import Head
 from raysweep.storage.bucket.object_store import ObjectStore, unreachable
 from raysweep.storage.bucket.snapshot import Snapshot
+from raysweep.storage.record import is_name
 from raysweep.storage.storage import TRACKER_FOLDER
 from raysweep.storage.sweep_folder import LOGS, REOPENED
 
@@ -157,12 +158,28 @@ class Remote:
                     self._bring_changing(name)
             self._bring(p for p in list(self.listing) if p.startswith(f"{TRACKER_FOLDER}/media/"))
 
-    def logs(self, name: str) -> None:
-        """Download the logs of a sweep's runs."""
+    def log_sizes(self, name: str) -> dict[str, int]:
+        """Map each run of the sweep that has a log to its size in bytes."""
+        start = f"{name}/{LOGS}/"
+        found = {
+            path.removeprefix(start).removesuffix(".log"): layers.size
+            for path, layers in self.snapshot.files.items()
+            if path.startswith(start) and path.endswith(".log")
+        }
+        return {run: size for run, size in found.items() if is_name(run)}
+
+    def logs(
+        self, name: str, runs: Iterable[str] | None = None, most_bytes: int | None = None
+    ) -> None:
+        """Download the logs of these runs of a sweep, or of all; not those that are larger than
+        `most_bytes`."""
+        wanted = [
+            f"{name}/{LOGS}/{run}.log"
+            for run, size in self.log_sizes(name).items()
+            if (runs is None or run in runs) and (most_bytes is None or size <= most_bytes)
+        ]
         with self._explained():
-            for path in self.snapshot.files:
-                if path.startswith(f"{name}/{LOGS}/"):
-                    self._bring_changing(path)
+            at_once(self._bring_changing, wanted)
 
     def media(self, project: str, runs: Iterable[str]) -> None:
         """Download the pictures that these runs logged."""

@@ -8,7 +8,8 @@ is parsed and its fields are looked up by name (`graphql`), without a schema; a 
 knows here is null, as with a server of another version, and is named once.
 """
 
-from raysweep.tracking.endpoint.recorded import recorded
+from raysweep.tracking.endpoint.recorded import recorded, recorded_sweeps
 from raysweep.tracking.endpoint.server import Endpoint
+from raysweep.tracking.endpoint.sweeps import Sweeping
 
-__all__ = ["Endpoint", "recorded"]
+__all__ = ["Endpoint", "Sweeping", "recorded", "recorded_sweeps"]

@@ -11,6 +11,7 @@ from raysweep.tracking.endpoint import manifests
 from raysweep.tracking.endpoint.files import FileView
 from raysweep.tracking.endpoint.paging import Connection, opaque, page, parts_of
 from raysweep.tracking.endpoint.place import Place
+from raysweep.tracking.mirror.names import THERE
 from raysweep.tracking.port import ArtifactVersion
 
 SOMETIME = "1970-01-01T00:00:00Z"
@@ -185,7 +186,8 @@ class VersionView:
 
     @property
     def aliases(self) -> list[AliasView]:
-        return [AliasView(self.artifact_sequence, alias) for alias in self.version.aliases]
+        own = [alias for alias in self.version.aliases if not alias.startswith(THERE)]
+        return [AliasView(self.artifact_sequence, alias) for alias in own]
 
     @property
     def artifact_memberships(self) -> Connection:

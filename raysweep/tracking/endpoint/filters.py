@@ -63,6 +63,8 @@ def _value(run: RunView, key: str) -> Any:
         return run.record.config.get(name.removesuffix(".value"))
     if section in ("summary_metrics", "summaryMetrics", "summary"):
         return run.record.summary.get(name)
+    if key == "sweep":  # its object is another thing
+        return run.sweep_name
     field = snake(key)
     return getattr(run, field) if field in _FIELDS else None
 

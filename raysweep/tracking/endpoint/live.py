@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import secrets
+import string
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raysweep.tracking.metadata import number
-from raysweep.tracking.port import ArtifactFile, Json, RunSpec, RunState
+from raysweep.tracking.port import STALE_ERRORS, ArtifactFile, Json, RunSpec, RunState
+from raysweep.tracking.programs import NESTED, SHOWN
 from raysweep.tracking.store import ClientMedia, Row, Store
 
 HISTORY, EVENTS = "wandb-history.jsonl", "wandb-events.jsonl"
 SUMMARY, CONSOLE = "wandb-summary.json", "output.log"
 CLIENTS_OWN = "_wandb"
 """The client's section of a config: its version and the like. It is no setting of the program."""
+
+_OF_SHOWN = ("m", "visualize")
+"""Parts of that section by which W&B draws the run: its metrics' definitions, and its charts."""
 
 Heard = Callable[[str, Mapping[str, Json]], None]
 """Is called with a run's id and each row of its history."""
@@ -43,6 +49,7 @@ class LiveRun:
         if (text := said.get("config")) is not None:
             config = json.loads(text)
             self.clients_own = config.pop(CLIENTS_OWN, {}).get("value") or {}
+            attributes[SHOWN] = {k: self.clients_own[k] for k in _OF_SHOWN if k in self.clients_own}
             spec = replace(spec, config={key: _value(entry) for key, entry in config.items()})
         if said.get("display_name"):
             spec = replace(spec, name=said["display_name"])
@@ -51,7 +58,9 @@ class LiveRun:
         for key in ("group_name", "job_type"):
             if said.get(key) and self.fixed:
                 attributes[key] = said[key]
-        if not self.fixed:
+        if self.fixed:
+            attributes.setdefault("group_name", "")  # the sweep's is not its program's
+        else:
             group, job_type = said.get("group_name"), said.get("job_type")
             spec = replace(spec, group=group or spec.group, job_type=job_type or spec.job_type)
         for key in ("notes", "host", "job_program", "job_repo", "commit", "sweep", "description"):
@@ -102,6 +111,16 @@ class LiveRun:
         self.store.update_run(self.spec.id, {}, self.state, error)
         self.store.flush()
 
+    def crash(self) -> None:
+        """Close the run, whose program is over without having said so."""
+        self.exit_code, self.state = 1, "crashed"
+        self.store.update_run(self.spec.id, {}, "crashed", STALE_ERRORS["crashed"])
+
+
+def new_run_id() -> str:
+    """Make an id as the client makes them: 8 letters and digits."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+
 
 def _value(entry: Any) -> Json:
     """Return the value of a config's entry, which the client wraps: `{"value": …, "desc": …}`."""
@@ -117,7 +136,18 @@ def row_of(row_id: str, values: Mapping[str, Any]) -> Row:
             media[key] = ClientMedia(value)
         else:
             metrics[key] = value
+    if nested := [path for path in _paths(values) if len(path) > 1]:
+        metrics[NESTED] = json.dumps(nested)
     return Row(row_id, int(metrics.pop("_step", 0)), metrics, media)
+
+
+def _paths(values: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the way to each value through nested keys."""
+    for key, value in values.items():
+        if isinstance(value, dict) and "_type" not in value:
+            yield from ([key, *rest] for rest in _paths(value))
+        else:
+            yield [key]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Json]:

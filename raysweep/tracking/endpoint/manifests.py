@@ -14,30 +14,20 @@ from typing import Any
 
 from raysweep.tracking.endpoint.paging import opaque
 from raysweep.tracking.endpoint.place import Place
-from raysweep.tracking.port import METADATA_FILE, ArtifactFile, ArtifactVersion, Json
+from raysweep.tracking.port import ArtifactVersion
+from raysweep.tracking.programs import NOTES, notes, users_files, users_own
 
-NOTES = "_wandb"
-"""The key of a version's metadata for what the client must be told again: the `digest` of the
-manifest, and the `entries` of references, path → entry."""
+__all__ = [
+    "MANIFEST_FILE",
+    "NOTES",
+    "ManifestView",
+    "digest_of",
+    "notes",
+    "users_files",
+    "users_own",
+]
 
 MANIFEST_FILE = "wandb_manifest.json"
-
-
-def notes(version: ArtifactVersion) -> Mapping[str, Any]:
-    """Return what the client said of the version; nothing for one that raysweep made itself."""
-    found = version.metadata.get(NOTES)
-    return found if isinstance(found, dict) else {}
-
-
-def users_own(metadata: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the metadata without NOTES."""
-    return {key: value for key, value in metadata.items() if key != NOTES}
-
-
-def users_files(version: ArtifactVersion) -> list[ArtifactFile]:
-    """Return the files that the program added."""
-    made_by_a_program = bool(notes(version))
-    return [f for f in version.files if not (made_by_a_program and f.path == METADATA_FILE)]
 
 
 def digest_of(entries: Mapping[str, Any]) -> str:

@@ -9,18 +9,19 @@ from typing import Any
 from raysweep.tracking.endpoint.artifacts import VersionView
 from raysweep.tracking.endpoint.drafts import Draft
 from raysweep.tracking.endpoint.graphql import Refusal
-from raysweep.tracking.endpoint.live import LiveRun
+from raysweep.tracking.endpoint.live import LiveRun, new_run_id
 from raysweep.tracking.endpoint.paging import opaque, parts_of
 from raysweep.tracking.endpoint.project import Project
 from raysweep.tracking.endpoint.state import State
+from raysweep.tracking.endpoint.sweep_mutations import SweepMutations
 from raysweep.tracking.endpoint.uploads import Received
 
 
-class Mutation:
+class Mutation(SweepMutations):
     """The root of mutations."""
 
     def __init__(self, state: State, say: Callable[[str], None]) -> None:
-        self._state = state
+        super().__init__(state)
         self._say = say
 
     # ---- runs ----
@@ -32,8 +33,8 @@ class Mutation:
             project, inserted, name = self._state.project(parts[1]), False, None
             run = project.with_id(parts[2])
         else:
-            project = self._state.project(input.get("model_name"))
-            name = input.get("name") or self._state.new_run_id()
+            project = self._state.project_of(input.get("model_name"), input.get("sweep"))
+            name = input.get("name") or new_run_id()
             run, inserted = self._state.begin_run(project, name)
         run.describe(input)
         return {"bucket": project.run_called(name, run), "inserted": inserted}

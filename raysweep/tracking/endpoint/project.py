@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
+from raysweep.errors import TrackingError
 from raysweep.tracking.endpoint import filters as run_filters
 from raysweep.tracking.endpoint.artifacts import (
     CollectionView,
@@ -23,10 +25,12 @@ from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.endpoint.run import RunView
+from raysweep.tracking.endpoint.sweep_view import SweepView
+from raysweep.tracking.endpoint.sweeps import Sweeps
 from raysweep.tracking.endpoint.uploads import Uploads, blob_chunks, hex_md5
 from raysweep.tracking.names import check_run_id
 from raysweep.tracking.port import RunRecord, RunSpec
-from raysweep.tracking.store import Store
+from raysweep.tracking.store import Resolves, Store
 
 ENTITY = "raysweep"
 """The entity that every client is told it belongs to."""
@@ -84,7 +88,8 @@ class UserView:
 
 
 class Project:
-    """A project over its store. `live`: the runs whose programs talk to this endpoint."""
+    """A project over its store. `live`: the runs whose programs talk to this endpoint;
+    `kept_sweeps`: its sweeps, where they are served; `elsewhere` finds those of other projects."""
 
     graphql_type = "Project"
     read_only = is_benchmark = is_published = False
@@ -96,8 +101,12 @@ class Project:
         self.name = name
         self.store = store
         self.live: dict[str, LiveRun] = {}
+        self.kept_sweeps: Sweeps | None = None
+        self.elsewhere: Callable[[str], SweepView | None] = lambda _: None
         self._ids: dict[str, str] = {}
         self._resumed: set[str] = set()
+        self.asked: dict[str, str] = {}
+        """What programs have asked for, `name:alias` → the version that it was, `name:vK`."""
         self.place = Place(name, store, uploads, self, self.run)
 
     @property
@@ -172,7 +181,8 @@ class Project:
                 self.store.start_run(run.spec)
             return run, False
         record = next(iter(self.store.runs(run_id=id)), None)
-        spec = _spec_of(record) if record else RunSpec(check_run_id(id), id, "", "")
+        own = {"exec": True} if self.kept_sweeps is not None else {}
+        spec = _spec_of(record) if record else RunSpec(check_run_id(id), id, "", "", attributes=own)
         run = LiveRun(self.store, spec, fixed)
         if record is None or record.state != "running":
             self.store.start_run(spec)
@@ -210,6 +220,22 @@ class Project:
     def _view(self, record: RunRecord) -> RunView:
         return RunView(self.place, record, self.live.get(record.id))
 
+    # ---- sweeps ----
+
+    def sweep(self, sweep_name: str) -> SweepView | None:
+        """Return the sweep of that id."""
+        found = self.kept_sweeps and self.kept_sweeps.find(sweep_name)
+        return SweepView(found, self) if found else self.elsewhere(sweep_name)
+
+    @property
+    def total_sweeps(self) -> int:
+        return len(self.kept_sweeps.all()) if self.kept_sweeps else 0
+
+    def sweeps(self, after: str | None = None, first: int | None = None) -> Connection:
+        """Return the sweeps, the oldest first."""
+        found = self.kept_sweeps.all() if self.kept_sweeps else []
+        return page([SweepView(sweep, self) for sweep in found], first, after)
+
     # ---- artifacts ----
 
     def file_chunks(self, collection: str, birth: str, md5: str) -> Iterator[bytes]:
@@ -240,7 +266,14 @@ class Project:
 
     def artifact(self, name: str) -> VersionView | None:
         """Return `collection:alias` or `collection:vK`."""
-        return find(self.place, name)
+        ref = name
+        if isinstance(self.store, Resolves):
+            with suppress(TrackingError):
+                ref = self.store.meant(name)
+        found = find(self.place, ref)
+        if found is not None:
+            self.asked[name] = found.version.ref
+        return found
 
     def artifact_type(self, name: str) -> TypeView | None:
         """Return the type of that name, if anything is of it."""

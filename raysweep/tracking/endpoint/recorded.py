@@ -27,3 +27,18 @@ def recorded(endpoint: Endpoint) -> list[dict[str, Any]]:
                     }
                 )
         return found
+
+
+def recorded_sweeps(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Return the sweeps that were made or continued here: see `Standing.summary`, and `project` and
+    `state`."""
+    with endpoint.state.lock:
+        found = []
+        for project in endpoint.state.projects.values():
+            served = project.kept_sweeps.served.values() if project.kept_sweeps else ()
+            for sweep in (each for each in served if each.is_ours):
+                standing = sweep.look()
+                summary = standing.summary(sweep.kept, sweep.config)
+                state = sweep.state(standing).lower()
+                found.append({**summary, "project": project.store.project, "state": state})
+        return found

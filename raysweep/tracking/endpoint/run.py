@@ -15,6 +15,7 @@ from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunRecord
+from raysweep.tracking.programs import NESTED
 from raysweep.tracking.store import ClientMedia
 
 _STATES = {"interrupted": "crashed"}
@@ -71,6 +72,22 @@ class RunView:
         return self.live is not None and self.live.stop_requested.is_set()
 
     @property
+    def should_stop(self) -> bool:
+        return self.stopped
+
+    @property
+    def running(self) -> bool:
+        return self.record.state == "running"
+
+    @property
+    def failed(self) -> bool:
+        return self.record.state == "failed"
+
+    @property
+    def exitcode(self) -> int | None:
+        return self.live.exit_code if self.live else None
+
+    @property
     def created_at(self) -> str:
         return f"{self.record.created[:19]}Z" if self.record.created else "1970-01-01T00:00:00Z"
 
@@ -121,8 +138,10 @@ class RunView:
         return json.dumps(own | settings)
 
     def wandb_config(self, keys: list[str]) -> str:
-        """Return the named parts of the client's own section of the config."""
-        own = self.live.clients_own if self.live else {}
+        """Return the named parts of the client's own section of the config. The client resumes only
+        a run that has the part `t`: one that its program has begun."""
+        begun = self.live is None and (self.record.state != "running" or self.history_line_count)
+        own = self.live.clients_own if self.live else {"t": {}} if begun else {}
         return json.dumps({key: own[key] for key in keys if key in own})
 
     @property
@@ -140,12 +159,16 @@ class RunView:
         rows: dict[int, dict[str, Json]] = {}
         for row in self.place.store.rows(self.record.id):
             media = {k: v.value for k, v in row.media.items() if isinstance(v, ClientMedia)}
-            rows.setdefault(row.step, {"_step": row.step}).update(plain({**row.metrics, **media}))
+            values = plain({**row.metrics, **media})
+            values.pop(NESTED, None)
+            rows.setdefault(row.step, {"_step": row.step}).update(values)
         return [rows[step] for step in sorted(rows)]
 
     @property
     def history_line_count(self) -> int:
-        return self.live.lines.get(HISTORY, 0) if self.live else len(self._rows())
+        if self.live is not None and HISTORY in self.live.lines:
+            return self.live.lines[HISTORY]
+        return 1 + max((_line(row.id) for row in self.place.store.rows(self.record.id)), default=-1)
 
     @property
     def events_line_count(self) -> int:
@@ -187,9 +210,10 @@ class RunView:
         ]
         return [json.dumps(row) for row in found[:samples]]
 
-    def sampled_history(self, specs: list[str]) -> list[list[dict[str, Json]]]:
+    def sampled_history(self, specs: list[str] | str) -> list[list[dict[str, Json]]]:
         """Return, for each spec, the rows that have all of its keys; none is left out."""
         rows = self._rows()
+        specs = [specs] if isinstance(specs, str) else specs
         wanted = [json.loads(spec).get("keys") for spec in specs]
         return [
             [
@@ -236,3 +260,9 @@ class RunView:
     def _versions(self, refs: tuple[str, ...], first: int | None, after: str | None) -> Connection:
         found = [version for ref in refs if (version := find(self.place, ref))]
         return page(found, first, after)
+
+
+def _line(row_id: str) -> int:
+    """Return the number of the line of history that a row was, from 0; -1 for another's row."""
+    number = row_id.rpartition(":wandb:")[2]
+    return int(number) if number.isdigit() else -1

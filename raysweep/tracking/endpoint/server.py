@@ -26,10 +26,14 @@ from raysweep.tracking.endpoint.mutations import Mutation
 from raysweep.tracking.endpoint.project import ENTITY
 from raysweep.tracking.endpoint.queries import Query
 from raysweep.tracking.endpoint.state import State
+from raysweep.tracking.endpoint.sweeps import Sweeping
 from raysweep.tracking.endpoint.uploads import receive
 from raysweep.tracking.store import Store
 
 _FILE_STREAM = re.compile(r"/files/[^/]+/([^/]+)/([^/]+)/file_stream")
+_TELEMETRY = "/sdk/otel/"
+"""Where the client sends metrics and logs of its own."""
+
 _ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/([^/]+)/([^/]+)/([^/]*)/([0-9a-f]{32})/.+")
 _STORAGE = re.compile(r"/storage/(.+)")
 _JSON_LIMIT = 256 * 2**20
@@ -44,7 +48,8 @@ class Endpoint:
     `stores`: a project's name → its store. `first` is the run of a sweep's trial: the first
     run that a program begins becomes it, whatever the program calls it, and its group and job type
     stay the sweep's. `heard` is called with each row of history, from another thread; `say`
-    with a line about what a client asked for and is not known here, once each.
+    with a line about what a client asked for and is not known here, once each. `sweeping` serves
+    sweeps to W&B's agents; without it they are refused.
     """
 
     def __init__(
@@ -54,9 +59,10 @@ class Endpoint:
         first: str | None = None,
         heard: Heard = lambda _run, _row: None,
         say: Say = lambda _line: None,
+        sweeping: Sweeping | None = None,
     ) -> None:
         self.api_key = secrets.token_hex(20)  # 40 characters: the client takes no fewer
-        self.state = State(stores, first, heard)
+        self.state = State(stores, first, heard, sweeping)
         self._say = say
         self._said: set[str] = set()
         self._folder = tempfile.TemporaryDirectory(prefix="raysweep-endpoint-")
@@ -100,6 +106,17 @@ class Endpoint:
                         self._keep_streams(run)
                         run.end(exit_code)
 
+    def interrupt_sweeps(self) -> None:
+        """Say that the program is being ended: what fails from now on was cut short. Takes no lock,
+        since a signal's handler calls it."""
+        self.state.interrupted = True
+
+    def close_sweeps(self) -> None:
+        """Keep, when the program has ended, which runs of sweeps were cut short."""
+        with self.state.lock:
+            for sweep in self.state.sweeps():
+                sweep.close()
+
     def stop(self) -> None:
         """End it. What it has answered is in the store."""
         self._listener.end()
@@ -138,13 +155,14 @@ class Endpoint:
 
     def post(self, path: str, authorization: str | None, body: bytes) -> bytes:
         """Answer a POST."""
+        if path.startswith(_TELEMETRY):
+            return b"{}"  # not kept; without a key, the client would print that it was refused
         self._check(authorization)
         if path == "/graphql":
             return _json({"data": self._graphql(json.loads(body))})
         if match := _FILE_STREAM.fullmatch(path):
             return _json(self._stream(unquote(match[1]), unquote(match[2]), json.loads(body)))
-        if not path.startswith("/sdk/otel/"):  # the client's own metrics and logs
-            self.unknown(f"POST {path}")
+        self.unknown(f"POST {path}")
         return b"{}"
 
     def _check(self, authorization: str | None) -> None:
@@ -164,7 +182,7 @@ class Endpoint:
             for name, chunk in (message.get("files") or {}).items():
                 offset, lines = chunk["offset"], chunk["content"]
                 if name == HISTORY:
-                    run.add_rows(offset, lines, self.state.heard)
+                    run.add_rows(offset, lines, self.state.hear)
                 elif name == SUMMARY:
                     run.set_summary(json.loads(lines[-1]))
                 elif name in (CONSOLE, EVENTS):

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from raysweep.paths import safe_join
 from raysweep.tracking.mirror.numbering import Numbering
-from raysweep.tracking.port import METADATA_FILE, ArtifactDraft, ArtifactVersion, RunRecord, RunSpec
+from raysweep.tracking.port import (
+    METADATA_FILE,
+    ArtifactDraft,
+    ArtifactVersion,
+    Json,
+    RunRecord,
+    RunSpec,
+)
+from raysweep.tracking.programs import NOTES
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.tracking.wandb.tracker import WandbTracker
 
@@ -60,7 +68,7 @@ class Bringing:
                     remote.name,
                     remote.type,
                     remote.description,
-                    remote.metadata,
+                    _metadata_of(remote),
                     {name: safe_join(path, name, remote.ref) for name in names},
                 )
             )
@@ -72,6 +80,13 @@ class Bringing:
         self._numbering.note(local, remote.version)
         self._under_way.discard(remote.ref)
         return local
+
+
+def _metadata_of(remote: ArtifactVersion) -> dict[str, Json]:
+    """Return the metadata to keep: a program's version has no file of it, and is marked as one."""
+    if any(file.path == METADATA_FILE for file in remote.files):
+        return dict(remote.metadata)
+    return {**remote.metadata, NOTES: {"digest": remote.digest, "entries": {}}}
 
 
 def _spec_of(record: RunRecord | None, remote: ArtifactVersion) -> RunSpec:

@@ -10,6 +10,7 @@ from raysweep.tracking import lineage
 from raysweep.tracking.mirror.names import HERE, THERE, alias_of, is_version, version_there
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import ArtifactVersion, LineageNode, RunRecord
+from raysweep.tracking.programs import users_own
 from raysweep.tracking.trackio.tracker import TrackioTracker
 
 
@@ -50,7 +51,8 @@ class Numbering:
     def copy(self, remote: ArtifactVersion) -> ArtifactVersion | None:
         """Find the local version by its content; the alias may be from another W&B project."""
         local = self.kept(remote.ref)
-        return local if local is not None and local.metadata == remote.metadata else None
+        same = local is not None and users_own(local.metadata) == users_own(remote.metadata)
+        return local if same else None
 
     def note(self, local: ArtifactVersion, version: str) -> None:
         """Record its version in W&B, and remove earlier ones: the project may be a new one."""

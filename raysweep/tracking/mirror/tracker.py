@@ -27,6 +27,7 @@ from raysweep.tracking.port import (
     StaleState,
     Tracker,
 )
+from raysweep.tracking.store import Store
 
 
 class MirroredTracker(Backends):
@@ -38,6 +39,11 @@ class MirroredTracker(Backends):
     def url(self) -> str | None:
         """See Tracker."""
         return self.ask(lambda: self.there.url)
+
+    @property
+    def store(self) -> Store:
+        """Return the embedded store."""
+        return self.here.store
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
         """See Tracker. Rows that an earlier process could not send are sent to W&B."""

@@ -48,6 +48,15 @@ def steps(records: Sequence[RunRecord], group: str, events: Sequence[GraphEvent]
     return found + [Step(run_id, None, ()) for run_id in idle]
 
 
+def own_runs(records: Sequence[RunRecord], group: str) -> set[str]:
+    """Return the ids of the group's runs, and of others that programs of the same sweep began:
+    these have the group that their script gave them."""
+    mine = [record for record in records if record.group == group]
+    sweeps = {record.attributes.get("sweep") for record in mine} - {None}
+    others = (record.id for record in records if record.attributes.get("sweep") in sweeps)
+    return {record.id for record in mine} | set(others)
+
+
 def _with_producers(
     records: Sequence[RunRecord], group: str, events: Sequence[GraphEvent]
 ) -> set[str]:
@@ -57,8 +66,8 @@ def _with_producers(
     for event in events:
         if event.direction == "output" and event.run_id in by_id:
             producers.setdefault(event.ref, event.run_id)
-    todo = [record.id for record in records if record.group == group]
-    wanted = set(todo)
+    wanted = own_runs(records, group)
+    todo = [record.id for record in records if record.id in wanted]
     while todo:
         for ref in by_id[todo.pop()].used:
             producer = producers.get(ref)

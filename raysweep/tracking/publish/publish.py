@@ -21,7 +21,8 @@ from raysweep.tracking.mirror.connection import is_lost
 from raysweep.tracking.mirror.names import version_there
 from raysweep.tracking.mirror.numbering import Numbering
 from raysweep.tracking.port import ArtifactVersion, RunRecord
-from raysweep.tracking.publish.order import Step, steps
+from raysweep.tracking.programs import references, users_files
+from raysweep.tracking.publish.order import Step, own_runs, steps
 from raysweep.tracking.publish.run import RunSender, files_of
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
@@ -49,12 +50,14 @@ class RunPublished:
 class Published:
     """The result for a group: run ids, local version → W&B's version, steps that W&B has in part.
 
-    `refused` maps the names of runs that W&B does not have completely to the reason. `stays` says
-    why `best` was not moved, one line each. `records_only`: versions here whose bytes were dropped
-    before they were sent, so that W&B has only their records.
+    `own`: ids of the group's runs. `refused` maps the names of runs that W&B does not have
+    completely to the reason. `stays` says why `best` was not moved, one line each. `records_only`:
+    versions here whose bytes were dropped before they were sent, so that W&B has only their
+    records.
     """
 
     group: str
+    own: set[str] = field(default_factory=set)
     sent: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
@@ -73,10 +76,13 @@ class Publisher:
         store: TrackioStore,
         there: WandbTracker,
         keeps_best: MayTakeBest = lambda local, holder: None,
+        printed: Callable[[RunRecord], str] = lambda record: "",
     ) -> None:
+        """`printed` returns what a run printed."""
         self._store = store
         self._there = there
         self._keeps_best = keeps_best
+        self._printed = printed
         self._numbering = Numbering(TrackioTracker(store), there.scope)
         self._md5s: dict[str, Mapping[str, str]] = {}
 
@@ -89,7 +95,7 @@ class Publisher:
         records = {record.id: record for record in self._store.runs()}
         todo = steps(list(records.values()), group, self._store.events())
         total = len({step.run_id for step in todo})
-        outcome = Published(group)
+        outcome = Published(group, own=own_runs(list(records.values()), group))
         versions = _Versions(self, outcome)
         senders: dict[str, RunSender] = {}
         for step in todo:
@@ -99,7 +105,9 @@ class Publisher:
             began = time.monotonic()
             try:
                 if step.run_id not in senders:
-                    senders[step.run_id] = RunSender(record, self._store, self._there, versions)
+                    senders[step.run_id] = RunSender(
+                        record, self._store, self._there, versions, self._printed
+                    )
                 ended = self._take(step, record, senders[step.run_id], outcome)
             except StoreFailed:
                 raise
@@ -119,7 +127,7 @@ class Publisher:
         for local, remote in outcome.versions.items():
             version, there = self._store.artifact(local), self._there.artifact(remote)
             self._verify(version, there)
-            if len(there.files) < len(version.files):
+            if len(there.files) < len(users_files(version)) + len(references(version)):
                 outcome.records_only.append(local)
         return outcome
 
@@ -131,7 +139,7 @@ class Publisher:
         if step.ref is not None:
             sender.log(step.ref)
             return None
-        url, sent = sender.end(of_another_group=record.group != outcome.group)
+        url, sent = sender.end(of_another_group=record.id not in outcome.own)
         (outcome.sent if sent else outcome.there).append(record.id)
         if sender.lacking:
             outcome.lacking[record.id] = sender.lacking
@@ -142,10 +150,13 @@ class Publisher:
     def md5s(self, local: ArtifactVersion) -> Mapping[str, str]:
         """Map each path to its MD5 in base 64, as in W&B's manifests."""
         if local.ref not in self._md5s:
-            self._md5s[local.ref] = {
+            kept, users = local.kept_files, users_files(local)
+            found = {
                 file.path: _md5(Path(self._store.blob_path(file.digest)))
-                for file in local.kept_files
+                for file in (kept if local.dropped is not None else users)
             }
+            of_references = {path: entry["digest"] for path, entry in references(local).items()}
+            self._md5s[local.ref] = found | of_references
         return self._md5s[local.ref]
 
     def note(self, local: ArtifactVersion, ref: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +12,20 @@ from raysweep.errors import TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.mirror.run import KEPT_ELSEWHERE
+from raysweep.tracking.mirror.run_files import RunFiles, taken
 from raysweep.tracking.port import (
     METADATA_FILE,
     ArtifactDraft,
+    ArtifactFile,
     ArtifactVersion,
     Json,
     RunRecord,
-    RunSpec,
 )
+from raysweep.tracking.programs import OUTPUT, is_clients, is_programs, notes, sent_files, spec_of
 from raysweep.tracking.store import Row
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.tracking.wandb.program import ProgramRun, as_logged
 from raysweep.tracking.wandb.run import WandbRun
 from raysweep.tracking.wandb.tracker import WandbTracker
 
@@ -47,13 +50,21 @@ class RunSender:
     """Sends what W&B lacks of `record`; opens the run in W&B only if there is something to send."""
 
     def __init__(
-        self, record: RunRecord, store: TrackioStore, there: WandbTracker, versions: Versions
+        self,
+        record: RunRecord,
+        store: TrackioStore,
+        there: WandbTracker,
+        versions: Versions,
+        printed: Callable[[RunRecord], str] = lambda record: "",
     ) -> None:
-        """Ask W&B what it has of the run."""
+        """Ask W&B what it has of the run. `printed` returns what it printed: its console there, if
+        W&B has nothing of the run yet."""
+        self._printed = printed
         self._record = record
         self._store = store
         self._there = there
         self._versions = versions
+        self._files = RunFiles(store, record.id)
         self._rows = merged(store.rows(record.id))
         self._remote = there.find_run(record.id)
         found = there.keys_by_step(record.id) if self._remote else {}
@@ -77,6 +88,8 @@ class RunSender:
     def log(self, ref: str) -> None:
         """Send the version, unless the run in W&B has logged it already."""
         version = self._store.artifact(ref)
+        if is_clients(version.type):  # a table of a row: the row brings it
+            return
         same = self._same_version(version, self._remote.logged if self._remote else ())
         if same is None:
             same = self._send_version(self._opened(), version)
@@ -94,6 +107,10 @@ class RunSender:
             if enough or self._is_whole(remote):
                 return remote.url, False
         run = self._opened()
+        if isinstance(run, ProgramRun):
+            self._send_files(run)
+        elif remote is None:
+            run.log_output(self._printed(local))
         run.summarize(local.summary)
         run.finish(local.state, local.error)
         return run.url, True
@@ -107,9 +124,15 @@ class RunSender:
     def _opened(self) -> WandbRun:
         """Return the run, started in W&B, with its rows and its inputs so far."""
         if self._run is None:
-            self._run = self._there.start_run(spec_of(self._record))
+            spec = spec_of(self._record)
+            self._run = self._there.start_run(spec)
+            if isinstance(self._run, ProgramRun):
+                self._there.describe_run(self._run, spec)
+                self._send_output(self._run)
             for row in self._rows:
-                if row.step > self._last:
+                if row.step > self._last and isinstance(self._run, ProgramRun):
+                    self._run.log_program_row(row, self._files.table)
+                elif row.step > self._last:
                     self._run.log_row(row)
             self._send_uses(self._run, self._used)
         return self._run
@@ -120,8 +143,24 @@ class RunSender:
             if ref not in known:
                 run.use_artifact(ref)
 
+    def _send_output(self, run: ProgramRun) -> None:
+        """Send what the program printed, unless W&B was told while it ran."""
+        if self._remote is None:
+            run.log_output(self._files.text(OUTPUT))
+
+    def _send_files(self, run: ProgramRun) -> None:
+        there = self._there.file_sizes(run.id) if self._remote is not None else {}
+        files = [f for f in self._sent_files() if there.get(f.path) != f.size_bytes]
+        self._files.sent_by(run.log_files, files)
+
+    def _sent_files(self) -> list[ArtifactFile]:
+        return sent_files(self._store.files(self._record.id))
+
     def _send_version(self, run: WandbRun, version: ArtifactVersion) -> str:
         """Send the files; first check each against its local digest."""
+        if isinstance(run, ProgramRun) and notes(version) and version.dropped is None:
+            with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
+                return run.log_version(version, taken(self._store, version, Path(scratch))).ref
         if version.dropped is not None:  # its record alone, for the lineage
             note = f"{version.description} (its bytes were dropped by {version.dropped})"
             draft = ArtifactDraft(version.name, version.type, note, version.metadata, {})
@@ -153,11 +192,17 @@ class RunSender:
     def _is_whole(self, remote: RunRecord) -> bool:
         """Whether W&B has the run's end, rows, summary and inputs; its outputs are sent already."""
         local = self._record
+        if is_programs(local):
+            there = self._there.file_sizes(local.id)
+            if any(there.get(file.path) != file.size_bytes for file in self._sent_files()):
+                return False
+            if remote.name != local.name or not set(local.tags) <= set(remote.tags):
+                return False
         return (
             (remote.state, remote.error) == (local.state, local.error)
             and self._last >= max((row.step for row in self._rows), default=-1)
             and set(self._used) <= set(remote.used)
-            and holds(remote.summary, local.summary)
+            and holds(remote.summary, sent_summary(local))
         )
 
 
@@ -172,15 +217,18 @@ def merged(rows: Sequence[Row]) -> list[Row]:
 
 
 def row_keys(row: Row) -> set[str]:
-    """Return the keys of the row's metrics and media."""
-    return {*row.metrics, *row.media}
+    """Return the keys of the row's metrics and media that its program logged."""
+    logged = as_logged({**row.metrics, **row.media})
+    return {k for k, value in logged.items() if value is not None and not k.startswith("_")}
 
 
-def spec_of(record: RunRecord) -> RunSpec:
-    """Make the spec that starts the run again."""
-    return RunSpec(
-        record.id, record.name, record.job_type, record.group, record.config, record.tags
-    )
+def sent_summary(record: RunRecord) -> dict[str, Json]:
+    """Return the summary without what a program's client says of itself, and without media."""
+    return {
+        key: value
+        for key, value in record.summary.items()
+        if not key.startswith("_") and not (isinstance(value, dict) and "_type" in value)
+    }
 
 
 def holds(there: Mapping[str, Json], here: Mapping[str, Json]) -> bool:

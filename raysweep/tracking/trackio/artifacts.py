@@ -195,26 +195,30 @@ class GraphEvent:
     ref: str
 
 
-def events(db: sqlite3.Connection) -> Iterator[GraphEvent]:
-    """Yield every input and output of the project, in the order in which they were recorded."""
+def events(db: sqlite3.Connection, run_id: str | None = None) -> Iterator[GraphEvent]:
+    """Yield every input and output of the project, or of one run, in the order in which they were
+    recorded."""
     for row in db.execute(
-        """SELECT COALESCE(l.run_id, l.run_name) AS run, l.direction,
+        f"""SELECT COALESCE(l.run_id, l.run_name) AS run, l.direction,
             a.name || ':v' || v.version AS ref
         FROM run_artifact_links l
         JOIN artifact_versions v ON v.id = l.artifact_version_id
         JOIN artifacts a ON a.id = v.artifact_id
-        ORDER BY l.id"""
+        {"" if run_id is None else "WHERE l.run_id = ?"}
+        ORDER BY l.id""",
+        () if run_id is None else (run_id,),
     ):
         yield GraphEvent(row["run"], row["direction"], row["ref"])
 
 
 class Links:
-    """All edges of the project's graph, read at once: which run used or logged which version."""
+    """All edges of the project's graph, or of one run, read at once: which run used or logged which
+    version."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, run_id: str | None = None) -> None:
         self._runs: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._refs: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for event in events(db):
+        for event in events(db, run_id):
             self._runs[event.direction, event.ref].append(event.run_id)
             self._refs[event.direction, event.run_id].append(event.ref)
 

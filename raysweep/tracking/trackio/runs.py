@@ -36,11 +36,13 @@ def entries(
     db: sqlite3.Connection, group: str | None = None, run_id: str | None = None
 ) -> list[tuple[str, RunEntry]]:
     """List ids and runs, oldest first, without runs that other programs logged."""
+    wanted = ["1"]
+    if run_id is not None:  # not `:id IS NULL OR …`, for which SQLite goes through all runs
+        wanted.append("run_id = :id")
+    if group is not None:
+        wanted.append("json_extract(CAST(config AS TEXT), '$._Group') = :group")
     found = db.execute(
-        """SELECT run_id, config FROM configs
-        WHERE (:id IS NULL OR run_id = :id)
-          AND (:group IS NULL OR json_extract(CAST(config AS TEXT), '$._Group') = :group)
-        ORDER BY id""",
+        f"SELECT run_id, config FROM configs WHERE {' AND '.join(wanted)} ORDER BY id",
         {"id": run_id, "group": group},
     ).fetchall()
     read = [(row["run_id"], RunEntry.from_config(row["config"])) for row in found]

@@ -47,6 +47,7 @@ from raysweep.tracking.trackio.rows import (
     read_media,
     table_payload,
 )
+from raysweep.tracking.trackio.sweep_book import SweepBook
 from raysweep.tracking.write_behind import settle_folder
 
 
@@ -74,6 +75,11 @@ class TrackioStore:
     def removing(self) -> Removing:
         """Return what takes runs, versions and bytes out of the project."""
         return Removing(self._database, self.root, self.project)
+
+    @property
+    def sweeps(self) -> SweepBook:
+        """Return the sweeps that W&B's agents run in the project."""
+        return SweepBook(self._database)
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> None:
         """See Store. The first row has no values: Trackio lists only runs that have a row."""
@@ -135,7 +141,7 @@ class TrackioStore:
     def runs(self, group: str | None = None, run_id: str | None = None) -> list[RunRecord]:
         """See Store."""
         with self._database.reading("read runs") as db:
-            found, links = runs.entries(db, group, run_id), artifacts.Links(db)
+            found, links = runs.entries(db, group, run_id), artifacts.Links(db, run_id)
         return [runs.record(run_id, entry, links) for run_id, entry in found]
 
     def history(self, run_id: str) -> list[dict[str, Json]]:

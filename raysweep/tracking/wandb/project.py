@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import wandb
 from wandb.errors import CommError
 
-import wandb
 from raysweep.errors import ArtifactNotFound, RaysweepError, TrackingError
 from raysweep.tracking.names import parse_reference, validate_project
 from raysweep.tracking.wandb.key import where_the_key_is

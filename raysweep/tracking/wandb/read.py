@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+
 from raysweep.errors import ArtifactCorrupt, TrackingError
 from raysweep.paths import safe_join
 from raysweep.tracking.blobs import read_chunks
@@ -30,6 +31,7 @@ from raysweep.tracking.port import (
     RunRecord,
     RunState,
 )
+from raysweep.tracking.programs import is_clients
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.settings import transfer_timeout_s
 
@@ -130,7 +132,7 @@ def refs(artifacts: Iterable[wandb.Artifact]) -> list[str]:
     return [
         reference_of(a)
         for a in artifacts
-        if a.type not in ("run_table", "job") and not a.type.startswith("wandb-")
+        if not is_clients(a.type)
     ]
 
 

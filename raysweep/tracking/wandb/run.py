@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wandb
+
 from raysweep.errors import TrackingError
 from raysweep.tracking.metadata import metadata_bytes, plain
 from raysweep.tracking.names import check_artifact_name

@@ -43,6 +43,9 @@ BOUNDED: dict[str, Any] = {
     "x_file_transfer_retry_wait_max_seconds": _WAIT_MAX_S,
 }
 
+LIVE, LIVE_S = "x_file_stream_transmit_interval", 2.0
+"""How often the client sends a program's rows; by itself it waits 15 s."""
+
 
 def transfer_timeout_s(size_bytes: int) -> int:
     """Compute the timeout of an artifact's commit or download: half a minute plus its transfer on

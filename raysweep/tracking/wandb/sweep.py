@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import wandb
+
 from raysweep.tracking.bounded import within
 from raysweep.tracking.port import Json
 from raysweep.tracking.wandb.project import Project

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import wandb
+
 from raysweep.tracking import lineage
 from raysweep.tracking.folder import fresh_folder
-from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_alias, check_artifact_name, check_run_id
 from raysweep.tracking.port import (
     STALE_ERRORS,
@@ -26,10 +26,12 @@ from raysweep.tracking.port import (
     RunSpec,
     StaleState,
 )
+from raysweep.tracking.programs import SHOWN
 from raysweep.tracking.wandb import read as wandb_read
+from raysweep.tracking.wandb.program import ProgramRun, config_of
 from raysweep.tracking.wandb.project import Project
 from raysweep.tracking.wandb.run import WandbRun, open_runs
-from raysweep.tracking.wandb.settings import BOUNDED, QUICK, UserSettings
+from raysweep.tracking.wandb.settings import BOUNDED, LIVE, LIVE_S, QUICK, UserSettings
 from raysweep.tracking.wandb.sweep import SweepPage
 from raysweep.tracking.wandb.sweep import create as create_sweep
 
@@ -79,8 +81,11 @@ class WandbTracker:
         return create_sweep(self._project, trials, sweep, runs)
 
     def _page_of(self, spec: RunSpec) -> str | None:
-        mine = self.page is not None and spec.id.startswith(self.page.trials)
-        return self.page.id if self.page is not None and mine else None
+        if self.page is None:
+            return None
+        sweep = spec.attributes.get("sweep")  # of a program: it may begin several runs
+        mine = sweep is not None and self.page.trials.startswith(f"{sweep}-")
+        return self.page.id if mine or spec.id.startswith(self.page.trials) else None
 
     def start_run(self, spec: RunSpec, after: int | None = None) -> WandbRun:
         """See Tracker. W&B cannot drop rows, so those that it has are not sent again."""
@@ -89,6 +94,7 @@ class WandbTracker:
             if left_open := open_runs.pop(spec.id, None):
                 left_open.finish(exit_code=1)
             folder = self._user_settings.place()
+            live: dict[str, Any] = {LIVE: LIVE_S} if SHOWN in spec.attributes else {}
             if folder:
                 with suppress(OSError):  # the client then uses the machine's temporary folder
                     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -100,19 +106,30 @@ class WandbTracker:
                 resume="allow",
                 reinit="create_new",  # else it returns the run that is active in this process
                 name=spec.name,
-                group=self._user_settings.group or spec.group,
-                job_type=spec.job_type,
-                tags=list(dict.fromkeys([*spec.tags, *self._user_settings.tags])),
-                config=plain(spec.config, "config", strict=False),
+                group=self._user_settings.group or spec.group or None,
+                job_type=spec.job_type or None,
+                notes=spec.attributes.get("notes"),
+                tags=self._tags(spec),
+                config=config_of(spec),
                 allow_val_change=True,
-                settings=wandb.Settings(**QUICK, **BOUNDED, sweep_id=self._page_of(spec)),
+                settings=wandb.Settings(**QUICK, **BOUNDED, **live, sweep_id=self._page_of(spec)),
             )
             open_runs[spec.id] = run
             if run.resumed:
                 run.summary[wandb_read.ERROR_KEY] = None
                 self._project.run(spec.id).summary.update({wandb_read.ERROR_KEY: None})  # at once
         last = self.last_step(spec.id) if run.resumed and after is not None else -1
+        if SHOWN in spec.attributes:
+            return ProgramRun(self._project, run, sent=last)
         return WandbRun(self._project, run, sent=last)
+
+    def _tags(self, spec: RunSpec) -> list[str]:
+        return list(dict.fromkeys([*spec.tags, *self._user_settings.tags]))
+
+    def describe_run(self, run: WandbRun, spec: RunSpec) -> None:
+        """Change name, notes, tags and config of a run of a program, which is open."""
+        assert isinstance(run, ProgramRun)
+        run.describe(spec, self._tags(spec))
 
     def artifact(self, ref: str) -> ArtifactVersion:
         """See Tracker."""
@@ -211,6 +228,12 @@ class WandbTracker:
         run = self._project.run(run_id)
         with self._project.explained(f"read history of run {run_id}"):
             return int(run.lastHistoryStep)
+
+    def file_sizes(self, run_id: str) -> dict[str, int]:
+        """Map the files of the run to their sizes in bytes."""
+        run = self._project.run(run_id)
+        with self._project.explained(f"read the files of run {run_id}"):
+            return {file.name: int(file.size) for file in run.files()}
 
     def keys_by_step(self, run_id: str) -> dict[int, set[str]]:
         """Map each step of the run to its keys, media included."""

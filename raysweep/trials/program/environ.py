@@ -14,6 +14,9 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 _KEPT = ("WANDB_NOTEBOOK_NAME", "WANDB_SILENT", "WANDB_CONSOLE", "WANDB_QUIET", "WANDB_WATCH")
 """Settings of the client that a user may have and that change nothing of where a run goes."""
 
+_DATA = "RAYSWEEP_DATA"
+"""Where the user's data sets are: a program may ask, too."""
+
 
 def program_environ(
     endpoint: Mapping[str, str],
@@ -30,7 +33,7 @@ def program_environ(
     passed = {
         name: value
         for name, value in base.items()
-        if name in _KEPT or not name.startswith(_NOT_PASSED)
+        if name in (*_KEPT, _DATA) or not name.startswith(_NOT_PASSED)
     }
     params = folder / "wandb" / f"sweep-{sweep}" / f"config-{run}.yaml"
     params.parent.mkdir(parents=True, exist_ok=True)
@@ -47,3 +50,12 @@ def program_environ(
         "WANDB_DIR": str(folder),
         "PWD": str(folder),
     }
+
+
+def keep_address(folder: Path, environ: Mapping[str, str]) -> None:
+    """Write W&B's settings file into `folder`: some scripts remove all WANDB_ variables but the key
+    and the project from the environment of the processes that they start, each with a run of its
+    own (cross-validation is written so). The client then finds the server in this file."""
+    settings = folder / "wandb" / "settings"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(f"[default]\nbase_url = {environ['WANDB_BASE_URL']}\n")

@@ -10,6 +10,7 @@ large file for writing, does change it: through a link, as anywhere.)
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,17 @@ def make(folder: Path, users: Path, storage: Path | None) -> Path:
             shutil.copy2(entry, folder / entry.name)
         else:
             (folder / entry.name).symlink_to(entry.absolute())
+    return folder
+
+
+def make_again(folder: Path, users: Path, storage: Path | None) -> Path:
+    """Complete the folder of a trial that goes on: what it wrote is there."""
+    fresh = make(folder.with_name(f"{folder.name}.new"), users, storage)
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in fresh.iterdir():
+        if not os.path.lexists(folder / entry.name):
+            entry.rename(folder / entry.name)
+    shutil.rmtree(fresh)
     return folder
 
 

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from raysweep.events import Display
 
-DISPLAY = Display(step="row", preparing="looking at the program")
+DISPLAY = Display(
+    step="row", preparing="looking at the program", goes_on=("starts again", "start again")
+)

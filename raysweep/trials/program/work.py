@@ -21,7 +21,7 @@ from raysweep.trials import node_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import command, folder
-from raysweep.trials.program.environ import program_environ
+from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
 from raysweep.trials.program.raised import exception_in, last_traceback, place_in
@@ -48,6 +48,7 @@ class ProgramWork:
         self._started = 0.0
         self._scores = Scores(context.metric, context.goal)
         self._stopping = False
+        self._goes_on = context.config.program.resume and bool(spec.told)
         self.ended = False
 
     def run_config(self) -> Mapping[str, Any]:
@@ -68,6 +69,9 @@ class ProgramWork:
             heard=lambda run_id, row: self._heard.put(row) if run_id == run.id else None,
             say=lambda line: print(f"raysweep: {line}", flush=True),
         )
+        if self._goes_on:
+            for row in store.rows(run.id):  # they are the first reports; those told are passed over
+                self._heard.put(row.metrics)
         self._folder = self._make_folder()
         environ = program_environ(
             self._endpoint.environ(),
@@ -78,7 +82,11 @@ class ProgramWork:
             self._folder,
             self._context.threads,
         )
+        if self._goes_on:
+            environ["WANDB_RESUME"] = "allow"
         sweep, program = self._config.sweep, self._config.program
+        if program.folder == "own":
+            keep_address(self._folder, environ)
         words = command.expand(
             sweep.command or command.DEFAULT,
             sweep.program,
@@ -219,9 +227,8 @@ class ProgramWork:
         users = self._users_folder()
         if self._config.program.folder == "shared":
             return users
-        return folder.make(
-            _own_root(self._context) / self._spec.name, users, _storage(self._context)
-        )
+        make = folder.make_again if self._goes_on else folder.make
+        return make(_own_root(self._context) / self._spec.name, users, _storage(self._context))
 
     def _users_folder(self) -> Path:
         return Path(self._config.program.directory or Path.cwd())

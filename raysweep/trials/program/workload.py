@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.config import Config
-from raysweep.errors import ArtifactNotFound, UserError
-from raysweep.trials.program import command
+from raysweep.errors import UserError
+from raysweep.tracking.winners import models_of
+from raysweep.trials.program import calls, command
+from raysweep.trials.program.calls import Call
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
@@ -27,30 +28,9 @@ if TYPE_CHECKING:
     from raysweep.tracking import ArtifactVersion, Tracker
     from raysweep.tracking.identity import SweepIdentity
     from raysweep.trials.context import TrialContext
+    from raysweep.trials.program.before import PreparedPrograms
     from raysweep.trials.program.work import ProgramWork
     from raysweep.trials.progress import Progress
-
-_MODEL = "model"
-"""The type of the artifacts that are tagged `best`."""
-
-
-class Nothing:
-    """See Prepared. Before the trials of a program nothing is made."""
-
-    data = None
-
-    @staticmethod
-    def versions(config: Config) -> dict[str, ArtifactVersion]:
-        """See Prepared."""
-        return {}
-
-    def telling(self, observer: Observer) -> Observer:
-        """See Prepared."""
-        return observer
-
-    def cached(self, observer: Observer) -> tuple[str, ...]:
-        """See Prepared."""
-        return ()
 
 
 class Program:
@@ -84,14 +64,12 @@ class Program:
             )
         if config.sweep.program is None and "${program}" in words:
             raise UserError("sweep.command: has ${program}, and sweep.program names none")
+        for call in _calls(config):
+            calls.check(call)
         if config.tracking.promote == "if_better":
             raise UserError(
                 "tracking.promote: if_better needs to know what the holder of `best` was trained "
                 "on, and a program's models do not say; leave it out, and `best` moves"
-            )
-        if config.tracking.backend == "wandb":
-            raise UserError(
-                "tracking.backend: wandb cannot record a sweep of a program yet; use trackio"
             )
 
     def check_here(self, config: Config) -> None:
@@ -100,20 +78,22 @@ class Program:
         program, words = config.sweep.program, config.sweep.command or command.DEFAULT
         if program is not None and "${program}" in words and not (folder / program).exists():
             raise UserError(f"sweep.program: {folder / program}: no such file")
-        first = command.expand(words, program, {}, folder, config.program.python)
-        start = [word for word in first if word != command.ENV and "=" not in word][:1]
-        if start and shutil.which(start[0]) is None and not os.access(folder / start[0], os.X_OK):
-            what = folder / start[0] if (folder / start[0]).exists() else start[0]
-            why = "not executable" if (folder / start[0]).exists() else "no such program"
-            raise UserError(f"sweep.command: {what}: {why}")
+        _check_start("sweep.command", command.expand(*_bare(config, words, folder)), folder)
+        for call in _calls(config):
+            file = next((word for word in call.words if word.endswith(".py")), None)
+            if file is not None and not (folder / file).exists():
+                raise UserError(f"{call.where}: {folder / file}: no such file")
+            _check_start(call.where, call.expanded(config, folder, os.environ), folder)
 
     def check_again(self, config: Config, past: Past, stored: StoredSweep) -> None:
         """See Workload."""
         self.check_here(config)
 
     def planned(self, config: Config, tracker: Tracker | None) -> list[PlannedStage]:
-        """See Workload."""
-        return []
+        """See Workload: the programs of `before`."""
+        from raysweep.trials.program.planned import planned
+
+        return planned(config, tracker)
 
     def absent(self, config: Config) -> None:
         """See Workload."""
@@ -140,9 +120,11 @@ class Program:
         journal: Journal,
         observer: Observer,
         logs: Logs,
-    ) -> Nothing:
-        """See Workload."""
-        return Nothing()
+    ) -> PreparedPrograms:
+        """See Workload: run the programs of `before`."""
+        from raysweep.trials.program.before import prepare
+
+        return prepare(tracker, sweep, config, past, journal, observer, logs)
 
     def open(self, context: TrialContext, spec: TrialSpec) -> ProgramWork:
         """See Workload."""
@@ -161,28 +143,47 @@ class Program:
         self, tracker: Tracker, sweep: SweepIdentity, trials: Sequence[TrialUpdated]
     ) -> dict[int, str]:
         """See Workload: the last version of type `model` that each logged."""
-        logged = {run.id: run.logged for run in tracker.runs(sweep.name)}
+        runs = {run.id: run for run in tracker.runs(sweep.name)}
         found: dict[int, str] = {}
         for trial in trials:
-            for ref in logged.get(sweep.run_id(trial.name), ()):
-                if tracker.artifact(ref).type == _MODEL:
-                    found[trial.index] = ref
+            run = runs.get(sweep.run_id(trial.name))
+            if run is not None and (models := models_of(tracker, run)):
+                found[trial.index] = models[-1].ref
         return found
 
+    def evaluating(self, config: Config) -> str | None:
+        """See Workload: nothing is done without `program.after`."""
+        call = calls.after(config)
+        return None if call is None else f"running {call.shown} on"
+
     def evaluate(
-        self, context: TrialContext, resources: Resources, product: str | None, step: int
+        self,
+        context: TrialContext,
+        resources: Resources,
+        trial: str,
+        product: str | None,
+        step: int,
     ) -> Evaluated:
-        """See Workload: move the aliases."""
-        if product is None:
-            return Evaluated({}, False, "the winner logged no artifact of type model", {}, None)
-        tracker, was = context.tracker, ""
-        with suppress(ArtifactNotFound):
-            holder = tracker.artifact(f"{product.partition(':')[0]}:best").ref
-            was = "" if holder == product else f", was {holder}"
-        for alias in ("best", f"best-{context.sweep.name}"):
-            tracker.set_alias(product, alias)
-        used = tracker.runs(context.sweep.name)
-        producer = tracker.artifact(product).producer
-        refs = next((run.used for run in used if run.id == producer), ())
-        artifacts = {name: number for name, _, number in (ref.partition(":") for ref in refs)}
-        return Evaluated({}, True, f"best is {product}{was}", artifacts, None)
+        """See Workload: move the aliases, and run `program.after`."""
+        from raysweep.trials.program.winner import evaluate
+
+        return evaluate(context, resources, trial, product)
+
+
+def _calls(config: Config) -> list[Call]:
+    """Return all programs that run once."""
+    last = calls.after(config)
+    return calls.before(config) + ([] if last is None else [last])
+
+
+def _bare(config: Config, words: Sequence[str], folder: Path) -> tuple[Any, ...]:
+    return words, config.sweep.program, {}, folder, config.program.python
+
+
+def _check_start(where: str, words: Sequence[str], folder: Path) -> None:
+    """Raise a UserError where the first word of a command cannot be run here."""
+    start = [word for word in words if word != command.ENV and "=" not in word][:1]
+    if start and shutil.which(start[0]) is None and not os.access(folder / start[0], os.X_OK):
+        what = folder / start[0] if (folder / start[0]).exists() else start[0]
+        why = "not executable" if (folder / start[0]).exists() else "no such program"
+        raise UserError(f"{where}: {what}: {why}")

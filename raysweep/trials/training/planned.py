@@ -47,19 +47,19 @@ def planned(config: Config, tracker: Tracker | None) -> list[PlannedStage]:
             loaded[key] = _loading(trial.data, tracker)
         return loaded[key]
 
-    bayes = config.sweep.method == "bayes"
+    listed = space.lists_trials(config)
     found: list[PlannedStage] = []
-    if bayes and space.sweeps("load", config):
+    if not listed and space.sweeps("load", config):
         found.append(PlannedStage("load", f"{config.data.label}-raw, {FOR_EACH}", None))
     else:
         found += [loading(trial)[0] for trial in space.distinct(config, "data")]
-    if bayes and space.sweeps("preprocess", config):
+    if not listed and space.sweeps("preprocess", config):
         name = f"{config.data.label}-preprocess, {FOR_EACH}"
         found.append(PlannedStage("preprocess", name, None))
     else:
         trials = space.distinct(config, "data", "preprocess")
         found += [_preprocessing(trial, loading(trial)[1], tracker) for trial in trials]
-    if bayes and space.sweeps("initialize", config):
+    if not listed and space.sweeps("initialize", config):
         name = stages.model_name(config.model.model_dump(mode="json"))
         found.append(PlannedStage("initialize", f"{name}, one for each architecture", None))
         return found

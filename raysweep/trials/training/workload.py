@@ -139,8 +139,17 @@ class Training:
 
         return logged_models(tracker, sweep, trials)
 
+    def evaluating(self, config: Config) -> str:
+        """See Workload."""
+        return "evaluating"
+
     def evaluate(
-        self, context: TrialContext, resources: Resources, product: str | None, step: int
+        self,
+        context: TrialContext,
+        resources: Resources,
+        trial: str,
+        product: str | None,
+        step: int,
     ) -> Evaluated:
         """See Workload: score the model on the test split, and move the aliases."""
         from raysweep.trials.training.evaluator import evaluate

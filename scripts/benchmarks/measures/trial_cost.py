@@ -1,4 +1,4 @@
-"""Measure the overhead of a no-op trial, tracking included, and whether it grows with the sweep."""
+"""Measure the overhead of a no-op trial, tracking included."""
 
 from __future__ import annotations
 
@@ -33,39 +33,18 @@ def measure(bench: Bench) -> list[Line]:
     ]
 
 
-def growth(bench: Bench) -> list[Line]:
-    """Compare trial 2,000 with trial 100, and measure the driver's memory per trial."""
-    trials = 2_000
-    figures = _raysweep(bench, trials)
-    bench.log(f"{trials} trials: {figures['wall_s']:.1f} s")
-    ends = figures["ends"]
-    early, late = _a_trial_s(ends, 50, 150), _a_trial_s(ends, trials - 100, trials)
-    rss = figures["rss_bytes"]
-    grown = (rss[-1] - rss[WARM_UP]) / (trials - WARM_UP) / 1000
-    return [
-        Line.at_most(
-            "time per trial at trial 2,000, relative to trial 100",
-            late / early,
-            1.2,
-            figures={"trial 100 s": early, "trial 2,000 s": late},
-            note="the last 100 trials compared with trials 50 to 150, in one sweep",
-        ),
-        Line.at_most("the driver's memory per trial", grown, 50, unit="kB"),
-    ]
-
-
 def _raysweep(bench: Bench, trials: int) -> dict[str, Any]:
     figures = run_peer(
         "raysweep_nothing", storage=str(bench.storage()), trials=trials, cpus=bench.cpus
     )
-    return {**figures, "further_s": _a_trial_s(figures["ends"], WARM_UP, trials)}
+    return {**figures, "further_s": a_trial_s(figures["ends"], WARM_UP, trials)}
 
 
 def _peer(bench: Bench, trials: int, tracked: bool) -> dict[str, Any]:
     figures = run_peer("tune_nothing", trials=trials, tracked=tracked, cpus=bench.cpus)
-    return {**figures, "further_s": _a_trial_s(figures["ends"], WARM_UP, trials)}
+    return {**figures, "further_s": a_trial_s(figures["ends"], WARM_UP, trials)}
 
 
-def _a_trial_s(ends: Sequence[float], first: int, last: int) -> float:
+def a_trial_s(ends: Sequence[float], first: int, last: int) -> float:
     """Return the mean time between the ends of consecutive trials, in seconds."""
     return (ends[last - 1] - ends[first - 1]) / (last - first)

@@ -24,7 +24,9 @@ def sweep(trials: int) -> dict[str, Any]:
         "sweep": {
             "method": "grid",
             "metric": {"name": "loss", "goal": "minimize"},
-            "parameters": {"value": {"values": [float(i) for i in range(trials)]}},
+            "parameters": {
+                "value": {"distribution": "q_uniform", "min": 0.0, "max": trials - 1.0, "q": 1.0}
+            },
         },
     }
 

@@ -38,7 +38,7 @@ def main() -> None:
     config = {**nothing.sweep(asked["trials"]), "resources": resources}
     run_sweep(config, storage=asked["storage"], observer=ends)
     assert len(ends.times) == asked["trials"]
-    print_figures(ends=ends.times, rss_bytes=ends.rss_bytes)
+    print_figures(ends=ends.times, rss_bytes=ends.rss_bytes, ended=time.time())
 
 
 if __name__ == "__main__":

@@ -126,6 +126,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
         (["--set", "data.root=data"], "data.root: data is relative"),
         (["--name", "a/b"], "a sweep's name"),
         (["--address", "head:8265"], "--address head:8265: expected the address of"),
+        (["--storage", "s3://b/p", "--report", "--no-wait"], "--report: the page of a sweep at"),
     ],
 )
 def test_wrong_input_is_found_before_anything_is_sent(
@@ -386,7 +387,7 @@ def test_a_stray_print_does_not_reach_the_json(storage: Path) -> None:
 
 
 def test_sweeps_are_listed_with_their_whole_names(call: Any, storage: Path) -> None:
-    assert json.loads(call("list", "--json").out) == {"sweeps": []}
+    assert json.loads(call("list", "--json").out) == {"sweeps": [], "recorded": []}
     name = "fashionmnist-20261123-0915-3fa2-and-a-long-tail-of-letters"
     make_sweep(storage, name, RESULT)
     make_sweep(storage, "unfinished")
@@ -493,7 +494,7 @@ def test_the_package_offers_its_names_without_importing_ray() -> None:
 import sys, raysweep
 assert raysweep.__version__ == {__version__!r}
 assert set(raysweep.__all__) == {{
-    "ListedSweep", "LoadedModel", "SweepResult", "__version__",
+    "ListedSweep", "LoadedModel", "StoredResult", "SweepResult", "__version__",
     "load_model", "load_result", "resume_sweep", "run_sweep", "sweeps", "write_report",
 }}
 assert set(raysweep.__all__) <= set(dir(raysweep))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raysweep import cli
+from raysweep.sweep.view import view_of
+from raysweep.terminal.compare import comparison_lines
 
 from told_sweep import ACCURACY, ToldSweep, boom
 
@@ -142,7 +146,9 @@ def test_csv_of_a_parameter_called_as_a_column(show: Show, tmp_path: Path) -> No
 
 
 def test_sweeps_side_by_side(show: Show, told: ToldSweep, tmp_path: Path) -> None:
-    other = ToldSweep.create(tmp_path / "runs", "other", train={"epochs": 5})
+    parameters = {"learning_rate": {"values": [0.5]}}
+    sections = {"train": {"epochs": 5}, "sweep": {"parameters": parameters}}
+    other = ToldSweep.create(tmp_path / "runs", "other", **sections)
     other.trial(0, [80.0], learning_rate=0.5).ended(0)
     code, out, _ = show("told", "other")
     assert code == 0
@@ -151,11 +157,35 @@ def test_sweeps_side_by_side(show: Show, told: ToldSweep, tmp_path: Path) -> Non
     assert table["state"] == ["ended", "stopped"]
     assert table["best"] == ["trial-0002, trained-model:v1", "trial-0000"]
     assert table["validation/accuracy"] == ["90.00 %", "80.00 %"]
-    assert table["trials"] == ["4", "1"]
+    assert table["trials"] == ["4: 1 completed, 1 stopped, 2 failed", "1: 1 completed"]
+    assert list(table)[:3] == ["", "state", "best"]
+    assert "learning_rate" in list(table)[list(table).index("parameters") :]
     assert table["train.epochs"] == ["3", "5"]
+    assert "train.batch_size" not in table
+    assert re.fullmatch(
+        r"\d+ values of the configs are the same \(--all shows them\)", out.splitlines()[-1]
+    )
+    whole = show("told", "other", "--all")[1]
+    assert re.search(r"^train\.batch_size +128 +128$", whole, re.MULTILINE)
+    assert "--all shows" not in whole
     answer = json.loads(show("told", "other", "--json")[1])
     assert [each["sweep"] for each in answer["sweeps"]] == ["told", "other"]
-    assert answer["differences"] == {"train.epochs": [3, 5]}
+    values = "sweep.parameters.learning_rate.values"
+    assert answer["differences"] == {"train.epochs": [3, 5], values: [[0.01, 0.03], [0.5]]}
+
+
+def test_sweeps_of_other_code_side_by_side(told: ToldSweep) -> None:
+    """The keys of a part that one of them does not have are no difference that somebody made."""
+    view = view_of(told.stored(), artifacts=False)
+    own = {"target": "mine:net", "width": 8, "depth": 2}
+    other = replace(view, sweep="other", config={**view.config, "model": own})
+    lines = comparison_lines([view, other], 200, lambda text, _: text)
+    config = [line.split()[0] for line in lines[lines.index("config") + 1 :] if line]
+    assert config[0] == "model.target"
+    alone = len(view.config["model"]) + 2
+    assert f"; {alone} keys only some of these sweeps have (--all shows them)" in lines[-1]
+    whole = comparison_lines([view, other], 200, lambda text, _: text, whole=True)
+    assert {"model.width", "model.dropout"} <= {line.split()[0] for line in whole if line}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,8 @@ def test_more_than_there_is_is_refused(name: str, monkeypatch: pytest.MonkeyPatc
 
 ANOTHER = """
 from raysweep.cluster import machine
-with machine.shared() as line:
-    print(line, flush=True)
+with machine.shared() as mark:
+    print(mark.others, flush=True)
     input()
 """
 
@@ -73,23 +74,61 @@ def test_sweeps_at_once_say_that_they_share_the_cpus(
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(machine, "usable_cpus", lambda: 2)
-    with machine.shared() as line:
-        assert line is None
+    with machine.shared() as mark:
+        assert mark.others is None
     another = subprocess.Popen(
         [sys.executable, "-c", ANOTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert another.stdout is not None
     assert another.stdout.readline() == "None\n"
-    with machine.shared() as line:
-        assert line == (
+    with machine.shared() as mark:
+        assert mark.others == (
             f"another sweep (process {another.pid}) runs on this machine: they share its 2 CPUs "
             "with this one, and each takes longer"
         )
     another.kill()  # its lock goes with it, and its mark with whoever looks next
     another.communicate()
-    with machine.shared() as line:
-        assert line is None
+    with machine.shared() as mark:
+        assert mark.others is None
         assert len(list((tmp_path / "raysweep").iterdir())) == 1
+    assert list((tmp_path / "raysweep").iterdir()) == []
+
+
+LEAVES_A_SESSION = """
+import os, subprocess, sys
+from pathlib import Path
+from raysweep.cluster import machine
+session = Path(sys.argv[1])
+with machine.shared() as mark:
+    mark.note([session])
+    log = (session / "logs" / "raylet.out").open("w")
+    ray = subprocess.Popen(["sleep", "100"], stdout=log, cwd="/")
+    print(ray.pid, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_sweep_left_goes_when_its_processes_have_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    session, other = tmp_path / "ray" / "session_mine", tmp_path / "ray" / "session_other"
+    for each in (session, other):
+        (each / "logs").mkdir(parents=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", LEAVES_A_SESSION, session], stdout=subprocess.PIPE, text=True
+    )
+    assert killed.returncode == -9
+    with machine.shared() as mark:
+        assert mark.others is None
+        assert session.is_dir(), "a process of its Ray still logs into it"
+    os.kill(int(killed.stdout), 9)
+    deadline = time.monotonic() + 20
+    while session.is_dir() and time.monotonic() < deadline:  # until that process has gone
+        with machine.shared():
+            pass
+    assert not session.exists()
+    assert other.is_dir(), "who started this one has said nothing"
     assert list((tmp_path / "raysweep").iterdir()) == []
 
 
@@ -98,11 +137,13 @@ def test_without_a_runtime_folder_the_temporary_one_is_used_and_a_strangers_is_n
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with machine.shared() as line:
-        assert line is None
+    with machine.shared() as mark:
+        assert mark.others is None
         (folder,) = tmp_path.iterdir()
         assert (folder.name, folder.stat().st_mode & 0o777) == (f"raysweep-{os.getuid()}", 0o700)
         folder.rename(tmp_path / "elsewhere")
         folder.symlink_to(tmp_path / "elsewhere")
         with machine.shared() as second:
-            assert second is None, "there is a mark, behind a link that another user may have made"
+            assert second.others is None, (
+                "there is a mark, behind a link that another user may have made"
+            )

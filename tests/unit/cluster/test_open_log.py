@@ -45,7 +45,7 @@ def test_what_is_written_is_shipped_soon_and_once(tmp_path: Path) -> None:
     log.write("second\n")
     log.close()
     assert driver.text == b"first\nsecond\n"
-    assert not file.path.exists(), "all of it has arrived"
+    assert list(tmp_path.iterdir()) == [], "all of it has arrived"
 
 
 def test_a_chatty_run_ships_little_at_a_time_and_the_rest_at_its_end(tmp_path: Path) -> None:

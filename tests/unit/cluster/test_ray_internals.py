@@ -185,9 +185,3 @@ def test_resume_makes_trials_if_tune_has_no_stub(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(TypeError):
         Trial("replayed", stub=True)
     assert tune_internals.stub_trial("trial-0003").trial_id == "trial-0003"
-
-
-def test_a_failed_trial_starts_anew_if_tunes_median_rule_keeps_results_elsewhere() -> None:
-    rule: Any = SimpleNamespace()
-    tune_internals.forget_in_median(rule, "trial")
-    assert vars(rule) == {}

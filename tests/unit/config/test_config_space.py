@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from raysweep.config import (
     configurations,
     enumerate_trials,
     field_of,
+    trials_of,
 )
 from raysweep.config import trials as space
 from raysweep.errors import ConfigError
@@ -231,6 +233,33 @@ def test_a_sweeps_trials_are_listed_and_checked_once(monkeypatch: pytest.MonkeyP
     assert again == listed and len(checked) == 50
     listed.clear()
     assert enumerate_trials(first) == again, "what a caller does with the list is its own affair"
+
+
+MILLION = {
+    "learning_rate": {"distribution": "q_uniform", "min": 0.001, "max": 0.1, "q": 0.001},
+    "batch_size": {"min": 1, "max": 100},
+    "model.dropout": {"distribution": "q_uniform", "min": 0.0, "max": 0.99, "q": 0.01},
+}
+
+
+def test_a_million_combinations_are_neither_listed_nor_checked_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checked = []
+    apply_once = space.apply
+    monkeypatch.setattr(space, "apply", lambda *of: checked.append(of) or apply_once(*of))
+    tracemalloc.start()
+    try:
+        trials = trials_of(config("grid", MILLION))
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    assert len(trials) == 1_000_000
+    assert 1000 <= len(checked) <= 1002
+    assert [trials[i]["batch_size"] for i in (0, 99, 100, -1)] == [1, 1, 2, 100]
+    assert trials[123_456] == {"learning_rate": 0.013, "batch_size": 35, "model.dropout": 0.56}
+    assert trials[:3] == enumerate_trials(config("grid", MILLION, 3))
+    assert len(trials_of(config("grid", MILLION, 20_000))) == 20_000
 
 
 def test_another_config_has_trials_of_its_own() -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from raysweep.config import Config
 from raysweep.errors import ConfigError
 from raysweep.search import search
+from raysweep.search.brackets import Brackets
 from raysweep.search.budget import Budget
 from raysweep.search.order import SweepOrder, Verdict
-from raysweep.search.schedulers import Brackets
 from raysweep.search.searcher import TrialSearcher
 from raysweep.search.spec import TrialSpec
 

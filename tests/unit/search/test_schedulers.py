@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from raysweep.config import Config
-from raysweep.search.schedulers import Brackets
+from raysweep.search.brackets import Brackets
 from raysweep.search.spec import TrialSpec
 
 from tuned import tune
@@ -122,6 +123,26 @@ def test_a_shorter_trials_last_epoch_counts_at_its_bracket(
         "early_terminate": hyperband(min_iter=2, eta=3),
     }
     assert tune(make_config(sweep=sweep), lambda spec, _: spec.index).epochs == [2, 2]
+
+
+def test_a_bracket_holds_what_the_trials_that_are_there_have_reported() -> None:
+    """Its values are kept sorted, and those of a trial that starts over leave it."""
+    rng, brackets = random.Random(0), Brackets((1, 3), eta=3, goal="maximize")
+    histories: dict[str, list[float]] = {}
+    for _ in range(600):
+        trial = f"trial-{rng.randrange(40):04d}"
+        if rng.random() < 0.1:
+            brackets.forget(trial)
+            histories.pop(trial, None)
+            continue
+        history = histories.setdefault(trial, [])
+        value = rng.choice([NAN, *map(float, range(9))])
+        history.append(-value if math.isfinite(value) else math.inf)
+        brackets.report(trial, len(history), value)
+        reached = [each for each in (1, 3) if each <= len(history)][-1]
+        there = [each[reached - 1] for each in histories.values() if len(each) >= reached]
+        threshold = sorted(there)[len(there) // 3]
+        assert brackets.falls_behind(trial) == (min(history) > threshold)
 
 
 MEDIAN = [[2, 2, 2], [4, 4, 4], [6, 6, 6], [5, 5, 5], [3, 3, 3], [9, 1, 1]]

@@ -86,7 +86,7 @@ def run_entry_point(folder: Path, script: str) -> subprocess.CompletedProcess[st
     program = folder / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    command = entry_point("it", ["one", "two"], verbose=False)
+    command = entry_point("it", ["one", "two"], ["--fail-fast"])
     env = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": "/home/ray"}
     return subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
 
@@ -98,7 +98,7 @@ def test_the_job_prints_its_result_last_and_ends_with_its_exit_code(tmp_path: Pa
     assert done.returncode == 3
     assert done.stderr == (
         "/home/ray/raysweep/data -m raysweep run config.yaml --address auto --json --name it "
-        "--warm-start one two\n"
+        "--fail-fast --warm-start one two\n"
     )
     assert done.stdout == f"raysweep-started\n\nraysweep-result: {result}\n"
 

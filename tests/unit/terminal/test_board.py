@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from raysweep.events import Event
+from raysweep.search.repeats import rank_configurations
+from raysweep.terminal import board as of_board
 from raysweep.terminal.board import Board
 
-from terminal_sweep import NAN, SWEEP, started, trial
+from terminal_sweep import METRIC, NAN, SWEEP, started, trial
 
 
 class Clock:
@@ -47,6 +53,32 @@ def test_the_best_follows_every_event() -> None:
     assert seen == [None] * 6 + [0] * 6 + [2] * 3
 
 
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_the_best_is_the_one_that_ranks_first_of_all(
+    monkeypatch: pytest.MonkeyPatch, repeats: int
+) -> None:
+    """It is kept from event to event, and all trials are ranked again only where one is not enough:
+    with 10,000 trials that takes the driver 50 ms."""
+    ranked = []
+
+    def rank(*of: Any) -> Any:
+        ranked.append(of)
+        return rank_configurations(*of)
+
+    monkeypatch.setattr(of_board, "rank_configurations", rank)
+    rng, board = random.Random(repeats), board_after(started(trials=500, repeats=repeats))
+    for _ in range(500):
+        index, score = rng.randrange(100), rng.choice([NAN, *range(20)])
+        state = rng.choice(["running", "completed", "stopped", "failed"])
+        board(replace(trial(index, state, 1, float(score)), repeat=index % repeats))
+        if rng.random() < 0.7:
+            candidates = [each.candidate(so_far=True) for each in board.trials]
+            first = rank_configurations(candidates, METRIC, "maximize", repeats)[0]
+            best = board.best()
+            assert (best and best.index) == (first.trials[0].index if first.scores else None)
+    assert len(ranked) < (100 if repeats == 1 else 500)
+
+
 def test_a_failed_trial_and_nan_are_never_best() -> None:
     board = board_after(
         started(), trial(0, "failed", 1, 99.0, error="boom"), trial(1, epoch=1, accuracy=NAN)
@@ -63,7 +95,7 @@ def test_left_counts_what_has_not_ended() -> None:
         started(trials=5), trial(0, "completed", 2, 1.0), trial(1), trial(2, "failed")
     )
     assert board.left == 3
-    assert [ended.index for ended in board.ended] == [0, 2]
+    assert board.ended == 2
 
 
 def test_trials_are_kept_in_the_order_of_the_sweep() -> None:

@@ -78,3 +78,5 @@ def test_stages_that_trials_ask_for() -> None:
         "initialize  convnet: 4 made, 1 reused",
         "load        digits-raw: 1 reused",
     ]
+    nothing = StageFinished("fetch", "", False)
+    assert text.stage_line(nothing) == "fetch       no artifact              run"

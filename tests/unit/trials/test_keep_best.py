@@ -121,6 +121,30 @@ def test_a_model_that_is_logged_again_is_dropped_again(storage: Storage) -> None
     assert_whole(storage)
 
 
+def test_long_looks_are_made_now_and_then(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One goes through all trials; the next one drops what was passed over."""
+    now = [0.0]
+    monkeypatch.setattr("raysweep.trials.keep_best.time.monotonic", lambda: now[0])
+    dropping = Dropping(tracker_of(storage).store.removing)
+    keeping, rows, looks = KeepBest(CONFIG, SWEEP, dropping), [], []
+
+    def long_look() -> list[TrialUpdated]:
+        looks.append(len(rows))
+        now[0] += 0.01 if len(rows) == 1 else 0.12
+        return rows
+
+    for index in range(5):
+        trained(storage, index)
+        rows.append(row(index, 90.0 + index))
+        keeping.look_now_and_then(long_look)
+        now[0] += 1.1
+    assert looks == [1, 2, 4], "after 0.12 s there is a pause of 2 s"
+    keeping.look(rows)
+    assert bytes_of(storage) == ["trained-model:v4"]
+
+
 def test_repeats_count_together(storage: Storage) -> None:
     config = Config.from_dict({"sweep": {**RANDOM, "run_cap": 2, "repeats": 2}})
     refs = [trained(storage, index) for index in range(4)]

@@ -1,0 +1,177 @@
+"""A run of a program in W&B: what its own client said is said again by this process's client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import wandb
+from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
+from wandb.sdk.lib.paths import LogicalPath
+
+from raysweep.tracking.metadata import plain
+from raysweep.tracking.names import check_artifact_name
+from raysweep.tracking.port import ArtifactVersion, Json, RunSpec
+from raysweep.tracking.programs import NESTED, SHOWN, references, users_own
+from raysweep.tracking.store import ClientMedia, Row
+from raysweep.tracking.wandb import read as wandb_read
+from raysweep.tracking.wandb.run import WandbRun
+from raysweep.tracking.wandb.settings import transfer_timeout_s
+
+_SUMMARIES = {
+    "1": "min",
+    "2": "max",
+    "3": "mean",
+    "4": "best",
+    "5": "last",
+    "6": "none",
+    "7": "copy",
+    "8": "first",
+}
+"""Fields of the client's message MetricSummary, as its definitions of metrics have them."""
+
+
+class ProgramRun(WandbRun):
+    """A run of a program in progress. Its rows are complete when they come, and sent at once."""
+
+    _defined: Sequence[Json] = ()
+    _public: Any = None
+
+    def describe(self, spec: RunSpec, tags: Sequence[str]) -> None:
+        """Change name, notes, tags and config to what `spec` says, and define its metrics."""
+        run, notes = self._run, spec.attributes.get("notes")
+        with self._project.explained(f"describe run {self.id}"):
+            if run.name != spec.name:
+                run.name = spec.name
+            if notes is not None and run.notes != notes:
+                run.notes = notes
+            if list(run.tags or ()) != list(tags):
+                run.tags = tuple(tags)
+            config: Any = run.config  # untyped
+            config.update(config_of(spec), allow_val_change=True)
+            self._define(spec.attributes[SHOWN].get("m") or ())
+
+    def _define(self, metrics: Sequence[Json]) -> None:
+        """Define metrics as the program did; `metrics` is as the client encodes them."""
+        if metrics == self._defined:
+            return
+        self._defined = metrics
+        for metric in metrics:
+            name, options = metric.get("1") or metric.get("2"), metric.get("6") or ()
+            if not name or ("1" in metric and not _is_own(metric)):
+                continue
+            step = metric.get("4") or _step_of(metrics, metric.get("5"))
+            kinds = [_SUMMARIES[str(number)] for number in metric.get("7") or ()]
+            self._run.define_metric(
+                name,
+                step_metric=step,
+                step_sync=1 in options if step else None,
+                hidden=2 in options or None,
+                summary=",".join(kinds) or None,
+            )
+
+    def log_program_row(self, row: Row, table: Callable[[str], Json]) -> None:
+        """Log a whole step, with the media as the program's client described them. `table` reads
+        the file of a table in it."""
+        self._must_be_open()
+        if row.step <= self._sent:
+            return
+        media = {
+            key: _as_table(each.value, table) or each.value
+            for key, each in row.media.items()
+            if isinstance(each, ClientMedia)
+        }
+        with self._project.explained("log"):
+            self._run.log(as_logged({**row.metrics, **media}), step=row.step, commit=True)
+
+    def summarize(self, values: Mapping[str, Json]) -> None:
+        """Set the program's summary; the client's own keys are this client's to write."""
+        own = {
+            key: value
+            for key, value in values.items()
+            if not key.startswith("_") and not _is_table(value)
+        }
+        super().summarize(plain(own))  # NaN as a string: in a summary the client makes it null
+
+    def log_files(self, root: Path, names: Sequence[str]) -> None:
+        """Upload the files `root / name` to the run, and wait for it."""
+        self._must_be_open()
+        with self._project.explained(f"upload {', '.join(names)}"):
+            if self._public is None:
+                self._public = self._project.run(self.id)
+            for name in names:
+                self._public.upload_file(str(root / name), root=str(root))
+
+    def log_version(self, version: ArtifactVersion, files: Mapping[str, Path]) -> ArtifactVersion:
+        """Log a version as its program made it: nothing but its own files and references."""
+        self._must_be_open()
+        with self._project.explained(f"log artifact {version.name}"):
+            artifact = wandb.Artifact(
+                check_artifact_name(version.name),
+                type=version.type,
+                description=version.description or None,
+                metadata=plain(users_own(version.metadata)),
+            )
+            for name, path in files.items():
+                artifact.add_file(str(path), name=name)
+            for name, entry in references(version).items():
+                artifact.manifest.add_entry(_entry(name, entry))
+            self._run.log_artifact(artifact).wait(timeout=transfer_timeout_s(artifact.size))
+            return wandb_read.version_of(artifact)
+
+
+def config_of(spec: RunSpec) -> dict[str, Json]:
+    """Return a run's config for the client; of a program with the charts that it defined."""
+    config: dict[str, Json] = plain(spec.config, "config", strict=False)
+    charts = (spec.attributes.get(SHOWN) or {}).get("visualize")
+    return {**config, "_wandb": {"visualize": charts}} if charts else config
+
+
+def as_logged(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row in the nested form in which its program logged it."""
+    values = dict(row)
+    for *parents, last in json.loads(values.pop(NESTED, "[]")):
+        place = values
+        for key in parents:
+            place = place.setdefault(key, {})
+        name = ".".join([*parents, last])
+        if name in values:
+            place[last] = values.pop(name)
+    return values
+
+
+def _is_table(value: Json) -> bool:
+    return isinstance(value, Mapping) and value.get("_type") == "table-file"
+
+
+def _as_table(value: Mapping[str, Json], read: Callable[[str], Json]) -> wandb.Table | None:
+    """Make the table of media that is one; None for other media, and where its file is lost."""
+    found = read(value["path"]) if _is_table(value) else None
+    if found is None:
+        return None
+    return wandb.Table(columns=found["columns"], data=found["data"], allow_mixed_types=True)
+
+
+def _is_own(metric: Mapping[str, Json]) -> bool:
+    """Whether a script defined it: the client adds each that it meets, or that a glob names."""
+    return "10" not in metric
+
+
+def _step_of(metrics: Sequence[Json], index: int | None) -> str | None:
+    """Return the name of the metric at the index, which counts from 1."""
+    with suppress(IndexError, TypeError):
+        return None if index is None else str(metrics[index - 1]["1"])
+    return None
+
+
+def _entry(path: str, entry: Mapping[str, Any]) -> Any:
+    return ArtifactManifestEntry(
+        path=LogicalPath(path),
+        digest=entry["digest"],
+        ref=entry["ref"],
+        size=entry.get("size"),
+        extra=dict(entry.get("extra") or {}),
+    )

@@ -1,0 +1,139 @@
+"""What W&B's agents are told of a sweep: values from our samplers, and which runs stop early.
+
+It implements the endpoint's port `Search`, for `exec`: there the processes are the agents', and not
+Ray's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from itertools import islice
+
+from pydantic import ValidationError
+
+from raysweep.config import SamplerConfig, SweepConfig
+from raysweep.config.explain import to_config_error
+from raysweep.config.space.nesting import as_written
+from raysweep.config.trials import MOST_LISTED, combinations, configurations
+from raysweep.config.yaml import parse_document
+from raysweep.errors import ConfigError
+from raysweep.search.brackets import Brackets
+from raysweep.search.suggestions import Listed, Source, Suggested, Values
+from raysweep.tracking.port import Json
+from raysweep.trials.program.command import nested
+from raysweep.trials.program.scores import flat_summary, numbers
+
+SEED = 0
+"""What `train.seed` is by default: a sweep here has no such section."""
+
+
+class AgentSearch:
+    """See Search. The client sorts the parameters by name; with them sorted in a file, too, `run`
+    tries the same values."""
+
+    def __init__(self, sweep: SweepConfig) -> None:
+        self._sweep = sweep
+        self._metric = sweep.metric.name
+        self._source = _source(sweep)
+        self._brackets = _brackets(sweep)
+        self._steps: dict[str, int] = {}
+        self.expected = _expected(sweep)
+
+    def next(self) -> Values | None:
+        """See Search."""
+        return self._source.next()
+
+    def next_again(self, values: Values) -> Values:
+        """See Search."""
+        return self._source.next_again(values)
+
+    def tell(self, number: int, score: float | None) -> None:
+        """See Search."""
+        self._source.tell(number, score)
+
+    def report(self, run: str, row: Mapping[str, Json]) -> bool:
+        """See Search. Each row with the metric is a step."""
+        value = numbers(row).get(self._metric)
+        if self._brackets is None or value is None:
+            return False
+        step = self._steps[run] = self._steps.get(run, 0) + 1
+        self._brackets.report(run, step, value)
+        return self._brackets.falls_behind(run)
+
+    def forget(self, run: str) -> None:
+        """See Search."""
+        self._steps.pop(run, None)
+        if self._brackets is not None:
+            self._brackets.forget(run)
+
+    def score(self, summary: Mapping[str, Json]) -> float | None:
+        """See Search."""
+        value = flat_summary(summary).get(self._metric)
+        return value if value is not None and abs(value) < float("inf") else None
+
+    def arguments(self, values: Values) -> dict[str, Json]:
+        """See Search."""
+        return nested(values, self._sweep.nested)
+
+
+def agent_search(text: str) -> AgentSearch:
+    """Make what decides the sweep of this config, in YAML, as W&B's client sends it.
+
+    Raises ConfigError, in one line, for one that cannot be run here.
+    """
+    given = parse_document(text, "sweep").value
+    written = as_written(given.get("parameters"), ("parameters",))
+    try:  # `program` makes its parameters a program's: whatever their names are
+        sweep = SweepConfig.model_validate({**given, "program": given.get("program") or "function"})
+    except ValidationError as error:
+        raise to_config_error(error, SweepConfig, lambda _: "sweep: ", written) from None
+    for key, why in {
+        "metric": sweep.method == "bayes" and not given.get("metric"),
+        "pbt": sweep.pbt is not None,
+        "repeats": sweep.repeats > 1,
+    }.items():
+        if why:
+            raise ConfigError(f"sweep: {key}: {_REFUSALS[key]}")
+    rule = sweep.early_terminate
+    if rule is not None and rule.type == "hyperband" and rule.order == "arrival":
+        if not given.get("metric"):
+            raise ConfigError(f"sweep: metric: {_REFUSALS['metric']}")
+    elif rule is not None:
+        raise ConfigError(f"sweep: early_terminate: {_REFUSALS['early_terminate']}")
+    return AgentSearch(sweep)
+
+
+_REFUSALS = {
+    "metric": "missing; name a metric that the program logs",
+    "pbt": "agents cannot run a population; use `run` with a training of its own kind",
+    "repeats": "agents run each configuration once; use `run`, or leave it out",
+    "early_terminate": "agents know only hyperband, in the order of arrival; use `run`",
+}
+
+
+def _source(sweep: SweepConfig) -> Source:
+    if sweep.method != "bayes":
+        most = min(_expected(sweep) or MOST_LISTED, MOST_LISTED)
+        return Listed(list(islice(configurations(sweep, SEED), most)))
+    from raysweep.search.samplers import make_sampler, silence_optuna
+
+    silence_optuna()
+    sampler = make_sampler(sweep.sampler or SamplerConfig(type="tpe"), SEED)
+    return Suggested(sweep.space(), sampler, sweep.metric.goal)
+
+
+def _expected(sweep: SweepConfig) -> int | None:
+    size = combinations(sweep)
+    if sweep.method == "bayes" or size is None:
+        size = sys.maxsize
+    most = min(size, *(cap or sys.maxsize for cap in (sweep.run_cap, sweep.max_trials)))
+    return None if most == sys.maxsize else most
+
+
+def _brackets(sweep: SweepConfig) -> Brackets | None:
+    rule = sweep.early_terminate
+    if rule is None:
+        return None
+    places = rule.brackets(None)
+    return Brackets(places, eta=rule.eta, goal=sweep.metric.goal, strict=rule.strict)

@@ -1,0 +1,95 @@
+"""The programs of `program.before` and `program.after`: their command lines, and their names."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysweep.config import Config
+from raysweep.errors import UserError
+from raysweep.storage.sweep_folder import EVALUATE
+from raysweep.tracking.links import REPORT
+from raysweep.trials.program import command
+
+MACROS = ("env", "interpreter")
+"""The macros that such a command may have, besides ${envvar:NAME}: it has no trial's values."""
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+_TRIAL = re.compile(r"trial-\d+")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A program that runs once in a sweep. `name`: of its run and its log, `load`; `where`: the key
+    that names it; `words`: its command line, with macros."""
+
+    name: str
+    job_type: str
+    where: str
+    words: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """The command as a person wrote it."""
+        return " ".join(word for word in self.words if word not in ("${env}", "${interpreter}"))
+
+    def expanded(self, config: Config, folder: Path, environ: Mapping[str, str]) -> list[str]:
+        """Return the command line to run. `folder`: where it runs."""
+        python = config.program.python
+        return command.expand(self.words, None, {}, folder / "args.json", python, environ)
+
+
+def users_folder(config: Config) -> Path:
+    """Return the folder that programs run in, or have the entries of."""
+    return Path(config.program.directory or Path.cwd())
+
+
+def before(config: Config) -> list[Call]:
+    """Return the programs that run before the trials. Each has a name of its own."""
+    calls: list[Call] = []
+    for number, given in enumerate(config.program.before):
+        name = stem = _stem(given)
+        taken = {call.name for call in calls} | {REPORT, EVALUATE}
+        if name in taken or _TRIAL.fullmatch(name):
+            name = f"{stem}-{number + 1}"
+        calls.append(Call(name, stem, f"program.before[{number}]", _words(given)))
+    return calls
+
+
+def after(config: Config) -> Call | None:
+    """Return the program that runs after the trials, if there is one."""
+    given = config.program.after
+    return None if given is None else Call(REPORT, _stem(given), "program.after", _words(given))
+
+
+def check(call: Call) -> None:
+    """Raise a UserError for a macro that means nothing here."""
+    for word in call.words:
+        unknown = command.unknown_macro([word])
+        if unknown is not None or (word.startswith("${") and not _may_have(word)):
+            known = ", ".join(f"${{{name}}}" for name in MACROS)
+            raise UserError(
+                f"{call.where}: {unknown or word} means nothing to a program that runs once; "
+                f"there are {known}, ${{envvar:NAME}}"
+            )
+
+
+def _may_have(word: str) -> bool:
+    return word[2:-1] in MACROS or word.startswith("${envvar:")
+
+
+def _words(given: Sequence[str]) -> tuple[str, ...]:
+    """Put the Python before a file of Python."""
+    return ("${env}", "${interpreter}", *given) if given[0].endswith(".py") else tuple(given)
+
+
+def _stem(given: Sequence[str]) -> str:
+    """Return `load` of `load.py`, of `python -m pkg.load`, of `bash load.sh` and of `./load`."""
+    words = [word for word in given if not word.startswith("${")]
+    files = [word for word in words if word.endswith((".py", ".sh"))]
+    modules = [after for flag, after in itertools.pairwise(words) if flag == "-m"]
+    first = (files or [each.rpartition(".")[2] for each in modules] or words or ["program"])[0]
+    return _NO_NAME.sub("-", Path(first).stem).strip("-.") or "program"

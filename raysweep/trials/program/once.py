@@ -1,0 +1,175 @@
+"""Run a program once, outside of the trials: in a run of its own, with the endpoint behind it."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from raysweep.config import Config
+from raysweep.config.failure import Failure
+from raysweep.config.raised import whole_cause
+from raysweep.errors import CodeFailed, TrackingError
+from raysweep.stages.versions import STAGE_RETRIES
+from raysweep.tracking import Tracker
+from raysweep.tracking.endpoint import Endpoint, recorded
+from raysweep.tracking.endpoint.live import LiveRun
+from raysweep.tracking.identity import SweepIdentity
+from raysweep.tracking.store import Store
+from raysweep.trials.inputs import Inputs
+from raysweep.trials.program import earlier, folder
+from raysweep.trials.program.calls import Call, users_folder
+from raysweep.trials.program.earlier import Logged
+from raysweep.trials.program.environ import program_environ
+from raysweep.trials.program.errors import ProgramKilled
+from raysweep.trials.program.process import ProgramProcess
+from raysweep.trials.program.raised import exception_in, last_traceback, place_in
+
+_LOOK_S = 0.2
+
+_OF_A_TRIAL = ("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
+"""Variables that make the client take the sweep's values, of which such a program has none."""
+
+
+def run_once(
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    config: Config,
+    call: Call,
+    place: Path | Inputs,
+    threads: int,
+    identity: str | None = None,
+) -> Logged:
+    """Run a program to its end, as the sweep's run `call.name`; return what it logged.
+
+    `place`: the sweep's folder, in which it gets one of its own, or what knows it on any node.
+    `identity`: kept with the run, so that a later sweep finds it. A program that a signal killed is
+    started again. Raises CodeFailed, with the exception's place and traceback, where it fails.
+    """
+    folder_here = place if isinstance(place, Path) else _here(place)
+    for again in range(STAGE_RETRIES, -1, -1):
+        try:
+            return _run(tracker, sweep, config, call, folder_here, threads, identity)
+        except ProgramKilled as error:
+            if not again:
+                raise CodeFailed(
+                    f"{call.where}: {call.shown}: was killed {STAGE_RETRIES + 1} times "
+                    f"({error}); give it more memory"
+                ) from None
+            print(f"raysweep: {call.shown}: {error}; it is started again", flush=True)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _here(inputs: Inputs) -> Path:
+    folder = inputs.folder()
+    return folder.parent if folder == inputs.here else folder
+
+
+def _run(
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    config: Config,
+    call: Call,
+    place: Path,
+    threads: int,
+    identity: str | None,
+) -> Logged:
+    spec = sweep.run(call.name, call.job_type, {})
+    run = tracker.start_run(spec, after=-1)
+    store: Store = tracker.store  # type: ignore[attr-defined]
+    endpoint = Endpoint(
+        lambda _: store,
+        first=run.id,
+        say=lambda line: print(f"raysweep: {line}", flush=True),
+    )
+    try:
+        code, said, folders = _ended(endpoint, tracker, sweep, config, call, place, threads)
+        endpoint.close_runs(code)
+        live = endpoint.run(run.id)
+        if code or (live is not None and live.exit_code):
+            raise _failed(call, code, live, said, folders)
+        logged = _logged(endpoint, run.id, live)
+        spec = spec if live is None else live.spec
+        attributes = dict(spec.attributes)
+        if identity is not None:
+            attributes[earlier.NOTE] = earlier.note(identity, logged)
+        job_type = attributes.pop("job_type", spec.job_type)
+        store.describe_run(replace(spec, job_type=str(job_type), attributes=attributes))
+    except BaseException as error:
+        with suppress(TrackingError):  # report the first error, not this one
+            endpoint.close_runs(1)
+            run.finish("failed", whole_cause(error))
+        raise
+    finally:
+        endpoint.stop()
+    run.finish()
+    return logged
+
+
+def _ended(
+    endpoint: Endpoint,
+    tracker: Tracker,
+    sweep: SweepIdentity,
+    config: Config,
+    call: Call,
+    place: Path,
+    threads: int,
+) -> tuple[int, str, tuple[Path, Path]]:
+    """Run the process in its folder; return its exit code, the end of its stderr, and its folder
+    and the user's. Raises ProgramKilled."""
+    users = users_folder(config)
+    own = users
+    if config.program.folder == "own":
+        own = folder.make(place / "programs" / call.name, users, place.parent.resolve())
+    run_id = sweep.run_id(call.name)
+    whole = program_environ(endpoint.environ(), sweep.id, run_id, tracker.project, {}, own, threads)
+    environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL}
+    process = ProgramProcess(call.expanded(config, own, environ), own, environ)
+    try:
+        while not process.wait(_LOOK_S):
+            pass
+    finally:
+        process.kill()
+        if own != users:
+            folder.drop_users(own, users)
+    code = process.exit_code or 0
+    number = -code if code < 0 else code - 128  # a shell's way to say so
+    if code < 0 or number == signal.SIGKILL:
+        name = signal.Signals(number).name
+        raise ProgramKilled(f"the program was killed by {name}: out of memory, perhaps")
+    return code, process.stderr(), (own, users)
+
+
+def _failed(
+    call: Call, code: int, live: LiveRun | None, said: str, folders: tuple[Path, Path]
+) -> CodeFailed:
+    """Make the error, which names the exception that ended the program, and where, as far as its
+    stderr tells."""
+    found = exception_in(said, folders)
+    how = f"ended with exit code {code}"
+    if not code and live is not None:
+        how = f"closed its run with exit code {live.exit_code}"
+    error = CodeFailed(f"{call.where}: {call.shown}: {how}{f': {found}' if found else ''}")
+    place = place_in(found or "", folders[1])
+    Failure(str(error), place, last_traceback(said)).noted_in(error)
+    return error
+
+
+def _logged(endpoint: Endpoint, run_id: str, live: LiveRun | None) -> Logged:
+    """Collect what all runs of the program used and logged."""
+    used = {ref for run in recorded(endpoint) for ref in run["used"]}
+    with endpoint.state.lock:
+        asked = {
+            name: ref
+            for project in endpoint.state.projects.values()
+            for name, ref in project.asked.items()
+            if ref in used and name != ref
+        }
+        given: dict[str, dict[str, None]] = {}  # of this process: an earlier one may have died
+        for draft in endpoint.state.drafts.values():
+            if draft.version is not None:
+                names = [str(each["alias"]) for each in draft.said.get("aliases") or ()]
+                given.setdefault(draft.version.ref, {}).update(dict.fromkeys(["latest", *names]))
+    aliases = {ref: tuple(names) for ref, names in given.items()}
+    return Logged(run_id, tuple(given), aliases, asked, dict(live.summary) if live else {})

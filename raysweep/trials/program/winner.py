@@ -1,0 +1,100 @@
+"""Tag what the winner logged, and run `program.after` on it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from raysweep.cluster.logs import kept
+from raysweep.cluster.nodes import on_this_node
+from raysweep.cluster.remote import as_task, wait_for
+from raysweep.cluster.resources import Resources
+from raysweep.errors import ArtifactNotFound, TrackingError, WorkerDied
+from raysweep.stages.versions import STAGE_RETRIES
+from raysweep.storage.sweep_folder import EVALUATE
+from raysweep.tracking import ArtifactVersion, RunRecord, Tracker
+from raysweep.tracking.port import METADATA_FILE
+from raysweep.tracking.winners import models_of
+from raysweep.trials.context import TrialContext
+from raysweep.trials.inputs import Inputs
+from raysweep.trials.program import calls
+from raysweep.trials.program.calls import Call
+from raysweep.trials.program.once import run_once
+from raysweep.trials.program.scores import flat_summary
+from raysweep.trials.work import Evaluated
+
+
+def evaluate(
+    context: TrialContext, resources: Resources, trial: str, product: str | None
+) -> Evaluated:
+    """Move the aliases to the models that the trial logged; then run `program.after`, whose
+    summary's numbers are the scores."""
+    tracker = context.tracker
+    run = tracker.run(context.sweep.run_id(trial))
+    models = models_of(tracker, run)
+    reason = "; ".join(_promoted(tracker, model, context.sweep.name) for model in models)
+    call = calls.after(context.config)
+    summary = {} if call is None else _run_after(context, resources, call)
+    main = next((model for model in models if model.ref == product), None)
+    return Evaluated(
+        scores=flat_summary(summary),
+        promoted=bool(models),
+        reason=reason or "the winner logged no artifact of type model, so nothing is tagged best",
+        artifacts=_made_of(tracker, run),
+        file=None if main is None else _only_file(main, alone=len(models) == 1),
+        products=tuple(model.ref for model in models),
+    )
+
+
+def _promoted(tracker: Tracker, model: ArtifactVersion, sweep: str) -> str:
+    was = ""
+    with suppress(ArtifactNotFound):
+        holder = tracker.artifact(f"{model.name}:best").ref
+        was = "" if holder == model.ref else f", was {holder}"
+    for alias in ("best", f"best-{sweep}"):
+        tracker.set_alias(model.ref, alias)
+    return f"best is {model.ref}{was}"
+
+
+def _only_file(model: ArtifactVersion, *, alone: bool) -> str:
+    """Return the model's file, if it is one; else the empty path: their folder."""
+    files = [file.path for file in model.files if file.path != METADATA_FILE]
+    return files[0] if alone and len(files) == 1 else ""
+
+
+def _run_after(context: TrialContext, resources: Resources, call: Call) -> dict[str, object]:
+    """Run the program; without a GPU on this node, which has the user's files."""
+    options = {"num_cpus": 0, **on_this_node()}
+    if resources.gpus:
+        options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
+    task = as_task(kept, max_retries=STAGE_RETRIES, **options)
+    place = context.inputs if isinstance(context.inputs, Inputs) else context.inputs.parent
+    given = (context.tracker, context.sweep, context.config, call, place, context.threads)
+    try:
+        return dict(wait_for(task.remote(context.logs, EVALUATE, run_once, *given)).summary)
+    except WorkerDied as error:
+        raise WorkerDied(
+            f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
+            "out of memory"
+        ) from error
+
+
+def _made_of(tracker: Tracker, run: RunRecord) -> dict[str, str]:
+    """Return the versions that the run used, and those that they were made from, the first ones
+    first: name → version."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+
+    def add(refs: tuple[str, ...]) -> None:
+        for ref in refs:
+            if ref in seen:
+                continue
+            seen.add(ref)
+            with suppress(TrackingError):  # it or its run is gone: this much is known
+                producer = tracker.artifact(ref).producer
+                if producer is not None and producer != run.id:
+                    add(tracker.run(producer).used)
+            name, _, version = ref.partition(":")
+            found[name] = version
+
+    add(run.used)
+    return found

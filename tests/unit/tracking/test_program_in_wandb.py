@@ -1,0 +1,55 @@
+"""What a program said, as W&B's client is told it again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from raysweep.tracking.endpoint.live import row_of
+from raysweep.tracking.port import RunRecord
+from raysweep.tracking.programs import SHOWN, spec_of
+from raysweep.tracking.wandb.program import as_logged
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [
+        {"loss": 1.0, "word": "x"},
+        {"validation": {"loss": 1.0, "by": {"class": 2}}, "loss": 3.0},
+        {"gradients/conv.weight": 1.0, "a": {"b.c": 2.0}, "a.b": 3.0},
+        {"a": {"picture": {"_type": "image-file", "path": "media/x.png"}}},
+    ],
+)
+def test_a_row_is_sent_in_the_form_in_which_it_was_logged(logged):
+    row = row_of("1", {"_step": 4, **logged})
+    assert row.step == 4
+    media = {key: dict(each.value) for key, each in row.media.items()}
+    assert as_logged({**row.metrics, **media}) == logged
+
+
+def record(**attributes):
+    return RunRecord(
+        id="s-trial-0000",
+        name="trial-0000-mine",
+        job_type="train",
+        group="mine",
+        state="finished",
+        config={"lr": 1},
+        summary={},
+        tags=(),
+        used=(),
+        logged=(),
+        error=None,
+        attributes=attributes,
+    )
+
+
+def test_a_run_has_the_group_and_the_job_type_of_its_script():
+    assert spec_of(record()).group == "mine", "raysweep's own"
+    silent = spec_of(record(**{SHOWN: {}, "group_name": ""}))
+    assert (silent.group, silent.job_type) == ("", "")
+    said = spec_of(record(**{SHOWN: {}, "group_name": "g", "job_type": "j"}))
+    assert (said.group, said.job_type) == ("g", "j")
+    before = replace(record(**{SHOWN: {}, "group_name": ""}), job_type="preprocess")
+    assert spec_of(before).job_type == "preprocess"
