@@ -221,7 +221,7 @@ class _Listener(ThreadingHTTPServer):
     def end(self) -> None:
         """End `serve`, which waits for a connection: this one."""
         self._ending.set()
-        socket.create_connection(self.server_address[:2]).close()
+        socket.create_connection(("127.0.0.1", self.server_address[1])).close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)

@@ -129,11 +129,7 @@ def state_of(run: Any) -> RunState:
 
 def refs(artifacts: Iterable[wandb.Artifact]) -> list[str]:
     """List references `name:vK`, in order, without the client's own artifacts, such as tables."""
-    return [
-        reference_of(a)
-        for a in artifacts
-        if not is_clients(a.type)
-    ]
+    return [reference_of(a) for a in artifacts if not is_clients(a.type)]
 
 
 def history_of(run: Any) -> list[dict[str, Json]]:

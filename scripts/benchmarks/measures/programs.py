@@ -96,7 +96,7 @@ def _training(bench: Bench) -> Line:
     def raysweep(number: int) -> Figures:
         given = {"program": "steady.py", "trials": 1, "cpus": bench.cpus}
         figures = run_peer("raysweep_program", storage=str(bench.storage()), **given)
-        return {**figures, "training_s": figures["notes"][0]["training_s"]}
+        return {**figures, **figures["notes"][0]}
 
     def disabled(number: int) -> Figures:
         return _by_hand("steady.py", "disabled")
@@ -116,8 +116,7 @@ def _by_hand(program: str, mode: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         given = {"BENCH_NOTES": folder, "WANDB_MODE": mode, "OMP_NUM_THREADS": "1"}
         words = [f"{name}={value}" for name, value in given.items()]
-        script = [sys.executable, programs.FOLDER / program]
-        figures = run_process([Path("/usr/bin/env"), *words, *script], cwd=Path(folder))
+                figures = run_process([Path("/usr/bin/env"), *words, sys.executable, programs.FOLDER / program], cwd=Path(folder))
         noted = programs.read_notes(folder, 1)[0]
     if "first_row" in noted:
         noted["first_row_s"] = noted["first_row"] - figures["began"]

@@ -29,7 +29,6 @@ CHECKPOINT_BYTES = 100_000
 SWEEP = SweepIdentity("bench", "5ca1ab1e", ())
 
 
-@ray.remote(num_cpus=1)
 class Machine:
     """The trials of one raylet."""
 
@@ -99,14 +98,14 @@ def main() -> None:
         print_figures(**_measure(asked, folder, model_bytes))
     finally:
         ray.shutdown()
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _measure(asked: dict[str, Any], folder: Path, model_bytes: int) -> dict[str, float]:
     store = RemoteStore.start(folder / "tracker", "bench", folder / "checkpoints")
     checkpoints = RemoteCheckpoints(store, folder / "checkpoints")
     store.runs()
-    spread = Machine.options(scheduling_strategy="SPREAD")
+    spread = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(Machine)
     machines = [spread.remote() for _ in range(asked["raylets"] + bool(model_bytes))]
     names = [f"trial-{number:04d}" for number in range(asked["trials"])]
     writer = _Watch(_pid_of("ray::Writer"))

@@ -45,7 +45,7 @@ def through_trackio(rows: int, folder: Path) -> float:
     began = time.perf_counter()
     for step in range(rows):
         trackio.log(values(step), step=step)
-    trackio.finish()
+    trackio.finish()  # type: ignore[no-untyped-call]
     took = time.perf_counter() - began
     assert len(SQLiteStorage.get_logs("bench", "a")) == rows
     return took
