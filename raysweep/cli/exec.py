@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from raysweep.addresses import refuse_keys
 from raysweep.cli.common import storage_of
 from raysweep.cli.parser import Parser
 from raysweep.errors import CommandFailed, UserError
+from raysweep.trials.program.supervisor import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    children,
+)
+
+if TYPE_CHECKING:
+    from raysweep.tracking.sweeps import Search
+
+_CTRL_C_KILLS = 3
+"""wandb's agent ends its runs at the second Ctrl-C, and a function of its own maybe never."""
+
+_LEFT_S = 5.0
+"""Seconds that processes have to end by themselves, and again after SIGTERM."""
 
 
 def add_to(commands: Any, common: Parser) -> None:
@@ -43,13 +59,12 @@ def _exec(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.tracking.metadata import plain
     from raysweep.tracking.trackio.database import projects
     from raysweep.tracking.trackio.store import TrackioStore
-    from raysweep.trials.program.agents import agent_search
 
     refuse_keys("--storage", args.storage)
     with open_storage(storage_of(args), "exec") as storage:
         sweeping = Sweeping(
             book=lambda store: store.sweeps,
-            search=agent_search,
+            search=_search,
             projects=lambda: projects(storage.tracker),
         )
         endpoint = Endpoint(
@@ -73,44 +88,74 @@ def _exec(args: argparse.Namespace) -> dict[str, Any]:
     return answer
 
 
+def _search(config: str) -> Search:
+    """Make what decides a sweep; a command that makes none need not wait for Optuna."""
+    from raysweep.trials.program.agents import agent_search
+
+    return agent_search(config)
+
+
 def _run(command: Sequence[str], environ: dict[str, str], on_interrupt: Callable[[], None]) -> int:
     """Run the command with this process's streams. Returns its exit code, as a shell has it.
     `on_interrupt` is called when a signal asks for the end."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1)  # what outlives its parent becomes our child
     try:
-        process = subprocess.Popen(command, env=environ)
-    except (FileNotFoundError, PermissionError, NotADirectoryError, OSError) as error:
+        process = subprocess.Popen(
+            command, env=environ, preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        )
+    except OSError as error:
         raise UserError(
             f"exec: {command[0]}: {error.strerror}; name a program on the PATH, or its path"
         ) from error
-    with _passing_signals(process, on_interrupt):
+    with _passing_signals(process, on_interrupt) as signalled:
         code = process.wait()
+        if signalled:
+            _end_what_is_left(0.0 if len(signalled) >= _CTRL_C_KILLS else _LEFT_S)
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
 def _passing_signals(
     process: subprocess.Popen[Any], on_interrupt: Callable[[], None]
-) -> Iterator[None]:
+) -> Iterator[list[int]]:
     """Pass SIGTERM and SIGHUP on. Ctrl-C reaches the command by itself: it has our terminal; we
-    wait for what it makes of it."""
-
-    def wait(number: int, _: object) -> None:
-        on_interrupt()
+    wait for what it makes of it, and kill it at the third one. Yields the signals that came."""
+    came: list[int] = []
 
     def pass_on(number: int, _: object) -> None:
+        came.append(number)
         on_interrupt()
-        process.send_signal(number)
+        if number != signal.SIGINT:
+            process.send_signal(number)
+        elif came.count(number) >= _CTRL_C_KILLS:
+            process.kill()
 
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, wait),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on),
-        signal.SIGHUP: signal.signal(signal.SIGHUP, pass_on),
-    }
+    passed = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, pass_on) for number in passed}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_what_is_left(patience_s: float) -> None:
+    """End what an interrupted command has left running. wandb's own process may still send rows."""
+    _wait_for_children(patience_s)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in children():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        _wait_for_children(_LEFT_S)
+
+
+def _wait_for_children(patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while children() and time.monotonic() < until:
+        with suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        time.sleep(0.05)
 
 
 def _how_it_ended(code: int) -> str:

@@ -33,7 +33,7 @@ def add_to(commands: Any, common: Parser) -> None:
         help="a sweep's name (default: the latest), and a run: trial-0003, or 3; load, preprocess, "
         "initialize or evaluate of its stages. Without a run: list the logs",
     )
-    names.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
+    names.completer = sweeps  # argcomplete's name for it
     logs.add_argument(
         "--follow", action="store_true", help="show what comes, too, until the run has ended"
     )
@@ -71,8 +71,10 @@ def _asked(storage: Storage, names: Sequence[str]) -> tuple[StoredSweep, str | N
     from raysweep.storage.record import sweep_names
     from raysweep.storage.run_logs import RunLogs
 
-    if len(names) != 1:
-        return StoredSweep.find(storage, names[0] if names else None), (names or [None])[-1]
+    if not names:
+        return StoredSweep.find(storage, None), None
+    if len(names) == 2:
+        return StoredSweep.find(storage, names[0]), names[1]
     (name,) = names
     known = sweep_names(storage.root)
     if name in known:

@@ -27,7 +27,7 @@ def add_to(commands: Any, common: Parser) -> None:
         metavar="SWEEP",
         help="a sweep's name, or how only its name begins, or a pattern for several: 'try-*'",
     )
-    named.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
+    named.completer = sweeps  # argcomplete's name for it
     remove.add_argument("--dry-run", action="store_true", help="say what would go, and stop")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     remove.add_argument(

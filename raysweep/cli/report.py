@@ -21,7 +21,7 @@ def add_to(commands: Any, common: Parser) -> None:
     named = report.add_argument(
         "sweeps", nargs="*", metavar="SWEEP", help="sweeps (default: the latest)"
     )
-    named.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
+    named.completer = sweeps  # argcomplete's name for it
     report.add_argument(
         "--output",
         type=Path,

@@ -48,7 +48,7 @@ def add_to(commands: Any, common: Parser) -> None:
         help="a sweep's name (default: the latest) and maybe a trial's, as 3 or trial-0003; or "
         "the names of several sweeps",
     )
-    names.completer = sweeps  # type: ignore[attr-defined] # argcomplete's name for it
+    names.completer = sweeps  # argcomplete's name for it
     show.add_argument(
         "--top", type=count, metavar="N", help="show only the first N rows of the leaderboard"
     )
@@ -72,12 +72,35 @@ def _show(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.csv == "-" and args.json:
         raise UserError("--csv -: stdout is for the JSON object; name a file, or leave --json out")
     with no_collection(), read_storage(storage_of(args)) as storage:
+        if (of_agents := _of_agents(storage, args.names)) is not None:
+            return _show_of_agents(args, of_agents)
         found, trial = _asked(storage, args.names)
         if trial is not None:
             return _show_trial(args, found[0], trial)
         if len(found) > 1:
             return _compare(args, found)
         return _show_sweep(args, found[0])
+
+
+def _of_agents(storage: Storage, names: Sequence[str]) -> dict[str, Any] | None:
+    """The sweep that agents ran under `exec`, if the one name is its id."""
+    from raysweep.storage.record import sweep_names
+    from raysweep.tracking.trackio.recorded import recorded_sweep
+
+    if len(names) != 1 or names[0] in sweep_names(storage.root):
+        return None
+    return recorded_sweep(storage.tracker, names[0])
+
+
+def _show_of_agents(args: argparse.Namespace, sweep: dict[str, Any]) -> dict[str, Any] | None:
+    from raysweep.terminal.recorded import show_sweep_of_agents
+
+    if args.csv:
+        raise UserError(f"--csv: {sweep['id']} is a sweep of exec; its numbers are in --json")
+    if args.json:
+        return sweep
+    show_sweep_of_agents(sys.stdout, sweep, args.top)
+    return None
 
 
 def _asked(storage: Storage, names: Sequence[str]) -> tuple[list[StoredSweep], int | None]:

@@ -20,8 +20,9 @@ from raysweep.storage.reading import tracker_for_reading
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.sweep import preflight
 from raysweep.sweep.environment import with_project
+from raysweep.tracking import choose
 from raysweep.trials.work import PlannedStage
-from raysweep.trials.workloads import tracker_of, workload_of
+from raysweep.trials.workloads import workload_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def make_plan(
 def _plan(
     config: Config, storage: Storage, name: str | None, show: int, address: str | None
 ) -> Plan:
-    choice = tracker_of(config)
+    choice = choose(config.tracking.backend)
     preflight.check(config, storage, name, address=address)
     tracking = config.tracking
     record = SweepRecord.new("plan", tracking.project, tracking.entity, choice.backend, config.kind)

@@ -28,8 +28,8 @@ from raysweep.sweep.drive import Drive, drive
 from raysweep.sweep.environment import with_project, with_promote
 from raysweep.sweep.job import job
 from raysweep.sweep.result import SweepResult
-from raysweep.tracking import connect
-from raysweep.trials.workloads import preload_of, tracker_of, workload_of
+from raysweep.tracking import choose, connect
+from raysweep.trials.workloads import preload_of, workload_of
 
 
 def run_sweep(
@@ -84,7 +84,7 @@ def _run_in(
 ) -> SweepResult:
     """Run the sweep in a local folder."""
     started = time.monotonic()
-    choice = tracker_of(config)
+    choice = choose(config.tracking.backend)
     preflight.check(config, place, name, address=address)
     earlier = Earlier.of(place, warm_start, config)
     tracking = config.tracking

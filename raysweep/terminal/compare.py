@@ -11,7 +11,7 @@ from raysweep.sweep.shape import NO_DIFFERENCE, flat
 from raysweep.sweep.standing import counts, leader, ranking
 from raysweep.sweep.view import SweepView
 from raysweep.terminal import text
-from raysweep.terminal.show import when
+from raysweep.terminal.show import when, wrapped
 from raysweep.terminal.table import Column, Paint, Row, lines
 
 NONE = "–"
@@ -44,7 +44,7 @@ def comparison_lines(
     counted = [f"{text.plural(same, 'value')} of the configs are the same"] * bool(same)
     counted += [f"{text.plural(alone, 'key')} only some of these sweeps have"] * bool(alone)
     more = [f"{'; '.join(counted)} (--all shows them)"] if counted else []
-    return [*lines(titles, rows, width, paint), *([""] * bool(more)), *more]
+    return [*lines(titles, rows, width, paint), *([""] * bool(more)), *wrapped(more, width)]
 
 
 Cells = dict[str, list[str]]
@@ -70,7 +70,8 @@ def _facts(view: SweepView) -> list[dict[str, str]]:
             name: text.metric(name, value, percent=view.percent) for name, value in metrics.items()
         }
 
-    best, metrics, values = {"state": view.state}, dict[str, str](), dict[str, str]()
+    best: dict[str, str] = {"state": view.state}
+    metrics, values = dict[str, str](), dict[str, str]()
     if first is not None:
         logged = view.best["artifact"] if view.best else None
         best["best"] = f"{first.trial}{f', {logged}' if logged else ''}"

@@ -16,7 +16,10 @@ def show_recorded(
     """Write a line a run, and the command that shows where an artifact came from. `storage`: None
     for the usual one."""
     if not runs:
-        stream.write("no run was logged: the command made no run with wandb's client\n")
+        stream.write(
+            "no run was logged: the command made none with wandb's client, or in mode offline, and "
+            f"then `{program()} exec -- wandb sync DIR` brings it here\n"
+        )
     for run in runs:
         name = "" if run["name"] == run["id"] else f" ({run['name']})"
         used = f", used {' '.join(run['used'])}" if run["used"] else ""
@@ -48,6 +51,16 @@ def show_projects(stream: TextIO, projects: Sequence[Mapping[str, Any]]) -> None
         show_recorded_sweeps(
             stream, [{**each, "project": project["project"]} for each in project["sweeps"]]
         )
+
+
+def show_sweep_of_agents(stream: TextIO, sweep: Mapping[str, Any], top: int | None) -> None:
+    """Write the sweep, and a line for each of its runs, the best first; `top`: at most so many."""
+    show_recorded_sweeps(stream, [sweep])
+    for trial in sweep["trials"][:top]:
+        score = "" if trial["score"] is None else f" {sweep['metric']} {trial['score']:.6g}"
+        values = ", ".join(f"{name}={value}" for name, value in trial["values"].items())
+        stream.write(f"  {trial['run']} {trial['state']}{score}: {values}\n")
+    stream.flush()
 
 
 def sweep_line(sweep: Mapping[str, Any]) -> str:

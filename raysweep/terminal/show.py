@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
+from raysweep.invocation import program
 from raysweep.storage.storage import Storage
 from raysweep.sweep.shape import BUDGET
 from raysweep.sweep.standing import Ranked, causes, counts, leader, ranking, row_of
@@ -13,6 +14,7 @@ from raysweep.sweep.view import SweepView, TrialView
 from raysweep.terminal import text
 from raysweep.terminal.pace import Pace
 from raysweep.terminal.table import Column, Paint, Row, lines
+from raysweep.terminal.wrap import wrap
 from raysweep.tracking.links import REPORT
 
 STYLES = {"running": "cyan", "failed": "red", "waiting": "dim"}
@@ -28,13 +30,19 @@ def sweep_lines(
     """Return the lines of a sweep. `top`: how many rows the leaderboard has; None: all."""
     ranked = ranking(view)
     return [
-        *_headline(view, ranked, paint),
+        *wrapped([*_headline(view, ranked, paint), *_go_on(view, storage)], width),
         "",
         *_leaderboard(view, ranked, width, paint, top),
-        *_failures(view, paint),
+        *wrapped(_failures(view, paint), width),
         "",
-        *_where(view, storage),
+        *wrapped(_where(view, storage), width),
     ]
+
+
+def wrapped(sentences: Iterable[str], width: int) -> Iterator[str]:
+    """Break the lines between words."""
+    for line in sentences:
+        yield from wrap(line, width).split("\n")
 
 
 def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterator[str]:
@@ -70,6 +78,14 @@ def _scored_by(view: SweepView) -> str:
     """` (by report.py, as run report-climb)`, of a program that scored the winner."""
     after = view.config.get("program", {}).get("after")
     return f" (by {' '.join(after)}, as run {REPORT}-{view.sweep})" if after else ""
+
+
+def _go_on(view: SweepView, storage: Storage) -> Iterator[str]:
+    """Name the command that continues a sweep which was stopped."""
+    if view.state == "stopped":
+        failed = bool(view.trials) and all(each.state == "failed" for each in view.trials)
+        again = " --retry-failed" if failed else ""
+        yield f"go on: {program()} resume {view.sweep}{again}{storage.option}"
 
 
 def _counted(view: SweepView) -> str:
@@ -195,7 +211,7 @@ def _failures(view: SweepView, paint: Paint) -> Iterator[str]:
 
 def _where(view: SweepView, storage: Storage) -> Iterator[str]:
     yield f"folder:  {storage.shown_path(view.folder)}"
-    if any(each.log for each in (*view.trials, *view.stages)):
+    if any(each.log for each in view.trials) or any(each.log for each in view.stages):
         yield f"logs:    {storage.shown_path(view.folder / 'logs')}"
     origin = storage.origin
     there = origin is not None and origin.has(f"{view.sweep}/best")

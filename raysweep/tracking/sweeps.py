@@ -101,6 +101,13 @@ class Assigned:
         """Whether it may still come to an end."""
         return not self.ended and not self.cut
 
+    @property
+    def state(self) -> str:
+        """ended, failed (which is: without a score), running, or cut short."""
+        if not self.ended:
+            return "cut short" if self.cut else "running"
+        return "failed" if self.score is None else "ended"
+
 
 @dataclass
 class Standing:
@@ -134,11 +141,18 @@ class Standing:
             case "state":
                 self.state = event["state"]
 
+    def ranked(self, goal: Goal) -> list[Assigned]:
+        """Return the runs that were not cut short: the best first, then those without a score."""
+        sign = 1 if goal == "minimize" else -1
+
+        def key(run: Assigned) -> tuple[bool, float]:
+            return run.score is None, sign * (run.score or 0.0)
+
+        return sorted((run for run in self.runs.values() if not run.cut), key=key)
+
     def best(self, goal: Goal) -> Assigned | None:
         """Return the run with the best score, the earliest of those; None if none has one."""
-        scored = [run for run in self.runs.values() if run.score is not None]
-        sign = 1 if goal == "minimize" else -1
-        return min(scored, key=lambda run: sign * (run.score or 0.0), default=None)
+        return next((run for run in self.ranked(goal) if run.score is not None), None)
 
     def summary(self, sweep: KeptSweep, config: Mapping[str, Any]) -> dict[str, Json]:
         """Return what a person is told of it: `id`, `name`, `method`, `runs`, `metric`, `goal` and

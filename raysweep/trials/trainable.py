@@ -53,7 +53,7 @@ class TrialTrainable(tune.Trainable):
     def is_actor(self) -> bool:
         """Return False in local mode, where Tune would take away IPython's shell as it does from
         actors, and the shell is that of the caller's notebook."""
-        return not in_one_process() and super().is_actor()
+        return not in_one_process() and bool(super().is_actor())  # type: ignore[no-untyped-call]
 
     def step(self) -> dict[str, Any]:
         """Return a report, or a result that says that none came (`silent`).

@@ -18,7 +18,6 @@ from raysweep.trials.training import kind as training
 
 if TYPE_CHECKING:
     from raysweep.config import Config
-    from raysweep.tracking import Choice
     from raysweep.trials.work import Workload
 
 
@@ -53,13 +52,6 @@ KINDS = {
 def workload_of(config: Config) -> Workload:
     """Return the workload that `config` asks for."""
     return KINDS[config.kind].make()
-
-
-def tracker_of(config: Config) -> Choice:
-    """Choose what records the sweep. Raises UserError as `tracking.choose` does."""
-    from raysweep.tracking import choose
-
-    return choose(config.tracking.backend)
 
 
 def workload_named(name: str) -> Workload:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -37,7 +38,7 @@ def test_its_exit_code_is_the_commands(tmp_path, json_too):
     assert done.returncode == 7
     assert "ended with exit code 7" in done.stderr
     if json_too:
-        assert json.loads(done.stdout) == {"runs": [], "exit_code": 7}
+        assert json.loads(done.stdout) == {"runs": [], "sweeps": [], "exit_code": 7}
 
 
 def test_a_command_that_is_not_there_is_wrong_input(tmp_path):
@@ -59,3 +60,19 @@ def test_sigterm_reaches_the_command(tmp_path):
     assert process.returncode == 128 + signal.SIGTERM
     assert "ended by SIGTERM" in err
     assert time.monotonic() - begun < 60
+
+
+def test_ctrl_c_leaves_nothing(tmp_path):
+    """The third one kills a command that takes no notice, and what has left its group."""
+    script = "trap '' INT; setsid sleep 600 & echo $!; wait; wait; wait; sleep 600"
+    with start("exec", "--storage", tmp_path, "--", "bash", "-c", script) as process:
+        assert process.stdout is not None
+        left = int(process.stdout.readline())
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert "ended by SIGKILL" in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(left, 0)

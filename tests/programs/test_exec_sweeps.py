@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 import pytest
@@ -120,6 +121,13 @@ def test_a_script_with_agents_of_its_own_gets_our_suggestions(tmp_path):
     assert digits["sweeps"][0]["best"]["values"] == {"lr": 0.3, "net.width": 8}
     shown = call("list", *options)
     assert f"sweep {said['grid']} of digits (mine): grid, 3 runs" in shown.stdout
+    shown = call("show", said["grid"], *options)
+    assert shown.returncode == 0, shown.stderr
+    best, *others = shown.stdout.splitlines()[2:]
+    assert best.endswith(" ended loss 0.333333: lr=0.3, net.width=8")
+    assert len(others) == 2
+    (first, *_) = raysweep("show", said["grid"], *options, "--json")["trials"]
+    assert first["values"] == {"lr": 0.3, "net.width": 8}
 
 
 def _ours(config: dict[str, Any], count: int) -> list[dict[str, Any]]:
@@ -135,7 +143,9 @@ def _ours(config: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 COMMAND = """
 import sys, time, wandb
+from wandb.sdk.lib.run_stopping import RunStopChecker
 
+RunStopChecker.__init__.__kwdefaults__["poll_interval"] = 0.5  # s; by itself 15
 run = wandb.init()
 lr = float(sys.argv[1].removeprefix("--lr="))
 try:
@@ -183,13 +193,11 @@ def test_several_agents_share_a_sweep_and_stop_what_falls_behind(tmp_path):
     }
     (tmp_path / "sweep.yaml").write_text(yaml.dump(sweep))
     script = _script(tmp_path, AGENTS)
-    begun = time.monotonic()
     answer = raysweep(
         *("exec", "--storage", tmp_path / "runs", "--json", "--"),
         *("sh", "-c", f"{sys.executable} '{script}' sweep.yaml >&2"),
         cwd=tmp_path,
     )
-    assert time.monotonic() - begun < 60  # s; the bad one would take another 40
     (kept,) = answer["sweeps"]
     assert (kept["runs"], kept["state"]) == (3, "finished")
     assert kept["best"]["score"] == 1.0
@@ -208,8 +216,10 @@ import os, time
 def wait():
     with wandb.init() as run:
         run.log({"loss": run.config.lr})
-        print("UP", os.getpid(), run.config.lr, flush=True)
-        time.sleep(600 if sys.argv[2:] else 0)
+        # Not by print: the client swallows the agent's exception while it takes what is printed.
+        os.write(1, f"UP {os.getpid()} {run.config.lr}\\n".encode())
+        while sys.argv[2:]:
+            time.sleep(0.1)
 
 sweep = sys.argv[1]
 if sweep == "new":
@@ -235,10 +245,17 @@ def test_what_was_cut_short_is_tried_again(tmp_path, number):
         else:
             process.kill()
             os.kill(int(up[1]), number)
-        _, err = process.communicate(timeout=60)
+        try:
+            _, err = process.communicate(timeout=60)
+        except TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert up[2] == "1"
-    assert process.returncode != 0
     assert _is_gone(int(up[1])), err
+    if number == signal.SIGINT:
+        shown = raysweep("show", sweep, "--storage", tmp_path / "runs", "--json")
+        assert (shown["runs"], shown["trials"]) == (0, [])  # and so is the first that comes next
+        return
     again = call(*command, sweep, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     (up_again,) = [line for line in again.stdout.splitlines() if line.startswith("UP ")]

@@ -13,8 +13,9 @@ from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.live import Heard, LiveRun
 from raysweep.tracking.endpoint.paging import parts_of
 from raysweep.tracking.endpoint.project import Project
+from raysweep.tracking.endpoint.served_sweep import Sweep
 from raysweep.tracking.endpoint.sweep_view import SweepView
-from raysweep.tracking.endpoint.sweeps import Sweep, Sweeping, Sweeps
+from raysweep.tracking.endpoint.sweeps import Sweeping, Sweeps
 from raysweep.tracking.endpoint.uploads import Uploads
 from raysweep.tracking.port import Json
 from raysweep.tracking.store import Store

@@ -8,9 +8,10 @@ from typing import Any
 from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.endpoint.paging import opaque, parts_of
 from raysweep.tracking.endpoint.project import Project
+from raysweep.tracking.endpoint.served_sweep import Agent, now
 from raysweep.tracking.endpoint.state import State
 from raysweep.tracking.endpoint.sweep_view import AgentView, SweepView
-from raysweep.tracking.endpoint.sweeps import Agent, Sweeps, now
+from raysweep.tracking.endpoint.sweeps import Sweeps
 
 
 class SweepMutations:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.tracking.endpoint.paging import Connection, opaque, page
-from raysweep.tracking.endpoint.sweeps import Agent, Sweep
+from raysweep.tracking.endpoint.served_sweep import Agent, Sweep
 
 
 @dataclass(frozen=True)

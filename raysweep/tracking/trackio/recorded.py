@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ def recorded_projects(root: Path, on_skipped: Callable[[str], None]) -> list[dic
     found = []
     for path in sorted(root.glob("*.db")):
         try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            with closing(_opened(path)) as db:
                 runs: int = db.execute(_RUNS).fetchone()[0]
-                sweeps = [_summary(db, sweep) for sweep in sweeps_in(db)]
+                sweeps = [_summary(db, sweep)[1] for sweep in sweeps_in(db)]
         except sqlite3.Error as error:
             on_skipped(f"{path}: cannot be read: {error}")
             continue
@@ -36,8 +36,33 @@ def recorded_projects(root: Path, on_skipped: Callable[[str], None]) -> list[dic
     return found
 
 
-def _summary(db: sqlite3.Connection, sweep: KeptSweep) -> dict[str, Any]:
+def recorded_sweep(root: Path, id: str) -> dict[str, Any] | None:
+    """Return the sweep of `exec` with this id, in whatever project: `project`, what
+    `Standing.summary` returns, and `trials`: of each run that was not cut short, the best first,
+    `run`, `state` (running, ended or failed), `score` and `values`. None if there is none."""
+    for path in sorted(root.glob("*.db")):
+        with suppress(sqlite3.Error), closing(_opened(path)) as db:
+            for sweep in (each for each in sweeps_in(db) if each.id == id):
+                standing, summary = _summary(db, sweep)
+                trials = [
+                    {
+                        "run": run.run,
+                        "state": run.state,
+                        "score": run.score,
+                        "values": dict(standing.values[run.number]),
+                    }
+                    for run in standing.ranked(summary["goal"] or "minimize")
+                ]
+                return {"project": path.stem, **summary, "trials": trials}
+    return None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+
+
+def _summary(db: sqlite3.Connection, sweep: KeptSweep) -> tuple[Standing, dict[str, Any]]:
     standing = Standing()
     for event in events_in(db, sweep.id):
         standing.apply(event)
-    return standing.summary(sweep, yaml.safe_load(sweep.config) or {})
+    return standing, standing.summary(sweep, yaml.safe_load(sweep.config) or {})

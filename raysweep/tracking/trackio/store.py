@@ -16,12 +16,7 @@ from raysweep.tracking import lineage
 from raysweep.tracking.blobs import Blobs
 from raysweep.tracking.busy import INTERRUPTED_S, Tell
 from raysweep.tracking.metadata import metadata_bytes, plain
-from raysweep.tracking.names import (
-    check_alias,
-    check_artifact_name,
-    check_run_id,
-    validate_project,
-)
+from raysweep.tracking.names import check_alias, check_artifact_name, check_run_id, validate_project
 from raysweep.tracking.port import (
     METADATA_FILE,
     STALE_ERRORS,

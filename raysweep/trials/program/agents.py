@@ -19,6 +19,7 @@ from raysweep.config.trials import MOST_LISTED, combinations, configurations
 from raysweep.config.yaml import parse_document
 from raysweep.errors import ConfigError
 from raysweep.search.brackets import Brackets
+from raysweep.search.median import MedianRule
 from raysweep.search.suggestions import Listed, Source, Suggested, Values
 from raysweep.tracking.port import Json
 from raysweep.trials.program.command import nested
@@ -36,7 +37,7 @@ class AgentSearch:
         self._sweep = sweep
         self._metric = sweep.metric.name
         self._source = _source(sweep)
-        self._brackets = _brackets(sweep)
+        self._rule = _rule(sweep)
         self._steps: dict[str, int] = {}
         self.expected = _expected(sweep)
 
@@ -55,17 +56,19 @@ class AgentSearch:
     def report(self, run: str, row: Mapping[str, Json]) -> bool:
         """See Search. Each row with the metric is a step."""
         value = numbers(row).get(self._metric)
-        if self._brackets is None or value is None:
+        if self._rule is None or value is None:
             return False
         step = self._steps[run] = self._steps.get(run, 0) + 1
-        self._brackets.report(run, step, value)
-        return self._brackets.falls_behind(run)
+        self._rule.report(run, step, value)
+        if isinstance(self._rule, MedianRule):
+            return self._rule.falls_behind(run, step)
+        return self._rule.falls_behind(run)
 
     def forget(self, run: str) -> None:
         """See Search."""
         self._steps.pop(run, None)
-        if self._brackets is not None:
-            self._brackets.forget(run)
+        if self._rule is not None:
+            self._rule.forget(run)
 
     def score(self, summary: Mapping[str, Json]) -> float | None:
         """See Search."""
@@ -88,27 +91,24 @@ def agent_search(text: str) -> AgentSearch:
         sweep = SweepConfig.model_validate({**given, "program": given.get("program") or "function"})
     except ValidationError as error:
         raise to_config_error(error, SweepConfig, lambda _: "sweep: ", written) from None
-    for key, why in {
-        "metric": sweep.method == "bayes" and not given.get("metric"),
+    rule = sweep.early_terminate
+    needs_metric = sweep.method == "bayes" or rule is not None
+    for key, refused in {
+        "metric": needs_metric and not given.get("metric"),
         "pbt": sweep.pbt is not None,
         "repeats": sweep.repeats > 1,
+        "early_terminate.order": rule is not None and rule.order == "sweep",
     }.items():
-        if why:
+        if refused:
             raise ConfigError(f"sweep: {key}: {_REFUSALS[key]}")
-    rule = sweep.early_terminate
-    if rule is not None and rule.type == "hyperband" and rule.order == "arrival":
-        if not given.get("metric"):
-            raise ConfigError(f"sweep: metric: {_REFUSALS['metric']}")
-    elif rule is not None:
-        raise ConfigError(f"sweep: early_terminate: {_REFUSALS['early_terminate']}")
     return AgentSearch(sweep)
 
 
 _REFUSALS = {
     "metric": "missing; name a metric that the program logs",
-    "pbt": "agents cannot run a population; use `run` with a training of its own kind",
-    "repeats": "agents run each configuration once; use `run`, or leave it out",
-    "early_terminate": "agents know only hyperband, in the order of arrival; use `run`",
+    "pbt": "the runs of an agent are no population; use method bayes",
+    "repeats": "an agent runs each configuration once; leave it out, or use `raysweep run`",
+    "early_terminate.order": "an agent's run cannot wait for others; use order: arrival",
 }
 
 
@@ -131,9 +131,10 @@ def _expected(sweep: SweepConfig) -> int | None:
     return None if most == sys.maxsize else most
 
 
-def _brackets(sweep: SweepConfig) -> Brackets | None:
-    rule = sweep.early_terminate
+def _rule(sweep: SweepConfig) -> Brackets | MedianRule | None:
+    rule, goal = sweep.early_terminate, sweep.metric.goal
     if rule is None:
         return None
-    places = rule.brackets(None)
-    return Brackets(places, eta=rule.eta, goal=sweep.metric.goal, strict=rule.strict)
+    if rule.type == "median":
+        return MedianRule(goal, rule.min_iter or 1)
+    return Brackets(rule.brackets(None), eta=rule.eta, goal=goal, strict=rule.strict)

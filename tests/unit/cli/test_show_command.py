@@ -17,6 +17,7 @@ import pytest
 from raysweep import cli
 from raysweep.sweep.view import view_of
 from raysweep.terminal.compare import comparison_lines
+from raysweep.terminal.show import sweep_lines
 
 from told_sweep import ACCURACY, ToldSweep, boom
 
@@ -63,6 +64,18 @@ def test_a_sweep(show: Show, told: ToldSweep) -> None:
     assert "  2 trials: KeyError: 1 (nets.py:12 in forward) at /home/me/nets.py:12" in lines
     assert "    trial-0001, trial-0003" in lines
     assert f"folder:  {told.folder.path}" in lines
+
+
+def test_no_word_is_broken_on_60_columns(told: ToldSweep) -> None:
+    stored = told.stored()
+    view = view_of(stored, artifacts=False)
+    wide, narrow = (
+        sweep_lines(view, stored.storage, width, lambda text, _: text) for width in (500, 60)
+    )
+    long = [line for line in narrow if len(line) > 60 and str(told.folder.path.parent) not in line]
+    assert long == [], "but a path, which stays whole"
+    at = narrow.index("leaderboard by validation/accuracy (maximize)")
+    assert " ".join(narrow[:at]).split() == " ".join(wide[: wide.index(narrow[at])]).split()
 
 
 def test_the_first_rows_only(show: Show, told: ToldSweep) -> None:
@@ -211,6 +224,7 @@ def test_a_sweep_that_was_stopped(show: Show, tmp_path: Path) -> None:
     assert out.startswith("told  stopped before it had a best; ")
     assert "1 of 4 trials: 0 completed, 0 stopped early, 0 failed, 1 waiting" in out
     assert "best so far: trial-0000, validation/accuracy 50.00 %" in out
+    assert "\ngo on: python -m raysweep resume told --storage " in out
     answer: dict[str, Any] = json.loads(show("--json")[1])
     assert (answer["failures"], answer["artifacts"]) == ([], {})
     assert (answer["best"], answer["test"], answer["state"]) == (None, None, "stopped")
