@@ -116,7 +116,9 @@ def _by_hand(program: str, mode: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         given = {"BENCH_NOTES": folder, "WANDB_MODE": mode, "OMP_NUM_THREADS": "1"}
         words = [f"{name}={value}" for name, value in given.items()]
-                figures = run_process([Path("/usr/bin/env"), *words, sys.executable, programs.FOLDER / program], cwd=Path(folder))
+        command: list[str | Path] = [Path("/usr/bin/env"), *words]
+        command += [sys.executable, programs.FOLDER / program]
+        figures = run_process(command, cwd=Path(folder))
         noted = programs.read_notes(folder, 1)[0]
     if "first_row" in noted:
         noted["first_row_s"] = noted["first_row"] - figures["began"]
