@@ -105,8 +105,8 @@ def _measure(asked: dict[str, Any], folder: Path, model_bytes: int) -> dict[str,
     store = RemoteStore.start(folder / "tracker", "bench", folder / "checkpoints")
     checkpoints = RemoteCheckpoints(store, folder / "checkpoints")
     store.runs()
-    spread = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(Machine)
-    machines = [spread.remote() for _ in range(asked["raylets"] + bool(model_bytes))]
+    spread: Any = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(Machine)
+    machines: list[Any] = [spread.remote() for _ in range(asked["raylets"] + bool(model_bytes))]
     names = [f"trial-{number:04d}" for number in range(asked["trials"])]
     writer = _Watch(_pid_of("ray::Writer"))
     large = [machines.pop().model.remote(store, model_bytes, str(folder))] if model_bytes else []
