@@ -21,10 +21,12 @@ from benchmarks.measures import (
     order,
     page,
     printing,
+    programs,
     quality,
     start,
     sweep,
     trial_cost,
+    writer,
 )
 from benchmarks.measures.bench import Bench
 from raysweep.errors import UserError
@@ -45,6 +47,8 @@ MEASURES: dict[str, Measure] = {
     "report": page.measure,
     "quality": quality.measure,
     "printing": printing.measure,
+    "programs": programs.measure,
+    "writer": writer.measure,
 }
 QUICK = ("evaluation", "sweep")
 

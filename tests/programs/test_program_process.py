@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +190,14 @@ torch.distributed.elastic.ChildFailedError: failed
 def test_the_exception_is_read_from_stderr(stderr, found):
     told = exception_in(stderr, [Path("/home/me")])
     assert told == found or (found is not None and told is not None and told.startswith(found))
+
+
+def test_its_end_is_told_at_once_and_its_exit_code_is_kept(tmp_path):
+    process = started(tmp_path, "import sys; sys.exit(3)")
+    told = threading.Event()
+    process.call_at_end(told.set)
+    assert told.wait(60)
+    assert process.exit_code == 3
+    again = threading.Event()
+    process.call_at_end(again.set)  # nobody can wait for it any more
+    assert again.wait(60)

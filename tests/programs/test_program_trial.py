@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from raysweep.trials.program import work
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.workload import Program
 
@@ -221,6 +222,17 @@ def test_its_output_is_the_workers(programs, capfd):
     out, err = capfd.readouterr()
     assert "to stdout" in out
     assert "to stderr" in err
+
+
+def test_the_end_of_a_program_is_no_look_later(programs, monkeypatch):
+    monkeypatch.setattr(work, "_LOOK_S", 600.0)
+    programs.write("import wandb\nwith wandb.init() as run: run.log({'loss': 1})\n")
+    session = programs.session(programs.config())
+    began = time.monotonic()
+    while not session.done:
+        session.advance(600.0)
+    assert time.monotonic() - began < 300
+    assert session.report.metrics["loss"] == 1
 
 
 RESUMED = """

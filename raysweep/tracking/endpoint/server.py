@@ -70,7 +70,7 @@ class Endpoint:
         self._listener = _Listener(self)
         self.state.uploads.base_url = self.url
         self._thread = threading.Thread(
-            target=self._listener.serve_forever, args=(0.05,), name="wandb-endpoint", daemon=True
+            target=self._listener.serve, name="wandb-endpoint", daemon=True
         )
         self._thread.start()
 
@@ -119,10 +119,10 @@ class Endpoint:
 
     def stop(self) -> None:
         """End it. What it has answered is in the store."""
-        self._listener.shutdown()
+        self._listener.end()
+        self._thread.join()
         self._listener.server_close()
         self._listener.cut_connections()
-        self._thread.join()
         self._folder.cleanup()
 
     def unknown(self, what: str) -> None:
@@ -209,8 +209,19 @@ class _Listener(ThreadingHTTPServer):
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._connections: set[socket.socket] = set()
+        self._ending = threading.Event()
         handler = type("Bound", (_Handler,), {"endpoint": endpoint})
         super().__init__(("127.0.0.1", 0), handler)
+
+    def serve(self) -> None:
+        """Serve until `end`, without the looks at a flag, many a second, of `serve_forever`."""
+        while not self._ending.is_set():
+            self.handle_request()
+
+    def end(self) -> None:
+        """End `serve`, which waits for a connection: this one."""
+        self._ending.set()
+        socket.create_connection(("127.0.0.1", self.server_address[1])).close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from raysweep.trials.program import supervisor
@@ -55,6 +57,16 @@ class ProgramProcess:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def call_at_end(self, act: Callable[[], object]) -> None:
+        """Call `act` as soon as it has ended, from another thread."""
+
+        def wait() -> None:
+            with suppress(ChildProcessError):  # somebody has asked for its exit code meanwhile
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            act()
+
+        threading.Thread(target=wait, name="program-end", daemon=True).start()
 
     def stderr(self) -> str:
         """Return the end of what it wrote to stderr. It has ended."""

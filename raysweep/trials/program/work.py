@@ -33,7 +33,7 @@ from raysweep.trials.program.sent_folder import clients_folders, folder_here, is
 from raysweep.trials.reports import TrialReport
 
 _LOOK_S = 0.2
-"""Seconds between two looks at a program that is silent."""
+"""Seconds between two looks at a program that is silent. Its end is seen at once."""
 
 
 class ProgramWork:
@@ -47,7 +47,7 @@ class ProgramWork:
         self._config: Config = context.config
         self._spec = spec
         self._values = command.nested(values_of(spec), context.config.sweep.nested)
-        self._heard: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()  # None: over
         self._process: ProgramProcess | None = None
         self._endpoint: Endpoint | None = None
         self._folder: Path | None = None
@@ -106,6 +106,7 @@ class ProgramWork:
         )
         self._started = time.monotonic()
         self._process = ProgramProcess(words, self._folder, environ)
+        self._process.call_at_end(lambda: self._heard.put(None))
 
     def next(self, deadline_s: float) -> TrialReport | None:
         """See Work."""
