@@ -133,7 +133,8 @@ def _ended(
         own = folder.make(place / "programs" / call.name, users, place.parent.resolve())
     run_id = sweep.run_id(call.name)
     whole = program_environ(endpoint.environ(), sweep.id, run_id, tracker.project, {}, own, threads)
-    environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL} | dict(more)
+    environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL}
+    environ.update(more)
     process = ProgramProcess(call.expanded(config, own, environ), own, environ)
     try:
         while not process.wait(_LOOK_S):
