@@ -22,9 +22,9 @@ from benchmarks.peers import print_figures, programs, settings
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from wandb_server.routes import Request  # type: ignore[import-not-found]  # noqa: E402
-from wandb_server.server import WandbServer  # type: ignore[import-not-found]  # noqa: E402
-from wandb_server.sweeps import Sweep  # type: ignore[import-not-found]  # noqa: E402
+from wandb_server.routes import Request  # type: ignore[import-not-found]
+from wandb_server.server import WandbServer  # type: ignore[import-not-found]
+from wandb_server.sweeps import Sweep  # type: ignore[import-not-found]
 
 SWEEP, PROJECT = "grid0001", "bench"
 
