@@ -269,3 +269,12 @@ def test_a_program_that_can_goes_on_from_its_step(programs):
     assert [row["step"] for row in after] == list(range(6))
     assert after[: len(rows)] == rows
     assert [row["resumed"] for row in after] == [False] * len(rows) + [True] * (6 - len(rows))
+
+
+def test_what_a_killed_process_left_of_its_uploads_is_removed(programs):
+    left = programs.trial_folder().with_name(".trial-0000") / "part of a model"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    programs.write("import wandb\nwandb.init().log({'loss': 1})\n")
+    programs.run(programs.config())
+    assert not left.parent.exists()

@@ -1,26 +1,24 @@
-"""The endpoint: one port on loopback, one key, and what a program's client asks of it."""
+"""The endpoint: one key, and what a program's client asks of it."""
 
 from __future__ import annotations
 
 import base64
-import gzip
 import hmac
 import json
 import re
 import secrets
-import socket
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from raysweep.errors import RaysweepError
 from raysweep.tracking.endpoint import graphql
 from raysweep.tracking.endpoint.graphql import Refusal
+from raysweep.tracking.endpoint.listener import Listener
 from raysweep.tracking.endpoint.live import CONSOLE, EVENTS, HISTORY, SUMMARY, Heard, LiveRun
 from raysweep.tracking.endpoint.mutations import Mutation
 from raysweep.tracking.endpoint.project import ENTITY
@@ -36,8 +34,6 @@ _TELEMETRY = "/sdk/otel/"
 
 _ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/([^/]+)/([^/]+)/([^/]*)/([0-9a-f]{32})/.+")
 _STORAGE = re.compile(r"/storage/(.+)")
-_JSON_LIMIT = 256 * 2**20
-"""Bytes of a request that is no upload: a history of a day in one message stays far below."""
 
 Say = Callable[[str], None]
 
@@ -49,7 +45,8 @@ class Endpoint:
     run that a program begins becomes it, whatever the program calls it, and its group and job type
     stay the sweep's. `heard` is called with each row of history, from another thread; `say`
     with a line about what a client asked for and is not known here, once each. `sweeping` serves
-    sweeps to W&B's agents; without it they are refused.
+    sweeps to W&B's agents; without it they are refused. `folder` is its own, for uploads on their
+    way to the store.
     """
 
     def __init__(
@@ -60,14 +57,17 @@ class Endpoint:
         heard: Heard = lambda _run, _row: None,
         say: Say = lambda _line: None,
         sweeping: Sweeping | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.api_key = secrets.token_hex(20)  # 40 characters: the client takes no fewer
         self.state = State(stores, first, heard, sweeping)
         self._say = say
         self._said: set[str] = set()
-        self._folder = tempfile.TemporaryDirectory(prefix="raysweep-endpoint-")
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="raysweep-endpoint-"))
+        shutil.rmtree(self._folder, ignore_errors=True)  # what a killed process left
+        self._folder.mkdir(0o700, parents=True)
         self._token = base64.b64encode(f"api:{self.api_key}".encode()).decode()
-        self._listener = _Listener(self)
+        self._listener = Listener(self)
         self.state.uploads.base_url = self.url
         self._thread = threading.Thread(
             target=self._listener.serve, name="wandb-endpoint", daemon=True
@@ -123,7 +123,7 @@ class Endpoint:
         self._thread.join()
         self._listener.server_close()
         self._listener.cut_connections()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def unknown(self, what: str) -> None:
         """Say, once, what a client asked for that is not known here."""
@@ -138,7 +138,7 @@ class Endpoint:
         match = _STORAGE.fullmatch(path)
         if match is None:
             raise Refusal(f"PUT {path}: no such route", status=404)
-        self.state.uploads.put(match[1], body, size, Path(self._folder.name))
+        self.state.uploads.put(match[1], body, size, self._folder)
         return b""
 
     def download(self, path: str, authorization: str | None) -> Iterator[bytes]:
@@ -200,119 +200,9 @@ class Endpoint:
         for name, lines in run.streamed.items():
             whole = lines if name == CONSOLE else [f"{line.rstrip()}\n" for line in lines]
             data = "".join(whole).encode()
-            kept = receive(run.store, BytesIO(data), len(data), Path(self._folder.name))
+            kept = receive(run.store, BytesIO(data), len(data), self._folder)
             run.add_file(kept.at(name))
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._connections: set[socket.socket] = set()
-        self._ending = threading.Event()
-        handler = type("Bound", (_Handler,), {"endpoint": endpoint})
-        super().__init__(("127.0.0.1", 0), handler)
-
-    def serve(self) -> None:
-        """Serve until `end`, without the looks at a flag, many a second, of `serve_forever`."""
-        while not self._ending.is_set():
-            self.handle_request()
-
-    def end(self) -> None:
-        """End `serve`, which waits for a connection: this one."""
-        self._ending.set()
-        socket.create_connection(("127.0.0.1", self.server_address[1])).close()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def cut_connections(self) -> None:
-        """Close what clients have open, or their next request would wait for an answer."""
-        for connection in list(self._connections):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # the client has closed it
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client may go away whenever it likes."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers requests. `endpoint` is set by the listener, which makes the class."""
-
-    endpoint: Endpoint
-    protocol_version = "HTTP/1.1"
-    # Headers and body in one segment, sent at once: else each call stalls for 45 ms.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def do_POST(self) -> None:
-        self._answered(lambda: self.endpoint.post(self._path, self._key, self._body()))
-
-    def do_PUT(self) -> None:
-        body: BinaryIO = self.rfile  # type: ignore[assignment]
-        self._answered(lambda: self.endpoint.take_upload(self._path, body, self._size))
-
-    def do_GET(self) -> None:
-        self._answered(lambda: self.endpoint.download(self._path, self._key))
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
-
-    @property
-    def _path(self) -> str:
-        return urlsplit(self.path).path
-
-    @property
-    def _key(self) -> str | None:
-        return self.headers.get("Authorization")
-
-    @property
-    def _size(self) -> int:
-        return int(self.headers.get("Content-Length") or 0)
-
-    def _body(self) -> bytes:
-        if self._size > _JSON_LIMIT:
-            raise Refusal("the request is too large", status=413)
-        body = self.rfile.read(self._size)
-        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-
-    def _answered(self, act: Callable[[], bytes | Iterator[bytes]]) -> None:
-        try:
-            answer, status = act(), 200
-        except Refusal as refusal:
-            answer, status = _error(str(refusal)), refusal.status
-        except RaysweepError as error:  # the store's: the client tries a 5xx again
-            answer, status = _error(str(error)), 500
-        self.send_response(status)
-        if status != 200:  # the body may be unread, and would be taken for the next request
-            self.send_header("Connection", "close")
-        if isinstance(answer, bytes):
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-        else:
-            self._send_chunks(answer)
-
-    def _send_chunks(self, chunks: Iterator[bytes]) -> None:
-        """Send bytes of which nobody knows how many there are."""
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for chunk in chunks:
-            if chunk:  # an empty one is the end
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-        self.wfile.write(b"0\r\n\r\n")
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
-
-
-def _error(message: str) -> bytes:
-    return _json({"errors": [{"message": message}], "data": None})

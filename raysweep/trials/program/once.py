@@ -90,6 +90,7 @@ def _run(
         lambda _: store,
         first=run.id,
         say=lambda line: print(f"raysweep: {line}", flush=True),
+        folder=folders[0] / "programs" / f".{call.name}",
     )
     try:
         code, said, folders = _ended(endpoint, tracker, sweep, config, call, folders, more, threads)

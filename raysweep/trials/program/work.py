@@ -75,6 +75,7 @@ class ProgramWork:
             first=run.id,
             heard=lambda run_id, row: self._heard.put(row) if run_id == run.id else None,
             say=lambda line: print(f"raysweep: {line}", flush=True),
+            folder=_own_root(self._context) / f".{self._spec.name}",
         )
         self._users = folder_here(self._config, self._context.inputs, self._sent)
         if self._goes_on:
