@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -51,9 +51,13 @@ def wait_for(ref: Any) -> Any:
             raise
 
 
-def as_actor(cls: type, **options: Any) -> Any:
-    """Make a plain class a Ray actor class, ready for `.remote(…)`. Ray's types do not cover it."""
-    return ray.remote(cls).options(**options)
+def as_actor(cls: type, groups: Mapping[str, int] | None = None, **options: Any) -> Any:
+    """Make a plain class a Ray actor class, ready for `.remote(…)`. Ray's types do not cover it.
+
+    `groups`: Ray's concurrency groups, name → number of threads.
+    """
+    made: Any = ray.remote(concurrency_groups=dict(groups))(cls) if groups else ray.remote(cls)
+    return made.options(**options)
 
 
 def as_task(function: Callable[..., Any], **options: Any) -> Any:
