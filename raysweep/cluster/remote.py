@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -51,12 +51,14 @@ def wait_for(ref: Any) -> Any:
             raise
 
 
-def as_actor(cls: type, groups: Mapping[str, int] | None = None, **options: Any) -> Any:
+def as_actor(cls: type, **options: Any) -> Any:
     """Make a plain class a Ray actor class, ready for `.remote(…)`. Ray's types do not cover it.
 
-    `groups`: Ray's concurrency groups, name → number of threads.
+    Ray takes `concurrency_groups`, name → number of threads, only when the class is made.
     """
-    made: Any = ray.remote(concurrency_groups=dict(groups))(cls) if groups else ray.remote(cls)
+    remote: Any = ray.remote
+    groups = options.pop("concurrency_groups", None)
+    made = remote(cls) if groups is None else remote(concurrency_groups=groups)(cls)
     return made.options(**options)
 
 

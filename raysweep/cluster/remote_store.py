@@ -70,10 +70,9 @@ class RemoteStore:
         flight."""
         from raysweep.cluster.writer import Writer  # imports Trackio, which only the driver needs
 
-        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        actor = as_actor(Writer, GROUPS, **options, **on_this_node()).remote(
-            root, project, checkpoints
-        )
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        made = as_actor(Writer, concurrency_groups=GROUPS, **options, **on_this_node())
+        actor = made.remote(root, project, checkpoints)
         node = ray.get_runtime_context().get_node_id()
         return RemoteStore(actor, project, node, Blobs(blobs_folder(root, project)))
 
