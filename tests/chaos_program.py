@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from chaos import Round
 from family import Process, still_alive
 from sweeps import stored
 
@@ -66,33 +65,36 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(made)
 
 
-def assert_whole(one: Round, temporary: Path) -> None:
-    """Each trial once, with all it logged; the winner tagged; no process and no folder is left."""
-    sweep = one.storage / one.name
+def assert_whole(storage: Path, name: str, story: str = "") -> None:
+    """Each trial is there once, with all that it logged; the winner is tagged."""
+    sweep = storage / name
     result = json.loads((sweep / "result.json").read_text())
-    assert result["trials"] == {"total": 3, "completed": 3, "stopped": 0, "failed": 0}, one.story()
+    assert result["trials"] == {"total": 3, "completed": 3, "stopped": 0, "failed": 0}, story
     best = result["best"]
-    assert (best["trial"], best["metrics"]["loss"]) == ("trial-0001", 0.25), one.story()
-    with closing(stored(one.storage, one.name).tracker()) as tracker:
+    assert (best["trial"], best["metrics"]["loss"]) == ("trial-0001", 0.25), story
+    with closing(stored(storage, name).tracker()) as tracker:
         runs = sorted(tracker.runs(), key=lambda run: run.id)
-        assert [run.config["lr"] for run in runs] == VALUES, one.story()
-        assert {(run.state, run.error) for run in runs} == {("finished", None)}, one.story()
+        assert [run.config["lr"] for run in runs] == VALUES, story
+        assert {(run.state, run.error) for run in runs} == {("finished", None)}, story
         for run in runs:
             rows = [(row["step"], row["loss"]) for row in tracker.history(run.id)]
-            assert rows == [(i, run.config["lr"] / (i + 1)) for i in range(4)], one.story()
+            assert rows == [(i, run.config["lr"] / (i + 1)) for i in range(4)], story
             (saved,) = [f for f in tracker.store.files(run.id) if f.path == "notes.txt"]
             text = Path(tracker.store.blob_path(saved.digest)).read_text()
-            assert text == f"lr {run.config['lr']}", one.story()
+            assert text == f"lr {run.config['lr']}", story
         logged = [ref for run in runs for ref in run.logged]
-        assert sorted(logged) == ["net:v0", "net:v1", "net:v2"], one.story()
+        assert sorted(logged) == ["net:v0", "net:v1", "net:v2"], story
         tagged = [set(tracker.artifact(ref).aliases) - {"latest"} for ref in logged]
-        assert tagged == [set(), {"best", f"best-{one.name}"}, set()], one.story()
+        assert tagged == [set(), {"best", f"best-{name}"}, set()], story
         assert tracker.artifact("net:best").ref == best["artifact"]
-    assert {path.name for path in sweep.iterdir()} <= FILES, one.story()
+    assert {path.name for path in sweep.iterdir()} <= FILES, story
     assert {path.name for path in sweep.glob("trials/*")} <= {f"trial-{i:04}" for i in range(3)}
-    assert still_alive(of_programs(temporary)) == [], one.story()
-    left = left_in(temporary)
-    assert not left, f"{left}\n{one.story()}"
+
+
+def assert_nothing_left(temporary: Path, story: str) -> None:
+    """No process of a program, and no folder in TMPDIR."""
+    assert still_alive(of_programs(temporary)) == [], story
+    assert left_in(temporary) == [], story
 
 
 def left_in(temporary: Path) -> list[str]:

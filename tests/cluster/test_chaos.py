@@ -166,14 +166,15 @@ def test_with_a_sampler_and_a_scheduler_each_configuration_agrees(
 def test_a_sweep_of_a_program_ends_alike(
     seed: int, cluster: Cluster, drivers: Warm, tmp_path: Path, temporary: Path
 ) -> None:
-    """In turn on a cluster, and with a Ray of the driver's own."""
+    """In turn on a cluster, with a Ray of the driver's own, and in one process."""
     rng = random.Random(f"programs {seed}")
-    where: Any = "own Ray" if seed % 2 else cluster
+    where: Any = [cluster, "own Ray", "one process" if HAS_LOCAL_MODE else cluster][seed % 3]
     config, env = chaos_program.write(tmp_path), {"TMPDIR": str(temporary)}
     limits = {"most_lines": 8, "most_s": 1.5}
     one = Round(drivers, where, config, tmp_path / "runs", "round", rng, **limits, env=env)
     one.disturbed(rng.sample(chaos_program.TARGETS, 3))
-    chaos_program.assert_whole(one, temporary)
+    chaos_program.assert_whole(one.storage, one.name, one.story())
+    chaos_program.assert_nothing_left(temporary, one.story())
     ours = left_over(cluster) if where is cluster else still_alive(one.seen)
     assert ours == [], one.story()
 
