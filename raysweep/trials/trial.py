@@ -22,7 +22,7 @@ from raysweep.tracking import Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
 from raysweep.trials.context import TrialContext
 from raysweep.trials.reports import TrialReport
-from raysweep.trials.work import Work, Workload
+from raysweep.trials.work import Work, WorkFailed, Workload
 
 PATIENCE_S = 60.0
 """How long a caller without other duties waits for a report before it asks again."""
@@ -216,10 +216,12 @@ class TrialSession:
         self._end("finished")
 
     def _fail(self, error: BaseException) -> None:
-        """End the run as failed, with the whole traceback in the log."""
-        Failure.of(error).noted_in(error)
+        """End the run as failed, with the whole traceback in the log, once."""
+        failure = Failure.of(error)
+        failure.noted_in(error)
         if self._log is not None:
-            self._log.write(whole(error))
+            told = isinstance(error, WorkFailed)
+            self._log.write(f"[raysweep: {failure.error}]\n" if told else whole(error))
         self._end("failed", whole_cause(error))
 
     def _show_printed(self) -> None:

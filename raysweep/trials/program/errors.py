@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from raysweep.config.failure import Failure
+from raysweep.trials.work import WorkFailed
 
 
-class ProgramFailed(Exception):
+class ProgramFailed(WorkFailed):
     """The program ended with another exit code than 0, took too long, or logged no score."""
 
     def __init__(self, message: str) -> None:
@@ -13,5 +14,5 @@ class ProgramFailed(Exception):
         Failure(f"{type(self).__name__}: {message}").noted_in(self)
 
 
-class ProgramKilled(Exception):
+class ProgramKilled(WorkFailed):
     """The program was killed by a signal that raysweep did not send: out of memory, perhaps."""
