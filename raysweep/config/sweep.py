@@ -11,7 +11,14 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from raysweep.config.budget import Duration
 from raysweep.config.early_terminate import Count, EarlyTerminate
@@ -21,6 +28,7 @@ from raysweep.config.sampler import SamplerConfig
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution
 from raysweep.config.space.nesting import GROUP, flatten, written_places
+from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
 
 GOAL_OF = {
@@ -56,6 +64,13 @@ def _paths(given: Any) -> Any:
     if not isinstance(given, (list, tuple)):
         return given
     return tuple(tuple(path) if isinstance(path, list) else path for path in given)
+
+
+def _numerals(parameter: Any) -> Any:
+    """Convert texts that stand beside numbers in `values`."""
+    values = parameter.get("values") if isinstance(parameter, Mapping) else None
+    is_list = isinstance(values, (list, tuple))
+    return {**parameter, "values": coerced(values)} if is_list else parameter
 
 
 def is_number(item: Any) -> bool:
@@ -211,8 +226,12 @@ class SweepConfig(Section):
 
     @field_validator("parameters", mode="before")
     @classmethod
-    def _dotted(cls, given: Any) -> Any:
-        return flatten(given) if isinstance(given, Mapping) else given
+    def _dotted(cls, given: Any, info: ValidationInfo) -> Any:
+        """Flatten groups. A program gets its values as they are written: `1` and `"1"` differ."""
+        if not isinstance(given, Mapping):
+            return given
+        flat = flatten(given)
+        return flat if runs_a_program(info.data) else {k: _numerals(v) for k, v in flat.items()}
 
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:

@@ -52,6 +52,20 @@ def test_a_file_is_a_whole_config(file):
     checked(file, count=3)
 
 
+def test_its_values_are_as_the_file_writes_them(file):
+    values = "[1, '1', 1.0, '1e-3', 1e-3, true, 'true', '0x1', None]"
+    file.write_text(SWEEP + f"  text: {{values: {values}}}\n  low: {{min: 1e-4, max: 1e-2}}\n")
+    config = load_config(file, count=3)
+    found = config.sweep.parameters["text"].values
+    given = [1, "1", 1.0, "1e-3", 0.001, True, "true", "0x1", "None"]
+    assert [(type(each), each) for each in found] == [(type(each), each) for each in given]
+    assert config.notices == ()
+    low = config.sweep.parameters["low"]
+    assert (low.kind, low.min, low.max) == ("uniform", 1e-4, 1e-2)
+    stored = type(config).from_dict(config.to_dict()).sweep.parameters["text"].values
+    assert list(map(repr, stored)) == list(map(repr, given))
+
+
 def test_a_program_needs_no_metric(file):
     file.write_text(NO_METRIC)
     config = load_config(file, count=3)
