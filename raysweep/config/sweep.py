@@ -69,8 +69,9 @@ def _paths(given: Any) -> Any:
 def _numerals(parameter: Any) -> Any:
     """Convert texts that stand beside numbers in `values`."""
     values = parameter.get("values") if isinstance(parameter, Mapping) else None
-    is_list = isinstance(values, (list, tuple))
-    return {**parameter, "values": coerced(values)} if is_list else parameter
+    if not isinstance(values, (list, tuple)):
+        return parameter
+    return {**parameter, "values": coerced(values)}
 
 
 def is_number(item: Any) -> bool:

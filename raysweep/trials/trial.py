@@ -14,7 +14,7 @@ from dataclasses import replace
 from raysweep.cluster import signals
 from raysweep.cluster.logs import Log
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config.failure import Failure, whole
+from raysweep.config.failure import Failure, logged
 from raysweep.config.raised import whole_cause
 from raysweep.errors import StoreFailed, TrackingError
 from raysweep.search.spec import TrialSpec
@@ -22,7 +22,7 @@ from raysweep.tracking import Run, RunState
 from raysweep.tracking.port import STALE_ERRORS
 from raysweep.trials.context import TrialContext
 from raysweep.trials.reports import TrialReport
-from raysweep.trials.work import Work, WorkFailed, Workload
+from raysweep.trials.work import Work, Workload
 
 PATIENCE_S = 60.0
 """How long a caller without other duties waits for a report before it asks again."""
@@ -217,11 +217,9 @@ class TrialSession:
 
     def _fail(self, error: BaseException) -> None:
         """End the run as failed, with the whole traceback in the log, once."""
-        failure = Failure.of(error)
-        failure.noted_in(error)
+        Failure.of(error).noted_in(error)
         if self._log is not None:
-            told = isinstance(error, WorkFailed)
-            self._log.write(f"[raysweep: {failure.error}]\n" if told else whole(error))
+            self._log.write(logged(error))
         self._end("failed", whole_cause(error))
 
     def _show_printed(self) -> None:

@@ -45,11 +45,6 @@ if TYPE_CHECKING:
 Bytes = bytes | memoryview
 
 
-class WorkFailed(Exception):
-    """A work that failed where no code of raysweep's or of its process did: the message says all,
-    and a traceback, where there is one, is in what the work itself printed."""
-
-
 class Work(Protocol):
     """One trial's work, in one process. The session calls the methods in this order, from one
     thread."""
