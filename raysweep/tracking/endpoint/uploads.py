@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 import secrets
 import tempfile
@@ -45,14 +46,25 @@ class Received:
 
 Accept = Callable[[Received], None]
 
+KEPT = 256
+"""Uploads that have come, and texts, of which the URLs are still good."""
+
 
 class Uploads:
-    """URLs that were handed out. Bytes go into the store of the project that they belong to."""
+    """URLs that were handed out. Bytes go into the store of the project that they belong to.
+
+    A run for days may ask for any number of them. A URL to GET a file from is signed, so that
+    nothing is kept for it. Of uploads that have come, and of texts, the last KEPT are: a client
+    whose answer was lost asks again at once.
+    """
 
     def __init__(self) -> None:
         self.base_url = ""
+        self._secret = secrets.token_bytes(32)
+        self._stores: list[Store] = []
         self._tickets: dict[str, tuple[Store, Accept]] = {}
-        self._blobs: dict[str, Callable[[], Iterator[bytes]]] = {}
+        self._used: dict[str, None] = {}
+        self._texts: dict[str, bytes] = {}
 
     def put_url(self, store: Store, name: str, accept: Accept) -> str:
         """Return a URL to PUT to; `accept` is called with what has come. It may come twice."""
@@ -62,14 +74,19 @@ class Uploads:
 
     def get_url(self, store: Store, file: ArtifactFile) -> str:
         """Return a URL to GET the file's bytes from."""
-        key = f"{secrets.token_hex(12)}/{quote(file.path)}"
-        self._blobs[key] = lambda: blob_chunks(store, file.digest)
+        known = next((at for at, each in enumerate(self._stores) if each is store), None)
+        if known is None:
+            known = len(self._stores)
+            self._stores.append(store)
+        what = f"{known}-{file.digest}"
+        key = f"{what}-{self._signature(what)}/{quote(file.path)}"
         return f"{self.base_url}/storage/{key}"
 
     def get_url_of_text(self, name: str, data: bytes) -> str:
         """Return a URL to GET these bytes from."""
         key = f"{secrets.token_hex(12)}/{quote(name)}"
-        self._blobs[key] = lambda: iter([data])
+        self._texts[key] = data
+        _forget_first(self._texts)
         return f"{self.base_url}/storage/{key}"
 
     def put(self, key: str, body: BinaryIO, size: int, folder: Path) -> None:
@@ -79,12 +96,31 @@ class Uploads:
             raise Refusal("no such upload URL", status=404)
         store, accept = self._tickets[key]
         accept(receive(store, body, size, folder))
+        self._used[key] = None
+        if (forgotten := _forget_first(self._used)) is not None:
+            self._tickets.pop(forgotten, None)
 
     def get(self, key: str) -> Iterator[bytes]:
         """Return the bytes behind a URL. Raises Refusal (404) for one that was not handed out."""
-        if key not in self._blobs:
+        if key in self._texts:
+            return iter([self._texts[key]])
+        what, _, signature = key.partition("/")[0].rpartition("-")
+        if not hmac.compare_digest(signature.encode(), self._signature(what).encode()):
             raise Refusal("no such download URL", status=404)
-        return self._blobs[key]()
+        known, _, digest = what.partition("-")
+        return blob_chunks(self._stores[int(known)], digest)
+
+    def _signature(self, what: str) -> str:
+        return hmac.new(self._secret, what.encode(), hashlib.sha256).hexdigest()
+
+
+def _forget_first(kept: dict[str, Any]) -> str | None:
+    """Drop the oldest entry of more than KEPT, and return its key."""
+    if len(kept) <= KEPT:
+        return None
+    first = next(iter(kept))
+    del kept[first]
+    return first
 
 
 def receive(store: Store, body: BinaryIO, size: int, folder: Path) -> Received:
