@@ -166,3 +166,53 @@ def test_relative_imports_are_its_own_files(tmp_path: Path):
         (package / f"{name}.py").write_text(text)
     names = [path.stem for path in earlier.own_files(["python", "-m", "pkg.load"], tmp_path)]
     assert names == ["__init__", "a", "b", "d", "load"]
+
+
+def test_files_that_a_command_names_anywhere_are_its_own(tmp_path: Path):
+    folder, elsewhere = tmp_path / "mine", tmp_path / "elsewhere"
+    for path, text in {
+        folder / "load.py": "import helper",
+        folder / "helper.py": "",
+        folder / "conf.yaml": "",
+        folder / "key=odd.txt": "",
+        elsewhere / "fetch.py": "from beside import a",
+        elsewhere / "beside" / "a.py": "import far",
+        elsewhere / "far.py": "",
+        elsewhere / "more.json": "",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def names(*words: str) -> set[str]:
+        return {str(each.relative_to(tmp_path)) for each in earlier.own_files([*words], folder)}
+
+    loads = {"mine/load.py", "mine/helper.py"}
+    assert names("python", str(folder / "load.py"), "", "x" * 5000, "a/\0b") == loads
+    assert names("load.py", "--config=conf.yaml", "=") == {*loads, "mine/conf.yaml"}
+    assert names("+a=b=conf.yaml", "key=odd.txt") == {"mine/conf.yaml", "mine/key=odd.txt"}
+    fetches = {"elsewhere/fetch.py", "elsewhere/beside/a.py", "elsewhere/far.py"}
+    more = f"++more={elsewhere / 'more.json'}"
+    assert names(str(elsewhere / "fetch.py"), more) == {*fetches, "elsewhere/more.json"}
+
+
+def test_a_script_outside_the_folder_counts_with_its_bytes(programs, tmp_path: Path):
+    script, packed = tmp_path / "load.py", programs.write("no gzip at all", "rows.gz")
+    script.write_text("one")
+    config = with_programs(programs, [str(script), "--rows=rows.gz"])
+    (call,) = calls.before(config)
+
+    def identity() -> str:
+        return earlier.identity(call, config, programs.folder, os.environ)
+
+    first = identity()
+    script.write_text("two")
+    assert identity() != first
+    script.write_text("one")
+    assert identity() == first
+    packed.write_text("other rows")
+    assert identity() != first
+    # Of root, too: reading a process's memory from its start fails for everybody.
+    packed.unlink()
+    packed.symlink_to("/proc/self/mem")
+    with pytest.raises(UserError, match=r"^program\.before\[0\]: .*: cannot be read \("):
+        identity()
