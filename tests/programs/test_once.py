@@ -11,8 +11,11 @@ import pytest
 from raysweep.config import Config
 from raysweep.config.failure import Failure
 from raysweep.errors import CodeFailed, ConfigError, UserError
+from raysweep.events import silent
+from raysweep.storage.journal import Journal, read_journal
+from raysweep.storage.past import Past
 from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.program import calls, earlier
+from raysweep.trials.program import before, calls, earlier, folder
 from raysweep.trials.program.earlier import Logged
 from raysweep.trials.program.once import run_once
 from raysweep.trials.program.workload import Program
@@ -119,6 +122,8 @@ def test_a_program_that_is_killed_is_started_again(programs, tmp_path):
     [
         ("load.py", ["load"]),
         (["a/load.py", ["b/load.py", "3"]], ["load", "load-2"]),
+        (["load-3.py", "load.py", "load.py"], ["load-3", "load", "load-4"]),
+        (["trial.py", "trial.py", "trial-7.py"], ["trial", "trial-program-2", "trial-7-3"]),
         (
             [["python", "-m", "pkg.load"], ["bash", "fetch.sh"], "report.py"],
             ["load", "fetch", "report-3"],
@@ -216,3 +221,36 @@ def test_a_script_outside_the_folder_counts_with_its_bytes(programs, tmp_path: P
     packed.symlink_to("/proc/self/mem")
     with pytest.raises(UserError, match=r"^program\.before\[0\]: .*: cannot be read \("):
         identity()
+
+
+def test_a_program_is_noted_as_done_after_all_that_it_logged(programs, tmp_path: Path):
+    (programs.folder / "parts").mkdir()
+    programs.write("WORD = 'one'", "parts/words.py")
+    programs.write(LOG, "make.py")
+    config = with_programs(programs, "make.py")
+    run(programs, config)
+    path = tmp_path / "journal.jsonl"
+
+    def events(past: Past) -> list[tuple[str, str]]:
+        journal = Journal(path)
+        prepared = (programs.tracker, programs.sweep, config, past, journal, silent, None)
+        before.prepare(*prepared)  # no Ray is needed: the run is there
+        journal.close()
+        return [(event["event"], event["stage"]) for event in read_journal(path)]
+
+    assert events(Past()) == [("stage", "make"), ("before", "make")]
+    path.write_text(path.read_text().splitlines(keepends=True)[0])  # killed in between
+    assert events(Past(read_journal(path))) == [("stage", "make"), ("before", "make")]
+
+
+def test_a_trials_own_links_stay_in_its_folder(tmp_path: Path):
+    users, own = tmp_path / "users", tmp_path / "trial"
+    (users / "data").mkdir(parents=True)
+    (users / "train.py").write_text("x")
+    folder.make(own, users, None)
+    (own / "epoch-3.ckpt").write_text("weights")
+    (own / "last.ckpt").symlink_to("epoch-3.ckpt")
+    (own / "train-link.py").symlink_to(users / "train.py")
+    folder.drop_users(own, users)
+    assert sorted(os.listdir(own)) == ["epoch-3.ckpt", "last.ckpt", "train-link.py"]
+    assert (own / "last.ckpt").read_text() == "weights"

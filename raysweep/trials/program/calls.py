@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,20 @@ def before(config: Config) -> list[Call]:
     """Return the programs that run before the trials. Each has a name of its own."""
     calls: list[Call] = []
     for number, given in enumerate(config.program.before):
-        name = stem = _stem(given)
-        taken = {call.name for call in calls} | {REPORT, EVALUATE}
-        if name in taken or _TRIAL.fullmatch(name):
-            name = f"{stem}-{number + 1}"
+        stem = _stem(given)
+        name = _free(stem, number + 1, {call.name for call in calls} | {REPORT, EVALUATE})
         calls.append(Call(name, stem, f"program.before[{number}]", _words(given)))
     return calls
+
+
+def _free(stem: str, number: int, taken: AbstractSet[str]) -> str:
+    """Return a name that nothing in the sweep has: `load`, else `load-2`, the first that is free
+    from `number` on. `trial-2` is a trial's."""
+    if stem not in taken and not _TRIAL.fullmatch(stem):
+        return stem
+    base = "trial-program" if stem == "trial" else stem
+    names = (f"{base}-{count}" for count in itertools.count(number))
+    return next(name for name in names if name not in taken)
 
 
 def after(config: Config) -> Call | None:
