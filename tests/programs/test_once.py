@@ -252,5 +252,9 @@ def test_a_trials_own_links_stay_in_its_folder(tmp_path: Path):
     (own / "last.ckpt").symlink_to("epoch-3.ckpt")
     (own / "train-link.py").symlink_to(users / "train.py")
     folder.drop_users(own, users)
-    assert sorted(os.listdir(own)) == ["epoch-3.ckpt", "last.ckpt", "train-link.py"]
+    assert sorted(path.name for path in own.iterdir()) == [
+        "epoch-3.ckpt",
+        "last.ckpt",
+        "train-link.py",
+    ]
     assert (own / "last.ckpt").read_text() == "weights"
