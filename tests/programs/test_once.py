@@ -139,6 +139,7 @@ def test_each_program_has_a_name_of_its_own(programs, before, names):
     ("settings", "message"),
     [
         ({"before": ["none.py"]}, "program.before[0]: {folder}/none.py: no such file"),
+        ({"before": [["bash", "none.sh"]]}, "program.before[0]: {folder}/none.sh: no such file"),
         ({"after": "none.py"}, "program.after: {folder}/none.py: no such file"),
         ({"after": ["nobody-has-this"]}, "program.after: nobody-has-this: no such program"),
     ],
@@ -148,6 +149,19 @@ def test_programs_that_are_not_there_are_refused(programs, settings, message):
     with pytest.raises(UserError) as raised:
         Program().check_here(programs.config(settings))
     assert str(raised.value) == message.format(folder=programs.folder)
+
+
+def test_an_argument_is_not_taken_for_the_program(programs):
+    programs.write("")
+    programs.write("", "gen.sh")
+    before = [
+        ["bash", "gen.sh", "out.py"],
+        ["python", "-m", "pkg.load", "made.py"],
+        ["python", "--opt=x.py", "${envvar:HERE}/gen.sh"],
+    ]
+    config = programs.config({"before": before})
+    Program().check_here(config)
+    assert [call.name for call in calls.before(config)] == ["gen", "load", "python"]
 
 
 def test_a_trials_values_mean_nothing_to_them(programs):

@@ -52,7 +52,6 @@ def folder_here(config: Config, inputs: Inputs | Path, sent: Sent | None) -> Pat
                 sent.write_to(archive)
                 archive.seek(0)
                 packing.unpack(archive, partial)
-            partial.mkdir(exist_ok=True)  # nothing was in it
             partial.rename(folder)
     return folder
 
