@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from raysweep.events import silent
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.past import Past
 from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.program import before, calls, earlier, folder
+from raysweep.trials.program import before, calls, earlier, folder, winner
 from raysweep.trials.program.earlier import Logged
 from raysweep.trials.program.once import run_once
 from raysweep.trials.program.workload import Program
@@ -272,3 +273,22 @@ def test_a_trials_own_links_stay_in_its_folder(tmp_path: Path):
         "train-link.py",
     ]
     assert (own / "last.ckpt").read_text() == "weights"
+
+
+def test_what_a_model_was_made_of_is_known_over_any_number_of_generations(programs):
+    class Chain:
+        """A tracker in which each version was made from the one before it."""
+
+        @staticmethod
+        def artifact(ref: str) -> Any:
+            return SimpleNamespace(producer=f"run-{ref.partition(':v')[2]}")
+
+        @staticmethod
+        def run(run_id: str) -> Any:
+            number = int(run_id.removeprefix("run-"))
+            return SimpleNamespace(used=(f"model:v{number - 1}", "raw:v0") if number else ())
+
+    tracker: Any = Chain()
+    last: Any = SimpleNamespace(id="last", used=("model:v3000", "other:v0"))
+    found = winner.made_of(tracker, last)
+    assert list(found.items()) == [("model", "v3000"), ("raw", "v0"), ("other", "v0")]
