@@ -292,3 +292,12 @@ def test_what_a_model_was_made_of_is_known_over_any_number_of_generations(progra
     last: Any = SimpleNamespace(id="last", used=("model:v3000", "other:v0"))
     found = winner.made_of(tracker, last)
     assert list(found.items()) == [("model", "v3000"), ("raw", "v0"), ("other", "v0")]
+
+
+def test_a_program_that_takes_too_long_has_failed(programs):
+    programs.write("import time; time.sleep(600)", "make.py")
+    with pytest.raises(CodeFailed) as raised:
+        run(programs, with_programs(programs, "make.py", timeout=0.5))
+    late = "program.before[0]: make.py: took longer than program.timeout, 0.5 s"
+    assert str(raised.value) == late
+    assert programs.record("make").state == "failed"

@@ -22,6 +22,7 @@ from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.program import calls, earlier
 from raysweep.trials.program.calls import Call, users_folder
 from raysweep.trials.program.earlier import Logged
+from raysweep.trials.program.ending import worker_died
 from raysweep.trials.program.once import run_once
 
 EVENT = "before"
@@ -107,10 +108,7 @@ def _reused_or_run(
     try:
         logged: Logged = wait_for(task.remote(logs, call.name, run_once, *given))
     except WorkerDied as error:
-        raise WorkerDied(
-            f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
-            "out of memory"
-        ) from error
+        raise worker_died(call) from error
     return logged, False
 
 

@@ -14,4 +14,4 @@ class ProgramFailed(Exception):
 
 
 class ProgramKilled(Exception):
-    """The program was killed by a signal that raysweep did not send: out of memory, perhaps."""
+    """The program was killed by a signal that raysweep did not send."""

@@ -70,6 +70,13 @@ def folder_here(config: Config, inputs: Inputs | Path, sent: Sent | None) -> Pat
     return folder
 
 
+def root_here(inputs: Inputs) -> Path:
+    """Return the folder on this node below which the sweep's programs have folders of their own:
+    the sweep's, on the driver's node."""
+    folder = inputs.folder()
+    return folder if is_elsewhere(inputs) else folder.parent
+
+
 def clients_folders(inputs: Inputs | Path) -> dict[str, str]:
     """Return variables that keep the caches of W&B's client in the sweep's folder on another node,
     where they are removed at its end; on the driver's node they are the user's."""

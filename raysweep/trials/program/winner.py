@@ -19,6 +19,7 @@ from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import calls
 from raysweep.trials.program.calls import Call
+from raysweep.trials.program.ending import worker_died
 from raysweep.trials.program.once import run_once
 from raysweep.trials.program.scores import flat_summary
 from raysweep.trials.work import Evaluated
@@ -85,10 +86,7 @@ def _run_after(
         done = task.remote(context.logs, EVALUATE, run_once, *given, sent=sent)
         return dict(wait_for(done).summary)
     except WorkerDied as error:
-        raise WorkerDied(
-            f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
-            "out of memory"
-        ) from error
+        raise worker_died(call) from error
 
 
 def made_of(tracker: Tracker, run: RunRecord) -> dict[str, str]:
