@@ -22,12 +22,19 @@ from raysweep.cluster.faststart.checks import PatchName
 from raysweep.cluster.faststart.fork_server import NOTHING, Preload
 from raysweep.cluster.faststart.probe import switched_off, untested, usable
 from raysweep.cluster.faststart.start import start
+from raysweep.cluster.nodes import in_one_process
 from raysweep.cluster.session_folder import remove_sessions
 from raysweep.errors import UserError
 from raysweep.invocation import program
 
 BREAKPOINT = "PYTHONBREAKPOINT"
 """What `breakpoint()` calls."""
+
+
+def may_have_other_nodes(address: str | None) -> bool:
+    """Return whether the Ray that `connect` will return may have, or get, other nodes than this
+    one: any Ray but one that is started for the sweep, or is in local mode."""
+    return address is not None or (ray.is_initialized() and not in_one_process())
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from raysweep.cluster.faststart import fork_server
 from raysweep.cluster.faststart.checks import TUNE_CONTROLLER
-from raysweep.cluster.faststart.probe import usable
+from raysweep.cluster.faststart.probe import has, usable
 
 WORKER_START_S = 30.0
 """How long a worker may take to start before its trial moves to an idle worker."""
@@ -51,6 +51,19 @@ def error_of(trial: Any) -> BaseException | None:
     except OSError:
         return None
     return error
+
+
+def drop_ended(trials: list[Any]) -> None:
+    """Take the trials that have ended off Tune's list of all, which it hands to its callbacks.
+
+    That the list is its own, and not a copy, is undocumented. Where it is another one, do nothing:
+    Tune then remembers all trials, some kB each. The newest stays: without any, Tune reads all of
+    them back from its files at the end.
+    """
+    if not trials or not has("tune-trials"):
+        return
+    last = trials[-1]
+    trials[:] = [trial for trial in trials if trial is last or not trial.is_finished()]
 
 
 def keep_workers(scheduler: TrialScheduler, count: Callable[[], int]) -> TrialScheduler:

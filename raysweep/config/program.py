@@ -45,7 +45,8 @@ class ProgramConfig(Section):
     shared: all trials run in `directory` itself, as W&B's agent runs them."""
 
     timeout: Duration | None = None
-    """A trial that takes longer has failed: seconds, or "90s", "30m", "2h"."""
+    """A trial, or a program of `before` or `after`, that takes longer has failed: seconds, or
+    "90s", "30m", "2h"."""
 
     grace_s: Annotated[float, Field(ge=0)] = 30.0
     """Seconds that a trial which is stopped early has to end by itself, before SIGTERM."""

@@ -124,7 +124,7 @@ class _Sameness:
 @lru_cache(maxsize=1)
 def _listed(of: _Sameness) -> Sequence[dict[str, Json]]:
     config, sweep = of.config, of.config.sweep
-    count = _checked_size(sweep)
+    count = checked_size(sweep)
     if count is not None and count > MOST_LISTED:
         grid = Grid(sweep.space(), count)
         for rank in {0, count - 1, *Random(0).sample(range(count), CHECKED_OF_A_GRID)}:
@@ -178,9 +178,9 @@ def combinations(sweep: SweepConfig) -> int | None:
     return None if any(each.size is None for each in space.values()) else _size(space)
 
 
-def _checked_size(sweep: SweepConfig) -> int | None:
-    """Return the number of trials of a grid; None for other methods. Raises ConfigError if there
-    are too many."""
+def checked_size(sweep: SweepConfig) -> int | None:
+    """Return the number of configurations of a grid; None for other methods. Raises ConfigError if
+    there are too many, of random or bayes, too."""
     if sweep.method == "grid":
         size = combinations(sweep) or 0
         count = min(size, sweep.run_cap or sys.maxsize)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
-from raysweep.cluster.nodes import has_other_nodes
 from raysweep.cluster.resources import Resources, trial_resources
 from raysweep.config import Config, look_in
 from raysweep.config.yaml import read_mapping
@@ -107,6 +106,7 @@ def _resume_in(
         workload.check_again(config, past, stored)
         record = stored.record
         url, unreachable = _reach_wandb(record, config)
+        others = cluster.may_have_other_nodes(address)
         ray_there = cluster.connect(
             address,
             local_mode=local_mode,
@@ -117,7 +117,7 @@ def _resume_in(
         )
         with signals.watched(), ray_there as of_ray:
             resources = _resources(config, past, observer, joined=address is not None)
-            if address is not None or has_other_nodes():
+            if others:
                 workload.send(config)
             reopened = job_again(folder, place, config, past, started, verbose=verbose)
             with reopened as this:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysweep.cluster import caller, cluster, signals
-from raysweep.cluster.nodes import has_other_nodes
 from raysweep.cluster.resources import trial_resources
 from raysweep.config import Config, load_config
 from raysweep.events import Observer, silent
@@ -92,6 +91,7 @@ def _run_in(
     there = (tracking.project, tracking.entity, ", or use --tracker trackio")
     url = connect(*there) if choice.backend == "wandb" else None
     name = name or new_sweep_name(config.sweep.name or "sweep")
+    others = cluster.may_have_other_nodes(address)
     with interruptible(place, name, address):
         ray_there = cluster.connect(
             address,
@@ -106,7 +106,7 @@ def _run_in(
             resources = trial_resources(config, trials, observer, joined=joined)
             workload = workload_of(config)
             config, warning = workload.at_hand(config)
-            if joined or has_other_nodes():
+            if others:
                 workload.send(config)
             found = workload.settings(config, resources, Past())
             first = first_event(config, workload, resources, earlier.names, found.values)

@@ -13,6 +13,8 @@ from typing import Any
 
 from ray import tune
 
+from raysweep.cluster.tune_internals import drop_ended
+
 KEPT = 64
 """How long the list of trials may get before those that have ended are taken off."""
 
@@ -20,8 +22,8 @@ KEPT = 64
 class Forgetting(tune.Callback):
     """Empties what an ended trial reported, and takes ended trials off Tune's list.
 
-    Has to come after the callbacks that read a trial's last result. Of Tune it uses what a callback
-    is given: the list of trials, and the public properties of a trial.
+    Has to come after the callbacks that read a trial's last result. What it empties are public
+    properties of a trial; the list is private (`tune_internals.drop_ended`).
     """
 
     def __init__(self) -> None:
@@ -35,9 +37,7 @@ class Forgetting(tune.Callback):
         """Take ended trials off the list, if it has become twice as long as it has to be."""
         if len(trials) <= self._limit:
             return
-        # One stays: without any, Tune reads all of them back from its files at the end.
-        last = trials[-1]
-        trials[:] = [trial for trial in trials if trial is last or not trial.is_finished()]
+        drop_ended(trials)
         self._limit = max(KEPT, 2 * len(trials))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from raysweep.errors import ConfigError
 from raysweep.trials.program.agents import agent_search
 
 from commands import call, raysweep, start
@@ -139,6 +140,40 @@ def _ours(config: dict[str, Any], count: int) -> list[dict[str, Any]]:
         tried.append(dict(values))
         search.tell(number, (values["lr"] - 0.3) ** 2 + 1 / 3)
     return tried
+
+
+def _config(method: str, most: float = 99_999, **more: Any) -> str:
+    """A sweep of `most` + 1 combinations, as the client sends it."""
+    parameters = {"lr": {"min": 0, "max": int(most)}, "width": {"value": 8}}
+    return yaml.dump({"method": method, "parameters": parameters, **more})
+
+
+def test_a_sweep_ends_with_the_last_of_its_configurations():
+    grid = agent_search(_config("grid"))
+    assert grid.expected == 100_000
+    assert [grid.next() for _ in range(2)] == [{"lr": 0, "width": 8}, {"lr": 1, "width": 8}]
+    for search, count in (
+        (agent_search(_config("grid", run_cap=3)), 3),
+        (agent_search(_config("random", 4, run_cap=20)), 5),
+        (agent_search(_config("random")), 10_000),
+    ):
+        assert search.expected == count
+        assert sum(1 for _ in iter(search.next, None)) == count
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[]", "sweep: expected a mapping of keys to values, got "),
+        ("", "sweep: expected a mapping of keys to values, got nothing"),
+        (_config("random", run_cap=10_001), "sweep.run_cap: 10,001, but at most 10,000 can run"),
+        (_config("grid", 1e6), "sweep.parameters: the grid has 1,000,001 combinations, at most "),
+    ],
+)
+def test_a_sweep_that_cannot_be_run_is_refused_in_one_line(config, message):
+    with pytest.raises(ConfigError) as refused:
+        agent_search(config)
+    assert str(refused.value).startswith(message)
 
 
 COMMAND = """

@@ -12,7 +12,15 @@ from commands import environment
 SCRIPT = """
 import json, sys
 import ray, raysweep
+from raysweep.trials.program.workload import Program
 
+sent, send = [], Program.send
+
+def noted(self, config):
+    send(self, config)
+    sent.append(self._sent.digest)
+
+Program.send = noted
 ray.init(num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)  # no real GPU
 result = raysweep.run_sweep({
     "program": {"directory": sys.argv[1]},
@@ -22,7 +30,7 @@ result = raysweep.run_sweep({
     "sweep": {"program": "train.py", "method": "grid", "metric": {"name": "threads"},
               "parameters": {"lr": {"values": [1, 2]}}},
 })
-print(json.dumps(result.to_json()["trials"]))
+print(json.dumps({**result.to_json()["trials"], "sent": len(sent)}))
 """
 
 TRAIN = """
@@ -50,7 +58,9 @@ def test_two_trials_at_once_have_gpus_of_their_own(tmp_path: Path) -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["completed"] == 2
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["completed"] == 2
+    assert said["sent"] == 1, "other nodes may join the caller's Ray"
     assert {file.name: file.read_text() for file in (tmp_path / "met").iterdir()} == {
         "0": "2",
         "1": "2",

@@ -5,24 +5,31 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.trials.program import packing
+from raysweep.trials.program.workload import Program
 
 
-def config_of(folder: Path) -> Config:
+def config_of(
+    folder: Path, *, program: str = "train.py", storage: str = "kept", **more: Any
+) -> Config:
     sweep = {
-        "program": "train.py",
+        "program": program,
         "method": "grid",
         "metric": {"name": "loss"},
         "parameters": {"lr": {"values": [1]}},
     }
-    storage = str(folder / "kept")
     return Config.from_dict(
-        {"program": {"directory": str(folder)}, "sweep": sweep, "storage": storage}
+        {
+            "program": {"directory": str(folder), **more},
+            "sweep": sweep,
+            "storage": str(folder / storage),
+        }
     )
 
 
@@ -33,10 +40,10 @@ def write(folder: Path, *names: str, text: str = "x") -> None:
         path.write_text(text)
 
 
-def sent(folder: Path, to: Path) -> Path:
-    packing.check(config_of(folder))
+def sent(folder: Path, to: Path, **settings: Any) -> Path:
+    packing.check(config_of(folder, **settings))
     archive = io.BytesIO()
-    packing.pack(config_of(folder), archive)
+    packing.pack(config_of(folder, **settings), archive)
     archive.seek(0)
     packing.unpack(archive, to)
     return to
@@ -66,7 +73,8 @@ def test_what_no_trial_needs_is_left_out(folder: Path, tmp_path: Path) -> None:
 def test_ignore_files_count_as_git_reads_them(folder: Path, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()  # the folder is a part of a repository
     write(tmp_path, ".gitignore", text="*.log\nthe user's project/\n")
-    write(folder, ".gitignore", text="data/\n*.bin\n!/keep.bin\n")
+    # `!` and a backslash at the end of a line are no patterns: git skips them.
+    write(folder, ".gitignore", text="data/\n!\n*.bin\n!/keep.bin\nkeep.bin\\\n")
     write(folder, ".raysweepignore", text="!data/\ndata/raw\n/notes.txt\n")
     write(folder, "pkg/.gitignore", text="!in.log\n")
     write(folder, "a.bin", "keep.bin", "pkg/b.bin", "data/raw/huge", "a.log", "pkg/in.log")
@@ -85,12 +93,18 @@ def test_links_permissions_and_times_stay(folder: Path, tmp_path: Path) -> None:
     (folder / "pkg" / "rows.csv").symlink_to("../data/small.csv")
     (folder / "inputs").symlink_to(folder / "data")  # absolute, and in the folder
     (folder / "elsewhere").symlink_to("/mnt/datasets")
+    (tmp_path / "short").symlink_to(folder)
+    (folder / "other way").symlink_to(tmp_path / "short" / "data" / "small.csv")
     there = sent(folder, tmp_path / "there")
     assert (there / "run.sh").stat().st_mode & 0o777 == 0o755
     assert (there / "train.py").stat().st_mtime == 1_000_000_000
     assert (there / "empty").is_dir()
     assert (there / "pkg" / "rows.csv").readlink() == Path("../data/small.csv")
     assert (there / "inputs").readlink() == Path("data")
+    assert (there / "other way").readlink() == Path("data/small.csv")
+    again = sent(tmp_path / "short", tmp_path / "there too")
+    assert (again / "inputs" / "small.csv").read_text() == "x"
+    assert (again / "inputs").readlink() == Path("data")
     assert (there / "inputs" / "small.csv").read_text() == "x"
     assert (there / "elsewhere").readlink() == Path("/mnt/datasets")
 
@@ -120,3 +134,48 @@ def test_a_program_that_an_ignore_file_names_is_refused(folder: Path) -> None:
         packing.check(config_of(folder))
     write(folder, ".raysweepignore", text="!/train.py\n")
     packing.check(config_of(folder))
+
+
+def test_the_advice_sends_the_file(folder: Path) -> None:
+    write(
+        folder, "src/job/train.py", "tools/load.py", "tools/eval.sh", "env/pyvenv.cfg", "env/x.py"
+    )
+    write(folder, ".gitignore", text="src/\n/data\n")
+    write(folder, "tools/.gitignore", text="*\n")
+    for settings, where, line in (
+        ({"program": "src/job/train.py"}, "sweep.program: ", "!/src/"),
+        ({"before": [["python", "tools/load.py"]]}, "program.before[0]: ", "tools/!/load.py"),
+        ({"after": ["bash", "tools/eval.sh", "out.py"]}, "program.after: ", "tools/!/eval.sh"),
+    ):
+        config = config_of(folder, **settings)
+        with pytest.raises(UserError) as refused:
+            packing.check(config)
+        below, _, pattern = line.rpartition("!")
+        ignore = folder / below / ".raysweepignore"
+        assert str(refused.value).startswith(where + str(folder))
+        assert str(refused.value).endswith(f"; add `!{pattern}` to {ignore}")
+        with ignore.open("a") as file:
+            file.write(f"!{pattern}\n")
+        packing.check(config)
+    with pytest.raises(UserError, match=r"^program\.after: .*since .*/env has an environment"):
+        packing.check(config_of(folder, after="env/x.py"))
+
+
+def test_sweeps_in_the_folder_itself_are_left_out(folder: Path, tmp_path: Path) -> None:
+    kept = files(folder)
+    write(folder, "climb/sweep.json", "climb/config.yaml", "climb/best/model.pth")
+    write(folder, "tracker/db", "pkg/tracker/mine.py", "w/sweep.json")
+    there = sent(folder, tmp_path / "there", storage=".")
+    assert files(there) == {*kept, "pkg/tracker/mine.py", "w/sweep.json"}
+
+
+def test_an_empty_folder_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert list(sent(tmp_path / "empty", tmp_path / "there").iterdir()) == []
+
+
+def test_a_full_disk_is_not_the_folders_fault(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "program.tar").symlink_to("/dev/full")
+    with pytest.raises(UserError) as refused:
+        Program().pack(config_of(folder), tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path}/program.tar: cannot be written (No space")

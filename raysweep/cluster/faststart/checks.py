@@ -27,6 +27,7 @@ InternalName = Literal[
     "token-loader",
     "tune-error",
     "tune-stub",
+    "tune-trials",
     "uv-switch",
 ]
 INTERNALS: tuple[InternalName, ...] = get_args(InternalName)
@@ -183,6 +184,15 @@ def _tune_stub() -> None:
     _takes(_module("ray.tune.experiment").Trial.__init__, "trial_id", "stub")
 
 
+def _tune_trials() -> None:
+    controller = _module("ray.tune.execution.tune_controller").TuneController
+    if "_trials" not in _attributes(controller.__init__):
+        raise Missing("Tune's controller has no _trials")
+    if "trials=self._trials)" not in "".join(inspect.getsource(controller.step).split()):
+        raise Missing("Tune hands its callbacks another list than its own")
+    _has(_module("ray.tune.experiment").Trial, "is_finished")
+
+
 def _uv_switch() -> None:
     _has(_module("ray._private.ray_constants"), "RAY_ENABLE_UV_RUN_RUNTIME_ENV")
 
@@ -206,6 +216,7 @@ CHECKS: Mapping[PatchName | InternalName, Callable[[], None]] = {
     "token-loader": _token_loader,
     "tune-error": _tune_error,
     "tune-stub": _tune_stub,
+    "tune-trials": _tune_trials,
     "uv-switch": _uv_switch,
 }
 

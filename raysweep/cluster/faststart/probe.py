@@ -69,10 +69,20 @@ def usable() -> frozenset[PatchName]:
 @cache
 def probe() -> Probe:
     """Check every private name and signature that raysweep uses, on any version of Ray."""
-    missing: dict[PatchName | InternalName, str] = {}
-    for name, check in CHECKS.items():
-        try:
-            check()
-        except (ImportError, AttributeError, TypeError, ValueError, Missing) as error:
-            missing[name] = str(error)
+    found = {name: _missing(name) for name in CHECKS}
+    missing = {name: why for name, why in found.items() if why is not None}
     return Probe(frozenset(CHECKS.keys() - missing.keys()), missing)
+
+
+def has(name: PatchName | InternalName) -> bool:
+    """Check one of the private parts alone."""
+    return _missing(name) is None
+
+
+def _missing(name: PatchName | InternalName) -> str | None:
+    """Return why this Ray lacks a private part; None where it has it."""
+    try:
+        CHECKS[name]()
+    except (ImportError, AttributeError, TypeError, ValueError, OSError, Missing) as error:
+        return str(error)
+    return None

@@ -7,15 +7,21 @@ Ray's.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from pydantic import ValidationError
 
 from raysweep.config import SamplerConfig, SweepConfig
-from raysweep.config.explain import to_config_error
+from raysweep.config.explain import found, to_config_error
 from raysweep.config.space.nesting import as_written
-from raysweep.config.trials import MOST_LISTED, combinations, configurations
+from raysweep.config.trials import (
+    MOST_LISTED,
+    Grid,
+    checked_size,
+    combinations,
+    configurations,
+)
 from raysweep.config.yaml import parse_document
 from raysweep.errors import ConfigError
 from raysweep.search.brackets import Brackets
@@ -34,12 +40,18 @@ class AgentSearch:
     tries the same values."""
 
     def __init__(self, sweep: SweepConfig) -> None:
+        """Raises ConfigError for more configurations than can run."""
         self._sweep = sweep
         self._metric = sweep.metric.name
-        self._source = _source(sweep)
+        self.expected = _most(sweep)
+        if sweep.method == "bayes":
+            self._source: Source = _sampled(sweep)
+        else:
+            listed = _listed(sweep, self.expected)
+            self._source = Listed(listed)
+            self.expected = len(listed)
         self._rule = _rule(sweep)
         self._steps: dict[str, int] = {}
-        self.expected = _expected(sweep)
 
     def next(self) -> Values | None:
         """See Search."""
@@ -86,6 +98,9 @@ def agent_search(text: str) -> AgentSearch:
     Raises ConfigError, in one line, for one that cannot be run here.
     """
     given = parse_document(text, "sweep").value
+    if not isinstance(given, dict):
+        shown = "nothing" if given is None else found(given)
+        raise ConfigError(f"sweep: expected a mapping of keys to values, got {shown}")
     written = as_written(given.get("parameters"), ("parameters",))
     try:  # `program` makes its parameters a program's: whatever their names are
         sweep = SweepConfig.model_validate({**given, "program": given.get("program") or "function"})
@@ -112,10 +127,15 @@ _REFUSALS = {
 }
 
 
-def _source(sweep: SweepConfig) -> Source:
-    if sweep.method != "bayes":
-        most = min(_expected(sweep) or MOST_LISTED, MOST_LISTED)
-        return Listed(list(islice(configurations(sweep, SEED), most)))
+def _listed(sweep: SweepConfig, most: int | None) -> Sequence[Values]:
+    """Return the configurations of a grid, each made when it is asked for, or of random."""
+    count = checked_size(sweep)
+    if count is not None:
+        return Grid(sweep.space(), count if most is None else min(count, most))
+    return list(islice(configurations(sweep, SEED), min(most or MOST_LISTED, MOST_LISTED)))
+
+
+def _sampled(sweep: SweepConfig) -> Source:
     from raysweep.search.samplers import make_sampler, silence_optuna
 
     silence_optuna()
@@ -123,7 +143,8 @@ def _source(sweep: SweepConfig) -> Source:
     return Suggested(sweep.space(), sampler, sweep.metric.goal)
 
 
-def _expected(sweep: SweepConfig) -> int | None:
+def _most(sweep: SweepConfig) -> int | None:
+    """Return how many configurations there may be; None: no end."""
     size = combinations(sweep)
     if sweep.method == "bayes" or size is None:
         size = sys.maxsize

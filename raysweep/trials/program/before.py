@@ -22,6 +22,7 @@ from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.program import calls, earlier
 from raysweep.trials.program.calls import Call, users_folder
 from raysweep.trials.program.earlier import Logged
+from raysweep.trials.program.ending import worker_died
 from raysweep.trials.program.once import run_once
 
 EVENT = "before"
@@ -74,9 +75,7 @@ def prepare(
                 call, tracker, sweep, config, journal.folder, observer, logs
             )
             told = cached
-            journal.write(EVENT, stage=call.name, cached=cached, **_plain(logged))
-            for ref in (earlier.known_as(tracker, ref) for ref in logged.refs):
-                journal.write("stage", stage=call.name, ref=ref, cached=cached)
+            _note(journal, past, call, tracker, logged, cached=cached)
         ref, *more = [earlier.known_as(tracker, ref) for ref in logged.refs] or [""]
         observer(StageFinished(call.name, ref, told, tuple(more)))
         if cached:
@@ -109,11 +108,20 @@ def _reused_or_run(
     try:
         logged: Logged = wait_for(task.remote(logs, call.name, run_once, *given))
     except WorkerDied as error:
-        raise WorkerDied(
-            f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
-            "out of memory"
-        ) from error
+        raise worker_died(call) from error
     return logged, False
+
+
+def _note(
+    journal: Journal, past: Past, call: Call, tracker: Tracker, logged: Logged, *, cached: bool
+) -> None:
+    """Write what the program logged, then that it is done: a driver that is killed in between asks
+    again. `past` may have some of it, from such a driver."""
+    noted = {(event["stage"], event["ref"]) for event in past.of("stage")}
+    for ref in (earlier.known_as(tracker, ref) for ref in logged.refs):
+        if (call.name, ref) not in noted:
+            journal.write("stage", stage=call.name, ref=ref, cached=cached)
+    journal.write(EVENT, stage=call.name, cached=cached, **_plain(logged))
 
 
 def threads_of(config: Config) -> int:

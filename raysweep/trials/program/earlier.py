@@ -1,13 +1,14 @@
 """Whether a program that runs once has run before, unchanged and on the same versions.
 
-Its identity is its command line and the bytes of the user's files that it names or imports. It is
-kept with its run, beside what the run used, as the program asked for it (`raw:latest`): where that
-is another version now, the program runs again. What else a program reads nobody knows.
+Its identity is its command line and the bytes of the files that it names or imports. It is kept
+with its run, beside what the run used, as the program asked for it (`raw:latest`): where that is
+another version now, the program runs again. What else a program reads nobody knows.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -17,15 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.config import Config
-from raysweep.errors import ArtifactNotFound
-from raysweep.ml import files
+from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.stages.fingerprint import fingerprint
 from raysweep.tracking import ArtifactVersion, RunRecord, Tracker
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.trials.program.calls import Call
 
 NOTE = "once"
-"""The key of a run's attributes under which is kept what `earlier` asks."""
+"""The key of the run attribute that `note` makes and `find` reads."""
 
 VERSION = 1
 """To be raised where the same program would have to run again."""
@@ -64,40 +64,69 @@ def _artifact(tracker: Tracker, ref: str) -> ArtifactVersion:
 
 
 def identity(call: Call, config: Config, folder: Path, environ: Mapping[str, str]) -> str:
-    """Return the fingerprint of a program and all of its own files in `folder`, the user's."""
+    """Return the fingerprint of a program and all of its own files. `folder`: the user's, in which
+    it runs. Raises a UserError for a file that cannot be read."""
     words = [_ENVVAR.sub(lambda found: environ.get(found[1], ""), word) for word in call.words]
-    digests = {
-        str(path.relative_to(folder)): files.sha256(path) for path in own_files(words, folder)
-    }
+    try:
+        digests = {_below(path, folder): _sha256(path) for path in own_files(words, folder)}
+    except OSError as error:
+        raise UserError(
+            f"{call.where}: {error.filename}: cannot be read ({error.strerror or error}); whether "
+            "the program has run before depends on its content; make it readable"
+        ) from error
     settings = {"words": words, "python": config.program.python}
     return fingerprint("program", VERSION, settings, digests)
 
 
+def _below(path: Path, folder: Path) -> str:
+    """Return the file's name in an identity: a project that was moved is the same."""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def own_files(words: list[str], folder: Path) -> list[Path]:
-    """Return the files of `folder` that a command names, and the modules there that those import,
-    one through another."""
-    named = [folder / word for word in words if word and not Path(word).is_absolute()]
+    """Return the files that a command names (`conf.yaml`, `--config=conf.yaml`, with an absolute
+    path, too), and the modules beside them or in `folder` that those import, one through another.
+
+    Raises OSError for a module that cannot be read.
+    """
+    parts = dict.fromkeys(part for word in words for part in (word, word.rpartition("=")[2]))
+    named = [path for part in parts if part and _is_file(path := folder / part)]
+    # Python looks for modules beside the script that it runs, and below `python -m` where it runs.
+    tops = list(dict.fromkeys([folder, *(each.parent for each in named if each.suffix == ".py")]))
     for flag, module in itertools.pairwise(words):
         if flag == "-m":
             named += _modules(module, [folder])
-    todo = [path for path in named if path.is_file()]
+    todo = list(named)
     found: dict[Path, None] = {}
     while todo:
         path = todo.pop()
         if path not in found:
             found[path] = None
             if path.suffix == ".py":
-                todo += _imported(path, folder)
+                todo += _imported(path, tops)
     return sorted(found)
 
 
-def _imported(path: Path, folder: Path) -> Iterator[Path]:
-    """Yield the modules of `folder` that a file of Python imports anywhere."""
+def _is_file(path: Path) -> bool:
+    """Return whether it is a file. No word is refused: it may be text, longer than any path."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _imported(path: Path, tops: list[Path]) -> Iterator[Path]:
+    """Yield the modules below `tops` that a file of Python imports anywhere."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # the program will say so itself
-    roots = list(dict.fromkeys([path.parent, folder]))
+    roots = list(dict.fromkeys([path.parent, *tops]))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for each in node.names:
@@ -106,7 +135,11 @@ def _imported(path: Path, folder: Path) -> Iterator[Path]:
             start = roots if node.level == 0 else [_up(path.parent, node.level - 1)]
             for each in node.names:
                 name = ".".join(filter(None, (node.module, each.name)))
-                yield from _modules(name, [root for root in start if root.is_relative_to(folder)])
+                yield from _modules(name, [root for root in start if _is_below(root, tops)])
+
+
+def _is_below(folder: Path, tops: list[Path]) -> bool:
+    return any(folder.is_relative_to(top) for top in tops)
 
 
 def _up(folder: Path, levels: int) -> Path:
@@ -120,7 +153,7 @@ def _modules(name: str, roots: list[Path]) -> Iterator[Path]:
         for count in range(1, len(parts) + 1):
             base = root.joinpath(*parts[:count])
             for path in (base.with_suffix(".py"), base / "__init__.py", base / "__main__.py"):
-                if path.is_file():
+                if _is_file(path):
                     yield path
 
 

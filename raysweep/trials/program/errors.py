@@ -17,7 +17,7 @@ class ProgramFailed(Exception):
 
 
 class ProgramKilled(Exception):
-    """The program was killed by a signal that raysweep did not send: out of memory, perhaps."""
+    """The program was killed by a signal that raysweep did not send."""
 
     printed = True
     """See `config.failure.logged`."""

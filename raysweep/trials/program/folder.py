@@ -57,20 +57,24 @@ def _size(entry: Path) -> int:
 
 def drop_users(folder: Path, users: Path) -> None:
     """Remove the user's entries, as far as they are as they were, and `wandb`'s files, which the
-    tracker has: what is left is what the trial wrote."""
+    tracker has: what is left is what the trial wrote, its own links too."""
     if not folder.is_dir():
         return
     for entry in list(folder.iterdir()):
-        if entry.is_symlink() or _is_unchanged(entry, users / entry.name):
+        if _is_link_to(entry, users / entry.name) or _is_unchanged(entry, users / entry.name):
             entry.unlink()
     shutil.rmtree(folder / "wandb", ignore_errors=True)
     if not any(folder.iterdir()):
         folder.rmdir()
 
 
+def _is_link_to(entry: Path, original: Path) -> bool:
+    return entry.is_symlink() and entry.readlink() == original.absolute()
+
+
 def _is_unchanged(copy: Path, original: Path) -> bool:
     """Return whether the file has the size and time of the one that it was copied from."""
-    if not (copy.is_file() and original.is_file()):
+    if copy.is_symlink() or not (copy.is_file() and original.is_file()):
         return False
     now, then = copy.stat(), original.stat()
     return (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 
 from raysweep.cluster.sending import Sent
 from raysweep.config import Config
-from raysweep.config.failure import Failure
 from raysweep.config.raised import whole_cause
 from raysweep.errors import CodeFailed, TrackingError
 from raysweep.stages.versions import STAGE_RETRIES
@@ -23,11 +21,11 @@ from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import earlier, folder
 from raysweep.trials.program.calls import Call, users_folder
 from raysweep.trials.program.earlier import Logged
-from raysweep.trials.program.environ import program_environ
+from raysweep.trials.program.ending import Deadline, Said, check_signal
+from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
-from raysweep.trials.program.raised import exception_in, last_traceback, place_in
-from raysweep.trials.program.sent_folder import clients_folders, folder_here
+from raysweep.trials.program.sent_folder import clients_folders, folder_here, root_here
 
 _LOOK_S = 0.2
 
@@ -50,9 +48,10 @@ def run_once(
     `place`: the sweep's folder, in which it gets one of its own, or what knows it on any node.
     `identity`: kept with the run, so that a later sweep finds it. `sent`: the user's folder, for
     another node than the driver's. A program that a signal killed is started again. Raises
-    CodeFailed, with the exception's place and traceback, where it fails.
+    CodeFailed, with the exception's place and traceback, where it fails; where it takes longer than
+    `program.timeout`, too.
     """
-    own = place if isinstance(place, Path) else _here(place)
+    own = place if isinstance(place, Path) else root_here(place)
     users, environ = folder_here(config, place, sent), clients_folders(place)
     for again in range(STAGE_RETRIES, -1, -1):
         try:
@@ -60,16 +59,10 @@ def run_once(
         except ProgramKilled as error:
             if not again:
                 raise CodeFailed(
-                    f"{call.where}: {call.shown}: was killed {STAGE_RETRIES + 1} times "
-                    f"({error}); give it more memory"
+                    f"{call.where}: {call.shown}: was killed {STAGE_RETRIES + 1} times ({error})"
                 ) from None
             print(f"raysweep: {call.shown}: {error}; it is started again", flush=True)
     raise AssertionError("the last attempt returns or raises")
-
-
-def _here(inputs: Inputs) -> Path:
-    folder = inputs.folder()
-    return folder.parent if folder == inputs.here else folder
 
 
 def _run(
@@ -82,7 +75,8 @@ def _run(
     threads: int,
     identity: str | None,
 ) -> Logged:
-    """`folders`: the one below which it gets its own, and the user's; `more`: variables."""
+    """Run the program in its run, once. `folders`: the one below which it gets its own, and the
+    user's; `more`: variables of its environment, besides those of `program_environ`."""
     spec = sweep.run(call.name, call.job_type, {})
     run = tracker.start_run(spec, after=-1)
     store: Store = tracker.store  # type: ignore[attr-defined]
@@ -127,7 +121,7 @@ def _ended(
     threads: int,
 ) -> tuple[int, str, tuple[Path, Path]]:
     """Run the process in its folder; return its exit code, the end of its stderr, and its folder
-    and the user's. Raises ProgramKilled."""
+    and the user's. Raises ProgramKilled, and CodeFailed where it takes too long."""
     place, users = folders
     own = users
     if config.program.folder == "own":
@@ -136,19 +130,20 @@ def _ended(
     whole = program_environ(endpoint.environ(), sweep.id, run_id, tracker.project, {}, own, threads)
     environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL}
     environ.update(more)
+    if own != users:
+        keep_address(own, environ)
+    deadline = Deadline(config.program.timeout)
     process = ProgramProcess(call.expanded(config, own, environ), own, environ)
     try:
         while not process.wait(_LOOK_S):
-            pass
+            if (late := deadline.passed()) is not None:
+                raise CodeFailed(f"{call.where}: {call.shown}: {late}")
     finally:
         process.kill()
         if own != users:
             folder.drop_users(own, users)
     code = process.exit_code or 0
-    number = -code if code < 0 else code - 128  # a shell's way to say so
-    if code < 0 or number == signal.SIGKILL:
-        name = signal.Signals(number).name
-        raise ProgramKilled(f"the program was killed by {name}: out of memory, perhaps")
+    check_signal(code)
     return code, process.stderr(), (own, users)
 
 
@@ -156,20 +151,19 @@ def _failed(
     call: Call,
     code: int,
     live: LiveRun | None,
-    said: str,
+    stderr: str,
     folders: tuple[Path, Path],
     users: Path,
 ) -> CodeFailed:
     """Make the error, which names the exception that ended the program, and where in the folder
     `users`, as far as its stderr tells."""
-    found = exception_in(said, folders)
+    said = Said.of(stderr, folders, users)
     how = f"ended with exit code {code}"
     if not code and live is not None:
         how = f"closed its run with exit code {live.exit_code}"
-    error = CodeFailed(f"{call.where}: {call.shown}: {how}{f': {found}' if found else ''}")
+    error = CodeFailed(f"{call.where}: {call.shown}: {how}{said.why}")
     error.printed = True
-    place = place_in(found or "", users)
-    Failure(str(error), place, last_traceback(said)).noted_in(error)
+    said.noted_in(error, str(error))
     return error
 
 

@@ -8,21 +8,30 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from raysweep.cluster.nodes import this_node
+from raysweep.cluster.nodes import has_other_nodes, this_node
 from raysweep.cluster.sending import Sender, Sent
 from raysweep.config import Config
+from raysweep.errors import UserError
 from raysweep.trials import node_folder
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import packing
 from raysweep.trials.program.calls import users_folder
 
 
-def send(config: Config) -> Sent:
-    """Pack the program's folder, and put it where each node can fetch it. Raises a UserError for a
-    folder that is too large or cannot be read."""
-    packing.check(config)
-    sender = Sender()
-    packing.pack(config, sender)
+def send(config: Config) -> Sent | None:
+    """Pack the program's folder, and put it where each node can fetch it.
+
+    Raises a UserError for a folder that is too large or cannot be read. None, where this node is
+    the only one as yet: most such stay alone, and need nothing sent.
+    """
+    try:
+        packing.check(config)
+        sender = Sender()
+        packing.pack(config, sender)
+    except UserError:
+        if has_other_nodes():
+            raise
+        return None
     return sender.sent()
 
 
@@ -35,10 +44,15 @@ def folder_here(config: Config, inputs: Inputs | Path, sent: Sent | None) -> Pat
     """Return the folder on this node that stands for the user's.
 
     On another node than the driver's the first process fetches and unpacks it, while the others
-    wait; it is removed with the sweep's inputs.
+    wait; it is removed with the sweep's inputs. Raises a UserError there if it was not sent.
     """
-    if sent is None or not isinstance(inputs, Inputs) or not is_elsewhere(inputs):
+    if not isinstance(inputs, Inputs) or not is_elsewhere(inputs):
         return users_folder(config)
+    if sent is None:
+        raise UserError(
+            f"program.directory: {users_folder(config)}: could not be sent when the sweep started, "
+            "and this node has joined since; `resume` says what is wrong with it"
+        )
     root = node_folder.enter(inputs.sweep)
     folder = root / f"program-{sent.digest[:16]}"
     if folder.is_dir():
@@ -52,9 +66,15 @@ def folder_here(config: Config, inputs: Inputs | Path, sent: Sent | None) -> Pat
                 sent.write_to(archive)
                 archive.seek(0)
                 packing.unpack(archive, partial)
-            partial.mkdir(exist_ok=True)  # nothing was in it
             partial.rename(folder)
     return folder
+
+
+def root_here(inputs: Inputs) -> Path:
+    """Return the folder on this node below which the sweep's programs have folders of their own:
+    the sweep's, on the driver's node."""
+    folder = inputs.folder()
+    return folder if is_elsewhere(inputs) else folder.parent
 
 
 def clients_folders(inputs: Inputs | Path) -> dict[str, str]:

@@ -19,6 +19,7 @@ from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import calls
 from raysweep.trials.program.calls import Call
+from raysweep.trials.program.ending import worker_died
 from raysweep.trials.program.once import run_once
 from raysweep.trials.program.scores import flat_summary
 from raysweep.trials.work import Evaluated
@@ -49,7 +50,7 @@ def evaluate(
         scores=flat_summary(summary),
         promoted=bool(models),
         reason=reason or _NOTHING,
-        artifacts=_made_of(tracker, run),
+        artifacts=made_of(tracker, run),
         file=None if main is None else _only_file(main, alone=len(models) == 1),
         products=tuple(model.ref for model in models),
     )
@@ -85,29 +86,33 @@ def _run_after(
         done = task.remote(context.logs, EVALUATE, run_once, *given, sent=sent)
         return dict(wait_for(done).summary)
     except WorkerDied as error:
-        raise WorkerDied(
-            f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
-            "out of memory"
-        ) from error
+        raise worker_died(call) from error
 
 
-def _made_of(tracker: Tracker, run: RunRecord) -> dict[str, str]:
+def made_of(tracker: Tracker, run: RunRecord) -> dict[str, str]:
     """Return the versions that the run used, and those that they were made from, the first ones
     first: name → version."""
     found: dict[str, str] = {}
     seen: set[str] = set()
-
-    def add(refs: tuple[str, ...]) -> None:
-        for ref in refs:
-            if ref in seen:
-                continue
-            seen.add(ref)
-            with suppress(TrackingError):  # it or its run is gone: this much is known
-                producer = tracker.artifact(ref).producer
-                if producer is not None and producer != run.id:
-                    add(tracker.run(producer).used)
+    # A stack, and no recursion: a model that each sweep continues has thousands of generations.
+    # True: what the version was made from is in `found`.
+    stack = [(ref, False) for ref in reversed(run.used)]
+    while stack:
+        ref, complete = stack.pop()
+        if complete:
             name, _, version = ref.partition(":")
             found[name] = version
-
-    add(run.used)
+        elif ref not in seen:
+            seen.add(ref)
+            stack.append((ref, True))
+            stack += [(each, False) for each in reversed(_inputs_of(tracker, ref, run))]
     return found
+
+
+def _inputs_of(tracker: Tracker, ref: str, run: RunRecord) -> tuple[str, ...]:
+    """Return what the run that logged the version used; nothing where that is `run`."""
+    with suppress(TrackingError):  # it or its run is gone: this much is known
+        producer = tracker.artifact(ref).producer
+        if producer is not None and producer != run.id:
+            return tracker.run(producer).used
+    return ()

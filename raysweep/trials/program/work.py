@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import shutil
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,24 +11,27 @@ from typing import Any
 
 from raysweep.cluster.sending import Sent
 from raysweep.config import Config
-from raysweep.config.failure import Failure
 from raysweep.config.raised import cause
 from raysweep.search.spec import TrialSpec
 from raysweep.tracking import Run
 from raysweep.tracking.endpoint import Endpoint
 from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.store import Store
-from raysweep.trials import node_folder
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import command, folder
 from raysweep.trials.program.calls import users_folder
+from raysweep.trials.program.ending import Deadline, Said, check_signal
 from raysweep.trials.program.environ import keep_address, program_environ
-from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
+from raysweep.trials.program.errors import ProgramFailed
 from raysweep.trials.program.process import ProgramProcess
-from raysweep.trials.program.raised import exception_in, last_traceback, place_in
 from raysweep.trials.program.scores import Scores
-from raysweep.trials.program.sent_folder import clients_folders, folder_here, is_elsewhere
+from raysweep.trials.program.sent_folder import (
+    clients_folders,
+    folder_here,
+    is_elsewhere,
+    root_here,
+)
 from raysweep.trials.reports import TrialReport
 
 _LOOK_S = 0.2
@@ -52,7 +54,7 @@ class ProgramWork:
         self._endpoint: Endpoint | None = None
         self._folder: Path | None = None
         self._users = Path()
-        self._started = 0.0
+        self._deadline = Deadline(None)
         self._scores = Scores(context.metric, context.goal)
         self._stopping = False
         self._goes_on = context.config.program.resume and bool(spec.told)
@@ -105,7 +107,7 @@ class ProgramWork:
             program.python,
             environ,
         )
-        self._started = time.monotonic()
+        self._deadline = Deadline(program.timeout)
         self._process = ProgramProcess(words, self._folder, environ)
         self._process.call_at_end(lambda: self._heard.put(None))
 
@@ -191,10 +193,7 @@ class ProgramWork:
         return self._heard.empty()
 
     def _check_exit(self, code: int) -> None:
-        signal_number = -code if code < 0 else code - 128  # a shell's way to say so
-        if code < 0 or signal_number == signal.SIGKILL:
-            name = signal.Signals(signal_number).name
-            raise ProgramKilled(f"the program was killed by {name}: out of memory, perhaps")
+        check_signal(code)
         if code:
             raise self._failed(code)
 
@@ -202,18 +201,15 @@ class ProgramWork:
         """Make the error, which names the exception that ended the program, and where, as far as
         its stderr tells."""
         assert self._process is not None and self._folder is not None
-        said = self._process.stderr()
-        found = exception_in(said, (self._folder, self._users))
-        why = "" if found is None else f": {found}"
-        error = ProgramFailed(f"the program ended with exit code {code}{why}")
-        place = place_in(found or "", users_folder(self._config))
-        Failure(cause(error), place, last_traceback(said)).noted_in(error)
+        folders = (self._folder, self._users)
+        said = Said.of(self._process.stderr(), folders, users_folder(self._config))
+        error = ProgramFailed(f"the program ended with exit code {code}{said.why}")
+        said.noted_in(error, cause(error))
         return error
 
     def _check_timeout(self) -> None:
-        timeout_s = self._config.program.timeout
-        if timeout_s is not None and time.monotonic() - self._started > timeout_s:
-            raise ProgramFailed(f"took longer than program.timeout, {timeout_s:g} s")
+        if (late := self._deadline.passed()) is not None:
+            raise ProgramFailed(late)
 
     def _ask_to_stop(self, grace_s: float) -> None:
         """Interrupt it. Where it cannot be, its client asks every 15 s whether to stop; never both:
@@ -266,10 +262,9 @@ def _store_of(context: TrialContext) -> Store:
 def _own_root(context: TrialContext) -> Path:
     """Return where trials' folders are on this node: in the sweep's folder, on the driver's."""
     inputs = context.inputs
-    if isinstance(inputs, Inputs):
-        here = inputs.folder()
-        return here.parent / "trials" if here == inputs.here else node_folder.enter(inputs.sweep)
-    return inputs / "trials"
+    if isinstance(inputs, Inputs) and is_elsewhere(inputs):
+        return root_here(inputs)
+    return (root_here(inputs) if isinstance(inputs, Inputs) else inputs) / "trials"
 
 
 def _storage(context: TrialContext) -> Path | None:

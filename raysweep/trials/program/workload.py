@@ -123,8 +123,15 @@ class Program:
     def pack(self, config: Config, folder: Path) -> Config:
         """See Workload: the program's folder, as an archive. Ray, which packs the working folder,
         follows links, drops permissions and has ignore files of its own."""
-        with (folder / _ARCHIVE).open("wb") as file:
-            packing.pack(config, file)
+        archive = folder / _ARCHIVE
+        try:
+            with archive.open("wb") as file:
+                packing.pack(config, file)
+        except OSError as error:
+            raise UserError(
+                f"{archive}: cannot be written ({error.strerror or error}); make room there, or "
+                "set TMPDIR to another folder"
+            ) from error
         return _run_in(config, _UNPACKED)
 
     def unpacking(self, config: Config) -> str:
@@ -220,9 +227,8 @@ def _check_files(config: Config, folder: Path) -> None:
     if program is not None and "${program}" in words and not (folder / program).exists():
         raise UserError(f"sweep.program: {folder / program}: no such file")
     for call in _calls(config):
-        file = next((word for word in call.words if word.endswith(".py")), None)
-        if file is not None and not (folder / file).exists():
-            raise UserError(f"{call.where}: {folder / file}: no such file")
+        if call.script is not None and not (folder / call.script).exists():
+            raise UserError(f"{call.where}: {folder / call.script}: no such file")
 
 
 def _check_start(where: str, words: Sequence[str], folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import pytest
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 
 from raysweep.cluster.tune_internals import stub_trial
@@ -46,6 +48,16 @@ def test_ended_trials_leave_tunes_list_and_unfinished_ones_stay() -> None:
         assert len(trials) <= KEPT
     last = trials[-1]
     assert last.trial_id == f"{10 * KEPT - 1}", "without any, Tune would read all from its files"
+
+
+def test_the_list_of_another_tune_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: Any) -> None:
+        self._callbacks.on_step_begin(iteration=self._iteration, trials=list(self._trials))
+
+    monkeypatch.setattr(TuneController, "step", step)
+    trials = [ended_trial(index) for index in range(KEPT + 1)]
+    Forgetting().on_step_begin(1, trials)
+    assert len(trials) == KEPT + 1
 
 
 def test_a_list_of_running_trials_is_not_gone_through_at_each_step() -> None:
