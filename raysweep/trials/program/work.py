@@ -29,6 +29,7 @@ from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
 from raysweep.trials.program.raised import exception_in, last_traceback, place_in
 from raysweep.trials.program.scores import Scores
+from raysweep.trials.program.scratch import send_through
 from raysweep.trials.program.sent_folder import clients_folders, folder_here, is_elsewhere
 from raysweep.trials.reports import TrialReport
 
@@ -77,6 +78,7 @@ class ProgramWork:
             say=lambda line: print(f"raysweep: {line}", flush=True),
             folder=_own_root(self._context) / f".{self._spec.name}",
         )
+        send_through(self._context.tracker, _own_root(self._context) / f".{self._spec.name}-sent")
         self._users = folder_here(self._config, self._context.inputs, self._sent)
         if self._goes_on:
             for row in store.rows(run.id):  # they are the first reports; those told are passed over
