@@ -15,6 +15,7 @@ from raysweep.config import Config
 from raysweep.config.failure import Failure
 from raysweep.config.raised import cause
 from raysweep.search.spec import TrialSpec
+from raysweep.storage.sweep_folder import TRIALS
 from raysweep.tracking import Run
 from raysweep.tracking.endpoint import Endpoint
 from raysweep.tracking.endpoint.live import LiveRun
@@ -127,6 +128,11 @@ class ProgramWork:
 
     def snapshot(self) -> None:
         """See Work: there is none."""
+
+    @property
+    def keeps_rows(self) -> bool:
+        """See Work."""
+        return self._config.program.resume
 
     def offer_again(self, report: TrialReport) -> None:
         """See Work: a program is in no population."""
@@ -270,8 +276,8 @@ def _own_root(context: TrialContext) -> Path:
     inputs = context.inputs
     if isinstance(inputs, Inputs):
         here = inputs.folder()
-        return here.parent / "trials" if here == inputs.here else node_folder.enter(inputs.sweep)
-    return inputs / "trials"
+        return here.parent / TRIALS if here == inputs.here else node_folder.enter(inputs.sweep)
+    return inputs / TRIALS
 
 
 def _storage(context: TrialContext) -> Path | None:
