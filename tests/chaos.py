@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
+from typing import Literal
 
 from commands import environment
 from family import Process as Member
@@ -23,6 +25,14 @@ from ray_head import LEAN, WITHOUT_LOGS, lean_ray_start
 from warm import COMMAND, Process, Warm
 
 TARGETS = ("driver", "trial", "writer", "node")
+
+TITLES = {
+    "trial": re.compile("Trainable"),
+    "writer": re.compile("^ray::Writer"),
+    "supervisor": re.compile(r"/supervisor\.py \d+ "),
+    "program": re.compile(r"^(?!.*/supervisor\.py ).*\btrain\.py( |$)"),
+}
+"""What a process calls itself that is to be killed, and the program of a sweep of programs."""
 
 QUICK_TO_NOTICE = {
     "RAY_health_check_period_ms": "500",
@@ -39,8 +49,9 @@ class Cluster:
     """A head without CPUs, beside which sweeps are driven, and two nodes with one CPU each. They
     share this machine's files, and do not know it: a node is one of its own to raysweep."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **env: str) -> None:
         self._folder = folder
+        self._env = env
         self._count = 0
         self.nodes: list[subprocess.Popen[bytes]] = []
 
@@ -86,7 +97,7 @@ class Cluster:
     def _start(self, *options: str) -> tuple[subprocess.Popen[bytes], str]:
         self._count += 1
         log = self._folder / f"raylet-{self._count}.log"
-        return lean_ray_start(log, *options, env={**os.environ, **QUICK_TO_NOTICE})
+        return lean_ray_start(log, *options, env={**os.environ, **QUICK_TO_NOTICE, **self._env})
 
 
 @dataclass
@@ -95,34 +106,38 @@ class Round:
 
     drivers: Warm
     """What each driver is a copy of."""
-    cluster: Cluster | None
-    """None: the whole sweep is one process, in local mode, whose only target is itself."""
+    where: Cluster | Literal["own Ray", "one process"]
+    """In one process, in local mode, the only target is the whole sweep."""
     config: Path
     storage: Path
     name: str
     rng: random.Random
+    most_lines: int = 40
+    """So many lines of the driver's at most are between two kills,"""
+    most_s: float = 0.3
+    """and then so many seconds."""
+    env: dict[str, str] = field(default_factory=dict)
+    """The driver's, besides this process's."""
     kills: list[str] = field(default_factory=list)
     """What was killed, and when, for whoever reads of a failure."""
     lines: list[str] = field(default_factory=list)
     resumed: int = 0
+    seen: set[Member] = field(default_factory=set)
+    """Processes that were there before something was killed."""
 
     def undisturbed(self) -> None:
         """Run it to its end."""
-        self._follow(self._command("run"), kill_after=None, target=None)
+        self._follow(self._command("run"), [])
 
     def disturbed(self, targets: list[str]) -> None:
         """Kill each of `targets` in turn, at some moment, and go on until the sweep has ended."""
-        command = self._command("run")
-        for target in targets:
-            ended = self._follow(command, kill_after=self.rng.randint(1, 40), target=target)
-            if ended:
-                return
+        command, left = self._command("run"), list(targets)
+        while not self._follow(command, left):
             if self._started():
                 self.resumed += 1
                 command = self._command("resume")
             else:
                 shutil.rmtree(self.storage / self.name, ignore_errors=True)
-        assert self._follow(command, kill_after=None, target=None), self.story()
         print(self.kills, f"resumed {self.resumed} times")  # for `pytest -rP`
 
     def story(self) -> str:
@@ -131,28 +146,32 @@ class Round:
 
     def _command(self, command: str) -> list[str]:
         what = [str(self.config), "--name", self.name] if command == "run" else [self.name]
-        where = ["--address", self.cluster.address] if self.cluster else ["--local-mode"]
-        return [command, *what, *where, "--storage", str(self.storage)]
+        where = {"own Ray": [], "one process": ["--local-mode"]}.get(str(self.where))
+        if isinstance(self.where, Cluster):
+            where = ["--address", self.where.address]
+        return [command, *what, *(where or []), "--storage", str(self.storage)]
 
     def _started(self) -> bool:
         return (self.storage / self.name / "journal.jsonl").exists()
 
-    def _follow(self, command: list[str], kill_after: int | None, target: str | None) -> bool:
+    def _follow(self, command: list[str], targets: list[str]) -> bool:
         """Whether the sweep has ended well: only the driver's own death may prevent it.
 
-        `kill_after`: so many lines, and a moment drawn by lot.
+        Each of `targets` is taken from the list and killed after so many lines, and a moment.
         """
-        with self.drivers.start(COMMAND, command, environment()) as process:
+        with self.drivers.start(COMMAND, command, environment(**self.env)) as process:
             told: Queue[str | None] = Queue()
             Thread(target=_read, args=(process, told), daemon=True).start()
-            seen, alive = 0, True
+            until, alive = self.rng.randint(1, self.most_lines), True
             while (line := _next(told)) is not None:
                 self.lines.append(line)
-                seen += 1
-                if seen == kill_after and target is not None:
-                    time.sleep(self.rng.uniform(0, 0.3))
+                until -= 1
+                if until == 0 and targets and alive:
+                    target = targets.pop(0)
+                    time.sleep(self.rng.uniform(0, self.most_s))
                     self._kill(target, process)
                     alive = target != "driver"
+                    until = self.rng.randint(1, self.most_lines)
             process.wait(30)
         if alive:
             assert process.returncode == 0, self.story()
@@ -160,16 +179,21 @@ class Round:
 
     def _kill(self, target: str, driver: Process) -> None:
         self.kills.append(f"{target} after {len(self.lines)} lines ({self.lines[-1][:40]})")
-        if target == "driver" or self.cluster is None:
+        cluster = self.where if isinstance(self.where, Cluster) else None
+        members = cluster.processes() if cluster else family(driver.pid)
+        self.seen |= members - {each for each in members if each.pid == driver.pid}
+        if target == "driver":
             driver.kill()
         elif target == "node":
-            self.cluster.kill_node(self.rng.randrange(2))
+            assert cluster is not None
+            cluster.kill_node(self.rng.randrange(2))
         else:
-            title = "Trainable" if target == "trial" else "ray::Writer"
-            found = [each for each in self.cluster.processes() if title in each.title]
+            found = [each for each in members if TITLES[target].search(each.title)]
             if found:  # none yet, or none any more
                 chosen = self.rng.choice(sorted(found, key=lambda each: each.pid))
                 os.kill(chosen.pid, signal.SIGKILL)
+            else:
+                self.kills[-1] += ", none there"
 
 
 def left_over(cluster: Cluster) -> list[str]:

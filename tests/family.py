@@ -23,6 +23,11 @@ class Process:
     parent: int
     started: int
 
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process with this id, or None where it has ended."""
+        return _read(pid)
+
     @property
     def title(self) -> str:
         """What it calls itself now; empty where it has ended."""

@@ -33,6 +33,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
+def positive(text: str) -> int:
+    """Parse an integer from 1."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected an integer from 1, got {text}")
+    return int(text)
+
+
 def count(text: str) -> int:
     """Parse an integer from 0."""
     if not text.isascii() or not text.isdigit():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.addresses import is_uri
 from raysweep.cli import report
 from raysweep.cli.common import add_promote, add_sweep, config_of, storage_of, stored_sweep
-from raysweep.cli.parser import Parser, count
+from raysweep.cli.parser import Parser, count, positive
 from raysweep.errors import Interrupted, UserError
 from raysweep.invocation import program
 from raysweep.terminal.process import ended_by_the_second_interrupt
@@ -44,7 +44,7 @@ def add_to(commands: Any, common: Parser) -> None:
         "--name", help="the sweep's name (default: its name in the file, or sweep, and the time)"
     )
     sweep.add_argument(
-        "--count", type=count, metavar="N", help="at most N trials, as wandb agent --count"
+        "--count", type=positive, metavar="N", help="at most N trials, as wandb agent --count"
     )
     sweep.add_argument("--tracker", choices=["auto", "trackio", "wandb"], help="what records it")
     add_promote(sweep)

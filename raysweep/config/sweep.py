@@ -63,9 +63,16 @@ def is_number(item: Any) -> bool:
     return isinstance(item, (int, float)) and not isinstance(item, bool)
 
 
+OF_SWEEP_FILES = frozenset({"method", "parameters"})
+"""Keys that every sweep file has, and no config at its top."""
+
+
 def is_sweep_file(document: Mapping[str, Any]) -> bool:
     """Return whether the document is a W&B sweep file, not a config with a section `sweep`."""
-    return "sweep" not in document and {"method", "parameters"} <= document.keys()
+    if "sweep" in document:
+        return False
+    # In a config `program` is a section; a sweep file names the script.
+    return isinstance(document.get("program"), str) or bool(OF_SWEEP_FILES & document.keys())
 
 
 def runs_a_program(sweep: Any) -> bool:

@@ -1,8 +1,9 @@
 """kill -9 at moments drawn by lot, of a driver, a trial, the writer, a node: all rounds end alike.
 
-Four rounds on a cluster, each with another first target, and sixteen in which the whole sweep is
-one process, which is cheaper. RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as does
-`scripts/chaos N`; RAYSWEEP_CHAOS_SEED for others.
+Four rounds on a cluster, each with another first target, sixteen in which the whole sweep is one
+process, which is cheaper, and two of a program, with its process and its supervisor as targets.
+RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as does `scripts/chaos N`; RAYSWEEP_CHAOS_SEED
+for others.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import chaos_program
 import pytest
 import yaml
 
 from chaos import TARGETS, Cluster, Round, left_over
 from commands import environment
+from family import still_alive
 from outcomes import outcome
 from sweeps import HAS_LOCAL_MODE, digits, stored
 from warm import Warm, warm
@@ -47,8 +50,15 @@ LEARNING = {
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("raylets")).up() as made:
+def temporary() -> Iterator[Path]:
+    """TMPDIR of the cluster, and of the drivers of programs."""
+    with chaos_program.temporary_folder() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("raylets"), TMPDIR=str(temporary)).up() as made:
         yield made
 
 
@@ -69,7 +79,7 @@ def begin(
         sweep = RANDOM if kind == "random" else LEARNING
         config = folder / f"{kind}.yaml"
         config.write_text(yaml.safe_dump(digits(sweep, **SMALL)))
-        where = None if one_process else cluster
+        where = "one process" if one_process else cluster
         return Round(drivers, where, config, folder / f"{kind}-runs", name, random.Random(seed))
 
     return make
@@ -150,6 +160,25 @@ def test_with_a_sampler_and_a_scheduler_each_configuration_agrees(
     assert came["result"]["trials"]["total"] == 8
     assert came["result"]["trials"]["failed"] == 0
     assert {run["state"] for run in came["runs"].values()} == {("finished", None)}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + max(2, ROUNDS // 4)))
+def test_a_sweep_of_a_program_ends_alike(
+    seed: int, cluster: Cluster, drivers: Warm, tmp_path: Path, temporary: Path
+) -> None:
+    """In turn on a cluster, with a Ray of the driver's own, and in one process."""
+    rng = random.Random(f"programs {seed}")
+    where: Any = [cluster, "own Ray", "one process" if HAS_LOCAL_MODE else cluster][seed % 3]
+    trials = 3 if len(TARGETS) < ROUNDS else 2
+    config, env = chaos_program.write(tmp_path, trials), {"TMPDIR": str(temporary)}
+    limits = {"most_lines": 5, "most_s": 1.0}
+    one = Round(drivers, where, config, tmp_path / "runs", "round", rng, **limits, env=env)
+    one.disturbed(chaos_program.targets_of(seed, trials))
+    chaos_program.assert_whole(one.storage, one.name, one.story(), trials=trials)
+    chaos_program.assert_nothing_left(temporary, one.story())
+    ours = left_over(cluster) if where is cluster else still_alive(one.seen)
+    assert ours == [], one.story()
 
 
 COLLECTS = """

@@ -71,6 +71,7 @@ def _artifacts(programs: Any, record: Any) -> None:
     assert "data:v0" in record.used
     assert {"data:v0", "net:v0"} <= set(record.logged)
     assert programs.tracker.artifact("net:latest").type == "model"
+    assert (programs.root / "wandb-cache").exists(), "the user's WANDB_CACHE_DIR is used"
 
 
 def _shell(programs: Any, record: Any) -> None:

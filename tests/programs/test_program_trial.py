@@ -11,6 +11,8 @@ from raysweep.trials.program import work
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.workload import Program
 
+from family import in_folder, still_alive
+
 CLIMBS = """
 import wandb
 with wandb.init(project="another", config={"lr": 7, "own": 1}) as run:
@@ -154,11 +156,48 @@ def test_a_stopped_script_can_save(programs):
     session = programs.session(programs.config())
     while not session.advance(1.0):
         pass
+    seen = in_folder(programs.trial_folder())
     session.close()
+    assert still_alive(seen) == []
     record = programs.record()
     assert (record.state, record.summary["saved"]) == ("finished", True)
     assert (programs.trial_folder() / "saved.txt").read_text() == "saved"
     assert not (programs.folder / "saved.txt").exists()
+
+
+LAUNCHED = """
+import os, pathlib, time, wandb
+rank = os.environ["RANK"]
+run = wandb.init() if rank == "0" else None
+try:
+    for i in range(10_000):
+        if run is not None and pathlib.Path("1.ready").exists():
+            run.log({"loss": i})
+        time.sleep(0.1)
+        pathlib.Path(f"{rank}.ready").touch()
+finally:
+    time.sleep(1)
+    if run is not None:
+        run.summary["saved"] = True
+    pathlib.Path(f"{rank}.saved").touch()
+"""
+
+
+def test_torchrun_is_stopped_with_all_its_processes(programs):
+    programs.write(LAUNCHED)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = ["${interpreter}", *launcher, "${program}"]
+    session = programs.session(programs.config(command=command))
+    while not session.advance(1.0):
+        pass
+    seen = in_folder(programs.trial_folder())
+    assert sum("train.py" in process.title for process in seen) >= 3
+    session.close()
+    assert still_alive(seen) == []
+    record = programs.record()
+    assert (record.state, record.summary["saved"]) == ("finished", True)
+    left = {path.name for path in programs.trial_folder().glob("*.saved")}
+    assert left == {"0.saved", "1.saved"}
 
 
 def test_a_script_that_does_not_stop_is_killed(programs):

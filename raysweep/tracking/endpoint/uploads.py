@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from raysweep.tracking.blobs import CHUNK_BYTES, read_chunks
 from raysweep.tracking.endpoint.graphql import Refusal
 from raysweep.tracking.port import ArtifactFile
 from raysweep.tracking.store import Store
+from raysweep.tracking.upload import upload
 
 
 def base64_md5(digest: bytes) -> str:
@@ -87,43 +89,53 @@ class Uploads:
 
 def receive(store: Store, body: BinaryIO, size: int, folder: Path) -> Received:
     """Read `size` bytes and stage them in the store, without having all of them in memory."""
-    md5, sha = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with tempfile.NamedTemporaryFile(dir=folder) as file:
-        left = size
-        while left:
-            chunk = body.read(min(CHUNK_BYTES, left))
-            if not chunk:
-                raise Refusal(f"the upload ended {left} bytes before its end")
-            left -= len(chunk)
-            md5.update(chunk)
-            sha.update(chunk)
-            file.write(chunk)
-        file.flush()
-        stage(store, Path(file.name), sha.hexdigest())
-    return Received(sha.hexdigest(), size, base64_md5(md5.digest()))
+    md5 = hashlib.md5(usedforsecurity=False)
+    taken = _keep_here if store.shares_files else _send
+    digest = taken(store, _read(body, size, md5), folder)
+    return Received(digest, size, base64_md5(md5.digest()))
 
 
-def stage(store: Store, path: Path, digest: str) -> None:
-    """Bring the file's bytes into the store, which may be on another node."""
-    if store.shares_files:
-        store.stage_file(str(path))
-        return
-    offset = 0
-    for chunk in read_chunks(path):
-        store.stage_chunk(digest, offset, chunk)
-        offset += len(chunk)
-    store.stage_commit(digest)
+def _read(body: BinaryIO, size: int, md5: Any) -> Iterator[bytes]:
+    """Yield the `size` bytes of an upload, hashed on the way."""
+    left = size
+    while left:
+        chunk = body.read(min(CHUNK_BYTES, left))
+        if not chunk:
+            raise Refusal(f"the upload ended {left} bytes before its end")
+        left -= len(chunk)
+        md5.update(chunk)
+        yield chunk
+
+
+def _keep_here(store: Store, chunks: Iterable[bytes], folder: Path) -> str:
+    """Write the bytes to a file in `folder`, and move it into the store; return their digest."""
+    sha = hashlib.sha256()
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for chunk in chunks:
+                sha.update(chunk)
+                file.write(chunk)
+        store.take_file(name, sha.hexdigest())
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return sha.hexdigest()
+
+
+def _send(store: Store, chunks: Iterable[bytes], _: Path) -> str:
+    """Send the bytes to the store, on another node, as they come; return their digest."""
+    with upload(store) as sent:
+        for chunk in chunks:
+            sent.write(chunk)
+        return sent.commit()[0]
 
 
 def blob_chunks(store: Store, digest: str) -> Iterator[bytes]:
     """Yield the blob's bytes, from the disk that caller and store share or through the store."""
     if store.shares_files:
         yield from read_chunks(Path(store.blob_path(digest)))
-        return
-    offset = 0
-    while chunk := store.read_blob(digest, offset, CHUNK_BYTES):
-        yield chunk
-        offset += len(chunk)
+    else:
+        yield from store.blob_chunks(digest)
 
 
 def md5_of(store: Store, digest: str) -> str:

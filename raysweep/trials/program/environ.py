@@ -11,7 +11,10 @@ from raysweep.config.yaml import dump_yaml
 
 _NOT_PASSED = ("RAYSWEEP_", "RAY_", "WANDB_", "TUNE_")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_KEPT = ("WANDB_NOTEBOOK_NAME", "WANDB_SILENT", "WANDB_CONSOLE", "WANDB_QUIET", "WANDB_WATCH")
+_KEPT = (
+    *("WANDB_NOTEBOOK_NAME", "WANDB_SILENT", "WANDB_CONSOLE", "WANDB_QUIET", "WANDB_WATCH"),
+    *("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"),  # home may be small
+)
 """Settings of the client that a user may have and that change nothing of where a run goes."""
 
 _DATA = "RAYSWEEP_DATA"
