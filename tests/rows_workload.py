@@ -103,6 +103,10 @@ class RowsWork:
     def snapshot(self) -> bytes | None:
         return json.dumps(len(self._reports)).encode() if self._snapshots else None
 
+    @property
+    def keeps_rows(self) -> bool:
+        return False
+
     def offer_again(self, report: TrialReport) -> None:
         raise AssertionError("it offered nothing")
 

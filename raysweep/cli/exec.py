@@ -159,6 +159,6 @@ def _wait_for_children(patience_s: float) -> None:
 
 
 def _how_it_ended(code: int) -> str:
-    if code > 128:
+    with suppress(ValueError):  # 255 is an exit code: ssh's, or that of sys.exit(-1)
         return f"ended by {signal.Signals(code - 128).name}"
     return f"ended with exit code {code}"

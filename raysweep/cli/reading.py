@@ -62,6 +62,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.terminal.recorded import show_projects
     from raysweep.terminal.summary import show_sweeps
     from raysweep.tracking.trackio.recorded import recorded_projects
+    from raysweep.trials.program.judged import metric_of
     from raysweep.trials.workloads import display_of
 
     with read_storage(storage_of(args), results=True) as storage:
@@ -70,7 +71,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
             _add_sizes(storage, sweeps)
         names = [each["sweep"] for each in sweeps]
         displays = {name: display_of(storage.folder(name).record().kind) for name in names}
-        recorded = recorded_projects(storage.tracker, to_stderr)
+        recorded = recorded_projects(storage.tracker, metric_of, to_stderr)
     if not args.json and sweeps:
         show_sweeps(open_console(sys.stdout), sweeps, displays)
     if not args.json and recorded:

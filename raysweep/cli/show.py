@@ -86,10 +86,11 @@ def _of_agents(storage: Storage, names: Sequence[str]) -> dict[str, Any] | None:
     """The sweep that agents ran under `exec`, if the one name is its id."""
     from raysweep.storage.record import sweep_names
     from raysweep.tracking.trackio.recorded import recorded_sweep
+    from raysweep.trials.program.judged import metric_of
 
     if len(names) != 1 or names[0] in sweep_names(storage.root):
         return None
-    return recorded_sweep(storage.tracker, names[0])
+    return recorded_sweep(storage.tracker, names[0], metric_of)
 
 
 def _show_of_agents(args: argparse.Namespace, sweep: dict[str, Any]) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from random import Random
 from typing import Any, overload
@@ -78,6 +78,26 @@ class Grid(Sequence[dict[str, Json]]):
         if isinstance(index, slice):
             return list(_product(self._space, self._ranks[index]))
         return next(_product(self._space, [self._ranks[index]]))
+
+    def place(self, values: Mapping[str, Json]) -> int | None:
+        """Return where the combination is, without a search; None if it is none of them."""
+        if values.keys() != self._space.keys():
+            return None
+        rank = 0
+        for name, each in self._space.items():
+            at = self._indices[name].get(json.dumps(values[name], sort_keys=True))
+            if at is None:
+                return None
+            rank = rank * (each.size or 0) + at
+        return rank if rank in self._ranks else None
+
+    @cached_property
+    def _indices(self) -> dict[str, dict[str, int]]:
+        """Map each parameter's values, as JSON, to their indices."""
+        return {
+            name: {json.dumps(each.at(i), sort_keys=True): i for i in range(each.size or 0)}
+            for name, each in self._space.items()
+        }
 
 
 def trials_of(config: Config) -> Sequence[dict[str, Json]]:

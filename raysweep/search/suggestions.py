@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from random import Random
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.config import MAX_REPEATS, Distribution
+from raysweep.config.trials import Grid
 from raysweep.search.suggest import answer, suggest
 from raysweep.selection import Goal
 
@@ -60,13 +62,33 @@ class Listed:
         """See Source. Another version may list other configurations, or in another order: the
         values that were tried count, and are not tried twice. The number of trials is the same."""
         self._pass_taken()
+        place = self._place(values)
+        if place is None:
+            self.next()
+            return values
+        self._taken.add(place)
+        return self._all[place]
+
+    def _place(self, values: Values) -> int | None:
+        """Return where the values are among those that were not tried; None if they are not."""
         written = _written(values)
-        for place in range(self._next, len(self._all)):
-            if place not in self._taken and _written(listed := self._all[place]) == written:
-                self._taken.add(place)
-                return listed
-        self.next()
-        return values
+        if self._next < len(self._all) and _written(self._all[self._next]) == written:
+            return self._next  # as nearly always
+        if isinstance(self._all, Grid):
+            place = self._all.place(values)
+            found = [] if place is None else [place]
+        else:
+            found = self._places.get(written, [])
+        untried = (place for place in found if place >= self._next and place not in self._taken)
+        return next(untried, None)
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Map each configuration, as JSON, to its places."""
+        places: dict[str, list[int]] = {}
+        for place, values in enumerate(self._all):
+            places.setdefault(_written(values), []).append(place)
+        return places
 
     def _pass_taken(self) -> None:
         while self._next in self._taken:

@@ -111,15 +111,23 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
     Raises UserError if a line is not a valid event.
     """
+    return read_on(path, 0)[0]
+
+
+def read_on(path: Path, start: int) -> tuple[list[dict[str, Any]], int]:
+    """Read as `read_journal` does, from byte `start` on, where a line begins; return also where the
+    next one will begin. An error counts lines from there."""
     try:
-        text = _whole_lines(path.read_bytes())
+        with path.open("rb") as file:
+            file.seek(start)
+            text = _whole_lines(file.read())
     except FileNotFoundError:
-        return []
+        return [], start
     lines = text.split(b"\n")[:-1]
     events = _at_once(text, len(lines))
     if events is None:
         events = [_event(path, number, line) for number, line in enumerate(lines, start=1)]
-    return events
+    return events, start + len(text)
 
 
 def _at_once(text: bytes, count: int) -> list[dict[str, Any]] | None:

@@ -15,7 +15,8 @@ from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
-from raysweep.tracking.mirror.names import HERE, THERE
+from raysweep.tracking.mirror.names import HERE
+from raysweep.tracking.names import THERE
 from raysweep.tracking.trackio.taken import Removed
 
 

@@ -122,7 +122,7 @@ class StoredSweep:
                 self._fetch(models)
                 download(tracker, models, folder)
                 return models
-        store, left = kept_store(self.record, self.storage), self.folder.path / "trials" / trial
+        store, left = kept_store(self.record, self.storage), self.folder.trials / trial
         if files := saved_files(store, run_id):
             if self.storage.origin is not None:
                 digests = [file.digest for file in files]

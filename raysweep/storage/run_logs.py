@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from raysweep.errors import UserError
 from raysweep.storage.claim import is_driven
-from raysweep.storage.journal import read_journal
+from raysweep.storage.journal import read_journal, read_on
 from raysweep.storage.nearest import nearest
 from raysweep.storage.past import Past
 from raysweep.storage.reading import StoredSweep
+
+_OF_ONCE = ("stage", "before")
+"""Events of the journal at the end of a run that is no trial; `stage` names its log."""
+
+_OF_ENDS = (*_OF_ONCE, "ended", "retry")
 
 _SHOWN = 8
 """How many trials an error names one by one."""
@@ -24,6 +30,8 @@ class RunLogs:
         self._stored = stored
         self._folder = stored.folder
         self._origin = stored.storage.origin
+        self._read_to = 0
+        self._ends: list[Mapping[str, Any]] = []
 
     def path(self, run: str) -> Path:
         """Return the file of the run's log, which may not be there."""
@@ -75,10 +83,16 @@ class RunLogs:
             )
 
     def has_ended(self, run: str) -> bool:
-        """Whether nothing more comes: the sweep has no driver, or the trial has ended."""
+        """Whether nothing more comes: the sweep has no driver, or the run has ended. Each call
+        reads what the journal has got since the last one."""
         if not is_driven(self._folder):
             return True
-        return run in map(_trial, self._past().ended())
+        with suppress(UserError):  # a damaged journal keeps nobody from a log
+            events, self._read_to = read_on(self._folder.journal, self._read_to)
+            self._ends += [event for event in events if event["event"] in _OF_ENDS]
+        past = Past(self._ends)
+        once = {event["stage"] for kind in _OF_ONCE for event in past.of(kind)}
+        return run in once or run in map(_trial, past.ended())
 
     def _past(self) -> Past:
         """The journal's events; none of a damaged one, which keeps nobody from a log."""

@@ -26,6 +26,10 @@ REOPENED = "null\n"
 would remain at a URI."""
 
 
+TRIALS = "trials"
+"""The folder in which each program of a trial has its own, in the sweep's folder."""
+
+
 @dataclass(frozen=True)
 class SweepFolder:
     """One sweep's folder. Its files must lie in it, not behind a link that leads out of it: the
@@ -58,6 +62,11 @@ class SweepFolder:
     @property
     def inputs(self) -> Path:
         return self._inside("inputs")
+
+    @property
+    def trials(self) -> Path:
+        """What the programs of trials left, each in a folder of the trial's name."""
+        return self._inside(TRIALS)
 
     @property
     def tune(self) -> Path:

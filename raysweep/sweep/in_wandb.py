@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from raysweep.config import field_of
+from raysweep.config.sweep import runs_a_program
 from raysweep.errors import TrackingError
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.sweep_folder import SweepFolder
@@ -94,7 +95,7 @@ def as_wandb_sweep(name: str, sweep: Mapping[str, Any]) -> dict[str, Any]:
     would enforce (`early_terminate`, `run_cap`) are left out: raysweep does that.
     """
     metric = {key: sweep["metric"][key] for key in ("name", "goal")} if sweep["metric"] else None
-    is_program = bool(sweep.get("program") or sweep.get("command"))
+    is_program = runs_a_program(sweep)
     parameters = {
         each if is_program else field_of(each): _bounds(kept)
         for each, kept in sweep["parameters"].items()

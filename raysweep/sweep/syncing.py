@@ -115,7 +115,7 @@ def _printed(stored: StoredSweep) -> Callable[[RunRecord], str]:
 
     def printed(run: RunRecord) -> str:
         name = run.id.removeprefix(sweep)
-        log = OF_RUNS.get(name.partition("-")[0], name)
+        log = name if name in sizes else OF_RUNS.get(name.partition("-")[0], name)
         if not run.id.startswith(sweep) or not sizes.get(log):
             return ""
         with logs.path(log).open("rb") as file:

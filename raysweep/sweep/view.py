@@ -197,7 +197,8 @@ def _view_of(stored: StoredSweep, *, artifacts: bool) -> SweepView:
         goal=metric["goal"],
         space=space_of(config),
         trials=tuple(
-            _trial(told.trials[index], config, products, logs) for index in sorted(told.trials)
+            _trial(told.trials[index], config, products, logs, record.kind)
+            for index in sorted(told.trials)
         ),
         stages=_stages(told, logs),
         best=result["best"] if result else None,
@@ -239,6 +240,7 @@ def _trial(
     config: Mapping[str, Any],
     products: Mapping[str, str],
     logs: Mapping[str, Path],
+    kind: str,
 ) -> TrialView:
     worker = None if told.node is None else f"{told.node}/pid {told.pid}"
     name = told.name
@@ -259,14 +261,14 @@ def _trial(
         traceback=told.failure.get("traceback"),
         log=logs.get(name),
         repeat=told.repeat,
-        epochs=_epochs(config, told.values),
+        epochs=_epochs(config, told.values, kind),
         restarts=told.restarts,
     )
 
 
-def _epochs(config: Mapping[str, Any], values: Mapping[str, Any]) -> int | None:
+def _epochs(config: Mapping[str, Any], values: Mapping[str, Any], kind: str) -> int | None:
     """Of the built-in training and those with its `epochs`."""
-    if config["sweep"].get("program") or config["sweep"].get("command"):
+    if kind == "program":
         return None  # whatever it means by a parameter of that name
     usual = config.get("train", {}).get("epochs")
     epochs = values.get("epochs", values.get("train.epochs", usual))

@@ -14,6 +14,9 @@ _WORD = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _VERSION = re.compile(r"v[0-9]+")
 _PROJECT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
+THERE = "wandb-"
+"""Prefix of the alias, in the embedded store, that holds a version's number in W&B."""
+
 _RESERVED_PREFIX = "registry-"
 _RESERVED_SUFFIXES = (
     "_system",

@@ -39,6 +39,17 @@ TRIAL = "train"
 WRITTEN_ANEW = (OUTPUT, "wandb-events.jsonl", "wandb-summary.json", "config.yaml")
 """Files of a run that the client which sends it writes itself."""
 
+CLIENTS_OWN = frozenset(
+    {
+        *WRITTEN_ANEW,
+        "requirements.txt",
+        "conda-environment.yaml",
+        "diff.patch",
+        "wandb-metadata.json",
+    }
+)
+"""Files that W&B's client keeps with each run, without being asked."""
+
 TABLE_SUFFIX = ".table.json"
 """The end of the name of a file that holds a table. The client that sends it writes it anew, with
 an artifact of a type that only the client may log."""

@@ -68,6 +68,10 @@ class Resolves(Protocol):
         the server has it. Raises ArtifactNotFound."""
         ...
 
+    def means(self, ref: str) -> str | None:
+        """Return the same, and copy nothing; None if only the server has it."""
+        ...
+
 
 class Store(Protocol):
     """One project's runs, artifacts and bytes. Every method raises TrackingError if it fails.

@@ -12,11 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from raysweep.tracking.port import Json
+from raysweep.tracking.port import Json, RunState
 
 Goal = Literal["minimize", "maximize"]
 Values = Mapping[str, Json]
 Event = Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a run's summary, and whether less of it is better."""
+
+    name: str
+    goal: Goal
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Search(Protocol):
     configurations there are at most; None: no end."""
 
     expected: int | None
+    metric: Metric | None
+    """By what its runs are judged; None: by nothing."""
 
     def next(self) -> Values | None:
         """Return the next configuration; None if none is left."""
@@ -86,13 +96,14 @@ class Search(Protocol):
 @dataclass
 class Assigned:
     """A run that an agent was given. `number`: its configuration's; `by`: the process that gave it;
-    `ended`: it is over, with `score`, or None where it failed; `cut`: it was cut short, and its
-    configuration is handed out again."""
+    `ended`: it is over, with `score`, or None where it has none; `failed`: as its program says, or
+    without a word; `cut`: it was cut short, and its configuration is handed out again."""
 
     run: str
     number: int
     by: str
     ended: bool = False
+    failed: bool = False
     score: float | None = None
     cut: bool = False
 
@@ -103,10 +114,15 @@ class Assigned:
 
     @property
     def state(self) -> str:
-        """ended, failed (which is: without a score), running, or cut short."""
+        """ended, failed, running, or cut short."""
         if not self.ended:
             return "cut short" if self.cut else "running"
-        return "failed" if self.score is None else "ended"
+        return "failed" if self.failed else "ended"
+
+
+def end_of(run: str, state: RunState, score: float | None, *, rows: bool) -> dict[str, Json]:
+    """Make the event of a run's end. `rows`: it may have logged some."""
+    return {"type": "end", "run": run, "state": state, "score": score, "rows": rows}
 
 
 @dataclass
@@ -134,6 +150,8 @@ class Standing:
             case "end":
                 run = self.runs[event["run"]]
                 run.ended, run.score = True, event["score"]
+                without = "finished" if run.score is not None else "failed"
+                run.failed = event.get("state", without) != "finished"  # not in earlier logs
             case "cut":
                 run = self.runs[event["run"]]
                 run.cut = True
@@ -141,25 +159,27 @@ class Standing:
             case "state":
                 self.state = event["state"]
 
-    def ranked(self, goal: Goal) -> list[Assigned]:
+    def ranked(self, metric: Metric | None) -> list[Assigned]:
         """Return the runs that were not cut short: the best first, then those without a score."""
-        sign = 1 if goal == "minimize" else -1
+        sign = -1 if metric is not None and metric.goal == "maximize" else 1
 
         def key(run: Assigned) -> tuple[bool, float]:
             return run.score is None, sign * (run.score or 0.0)
 
         return sorted((run for run in self.runs.values() if not run.cut), key=key)
 
-    def best(self, goal: Goal) -> Assigned | None:
+    def best(self, metric: Metric | None) -> Assigned | None:
         """Return the run with the best score, the earliest of those; None if none has one."""
-        return next((run for run in self.ranked(goal) if run.score is not None), None)
+        if metric is None:
+            return None
+        return next((run for run in self.ranked(metric) if run.score is not None), None)
 
-    def summary(self, sweep: KeptSweep, config: Mapping[str, Any]) -> dict[str, Json]:
+    def summary(
+        self, sweep: KeptSweep, config: Mapping[str, Any], metric: Metric | None
+    ) -> dict[str, Json]:
         """Return what a person is told of it: `id`, `name`, `method`, `runs`, `metric`, `goal` and
         `best` (`run`, `score`, `values`; None if no run has a score)."""
-        metric = config.get("metric") or {}
-        goal: Goal = "maximize" if metric.get("goal") == "maximize" else "minimize"
-        best = self.best(goal)
+        best = self.best(metric)
         found = best and {
             "run": best.run,
             "score": best.score,
@@ -171,7 +191,7 @@ class Standing:
             "created": sweep.created,
             "method": config.get("method"),
             "runs": sum(not run.cut for run in self.runs.values()),
-            "metric": metric.get("name"),
-            "goal": goal if metric else None,
+            "metric": None if metric is None else metric.name,
+            "goal": None if metric is None else metric.goal,
             "best": found,
         }

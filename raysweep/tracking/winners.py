@@ -9,24 +9,11 @@ from raysweep.paths import safe_join
 from raysweep.tracking import ArtifactVersion, RunRecord, Tracker
 from raysweep.tracking.folder import fresh_folder, take_file
 from raysweep.tracking.port import ArtifactFile
+from raysweep.tracking.programs import CLIENTS_OWN
 from raysweep.tracking.store import Store
 
 MODEL = "model"
 """The type of the artifacts that are tagged `best`."""
-
-_CLIENTS_OWN = frozenset(
-    {
-        "output.log",
-        "config.yaml",
-        "requirements.txt",
-        "conda-environment.yaml",
-        "diff.patch",
-        "wandb-metadata.json",
-        "wandb-summary.json",
-        "wandb-events.jsonl",
-    }
-)
-"""Files that W&B's client keeps with each run, without being asked."""
 
 _CLIENTS_FOLDERS = ("media/", "code/", "artifact/")
 
@@ -58,7 +45,7 @@ def saved_files(store: Store, run_id: str) -> list[ArtifactFile]:
     return [
         file
         for file in store.files(run_id)
-        if file.path not in _CLIENTS_OWN and not file.path.startswith(_CLIENTS_FOLDERS)
+        if file.path not in CLIENTS_OWN and not file.path.startswith(_CLIENTS_FOLDERS)
     ]
 
 

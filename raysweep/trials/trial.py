@@ -174,7 +174,7 @@ class TrialSession:
             begun = self._spec.told is not None or self._context.resumed
             step = self._reports[-1].examples if self._reports else -1
             run = self._context.sweep.run(self._name, "train", work.run_config())
-            if self._context.config.program.resume and self._told:
+            if work.keeps_rows and self._told:
                 begun = False  # its rows stay: the program goes on after them
             self._run = self._context.tracker.start_run(run, after=step if begun else None)
             self._work = work

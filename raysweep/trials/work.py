@@ -80,6 +80,12 @@ class Work(Protocol):
         where the work cannot give it."""
         ...
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether the run's rows are the work's own beginning when it goes on after a cut, without
+        a snapshot."""
+        ...
+
     def offer_again(self, report: TrialReport) -> None:
         """Offer the report's member to the population again: the population may have lost it when
         the driver died."""

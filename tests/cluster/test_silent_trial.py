@@ -89,6 +89,10 @@ class Counting:
     def snapshot(self) -> None:
         return None
 
+    @property
+    def keeps_rows(self) -> bool:
+        return False
+
     def offer_again(self, report: TrialReport) -> None:
         raise AssertionError("it offered nothing")
 

@@ -16,8 +16,10 @@ from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.endpoint.served_sweep import Agent, Sweep
 from raysweep.tracking.endpoint.sweeps import Sweeping, Sweeps
 from raysweep.tracking.port import RunSpec
+from raysweep.tracking.trackio.recorded import recorded_sweep
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.trials.program.agents import agent_search
+from raysweep.trials.program.judged import metric_of
 
 GRID = {
     "method": "grid",
@@ -32,6 +34,7 @@ class Served:
     """A project's sweeps in one process, and its runs."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self.store = TrackioStore(root, "p")
         self.live: dict[str, LiveRun] = {}
         self.interrupted = False
@@ -224,3 +227,50 @@ def test_a_random_sweep_without_an_end_goes_on(served: Served) -> None:
         tried.add(lr)
         served.live[run].end(0)
     assert (len(tried), sweep.expected, sweep.summary()["best"]) == (5, None, None)
+
+
+def test_a_sweep_without_a_metric_ranks_nothing_and_its_runs_end_well(served: Served) -> None:
+    sweep = served.create({key: value for key, value in GRID.items() if key != "metric"})
+    agent = served.agent(sweep)
+    for code in (0, 1):
+        run, _ = served.begin(sweep, agent)
+        served.live[run].set_summary({"validation/accuracy": 50.0})
+        served.live[run].end(code)
+    served.begin(sweep, agent)
+    kept = recorded_sweep(served.root, sweep.kept.id, metric_of)
+    assert kept is not None
+    assert [each["state"] for each in kept["trials"]] == ["ended", "failed", "running"]
+    for summary in (kept, sweep.summary()):
+        assert (summary["metric"], summary["goal"], summary["best"]) == (None, None, None)
+
+
+def test_the_goal_follows_from_the_metrics_name(served: Served) -> None:
+    sweep = served.create(GRID | {"metric": {"name": "validation/accuracy"}})
+    agent = served.agent(sweep)
+    for accuracy in (50.0, 90.0):
+        run, _ = served.begin(sweep, agent)
+        served.live[run].set_summary({"validation/accuracy": accuracy})
+        served.live[run].end(0)
+    assert _exits(sweep, agent) is False
+    kept = recorded_sweep(served.root, sweep.kept.id, metric_of)
+    assert kept is not None
+    for summary in (kept, sweep.summary()):
+        assert (summary["goal"], summary["best"]["score"]) == ("maximize", 90.0)
+    assert [each["score"] for each in kept["trials"]] == [90.0, 50.0, None]
+
+
+def test_a_run_that_its_agent_never_heard_of_is_handed_out_again(served: Served) -> None:
+    sweep = served.create(GRID)
+    agent = served.agent(sweep)
+    (lost,) = sweep.heartbeat(agent, set())  # the answer does not arrive, and the client repeats
+    run, lr = served.begin(sweep, agent)
+    assert (run != lost["run_id"], lr) == (True, 3)
+    assert [each.state for each in sweep.standing.runs.values()] == ["cut short", "running"]
+    served.live[run].end(0)
+    (failing,) = sweep.heartbeat(agent, set())  # it has it, and its script never comes to init
+    assert sweep.heartbeat(agent, {failing["run_id"]}) == []
+    (next_one,) = sweep.heartbeat(agent, set())
+    assert next_one["args"]["lr"]["value"] == 1
+    sweep.heartbeat(agent, set())  # maybe lost, but not for ever
+    assert _exits(sweep, agent)
+    assert sweep.state(sweep.look()) == "FINISHED"

@@ -30,15 +30,15 @@ def test_a_script_is_recorded_and_told_of(tmp_path):
     assert run["summary"]["x"] == 5
 
 
-@pytest.mark.parametrize("json_too", [False, True])
-def test_its_exit_code_is_the_commands(tmp_path, json_too):
+@pytest.mark.parametrize(("code", "json_too"), [(255, False), (7, True)])
+def test_its_exit_code_is_the_commands(tmp_path, code, json_too):
     options = ("--json",) if json_too else ()
-    script = "import sys; sys.exit(7)"
+    script = f"import sys; sys.exit({code})"  # 255: no signal has the number 127
     done = call("exec", "--storage", tmp_path, *options, "--", sys.executable, "-c", script)
-    assert done.returncode == 7
-    assert "ended with exit code 7" in done.stderr
+    assert done.returncode == code
+    assert f"ended with exit code {code}" in done.stderr
     if json_too:
-        assert json.loads(done.stdout) == {"runs": [], "sweeps": [], "exit_code": 7}
+        assert json.loads(done.stdout) == {"runs": [], "sweeps": [], "exit_code": code}
 
 
 def test_a_command_that_is_not_there_is_wrong_input(tmp_path):

@@ -11,7 +11,7 @@ from raysweep.tracking.endpoint import manifests
 from raysweep.tracking.endpoint.files import FileView
 from raysweep.tracking.endpoint.paging import Connection, opaque, page, parts_of
 from raysweep.tracking.endpoint.place import Place
-from raysweep.tracking.mirror.names import THERE
+from raysweep.tracking.names import THERE
 from raysweep.tracking.port import ArtifactVersion
 
 SOMETIME = "1970-01-01T00:00:00Z"

@@ -38,7 +38,6 @@ def recorded_sweeps(endpoint: Endpoint) -> list[dict[str, Any]]:
             served = project.kept_sweeps.served.values() if project.kept_sweeps else ()
             for sweep in (each for each in served if each.is_ours):
                 standing = sweep.look()
-                summary = standing.summary(sweep.kept, sweep.config)
                 state = sweep.state(standing).lower()
-                found.append({**summary, "project": project.store.project, "state": state})
+                found.append({**sweep.summary(), "project": project.store.project, "state": state})
         return found

@@ -23,7 +23,7 @@ from raysweep.tracking.endpoint.live import LiveRun, new_run_id
 from raysweep.tracking.endpoint.processes import is_alive, process_of
 from raysweep.tracking.port import STALE_ERRORS, Json
 from raysweep.tracking.store import Store
-from raysweep.tracking.sweeps import Assigned, Book, KeptSweep, Search, Standing
+from raysweep.tracking.sweeps import Assigned, Book, KeptSweep, Search, Standing, end_of
 
 GRACE_S = 30.0
 """Seconds that a command which falls behind has to end by itself: its client asks every 15 s, and
@@ -66,6 +66,7 @@ class Sweep:
         self._me = process_of(os.getpid())
         self.is_ours = False  # made here, or an agent came here for it
         self._told_to_stop: dict[str, float] = {}
+        self._named: set[str] = set()
         self._served = False
         self._start_over()
 
@@ -94,6 +95,7 @@ class Sweep:
     def heartbeat(self, agent: Agent, going: set[str]) -> list[dict[str, Json]]:
         """Return what the agent is to do; `going`: the runs that it says are going."""
         agent.heartbeat = now()
+        self._named |= going
         self.catch_up()
         self._end_what_is_over(agent, going)
         if self.standing.state == "CANCELED":
@@ -155,7 +157,10 @@ class Sweep:
 
     def summary(self) -> dict[str, Any]:
         """Return what a person is told of it: see Standing."""
-        return self.look().summary(self.kept, self.config)
+        metric = None
+        with suppress(RaysweepError):  # a config that this version takes no more
+            metric = self.search.metric
+        return self.look().summary(self.kept, self.config, metric)
 
     # ---- what happens meanwhile ----
 
@@ -206,7 +211,7 @@ class Sweep:
                 score = None
                 if record is not None and record.state == "finished":
                     score = self.search.score(record.summary)
-                    event = {"type": "end", "run": run.run, "score": score, "rows": True}
+                    event = end_of(run.run, "finished", score, rows=True)
                 if not self.book.append(self.kept.id, self.standing.count, event):
                     self._start_over()
                     return False
@@ -282,16 +287,23 @@ class Sweep:
         """Record the run's end. False: another process was first."""
         stopped = run.run in self._told_to_stop
         failed = live is None or (live.state != "finished" and not stopped)
-        if failed and self.interrupted():
+        if (failed and self.interrupted()) or (live is None and self._may_be_lost(run)):
             return self._recorded({"type": "cut", "run": run.run})
         if live is not None and stopped:
             live.end(0)
         score = None if failed or live is None else self.search.score(live.summary)
-        event = {"type": "end", "run": run.run, "score": score, "rows": live is not None}
-        if not self._recorded(event):
+        state = "failed" if live is None else live.state
+        if not self._recorded(end_of(run.run, state, score, rows=live is not None)):
             return False
         self.search.tell(run.number, score)
         return True
+
+    def _may_be_lost(self, run: Assigned) -> bool:
+        """Whether the agent may not know of a run that never began: the answer that gave it was
+        lost, and the client asked again. A script that fails before its `wandb.init`, within an
+        agent's 5 s, looks alike: so that its values are tried twice, not for ever."""
+        before = (each for each in self.standing.runs.values() if each.number == run.number)
+        return run.run not in self._named and not any(each.cut for each in before)
 
     def _open_here(self) -> list[Assigned]:
         runs = self.standing.runs.values()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from raysweep.tracking.names import THERE
 from raysweep.tracking.port import ArtifactVersion
-
-THERE = "wandb-"
-"""Prefix of the alias, here, that holds a version's number in W&B."""
 
 HERE = "local-"
 """Prefix of the number of a version that W&B does not have."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from raysweep.errors import ArtifactNotFound
 from raysweep.tracking import lineage
-from raysweep.tracking.mirror.names import HERE, THERE, alias_of, is_version, version_there
-from raysweep.tracking.names import parse_reference
+from raysweep.tracking.mirror.names import HERE, alias_of, is_version, version_there
+from raysweep.tracking.names import THERE, parse_reference
 from raysweep.tracking.port import ArtifactVersion, LineageNode, RunRecord
 from raysweep.tracking.programs import users_own
 from raysweep.tracking.trackio.tracker import TrackioTracker

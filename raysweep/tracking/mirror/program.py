@@ -4,10 +4,14 @@ sent then, by `sender`."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from raysweep.errors import ArtifactNotFound
+from raysweep.tracking.mirror.names import is_version
 from raysweep.tracking.mirror.sender import Sender
 from raysweep.tracking.mirror.tracker import MirroredTracker
+from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import (
     ArtifactDraft,
     ArtifactFile,
@@ -21,8 +25,8 @@ from raysweep.tracking.port import (
 from raysweep.tracking.store import Row
 
 _PATIENCE_S = 5.0
-"""How long a program that asks for a version waits for what is being sent. The endpoint answers
-nothing else meanwhile, and what is sent may wait for a file that comes through the endpoint."""
+"""Seconds that a program which asks for a version waits for what is being sent. The endpoint
+answers nothing else meanwhile, and what is sent may wait for a file that comes through it."""
 
 
 class ProgramTracker(MirroredTracker):
@@ -47,7 +51,7 @@ class ProgramTracker(MirroredTracker):
     def start_run(self, spec: RunSpec, after: int | None = None) -> Run:
         """See Tracker."""
         run = TrialRun(self, self.here.start_run(spec, after))
-        self.sender.hold(spec.id)
+        self.sender.hold(spec.id, anew=after == -1)
         return run
 
     def close(self) -> None:
@@ -136,10 +140,22 @@ class ProgramStore:
             return ref
         self._sender.drain(_PATIENCE_S)
         tracker = self._tracker
+        reference = parse_reference(ref)
+        if self._sender.moves(reference.name) and not is_version(reference.spec):
+            with suppress(ArtifactNotFound):  # W&B's alias is still the one before
+                local = self._store.artifact(ref)
+                self._shown.add(local.ref)
+                return local.ref
         version = tracker.artifact(ref)
         local = tracker.numbering.kept(version.ref) or tracker.bring(version)
         self._shown.add(local.ref)
         return local.ref
+
+    def means(self, ref: str) -> str | None:
+        """See Resolves."""
+        tracker = self._tracker
+        local = tracker.numbering.kept(tracker.artifact(ref).ref)
+        return None if local is None else local.ref
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from raysweep.paths import safe_join
 from raysweep.tracking.folder import take_file
@@ -14,49 +17,91 @@ from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json
 from raysweep.tracking.programs import users_files
 from raysweep.tracking.store import Store
 
+T = TypeVar("T")
+
 _PAUSE_S = 0.2
+
+
+class Patience:
+    """How long to wait for a file that a program's client sends apart from the row that names it:
+    `seconds`, and not at all after the run's end, or after a file that did not come, until one
+    does."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lost = False
+        self.over = threading.Event()
+
+    def wait(self, find: Callable[[], T | None]) -> T | None:
+        """Return what `find` finds; None if it does not in time."""
+        until = time.monotonic() + (0.0 if self._lost else self._seconds)
+        while True:
+            last = self.over.is_set() or time.monotonic() >= until
+            found = find()
+            self._lost = found is None
+            if found is not None or last:
+                return found
+            self.over.wait(_PAUSE_S)
 
 
 class RunFiles:
     """The files of one run."""
 
-    def __init__(self, store: Store, run_id: str, wait_s: float = 0.0) -> None:
-        """`wait_s`: how long to wait for a file that the program's client is still sending."""
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        patience: Patience | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        """`patience`: by default none; `scratch`: the folder for copies of them; by default the
+        machine's temporary one."""
         self._store = store
         self._id = run_id
-        self._wait_s = wait_s
+        self._patience = patience or Patience(0.0)
+        self._scratch = scratch
 
     def table(self, path: str) -> Json:
         """Read a table that the client has written; None if it is not there."""
-        until = time.monotonic() + self._wait_s
-        while not (found := [f for f in self._store.files(self._id) if f.path == path]):
-            if time.monotonic() >= until:
-                return None
-            time.sleep(_PAUSE_S)
-        with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
-            return json.loads(self._taken(found[0], Path(scratch)).read_bytes())
+        found = self._patience.wait(lambda: self._find(path))
+        if found is None:
+            return None
+        with emptied(self._scratch) as scratch:
+            return json.loads(self._taken(found, scratch).read_bytes())
 
     def text(self, path: str) -> str:
         """Read a text file; empty where it is not there."""
-        with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
-            for file in self._store.files(self._id):
-                if file.path == path:
-                    return self._taken(file, Path(scratch)).read_text(errors="replace")
-        return ""
+        found = self._find(path)
+        if found is None:
+            return ""
+        with emptied(self._scratch) as scratch:
+            return self._taken(found, scratch).read_text(errors="replace")
+
+    def _find(self, path: str) -> ArtifactFile | None:
+        return next((file for file in self._store.files(self._id) if file.path == path), None)
 
     def sent_by(
         self, send: Callable[[Path, Sequence[str]], None], files: Sequence[ArtifactFile]
     ) -> None:
         """Write the files into a folder, and have `send` (the folder, their paths) send them."""
-        with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
+        with emptied(self._scratch) as scratch:
             for file in files:
-                self._taken(file, Path(scratch))
-            send(Path(scratch), [file.path for file in files])
+                self._taken(file, scratch)
+            send(scratch, [file.path for file in files])
 
     def _taken(self, file: ArtifactFile, folder: Path) -> Path:
         target = safe_join(folder, file.path, self._id)
         take_file(self._store, f"run {self._id}", file, target)
         return target
+
+
+@contextmanager
+def emptied(folder: Path | None) -> Iterator[Path]:
+    """Yield an empty folder in `folder`, or in the machine's temporary one, and remove it."""
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="raysweep-", dir=folder) as scratch:
+        yield Path(scratch)
 
 
 def taken(store: Store, version: ArtifactVersion, folder: Path) -> dict[str, Path]:

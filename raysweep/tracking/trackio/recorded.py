@@ -4,21 +4,27 @@ second, and without a lock."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from raysweep.tracking.sweeps import KeptSweep, Standing
+from raysweep.tracking.sweeps import Assigned, KeptSweep, Metric, Standing, Values
 from raysweep.tracking.trackio.sweep_book import events_in, sweeps_in
 
 _RUNS = """SELECT COUNT(*) FROM configs WHERE json_extract(
     json_extract(CAST(config AS TEXT), '$._raysweep'), '$.attributes.exec')"""
 
 
-def recorded_projects(root: Path, on_skipped: Callable[[str], None]) -> list[dict[str, Any]]:
+MetricOf = Callable[[Mapping[str, Any]], Metric | None]
+"""The config of a sweep → by what its runs are judged."""
+
+
+def recorded_projects(
+    root: Path, metric_of: MetricOf, on_skipped: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """Return the projects of the store at `root` with runs or sweeps of `exec`, by name: `project`,
     `runs` (how many), and `sweeps` (see `Standing.summary`). `on_skipped` is called with a line for
     each database that cannot be read."""
@@ -27,7 +33,7 @@ def recorded_projects(root: Path, on_skipped: Callable[[str], None]) -> list[dic
         try:
             with closing(_opened(path)) as db:
                 runs: int = db.execute(_RUNS).fetchone()[0]
-                sweeps = [_summary(db, sweep)[1] for sweep in sweeps_in(db)]
+                sweeps = [_summary(db, sweep, metric_of)[1] for sweep in sweeps_in(db)]
         except sqlite3.Error as error:
             on_skipped(f"{path}: cannot be read: {error}")
             continue
@@ -36,22 +42,22 @@ def recorded_projects(root: Path, on_skipped: Callable[[str], None]) -> list[dic
     return found
 
 
-def recorded_sweep(root: Path, id: str) -> dict[str, Any] | None:
+def recorded_sweep(root: Path, id: str, metric_of: MetricOf) -> dict[str, Any] | None:
     """Return the sweep of `exec` with this id, in whatever project: `project`, what
     `Standing.summary` returns, and `trials`: of each run that was not cut short, the best first,
     `run`, `state` (running, ended or failed), `score` and `values`. None if there is none."""
     for path in sorted(root.glob("*.db")):
         with suppress(sqlite3.Error), closing(_opened(path)) as db:
             for sweep in (each for each in sweeps_in(db) if each.id == id):
-                standing, summary = _summary(db, sweep)
+                ranked, summary = _summary(db, sweep, metric_of)
                 trials = [
                     {
                         "run": run.run,
                         "state": run.state,
                         "score": run.score,
-                        "values": dict(standing.values[run.number]),
+                        "values": dict(values),
                     }
-                    for run in standing.ranked(summary["goal"] or "minimize")
+                    for run, values in ranked
                 ]
                 return {"project": path.stem, **summary, "trials": trials}
     return None
@@ -61,8 +67,14 @@ def _opened(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
 
 
-def _summary(db: sqlite3.Connection, sweep: KeptSweep) -> tuple[Standing, dict[str, Any]]:
+def _summary(
+    db: sqlite3.Connection, sweep: KeptSweep, metric_of: MetricOf
+) -> tuple[list[tuple[Assigned, Values]], dict[str, Any]]:
+    """Return its runs, the best first, with their values; and what a person is told of it."""
     standing = Standing()
     for event in events_in(db, sweep.id):
         standing.apply(event)
-    return standing, standing.summary(sweep, yaml.safe_load(sweep.config) or {})
+    config = yaml.safe_load(sweep.config) or {}
+    metric = metric_of(config)
+    ranked = [(run, standing.values[run.number]) for run in standing.ranked(metric)]
+    return ranked, standing.summary(sweep, config, metric)

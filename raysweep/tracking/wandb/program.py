@@ -64,7 +64,8 @@ class ProgramRun(WandbRun):
             if not name or ("1" in metric and not _is_own(metric)):
                 continue
             step = metric.get("4") or _step_of(metrics, metric.get("5"))
-            kinds = [_SUMMARIES[str(number)] for number in metric.get("7") or ()]
+            said = [str(number) for number in metric.get("7") or ()]
+            kinds = [_SUMMARIES[each] for each in said if each in _SUMMARIES]  # or a newer client's
             self._run.define_metric(
                 name,
                 step_metric=step,
@@ -134,13 +135,22 @@ def as_logged(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row in the nested form in which its program logged it."""
     values = dict(row)
     for *parents, last in json.loads(values.pop(NESTED, "[]")):
-        place = values
-        for key in parents:
-            place = place.setdefault(key, {})
         name = ".".join([*parents, last])
-        if name in values:
+        place = _place(values, parents) if name in values else None
+        if place is not None:
             place[last] = values.pop(name)
     return values
+
+
+def _place(values: dict[str, Any], parents: Sequence[str]) -> dict[str, Any] | None:
+    """Return the dict at the way through nested keys; None where a value is on it, as `a` is of
+    `a.b` in rows that W&B merged."""
+    place = values
+    for key in parents:
+        if not isinstance(place.get(key, {}), dict) or "_type" in place.get(key, {}):
+            return None
+        place = place.setdefault(key, {})
+    return place
 
 
 def _is_table(value: Json) -> bool:

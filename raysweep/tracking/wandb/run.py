@@ -47,6 +47,11 @@ class WandbRun:
         self._row_is_open = False
         self._summary: dict[str, Json] = {}
 
+    @property
+    def sent(self) -> int:
+        """The step up to which W&B had rows when it was started; -1: none."""
+        return self._sent
+
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """See Run."""
         self._log(dict(metrics), step)

@@ -28,7 +28,9 @@ from raysweep.search.brackets import Brackets
 from raysweep.search.median import MedianRule
 from raysweep.search.suggestions import Listed, Source, Suggested, Values
 from raysweep.tracking.port import Json
+from raysweep.tracking.sweeps import Metric
 from raysweep.trials.program.command import nested
+from raysweep.trials.program.judged import metric_of
 from raysweep.trials.program.scores import flat_summary, numbers
 
 SEED = 0
@@ -39,10 +41,11 @@ class AgentSearch:
     """See Search. The client sorts the parameters by name; with them sorted in a file, too, `run`
     tries the same values."""
 
-    def __init__(self, sweep: SweepConfig) -> None:
-        """Raises ConfigError for more configurations than can run."""
+    def __init__(self, sweep: SweepConfig, metric: Metric | None) -> None:
+        """`metric`: None where the file names none. Raises ConfigError for more configurations than
+        can run."""
         self._sweep = sweep
-        self._metric = sweep.metric.name
+        self.metric = metric
         self.expected = _most(sweep)
         if sweep.method == "bayes":
             self._source: Source = _sampled(sweep)
@@ -67,8 +70,10 @@ class AgentSearch:
 
     def report(self, run: str, row: Mapping[str, Json]) -> bool:
         """See Search. Each row with the metric is a step."""
-        value = numbers(row).get(self._metric)
-        if self._rule is None or value is None:
+        if self._rule is None or self.metric is None:
+            return False
+        value = numbers(row).get(self.metric.name)
+        if value is None:
             return False
         step = self._steps[run] = self._steps.get(run, 0) + 1
         self._rule.report(run, step, value)
@@ -84,7 +89,9 @@ class AgentSearch:
 
     def score(self, summary: Mapping[str, Json]) -> float | None:
         """See Search."""
-        value = flat_summary(summary).get(self._metric)
+        if self.metric is None:
+            return None
+        value = flat_summary(summary).get(self.metric.name)
         return value if value is not None and abs(value) < float("inf") else None
 
     def arguments(self, values: Values) -> dict[str, Json]:
@@ -116,7 +123,7 @@ def agent_search(text: str) -> AgentSearch:
     }.items():
         if refused:
             raise ConfigError(f"sweep: {key}: {_REFUSALS[key]}")
-    return AgentSearch(sweep)
+    return AgentSearch(sweep, metric_of(given))
 
 
 _REFUSALS = {

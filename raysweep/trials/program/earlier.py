@@ -21,6 +21,7 @@ from raysweep.config import Config
 from raysweep.errors import ArtifactNotFound, UserError
 from raysweep.stages.fingerprint import fingerprint
 from raysweep.tracking import ArtifactVersion, RunRecord, Tracker
+from raysweep.tracking.store import Resolves
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.trials.program.calls import Call
 
@@ -203,7 +204,8 @@ def _means(tracker: Tracker, name: str, moved: Mapping[str, str]) -> str | None:
     if name in moved:
         return moved[name]
     with suppress(ArtifactNotFound):
-        return tracker.artifact(name).ref
+        store = getattr(tracker, "store", None)
+        return store.means(name) if isinstance(store, Resolves) else tracker.artifact(name).ref
     return None
 
 

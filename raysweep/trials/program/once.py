@@ -25,6 +25,7 @@ from raysweep.trials.program.ending import Deadline, Said, check_signal
 from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.program.process import ProgramProcess
+from raysweep.trials.program.scratch import send_through
 from raysweep.trials.program.sent_folder import clients_folders, folder_here, root_here
 
 _LOOK_S = 0.2
@@ -80,6 +81,7 @@ def _run(
     spec = sweep.run(call.name, call.job_type, {})
     run = tracker.start_run(spec, after=-1)
     store: Store = tracker.store  # type: ignore[attr-defined]
+    send_through(tracker, folders[0] / "programs" / f".{call.name}-sent")
     endpoint = Endpoint(
         lambda _: store,
         first=run.id,

@@ -13,6 +13,7 @@ from raysweep.cluster.sending import Sent
 from raysweep.config import Config
 from raysweep.config.raised import cause
 from raysweep.search.spec import TrialSpec
+from raysweep.storage.sweep_folder import TRIALS
 from raysweep.tracking import Run
 from raysweep.tracking.endpoint import Endpoint
 from raysweep.tracking.endpoint.live import LiveRun
@@ -26,6 +27,7 @@ from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramFailed
 from raysweep.trials.program.process import ProgramProcess
 from raysweep.trials.program.scores import Scores
+from raysweep.trials.program.scratch import send_through
 from raysweep.trials.program.sent_folder import (
     clients_folders,
     folder_here,
@@ -79,6 +81,7 @@ class ProgramWork:
             say=lambda line: print(f"raysweep: {line}", flush=True),
             folder=_own_root(self._context) / f".{self._spec.name}",
         )
+        send_through(self._context.tracker, _own_root(self._context) / f".{self._spec.name}-sent")
         self._users = folder_here(self._config, self._context.inputs, self._sent)
         if self._goes_on:
             for row in store.rows(run.id):  # they are the first reports; those told are passed over
@@ -127,6 +130,11 @@ class ProgramWork:
 
     def snapshot(self) -> None:
         """See Work: there is none."""
+
+    @property
+    def keeps_rows(self) -> bool:
+        """See Work."""
+        return self._config.program.resume
 
     def offer_again(self, report: TrialReport) -> None:
         """See Work: a program is in no population."""
@@ -264,7 +272,7 @@ def _own_root(context: TrialContext) -> Path:
     inputs = context.inputs
     if isinstance(inputs, Inputs) and is_elsewhere(inputs):
         return root_here(inputs)
-    return (root_here(inputs) if isinstance(inputs, Inputs) else inputs) / "trials"
+    return (root_here(inputs) if isinstance(inputs, Inputs) else inputs) / TRIALS
 
 
 def _storage(context: TrialContext) -> Path | None:

@@ -108,6 +108,11 @@ class TrainingWork:
             parts.check_state(self._config, buffer.getbuffer())
         return buffer.getbuffer()
 
+    @property
+    def keeps_rows(self) -> bool:
+        """See Work: it logs again what comes after its checkpoint."""
+        return False
+
     def offer_again(self, report: TrialReport) -> None:
         """See Work."""
         assert self._context.population is not None and report.member is not None

@@ -76,21 +76,27 @@ def main() -> None:
         project = server.state.project_for_writing(server.entity, PROJECT)
         project.sweeps[SWEEP] = Sweep(project, SWEEP, config)
         server.start()
+        agents: list[subprocess.Popen[bytes]] = []
         # The count of trials may not be one of agents: the last heartbeats say `exit`.
         count = -(-asked["trials"] // asked["cpus"])
         of = f"{server.entity}/{PROJECT}/{SWEEP}"
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         environ = {**os.environ, "PATH": path, **server.environ(), "BENCH_NOTES": notes}
         command = [sys.executable, "-m", "wandb", "agent", "--count", str(count), of]
-        agents = []
-        for number in range(asked["cpus"]):
-            place = Path(folder, f"agent{number}")
-            place.mkdir()
-            (place / config["program"]).symlink_to(programs.FOLDER / config["program"])
-            given = {**environ, "WANDB_DIR": str(place)}
-            agents.append(subprocess.Popen(command, cwd=place, env=given, stdout=sys.stderr))
-        codes = [agent.wait() for agent in agents]
-        server.stop()
+        try:
+            for number in range(asked["cpus"]):
+                place = Path(folder, f"agent{number}")
+                place.mkdir()
+                (place / config["program"]).symlink_to(programs.FOLDER / config["program"])
+                given = {**environ, "WANDB_DIR": str(place)}
+                agents.append(subprocess.Popen(command, cwd=place, env=given, stdout=sys.stderr))
+            codes = [agent.wait() for agent in agents]
+        finally:
+            for agent in agents:
+                if agent.poll() is None:
+                    agent.terminate()
+                    agent.wait()
+            server.stop()
         assert not any(codes), f"agents ended with {codes}"
         print_figures(notes=programs.read_notes(notes, asked["trials"]))
 

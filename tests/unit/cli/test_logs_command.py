@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from raysweep import cli
+from raysweep.storage.claim import reclaimed
+from raysweep.storage.reading import StoredSweep
+from raysweep.storage.run_logs import RunLogs
 
 from told_sweep import ToldSweep, boom
 
@@ -96,3 +99,20 @@ def test_many_trials_are_named_in_short(logs: Logs, tmp_path: Path) -> None:
         sweep.trial(index)
     _, _, err = logs("told", "40")
     assert "no run 40 in told, which has 20 trials from trial-0000 to trial-0019" in err
+
+
+def test_a_run_that_has_ended_is_not_followed_until_the_sweep_ends(
+    told: ToldSweep,
+) -> None:
+    logs = RunLogs(StoredSweep.find(told.folder.path.parent, told.folder.path.name))
+    with reclaimed(told.folder):
+        for run in ("trial-0002", "load", "load-data"):
+            assert not logs.has_ended(run)
+        assert logs.has_ended("trial-0000")
+        told.tell("stage", stage="load", ref="raw:v0", cached=False)
+        told.tell("before", stage="load-data", cached=False)
+        told.tell("retry", index=0)
+        assert logs.has_ended("load")
+        assert logs.has_ended("load-data"), "a program that logs no artifact"
+        assert not logs.has_ended("trial-0000"), "it was begun again"
+    assert logs.has_ended("trial-0000"), "nobody drives the sweep"

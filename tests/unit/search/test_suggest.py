@@ -20,6 +20,7 @@ import pytest
 from scipy import stats
 
 from raysweep.config import Distribution, Parameter
+from raysweep.config.trials import Grid
 from raysweep.search.suggest import answer, ask
 from raysweep.search.suggestions import Listed
 
@@ -250,3 +251,26 @@ def test_a_listed_value_comes_back_as_the_field_has_it() -> None:
     """A journal knows no tuples."""
     sizes = {"model.hidden_layer_sizes": (4, 8)}
     assert Listed([sizes]).next_again({"model.hidden_layer_sizes": [4, 8]}) == sizes
+
+
+def test_where_a_grid_has_values_is_computed_and_not_searched():
+    class Counted(Grid):
+        read = 0
+
+        def __getitem__(self, index):
+            Counted.read += 1
+            return super().__getitem__(index)
+
+    listed = {"lr": [1, 1.0, 0.1], "mode": ["a", "b"]}
+    space = {name: Parameter(values=values).build() for name, values in listed.items()}
+    grid = Counted(space, 5)
+    assert [grid.place(grid[at]) for at in range(5)] == list(range(5))
+    assert grid.place({"lr": 0.1, "mode": "b"}) is None, "after the cut"
+    assert grid.place({"lr": 1}) is None
+    Counted.read = 0
+    source = Listed(grid)
+    assert source.next_again({"lr": 5, "mode": "a"}) == {"lr": 5, "mode": "a"}, "another version's"
+    assert source.next_again({"lr": 0.1, "mode": "a"}) == {"lr": 0.1, "mode": "a"}
+    assert Counted.read <= 6
+    rest = [source.next() for _ in range(4)]
+    assert rest == [grid[at] for at in (1, 2, 3)] + [None]

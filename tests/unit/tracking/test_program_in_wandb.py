@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from raysweep.tracking.endpoint.live import row_of
+from raysweep.tracking.mirror.run_files import Patience
 from raysweep.tracking.port import RunRecord
 from raysweep.tracking.programs import SHOWN, spec_of
 from raysweep.tracking.wandb.program import as_logged
@@ -26,6 +27,29 @@ def test_a_row_is_sent_in_the_form_in_which_it_was_logged(logged):
     assert row.step == 4
     media = {key: dict(each.value) for key, each in row.media.items()}
     assert as_logged({**row.metrics, **media}) == logged
+
+
+def test_a_name_whose_parent_has_a_value_stays_flat():
+    """As in rows that W&B merged from two of a step."""
+    row = row_of("1", {"a": {"b": 1.0}})
+    assert as_logged({"a": 2.0, **row.metrics}) == {"a": 2.0, "a.b": 1.0}
+
+
+def test_files_that_do_not_come_are_waited_for_once_and_not_after_the_end():
+    waited = []
+
+    def lost():
+        waited.append(1)
+
+    patience = Patience(0.5)
+    for _ in range(3):
+        assert patience.wait(lost) is None
+    assert len(waited) <= 3 + 3, "the first one alone is asked for again"
+    assert patience.wait(lambda: "come") == "come"
+    patience.over.set()
+    waited.clear()
+    assert patience.wait(lost) is None
+    assert len(waited) == 1
 
 
 def record(**attributes):

@@ -45,6 +45,10 @@ class Slow:
     def snapshot(self) -> None:
         return None
 
+    @property
+    def keeps_rows(self) -> bool:
+        return False
+
     def offer_again(self, report: TrialReport) -> None:
         raise AssertionError("it offered nothing")
 
