@@ -259,6 +259,21 @@ def test_a_program_is_noted_as_done_after_all_that_it_logged(programs, tmp_path:
     assert events(Past(read_journal(path))) == [("stage", "make"), ("before", "make")]
 
 
+def test_what_the_client_downloaded_does_not_stay_in_a_trials_folder(tmp_path: Path):
+    (users := tmp_path / "users").mkdir()
+    own = folder.make(tmp_path / "own", users, None)
+    version, kept = own / "artifacts" / "data:v3", own / "artifacts" / "plot.svg"
+    version.mkdir(parents=True)
+    (version / "training.pt").touch()
+    kept.touch()
+    folder.drop_users(own, users)
+    assert list((own / "artifacts").iterdir()) == [kept]
+    kept.unlink()
+    version.mkdir()
+    folder.drop_users(own, users)
+    assert not own.exists()
+
+
 def test_a_trials_own_links_stay_in_its_folder(tmp_path: Path):
     users, own = tmp_path / "users", tmp_path / "trial"
     (users / "data").mkdir(parents=True)

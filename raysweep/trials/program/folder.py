@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 MOST_COPIED_BYTES = 64 * 2**20
@@ -56,14 +57,21 @@ def _size(entry: Path) -> int:
 
 
 def drop_users(folder: Path, users: Path) -> None:
-    """Remove the user's entries, as far as they are as they were, and `wandb`'s files, which the
-    tracker has: what is left is what the trial wrote, its own links too."""
+    """Remove the user's entries, as far as they are as they were, and the files of W&B's client,
+    which the tracker has: `wandb`, and the versions that it downloaded, a copy of the data for each
+    trial. What is left is what the trial wrote, its own links too."""
     if not folder.is_dir():
         return
     for entry in list(folder.iterdir()):
         if _is_link_to(entry, users / entry.name) or _is_unchanged(entry, users / entry.name):
             entry.unlink()
     shutil.rmtree(folder / "wandb", ignore_errors=True)
+    downloads = folder / "artifacts"
+    if downloads.is_dir() and not downloads.is_symlink():
+        for version in downloads.glob("*:v*"):
+            shutil.rmtree(version, ignore_errors=True)
+        with suppress(OSError):  # the program keeps files of its own there
+            downloads.rmdir()
     if not any(folder.iterdir()):
         folder.rmdir()
 
