@@ -1,8 +1,9 @@
 """kill -9 at moments drawn by lot, of a driver, a trial, the writer, a node: all rounds end alike.
 
 Four rounds on a cluster, each with another first target, sixteen in which the whole sweep is one
-process, which is cheaper, and two of a program, with its process and its supervisor as targets. RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as does
-`scripts/chaos N`; RAYSWEEP_CHAOS_SEED for others.
+process, which is cheaper, and two of a program, with its process and its supervisor as targets.
+RAYSWEEP_CHAOS_ROUNDS asks for so many on a cluster, as does `scripts/chaos N`; RAYSWEEP_CHAOS_SEED
+for others.
 """
 
 from __future__ import annotations
