@@ -97,10 +97,11 @@ class WorkerDied(RaysweepError):
 
 class CodeFailed(RaysweepError):
     """The user's own code raised. `raised` is what it raised, where that can be pickled; `log` is
-    the run whose log has the whole traceback."""
+    the run whose log has the whole traceback. `printed`: see `config.failure.logged`."""
 
     raised: BaseException | None = None
     log: str | None = None
+    printed = False
 
 
 class SweepFailed(RaysweepError):

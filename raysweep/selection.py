@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+NOTHING_CHOSEN = "no metric: nothing is chosen as best"
+"""Of a sweep that names none: in place of what became of the alias `best`."""
+
 Goal = Literal["minimize", "maximize"]
 Metrics = Mapping[str, float]
 

@@ -78,7 +78,7 @@ def _exec(args: argparse.Namespace) -> dict[str, Any]:
             runs, sweeps = recorded(endpoint), recorded_sweeps(endpoint)
         finally:
             endpoint.stop()
-    show_recorded(sys.stderr, runs, args.storage)
+    show_recorded(sys.stderr, runs, args.storage, sweeps)
     show_recorded_sweeps(sys.stderr, sweeps)
     answer = {"runs": plain(runs), "sweeps": plain(sweeps), "exit_code": code}
     if code:

@@ -95,7 +95,7 @@ def _best(args: argparse.Namespace) -> dict[str, Any]:
     from raysweep.trials.workloads import display_of
 
     with stored_sweep(args) as stored:
-        result = stored.result()
+        result = stored.with_best()
         if args.download:
             stored.download_best(args.download)
     if not args.json:
@@ -135,7 +135,7 @@ def _serve(args: argparse.Namespace, stored: StoredSweep) -> None:
     result = stored.folder.result()
     if stored.record.tracker != "trackio":
         raise UserError(f"{stored.record.name} is recorded in W&B; its page is there")
-    ref = result["best"]["artifact"] if result else None
+    ref = result["best"]["artifact"] if result and result["best"] else None
     served = dashboard.serve(stored.storage.tracker, stored.record.project, ref, args.port)
     print(f"{served.url}\nCtrl-C stops it", file=sys.stderr, flush=True)
     if args.json:

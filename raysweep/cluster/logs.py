@@ -28,7 +28,7 @@ from raysweep.cluster.faults import note_here
 from raysweep.cluster.nodes import call_on_others, in_one_process
 from raysweep.cluster.open_log import SHIPPED_BYTES, OpenLog, sent_file
 from raysweep.cluster.remote_store import RemoteStore
-from raysweep.config.failure import Failure, whole
+from raysweep.config.failure import Failure, logged
 from raysweep.errors import CodeFailed
 from raysweep.storage.log_file import MEGABYTE, LogFile
 
@@ -150,7 +150,7 @@ def kept(logs: Logs, run: str, call: Callable[..., Answer], *given: Any, **optio
                 if isinstance(error, CodeFailed):
                     error.log = run
                 note_here(error)
-                log.write(whole(error))
+                log.write(logged(error))
             raise
 
 

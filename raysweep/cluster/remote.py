@@ -52,8 +52,14 @@ def wait_for(ref: Any) -> Any:
 
 
 def as_actor(cls: type, **options: Any) -> Any:
-    """Make a plain class a Ray actor class, ready for `.remote(…)`. Ray's types do not cover it."""
-    return ray.remote(cls).options(**options)
+    """Make a plain class a Ray actor class, ready for `.remote(…)`. Ray's types do not cover it.
+
+    Ray takes `concurrency_groups`, name → number of threads, only when the class is made.
+    """
+    remote: Any = ray.remote
+    groups = options.pop("concurrency_groups", None)
+    made = remote(cls) if groups is None else remote(concurrency_groups=groups)(cls)
+    return made.options(**options)
 
 
 def as_task(function: Callable[..., Any], **options: Any) -> Any:

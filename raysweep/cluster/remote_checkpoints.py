@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from raysweep.cluster.remote_store import RemoteStore
-from raysweep.storage.checkpoints import Bytes, CheckpointFolder, digest_of, file_name
+from raysweep.storage.checkpoints import DIGITS, Bytes, CheckpointFolder, digest_of, file_name
 from raysweep.tracking.blobs import CHUNK_BYTES
 
 
@@ -14,7 +16,7 @@ class RemoteCheckpoints:
     """The `CheckpointStore` in the sweep's folder, from any node.
 
     On another node than the driver's, bytes go through the writer, a chunk per call, so that it
-    holds few of them and serves other calls in between.
+    holds few of them. They are hashed on the way: the file gets its name at the end.
     """
 
     def __init__(self, store: RemoteStore, folder: Path) -> None:
@@ -26,11 +28,16 @@ class RemoteCheckpoints:
         if self._store.shares_files:
             self._folder.keep(trial, epochs, data)
             return
-        name, view = file_name(trial, epochs, digest_of(data)), memoryview(data)
+        view, digest = memoryview(data), hashlib.sha256()
+        staged = file_name(trial, epochs, uuid.uuid4().hex[:DIGITS])
+        chunks = self._store.in_flight()
         for offset in range(0, len(view), CHUNK_BYTES):
             chunk = bytes(view[offset : offset + CHUNK_BYTES])
-            self._store.call("stage_checkpoint", name, offset, chunk)
-        self._store.call("commit_checkpoint", trial, epochs, name)
+            chunks.send("stage_checkpoint", staged, offset, chunk)
+            digest.update(chunk)  # while it is on its way
+        chunks.wait()
+        name = file_name(trial, epochs, digest.hexdigest()[:DIGITS])
+        self._store.call("commit_checkpoint", trial, epochs, staged, name)
 
     def forget(self, trial: str) -> None:
         """See CheckpointStore."""
@@ -45,8 +52,6 @@ class RemoteCheckpoints:
             yield from self._folder.usable(trial)
             return
         for name, digest in self._store.call("list_checkpoints", trial):
-            data = bytearray()
-            while chunk := self._store.call("read_checkpoint", name, len(data), CHUNK_BYTES):
-                data += chunk
-            if digest_of(memoryview(data)) == digest:
-                yield bytes(data)
+            data = b"".join(self._store.checkpoint_chunks(name))
+            if digest_of(data) == digest:
+                yield data

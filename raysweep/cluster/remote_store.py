@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError
 
+from raysweep.cluster.in_flight import GROUPS, InFlight, read_ahead
 from raysweep.cluster.nodes import on_this_node
 from raysweep.cluster.remote import as_actor, get
-from raysweep.errors import StoreBusy, StoreFailed
+from raysweep.errors import StoreBusy, StoreFailed, TrackingError
 from raysweep.tracking import (
     ArtifactFile,
     ArtifactVersion,
@@ -56,6 +58,7 @@ class RemoteStore:
         self._node = node
         self._blobs = blobs
         self._used: dict[str, ArtifactVersion] = {}
+        self._uploads: dict[str, InFlight] = {}
         self._queued: list[tuple[str, tuple[Any, ...]]] = []
         self._batches: list[Any] = []
         self._looked = 0.0
@@ -67,8 +70,9 @@ class RemoteStore:
         flight."""
         from raysweep.cluster.writer import Writer  # imports Trackio, which only the driver needs
 
-        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        actor = as_actor(Writer, **options, **on_this_node()).remote(root, project, checkpoints)
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        made = as_actor(Writer, concurrency_groups=GROUPS, **options, **on_this_node())
+        actor = made.remote(root, project, checkpoints)
         node = ray.get_runtime_context().get_node_id()
         return RemoteStore(actor, project, node, Blobs(blobs_folder(root, project)))
 
@@ -209,19 +213,45 @@ class RemoteStore:
         except OSError as error:
             raise StoreFailed(f"cannot stage {path}: {error}; {CHECK_DISK}") from error
 
-    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
-        self._call("stage_chunk", digest, offset, chunk)
+    def take_file(self, path: str, digest: str) -> None:
+        """Move the file without the writer, as `stage_file` copies it."""
+        try:
+            self._blobs.take_file(Path(path), digest)
+        except OSError as error:
+            raise StoreFailed(f"cannot stage {path}: {error}; {CHECK_DISK}") from error
 
-    def stage_commit(self, digest: str) -> None:
-        self._call("stage_commit", digest)
+    def stage_chunk(self, upload: str, offset: int, chunk: bytes) -> None:
+        """Send the chunk and return, unless IN_FLIGHT of the upload are on their way. Only one
+        thread may send an upload."""
+        self._uploads.setdefault(upload, self.in_flight()).send(
+            "stage_chunk", upload, offset, chunk
+        )
+
+    def stage_commit(self, upload: str, digest: str) -> None:
+        self._uploads.pop(upload, self.in_flight()).wait()
+        self._call("stage_commit", upload, digest)
+
+    def stage_drop(self, upload: str) -> None:
+        """Remove what has come of it, whatever went wrong."""
+        with suppress(TrackingError):
+            self._uploads.pop(upload, self.in_flight()).wait()
+        with suppress(TrackingError):
+            self._call("stage_drop", upload)
+
+    def in_flight(self) -> InFlight:
+        """Return what sends chunks of a file of the caller's to the writer."""
+        return InFlight(self._actor)
 
     def blob_path(self, digest: str) -> str:
         path: str = self._call("blob_path", digest)
         return path
 
-    def read_blob(self, digest: str, offset: int, size: int) -> bytes:
-        data: bytes = self._call("read_blob", digest, offset, size)
-        return data
+    def blob_chunks(self, digest: str) -> Iterator[bytes]:
+        return read_ahead(self._actor, "read_blob", digest)
+
+    def checkpoint_chunks(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a checkpoint's file; none if it cannot be read."""
+        return read_ahead(self._actor, "read_checkpoint", name)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the writer that is not the store's: those of its checkpoints."""

@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import ray
+
+from raysweep.cluster.in_flight import READING, RECEIVING
 from raysweep.paths import safe_join
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.storage.log_file import LogFile
@@ -68,18 +71,30 @@ class Writer(TrackioStore):
         """See Removing.forget."""
         self.removing.forget(paths)
 
+    @ray.method(concurrency_group=RECEIVING)
+    def stage_chunk(self, upload: str, offset: int, chunk: bytes) -> None:
+        """See Store."""
+        super().stage_chunk(upload, offset, chunk)
+
+    @ray.method(concurrency_group=READING)
+    def read_blob(self, digest: str, offset: int, size: int) -> bytes:
+        """See Store."""
+        return super().read_blob(digest, offset, size)
+
+    @ray.method(concurrency_group=RECEIVING)
     def stage_checkpoint(self, name: str, offset: int, chunk: bytes) -> None:
         """See CheckpointFolder.stage."""
         self._checkpoints.stage(name, offset, chunk)
 
-    def commit_checkpoint(self, trial: str, epochs: int, name: str) -> None:
+    def commit_checkpoint(self, trial: str, epochs: int, staged: str, name: str) -> None:
         """See CheckpointFolder.commit."""
-        self._checkpoints.commit(trial, epochs, name)
+        self._checkpoints.commit(trial, epochs, staged, name)
 
     def list_checkpoints(self, trial: str) -> list[tuple[str, str]]:
         """List the trial's files, the latest first: name, and digest of the content."""
         return [(kept.path.name, kept.digest) for kept in self._checkpoints.files(trial)]
 
+    @ray.method(concurrency_group=READING)
     def read_checkpoint(self, name: str, offset: int, size: int) -> bytes:
         """Read up to `size` bytes of the file from `offset`; b"" if it cannot be read."""
         try:

@@ -97,6 +97,14 @@ def whole(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
+def logged(error: BaseException) -> str:
+    """Return what a run's log gets of its failure: the whole traceback; where a process has
+    `printed` its own, which is in the log already, the message alone."""
+    if getattr(error, "printed", False):
+        return f"[raysweep: {Failure.of(error).error}]\n"
+    return whole(error)
+
+
 def folded(error: BaseException) -> str:
     """Return the traceback with each run of frames that are not the user's in one line:
     `  … 4 frames of raysweep, torch`. Of an exception without the user's frames the innermost is

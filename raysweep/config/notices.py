@@ -14,7 +14,7 @@ from raysweep.config.space.meant import unlike_it_looks
 from raysweep.config.space.nesting import written_places
 from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import AGENT_KEYS
+from raysweep.config.sweep import AGENT_KEYS, runs_a_program
 from raysweep.config.yaml import Word
 
 
@@ -71,6 +71,8 @@ def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
 
 
 def _numerals(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
+    if runs_a_program(sweep):
+        return  # it gets them as they are written
     for loc, parameter in _parameters(sweep):
         values = parameter.get("values")
         if not isinstance(values, (list, tuple)):

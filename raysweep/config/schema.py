@@ -173,6 +173,9 @@ class Config(Section):
     def _sweep_fits(self) -> Config:
         if self.sweep.runs_a_program:
             fit.check(self.sweep, self.fields(), None)
+            if self.program.after is not None and not self.sweep.has_metric:
+                text = "scores the best trial, and without sweep.metric none is; name a metric"
+                raise mistake(("program", "after"), text)
             return self
         fit.check_integers({name: getattr(self, name) for name in (*SWEPT_SECTIONS, "evaluate")})
         fit.check(self.sweep, self.fields(), self.goals())
@@ -279,9 +282,6 @@ def _one_kind(document: dict[str, Any]) -> dict[str, Any]:
                 "leave one of them out"
             )
             raise mistake((name,), text)
-    if not (written or {}).get("metric"):
-        text = "missing; name a metric that the program logs, by which the best trial is chosen"
-        raise mistake(("sweep", "metric"), text)
     return document
 
 

@@ -2,7 +2,7 @@
 
 Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. Differences: `metric` has a default,
 and its `goal` follows from its name; keys for W&B's own queues (AGENT_KEYS) are ignored.
-With `program` or `command` its trials are runs of that program.
+With `program` or `command` its trials are runs of that program, and without `metric` it has none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from raysweep.config.budget import Duration
 from raysweep.config.early_terminate import Count, EarlyTerminate
@@ -21,6 +28,7 @@ from raysweep.config.sampler import SamplerConfig
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution
 from raysweep.config.space.nesting import GROUP, flatten, written_places
+from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
 
 GOAL_OF = {
@@ -56,6 +64,14 @@ def _paths(given: Any) -> Any:
     if not isinstance(given, (list, tuple)):
         return given
     return tuple(tuple(path) if isinstance(path, list) else path for path in given)
+
+
+def _numerals(parameter: Any) -> Any:
+    """Convert texts that stand beside numbers in `values`."""
+    values = parameter.get("values") if isinstance(parameter, Mapping) else None
+    if not isinstance(values, (list, tuple)):
+        return parameter
+    return {**parameter, "values": coerced(values)}
 
 
 def is_number(item: Any) -> bool:
@@ -103,6 +119,11 @@ class Metric(Section):
         name = given.get("name")
         goal = GOAL_OF.get(name, "minimize") if isinstance(name, str) else "minimize"
         return {"goal": goal, **given}
+
+
+NO_METRIC = Metric.model_construct(name="", goal="minimize", target=None)
+"""That of a program's sweep which names none: no trial has a score, and nothing is chosen as
+best. A config that is written has null in its place."""
 
 
 class SweepConfig(Section):
@@ -190,15 +211,35 @@ class SweepConfig(Section):
         paths = [[str(key) for key in at if key != GROUP] for at in places.values()]
         return {**given, "nested": [path for path in paths if len(path) > 1]}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_no_metric(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not runs_a_program(given):
+            return given
+        return given if given.get("metric") else {**given, "metric": NO_METRIC}
+
+    @field_serializer("metric")
+    def _metric_as_written(self, metric: Metric) -> dict[str, Any] | None:
+        return metric.model_dump() if metric.name else None
+
     @property
     def runs_a_program(self) -> bool:
         """Whether its trials are runs of a program."""
         return self.program is not None or self.command is not None
 
+    @property
+    def has_metric(self) -> bool:
+        """Whether trials have a score, by which one is chosen as the best."""
+        return bool(self.metric.name)
+
     @field_validator("parameters", mode="before")
     @classmethod
-    def _dotted(cls, given: Any) -> Any:
-        return flatten(given) if isinstance(given, Mapping) else given
+    def _dotted(cls, given: Any, info: ValidationInfo) -> Any:
+        """Flatten groups. A program gets its values as they are written: `1` and `"1"` differ."""
+        if not isinstance(given, Mapping):
+            return given
+        flat = flatten(given)
+        return flat if runs_a_program(info.data) else {k: _numerals(v) for k, v in flat.items()}
 
     @model_validator(mode="after")
     def _can_run(self) -> SweepConfig:
@@ -211,10 +252,22 @@ class SweepConfig(Section):
                 "repeats": self.repeats > 1,
             }
             check_pbt(self.method, others)
+        self._check_metric()
         self._check_order()
         for name, parameter in self.parameters.items():
             _check_method(("parameters", name), self.method, parameter.build())
         return self
+
+    def _check_metric(self) -> None:
+        """Raise a mistake if there is no metric, and something else needs one."""
+        needs = {
+            "method bayes learns from": self.method == "bayes",
+            "early_terminate compares trials by": self.early_terminate is not None,
+            "repeats gives the mean of": self.repeats > 1,
+        }
+        for need in (need for need, there in needs.items() if there and not self.has_metric):
+            text = f"missing; {need} a metric that the program logs, so name it"
+            raise mistake(("metric",), text)
 
     def _check_order(self) -> None:
         """Raise a mistake if the order of the sweep cannot decide which trials are stopped."""

@@ -75,6 +75,8 @@ def headline(view: SweepView, percent: Sequence[str]) -> str:
         failed = sum(trial.state == "failed" for trial in view.trials)
         if total and failed == total:
             return "No winner: " + ("the only trial failed." if total == 1 else _all_failed(total))
+        if total and not view.metric:
+            return "No metric: nothing is chosen as best."
         return "No trial has a score yet." if total else "No trial has started yet."
     metrics = first.metrics if view.best is None else view.best.get("metrics", first.metrics)
     reached = f"{view.metric} {metric(view.metric, metrics.get(view.metric), percent)}"

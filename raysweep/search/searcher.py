@@ -203,6 +203,7 @@ class BudgetStopper(Stopper):
         """`target_by_trial`: one trial may reach the target, not only a configuration's mean."""
         self._budget = budget
         self._target_by_trial = target_by_trial
+        self._counts: dict[str, int] = {}
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether the trial ends now."""
@@ -217,9 +218,14 @@ class BudgetStopper(Stopper):
         return not self._budget.may_go_on(result["trial"])
 
     def see(self, result: Mapping[str, Any]) -> None:
-        """Check whether the epoch reached the target."""
+        """Check whether the epoch reached the target. A report that is no further epoch, as a
+        program's summary at its end, gives back the epoch that was granted."""
         if self._target_by_trial:
             self._budget.scored(finite(result[BEST_SCORE]))
+        trial, count = result["trial"], result["epochs"]
+        if self._counts.get(trial) == count:
+            self._budget.stopped(trial)
+        self._counts[trial] = count
 
     def stop_all(self) -> bool:
         """Return False: Tune would kill trials before they have logged their models."""

@@ -133,7 +133,8 @@ class Earlier:
         """Yield every trial of those sweeps, with the metric of its sweep."""
         for name in dict.fromkeys(self.names):
             folder = self.storage.find(name)
-            metric = read_mapping(folder.path / "config.yaml")["sweep"]["metric"]["name"]
+            section = read_mapping(folder.path / "config.yaml")["sweep"]
+            metric = (section["metric"] or {}).get("name", "")
             for run in tracker.runs(name):
                 if run.job_type == "train":
                     yield run, metric

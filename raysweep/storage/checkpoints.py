@@ -24,6 +24,9 @@ from raysweep.tracking.write_behind import WriteBehind
 
 _FILE = re.compile(r".+-e(?P<epochs>\d{4,})-(?P<digest>[0-9a-f]{16})\.pt")
 
+DIGITS = 16
+"""Hexadecimal digits of a checkpoint's SHA-256 in its file's name."""
+
 Bytes = bytes | memoryview
 
 
@@ -83,19 +86,20 @@ class CheckpointFolder:
             half.unlink(missing_ok=True)
 
     def stage(self, name: str, offset: int, chunk: bytes) -> None:
-        """Write bytes at `offset` of the future checkpoint with the file name `name`.
-        Idempotent."""
+        """Write bytes at `offset` of a future checkpoint, which has the file name `name` until it
+        is published. Idempotent."""
         self.folder.mkdir(exist_ok=True)
         half = os.open(self._half(name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         with os.fdopen(half, "wb") as file:
             file.seek(offset)
             file.write(chunk)
 
-    def commit(self, trial: str, epochs: int, name: str) -> None:
-        """Publish the checkpoint whose chunks were staged. Its digest is verified on reading: that
-        takes seconds for a large one, and all processes share the writer."""
-        if not (self.folder / name).exists() or self._half(name).exists():
-            self._publish(self._half(name), self.folder / name, trial, epochs)
+    def commit(self, trial: str, epochs: int, staged: str, name: str) -> None:
+        """Publish the checkpoint whose chunks were staged as `staged` under its name. Its digest is
+        verified on reading: that takes seconds for a large one, and all processes share the
+        writer."""
+        if not (self.folder / name).exists() or self._half(staged).exists():
+            self._publish(self._half(staged), self.folder / name, trial, epochs)
 
     def usable(self, trial: str) -> Iterator[bytes]:
         """See CheckpointStore."""
@@ -143,5 +147,5 @@ def file_name(trial: str, epochs: int, digest: str) -> str:
 
 
 def digest_of(data: Bytes) -> str:
-    """Compute the first 16 hexadecimal digits of the bytes' SHA-256."""
-    return hashlib.sha256(data).hexdigest()[:16]
+    """Compute the first DIGITS hexadecimal digits of the bytes' SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:DIGITS]

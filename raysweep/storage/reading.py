@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
 from raysweep.invocation import program
+from raysweep.selection import NOTHING_CHOSEN
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
 from raysweep.storage.past import Past
@@ -41,7 +42,7 @@ class StoredSweep:
         return StoredSweep(folder, folder.record(), place)
 
     def result(self) -> dict[str, Any]:
-        """Return its `result.json`. Raises UserError for a sweep without a best."""
+        """Return its `result.json`. Raises UserError for a sweep that has not ended."""
         result = self.folder.result()
         if result is None:
             option = self.storage.option
@@ -52,9 +53,19 @@ class StoredSweep:
             )
         return result
 
+    def with_best(self) -> Mapping[str, Any]:
+        """Return the result. Raises UserError where nothing was chosen as best."""
+        result = self.result()
+        if result["best"] is None:
+            raise UserError(
+                f"{self.record.name}: {NOTHING_CHOSEN}; see its trials with "
+                f"`{program()} show {self.record.name}{self.storage.option}`"
+            )
+        return result
+
     def best(self) -> str:
         """Return the reference of the winner's model. Raises UserError where there is none."""
-        ref: str | None = self.result()["best"]["artifact"]
+        ref: str | None = self.with_best()["best"]["artifact"]
         if ref is None:
             raise UserError(f"{self.record.name}: its best trial logged no model")
         return ref
@@ -103,7 +114,7 @@ class StoredSweep:
     def _download_programs(self, folder: Path) -> list[str]:
         """Write the winner's models; where it logged none, the files that it saved, or else what
         it left in its folder."""
-        trial = self.result()["best"]["trial"]
+        trial = self.with_best()["best"]["trial"]
         run_id = f"{self.record.id}-{trial}"
         with closing(self.tracker()) as tracker:
             models = [model.ref for model in models_of(tracker, tracker.run(run_id))]
@@ -237,8 +248,10 @@ def _shown(folder: SweepFolder) -> dict[str, Any] | None:
     result = folder.result()
     try:
         if result is not None:
-            (result["best"]["artifact"] or "").strip()  # null: the winner logged no model
-            result["trials"]["total"], result["test"].items()
+            if result["best"] is not None:  # without a metric nothing was chosen
+                (result["best"]["artifact"] or "").strip()  # null: the winner logged no model
+                result["test"].items()
+            result["trials"]["total"]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder.path / 'result.json'}: not the result of a sweep ({error!r})"

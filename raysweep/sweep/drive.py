@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from raysweep.cluster.resources import Resources
 from raysweep.config import Config
@@ -16,10 +17,11 @@ from raysweep.events import Evaluating, Observer
 from raysweep.search.budget import Budget
 from raysweep.search.population import SharedPopulation
 from raysweep.search.warm_start import Earlier, WarmStart
+from raysweep.selection import NOTHING_CHOSEN
 from raysweep.storage.journal import read_journal
 from raysweep.sweep import in_wandb
 from raysweep.sweep.job import Job
-from raysweep.sweep.result import Scores, SweepResult, TrialCounts
+from raysweep.sweep.result import Best, Scores, StoredResult, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
 from raysweep.tracking.folder import detach
 from raysweep.tracking.links import links, unsent
@@ -30,7 +32,7 @@ from raysweep.trials.gate import Gate
 from raysweep.trials.keep_best import KeepBest
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
-from raysweep.trials.work import Prepared, Workload
+from raysweep.trials.work import Evaluated, Prepared, Workload
 from raysweep.trials.workloads import display_of
 
 
@@ -51,7 +53,10 @@ class Drive:
 
 
 def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResult:
-    """Drive the sweep from its current state to its end. The result file is written last."""
+    """Drive the sweep from its current state to its end. The result file is written last.
+
+    Of a sweep without a metric it returns a StoredResult, which has no best.
+    """
     recorded = (job.past, job.journal, how.observer, job.logs)
     prepared = workload.prepare(job.tracker, job.identity, config, *recorded)
     context = _context(job, config, workload, prepared, how)
@@ -91,24 +96,26 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     cached = prepared.cached(how.observer)
     products = workload.products(job.tracker, job.identity, progress.trials)
     best = choose_winner(job.identity, config, progress, products, how.logs)
-    if (doing := workload.evaluating(config)) is not None:
-        how.observer(Evaluating(best.trial, best.artifact, doing))
-    asked = (context, how.resources, best.trial, best.artifact)
-    report = workload.evaluate(*asked, step=_retries(job))
+    report = Evaluated({}, promoted=False, reason=NOTHING_CHOSEN, artifacts={}, file=None)
+    if best is not None:
+        if (doing := workload.evaluating(config)) is not None:
+            how.observer(Evaluating(best.trial, best.artifact, doing))
+        asked = (context, how.resources, best.trial, best.artifact)
+        report = workload.evaluate(*asked, step=_retries(job))
     shutil.rmtree(job.folder.best, ignore_errors=True)  # left by a driver that died here
-    if best.artifact is not None:
+    if best is not None and best.artifact is not None:
         download(job.tracker, report.products or (best.artifact,), job.folder.best)
         detach(job.folder.best)
         settle_folder(job.folder.best)
     job.tracker.close_stale(job.identity.name)
-    result = SweepResult(
+    result = (StoredResult if best is None else SweepResult)(
         sweep=job.identity.name,
         project=config.tracking.project,
         tracker=job.tracker.backend,
         artifacts=report.artifacts,
         cached_stages=cached,
         trials=TrialCounts.of(progress.trials),
-        best=best,
+        best=cast(Best, best),
         test=Scores(report.scores),
         wall_s=job.journal.elapsed_s,
         folder=job.folder.path,
@@ -117,7 +124,8 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         promoted=report.promoted,
         metric=config.sweep.metric.name,
         goal=config.sweep.metric.goal,
-        links=links(job.tracker, job.identity, best.trial) | in_wandb.link(job.folder),
+        links=links(job.tracker, job.identity, None if best is None else best.trial)
+        | in_wandb.link(job.folder),
         unsent=unsent(job.tracker, job.identity),
         rows=tuple(progress.trials),
         ended_by=budget.ended_by,
@@ -130,7 +138,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
     shutil.rmtree(job.folder.checkpoints, ignore_errors=True)
     if keeps_best:
         best_only.drop_checkpoints()
-    return result
+    return cast(SweepResult, result)
 
 
 def _elapsed(job: Job) -> Callable[[], float]:

@@ -93,14 +93,15 @@ def as_wandb_sweep(name: str, sweep: Mapping[str, Any]) -> dict[str, Any]:
     Parameters are named by where a run's config has them: `train.learning_rate`. Rules that W&B
     would enforce (`early_terminate`, `run_cap`) are left out: raysweep does that.
     """
-    metric = {key: sweep["metric"][key] for key in ("name", "goal")}
+    metric = {key: sweep["metric"][key] for key in ("name", "goal")} if sweep["metric"] else None
     is_program = bool(sweep.get("program") or sweep.get("command"))
     parameters = {
         each if is_program else field_of(each): _bounds(kept)
         for each, kept in sweep["parameters"].items()
     }
     about = sweep.get("description") or "Run by raysweep."
-    plain = {"name": name, "description": about, "method": sweep["method"], "metric": metric}
+    plain = {"name": name, "description": about, "method": sweep["method"]}
+    plain |= {"metric": metric} if metric else {}
     of_program = {key: sweep[key] for key in ("program", "command") if sweep.get(key)}
     return {**plain, **of_program, "parameters": parameters}
 

@@ -106,7 +106,8 @@ class Scores(dict[str, float]):
 class StoredResult:
     """What a storage has of a sweep; in a notebook it shows itself as a table. That of a sweep with
     a best is a SweepResult. Before that `best` is None, `ended_by` is None unless a target or the
-    budget was reached, `test` is empty, and `rows` says how the trials stand.
+    budget was reached, `test` is empty, and `rows` says how the trials stand. A sweep without a
+    metric never has a best.
 
     `artifacts`: the name of each input → its version.
     `ended_by`: `completed` after all trials, else `target` or the budget that ended the sweep.
@@ -117,7 +118,7 @@ class StoredResult:
     `display`: how a terminal shows it.
     `links`: pages at the tracker's server, of the `project` and of the runs of `best` and `report`.
     `unsent`: runs that did not reach W&B completely; `sync` sends them.
-    `state`: as `list` shows it; `ended` has a best.
+    `state`: as `list` shows it; `ended` has a best, unless `metric` is empty: it has none then.
     """
 
     sweep: str

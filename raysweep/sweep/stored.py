@@ -97,15 +97,17 @@ def result_of(view: SweepView, storage: Storage) -> StoredResult:
             ended_by=view.budget,
             state=view.state,
         ).at(storage)
-    best, counts = found["best"], found["trials"]
+    best, counts = found["best"], found["trials"]  # without a metric there is no best
     warm = found.get("warm_start")
-    return SweepResult(
+    return (StoredResult if best is None else SweepResult)(
         **shared,
         artifacts=found["artifacts"],
         cached_stages=tuple(found["cached_stages"]),
         trials=TrialCounts(**{key: counts[key] for key in TrialCounts.__annotations__}),
-        best=Best(**{key: best[key] for key in Best.__annotations__ if key in best}),
-        test=Scores(found["test"]),
+        best=Best(**{key: best[key] for key in Best.__annotations__ if key in best})
+        if best
+        else None,  # type: ignore[arg-type]
+        test=Scores(found["test"] or {}),
         wall_s=found["wall_s"],
         model_path=_model(view, storage),
         promotion=found.get("promotion", ""),

@@ -186,7 +186,7 @@ def _refs_here(stored: StoredSweep) -> dict[str, str]:
     result = stored.folder.result()
     if result is None or stored.record.tracker != "wandb":
         return {}
-    model = result["best"]["artifact"]
+    model = (result["best"] or {}).get("artifact")  # without a metric there is no best
     named = [] if model is None else [model]
     named += [f"{name}:{version}" for name, version in result["artifacts"].items()]
     tracker = stored.tracker()
@@ -214,11 +214,11 @@ def _note_in_result(
     try:
         sweep = SweepIdentity(record.name, record.id)
         pages = {"project": url, **in_wandb.link(stored.folder)}
-        result["links"] = links(tracker, sweep, best["trial"]) | pages
+        result["links"] = links(tracker, sweep, best["trial"] if best else None) | pages
         result["unsent"] = list(unsent(tracker, sweep))
     finally:
         tracker.close()
-    if (before := best["artifact"]) is not None:
+    if best is not None and (before := best["artifact"]) is not None:
         best["artifact"] = there(before)
         if said := result.get("promotion"):  # not in a result of an earlier raysweep
             result["promotion"] = re.sub(rf"{re.escape(before)}\b", best["artifact"], said)

@@ -100,6 +100,7 @@ class SweepView:
     config: Mapping[str, Any]
     """As it ran: resolved, plain values."""
     metric: str
+    """Empty where the sweep names none, and nothing is chosen as best."""
     goal: Goal
     space: tuple[ParameterView, ...]
     trials: tuple[TrialView, ...]
@@ -184,7 +185,7 @@ def _view_of(stored: StoredSweep, *, artifacts: bool) -> SweepView:
         wall_s = float(result.get("wall_s", wall_s))
     logs = _logs(stored)
     products = _products(stored) if artifacts else {}
-    metric = config["sweep"]["metric"]
+    metric = config["sweep"]["metric"] or {"name": "", "goal": "minimize"}
     over = told.of("budget")
     return SweepView(
         sweep=record.name,

@@ -18,25 +18,27 @@ def choose_winner(
     progress: Progress,
     products: Mapping[int, str],
     logs: str,
-) -> Best:
-    """Return the best finished trial of the best configuration. `products`: see Workload. `logs`:
-    the command that shows a trial's log, but for the trial.
+) -> Best | None:
+    """Return the best finished trial of the best configuration; None where the sweep has no metric.
+    `products`: see Workload. `logs`: the command that shows a trial's log, but for the trial.
 
-    Raises SweepFailed, with a cause, if there is none.
+    Raises SweepFailed, with a cause, if there is none, or, without a metric, if none completed.
     """
     if not progress.trials:
         raise SweepFailed(f"{sweep.name}: max_time expired before the first trial started")
-    metric = config.sweep.metric
+    metric, counts = config.sweep.metric, TrialCounts.of(progress.trials)
+    if not config.sweep.has_metric and counts.completed:
+        return None
     rows = {row.index: row for row in progress.trials}
     candidates = [row.candidate() for row in rows.values()]
     ranked = rank_configurations(candidates, metric.name, metric.goal, config.sweep.repeats)
     if not ranked or not ranked[0].scores:
-        counts = TrialCounts.of(progress.trials)
         failed = [row for row in rows.values() if row.error]
         why = [f"; {row.name}: {row.error}; its log: {logs} {row.name}" for row in failed]
         none = SweepFailed(
-            f"no trial of {sweep.name} finished with a finite {metric.name} "
-            f"({counts.failed} of {counts.total} failed)"
+            f"no trial of {sweep.name} "
+            + (f"finished with a finite {metric.name} " if metric.name else "completed ")
+            + f"({counts.failed} of {counts.total} failed)"
             + (why[0] if why else _reported(progress, metric.name))
         )
         none.traceback = failed[0].traceback if failed else None

@@ -78,7 +78,7 @@ def _facts(view: SweepView) -> list[dict[str, str]]:
         metrics = shown({view.metric: first.metrics.get(view.metric), **first.metrics})
         metrics.pop("epoch", None)
         values = {f"best {name}": text.number(value) for name, value in first.values.items()}
-    best["metric"] = f"{view.metric} ({view.goal})"
+    best["metric"] = f"{view.metric} ({view.goal})" if view.metric else "none"
     test = {f"test/{name}": value for name, value in shown(view.test or {}).items()}
     rest = {"trials": _trials(view), "wall time": text.duration(view.wall_s)}
     return [best, metrics, test, values, rest | {"started": when(view.started)}]

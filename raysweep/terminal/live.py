@@ -101,7 +101,7 @@ class LiveTable:
             Column("trial"),
             Column("state"),
             Column(start.display.step, right=True),
-            Column(start.metric, shortened=True),
+            Column(start.metric or "logged", shortened=True),
             Column("best", dropped=2),
             Column("values", dropped=1, shortened=True),
         ]
@@ -127,17 +127,21 @@ class LiveTable:
         """Format the sweep's metric."""
         start = self._board.start
         assert start is not None, "a sweep starts before its trials"
+        if not start.metric:
+            return text.reached("", metrics, percent=start.display.percent) or "–"
         value = (metrics or {}).get(start.metric)
         return text.metric(start.metric, value, percent=start.display.percent)
 
     def _cells(self, trial: TrialUpdated) -> list[str | Text]:
+        start = self._board.start
+        assert start is not None, "a sweep starts before its trials"
         last = "–" if trial.error else self._number(trial.metrics)
         return [
             trial.name,
             Text(trial.state, style=STYLES[trial.state]),
             text.epoch(trial),
             last,
-            self._number(trial.best),
+            self._number(trial.best if start.metric else None),
             # One line per trial, or the table outgrows the terminal; the summary has full errors.
             trial.error or self._values(trial),
         ]

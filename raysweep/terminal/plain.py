@@ -78,8 +78,7 @@ class PlainLines:
         if trial.state == "running" and trial.epoch == 0:
             return f"{head}  {text.values(trial.overrides)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})
-        number = text.metric(metric, shown.get(metric), percent=display.percent)
-        line = f"{head}  {metric} {number}"
+        line = f"{head}  {text.reached(metric, shown, percent=display.percent)}".rstrip()
         return line + (text.cloned(trial) if trial.state == "running" else self._outlook())
 
     def _outlook(self) -> str:

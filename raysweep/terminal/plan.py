@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from raysweep.search.space_plan import PlannedParameter, SpacePlan
+from raysweep.selection import NOTHING_CHOSEN
 from raysweep.terminal import text
 from raysweep.terminal.console import copyable, say
 from raysweep.terminal.table import Column, Row, fitted
@@ -38,7 +39,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     say(
         console,
         f"\n{plan.method}: {most}{trials}{length}"
-        f"{plan.early_terminate}; best by {plan.metric} ({plan.goal})",
+        f"{plan.early_terminate}; "
+        + (f"best by {plan.metric} ({plan.goal})" if plan.metric else NOTHING_CHOSEN),
     )
     for line in plan.search:
         say(console, line)

@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from raysweep.invocation import program
-from raysweep.terminal.text import plural
+from raysweep.terminal.text import number, plural
 
 
 def show_recorded(
-    stream: TextIO, runs: Sequence[Mapping[str, Any]], storage: Path | str | None
+    stream: TextIO,
+    runs: Sequence[Mapping[str, Any]],
+    storage: Path | str | None,
+    sweeps: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write a line a run, and the command that shows where an artifact came from. `storage`: None
-    for the usual one."""
-    if not runs:
+    """Write a line a run, and the command that shows where an artifact came from; of sweeps alone,
+    the command that runs the first one. `storage`: None for the usual one."""
+    where = f" --storage {storage}" if storage is not None else ""
+    if not runs and sweeps:
+        stream.write(f"run it: {program()} exec{where} -- wandb agent {sweeps[0]['id']}\n")
+    elif not runs:
         stream.write(
             "no run was logged: the command made none with wandb's client, or in mode offline, and "
             f"then `{program()} exec -- wandb sync DIR` brings it here\n"
@@ -27,19 +33,20 @@ def show_recorded(
         stream.write(f"run {run['id']}{name} of {run['project']}: {run['state']}{used}{logged}\n")
     last = next((run for run in reversed(runs) if run["logged"]), None)
     if last is not None:
-        where = f" --storage {storage}" if storage is not None else ""
         stream.write(
             f"see it: {program()} lineage {last['logged'][-1]} --project {last['project']}{where}\n"
         )
     stream.flush()
 
 
-def show_recorded_sweeps(stream: TextIO, sweeps: Sequence[Mapping[str, Any]]) -> None:
-    """Write a line a sweep that agents ran, and one for its best run."""
+def show_recorded_sweeps(
+    stream: TextIO, sweeps: Sequence[Mapping[str, Any]], indent: str = ""
+) -> None:
+    """Write a line a sweep that agents ran, and below it one for its best run."""
     for sweep in sweeps:
-        stream.write(f"{sweep_line(sweep)}\n")
+        stream.write(f"{indent}{sweep_line(sweep)}\n")
         if (best := sweep["best"]) is not None:
-            stream.write(f"{best_line(sweep, best)}\n")
+            stream.write(f"{indent}  {best_line(sweep, best)}\n")
     stream.flush()
 
 
@@ -49,7 +56,7 @@ def show_projects(stream: TextIO, projects: Sequence[Mapping[str, Any]]) -> None
         runs = plural(project["runs"], "run")
         stream.write(f"project {project['project']}: {runs} of {program()} exec\n")
         show_recorded_sweeps(
-            stream, [{**each, "project": project["project"]} for each in project["sweeps"]]
+            stream, [{**each, "project": project["project"]} for each in project["sweeps"]], "  "
         )
 
 
@@ -58,7 +65,7 @@ def show_sweep_of_agents(stream: TextIO, sweep: Mapping[str, Any], top: int | No
     show_recorded_sweeps(stream, [sweep])
     for trial in sweep["trials"][:top]:
         score = "" if trial["score"] is None else f" {sweep['metric']} {trial['score']:.6g}"
-        values = ", ".join(f"{name}={value}" for name, value in trial["values"].items())
+        values = ", ".join(f"{name}={number(value)}" for name, value in trial["values"].items())
         stream.write(f"  {trial['run']} {trial['state']}{score}: {values}\n")
     stream.flush()
 
@@ -74,5 +81,5 @@ def sweep_line(sweep: Mapping[str, Any]) -> str:
 
 def best_line(sweep: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     """Return `best loss 0.25: run j3k, lr=0.1, width=8`."""
-    values = "".join(f", {name}={value}" for name, value in best["values"].items())
+    values = "".join(f", {name}={number(value)}" for name, value in best["values"].items())
     return f"best {sweep['metric']} {best['score']:.6g}: run {best['run']}{values}"

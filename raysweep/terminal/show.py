@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 from raysweep.invocation import program
+from raysweep.selection import NOTHING_CHOSEN
 from raysweep.storage.storage import Storage
 from raysweep.sweep.shape import BUDGET
 from raysweep.sweep.standing import Ranked, causes, counts, leader, ranking, row_of
@@ -16,6 +17,9 @@ from raysweep.terminal.pace import Pace
 from raysweep.terminal.table import Column, Paint, Row, lines
 from raysweep.terminal.wrap import wrap
 from raysweep.tracking.links import REPORT
+
+LOGGED_LAST = "trials, with what they logged last"
+"""Title of the leaderboard of a sweep without a metric."""
 
 STYLES = {"running": "cyan", "failed": "red", "waiting": "dim"}
 """Of a row, by its trial's state."""
@@ -56,7 +60,7 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
         yield f"limits: {limits}"
     first = leader(view, ranked)
     if first is None:
-        yield "best: none yet"
+        yield "best: none yet" if view.metric else NOTHING_CHOSEN
         return
     number = text.metric(view.metric, first.metrics.get(view.metric), percent=view.percent)
     so_far = "" if view.best else " so far"
@@ -125,7 +129,7 @@ def _limits(view: SweepView) -> str:
     """`run_cap 20, max_time 3600`: what may end the sweep."""
     section = view.config["sweep"]
     given = {key: section.get(key) for key in BUDGET if key != "repeats" or view.repeats > 1}
-    given["target"] = section["metric"].get("target")
+    given["target"] = (section["metric"] or {}).get("target")
     return ", ".join(f"{key} {text.number(value)}" for key, value in given.items() if value)
 
 
@@ -134,15 +138,16 @@ def _leaderboard(
 ) -> Iterator[str]:
     if not view.trials:
         return
-    yield paint(f"leaderboard by {_by(view)} ({view.goal})", "bold")
+    title = f"leaderboard by {_by(view)} ({view.goal})" if view.metric else LOGGED_LAST
+    yield paint(title, "bold")
     metrics = _metrics(view)
-    first, *others = [short(name) for name in metrics]
+    first, others = ([short(name) for name in part] for part in (metrics[:1], metrics[1:]))
     columns = [
         Column("", dropped=2, right=True),
         Column("trial"),
         Column("state"),
         Column(f"{view.display.step}s", dropped=3),
-        Column(first),
+        *(Column(name) for name in first),
         *(Column(name, dropped=1) for name in others),
         *([Column("mean ± std", dropped=1)] if view.repeats > 1 else []),
         Column("time", dropped=4, right=True),
@@ -180,9 +185,8 @@ def _by(view: SweepView) -> str:
 
 def _metrics(view: SweepView) -> list[str]:
     """The metrics that are shown: the sweep's, and the usual ones."""
-    reported = {name for trial in view.trials for name in trial.metrics}
-    usual = [each for each in view.display.columns if each in reported]
-    return list(dict.fromkeys([view.metric, *usual]))
+    reported = (name for trial in view.trials for name in trial.metrics)
+    return text.shown_metrics(view.metric, view.display.columns, reported)
 
 
 def _mean(view: SweepView, ranked: Ranked) -> list[str]:

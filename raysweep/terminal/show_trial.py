@@ -55,11 +55,13 @@ def _headline(view: SweepView, trial: TrialView, paint: Paint) -> Iterator[str]:
             f"{name} {text.metric(name, each, percent=view.percent)}"
             for name, each in shown.items()
         )
-        yield f"best:     {best}{_after(view, trial)}"
+        yield f"{'best:   ' if view.metric else 'logged: '}  {best}{_after(view, trial)}"
 
 
 def _after(view: SweepView, trial: TrialView) -> str:
     """`, after epoch 2`: which of its reports counts."""
+    if not view.metric:
+        return ""
     score = trial.metrics.get(view.metric)
     scores = [row.get(view.metric) for row in trial.history]
     return f", after {view.display.step} {scores.index(score) + 1}" if score in scores else ""

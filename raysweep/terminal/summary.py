@@ -13,9 +13,10 @@ from rich.table import Table
 from raysweep.events import Display
 from raysweep.invocation import program
 from raysweep.search.budget import EndedBy
-from raysweep.sweep.result import SweepResult
+from raysweep.sweep.result import StoredResult
 from raysweep.terminal import text
 from raysweep.terminal.console import copyable, say
+from raysweep.terminal.show import LOGGED_LAST
 from raysweep.terminal.table import Column, Row, fitted
 
 SHOWN = 10
@@ -30,7 +31,7 @@ _ENDED_BY: dict[EndedBy, str] = {
 }
 
 
-def show_result(console: Console, result: SweepResult, storage: Path | str | None) -> None:
+def show_result(console: Console, result: StoredResult, storage: Path | str | None) -> None:
     """Print the leaderboard, the test score, the model's path, and the next command.
 
     `storage` is the command's `--storage`; None if it is the default.
@@ -42,7 +43,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
         console,
         f"{text.plural(counts.total, 'trial')}: {counts.completed} completed, "
         f"{counts.stopped} stopped early, {counts.failed} failed; "
-        f"{text.duration(result.wall_s)} in all{_ENDED_BY[result.ended_by]}",
+        f"{text.duration(result.wall_s)} in all{_ENDED_BY[result.ended_by or 'completed']}",
     )
     for row in result.rows:
         if row.error:
@@ -51,15 +52,7 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     if failures := result.failures:
         command = f"{program()} logs{where} {result.sweep} {failures[0].trial}"
         copyable(console, f"  logs: {result.folder}/logs; see one: {command}")
-    best = result.best
-    mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
-    repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
-    scores = f"{_test_scores(result.test, percent=result.display.percent)}\n" if result.test else ""
-    say(
-        console,
-        f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
-        f"{repeats}{scores}{result.promotion}",
-    )
+    _show_winner(console, result)
     if result.model_path is not None:
         copyable(console, f"model: {result.model_path}")
     if isinstance(result.model_path, str):  # a URI, which cannot be opened as a file
@@ -73,20 +66,33 @@ def show_result(console: Console, result: SweepResult, storage: Path | str | Non
     copyable(console, f"\nsee it: {program()} report {result.sweep}{where}")
 
 
-def _leaderboard(result: SweepResult, width: int) -> Table:
-    reported = {name for row in result.rows for name in row.best or {}}
-    usual = [each for each in result.display.columns if each in reported]
-    metrics = dict.fromkeys([result.metric, *usual])
+def _show_winner(console: Console, result: StoredResult) -> None:
+    best = result.best
+    if best is None:
+        say(console, f"\n{result.promotion}")
+        return
+    mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
+    repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
+    scores = f"{_test_scores(result.test, percent=result.display.percent)}\n" if result.test else ""
+    say(
+        console,
+        f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
+        f"{repeats}{scores}{result.promotion}",
+    )
+
+
+def _leaderboard(result: StoredResult, width: int) -> Table:
+    reported = (name for row in result.rows for name in row.best or {})
+    metrics = text.shown_metrics(result.metric, result.display.columns, reported)
     names = [name.replace("validation/", "val. ").replace("/", " ") for name in metrics]
-    title = f"leaderboard by {result.metric} ({result.goal})"
-    first, *others = names
+    title = f"leaderboard by {result.metric} ({result.goal})" if result.metric else LOGGED_LAST
     columns = [
         Column("", dropped=2),
         Column("trial"),
         Column("state"),
         Column(f"{result.display.step}s", dropped=3),
-        Column(first),
-        *(Column(name, dropped=1) for name in others),
+        *(Column(name) for name in names[:1]),
+        *(Column(name, dropped=1) for name in names[1:]),
         Column("values", shortened=True),
     ]
     rows = [
@@ -102,7 +108,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
                 ),
                 text.values(row.overrides),
             ],
-            "bold" if row.name == result.best.trial else "",
+            "bold" if result.best and row.name == result.best.trial else "",
         )
         for place, row in enumerate(result.ranked()[:SHOWN], start=1)
     ]
@@ -111,7 +117,7 @@ def _leaderboard(result: SweepResult, width: int) -> Table:
     return fitted(columns, rows, width, title)
 
 
-def _of_configurations(result: SweepResult, width: int) -> Table:
+def _of_configurations(result: StoredResult, width: int) -> Table:
     """Make the leaderboard with repeats: per configuration, mean ± standard deviation, and its best
     trial."""
     configurations = result.configurations()
@@ -139,7 +145,7 @@ def _of_configurations(result: SweepResult, width: int) -> Table:
                 ),
                 text.values(trials[0].overrides),
             ],
-            "bold" if trials[0].name == result.best.trial else "",
+            "bold" if result.best and trials[0].name == result.best.trial else "",
         )
         for place, (each, trials) in enumerate(configurations[:SHOWN], start=1)
     ]
@@ -200,10 +206,10 @@ def show_sweeps(
             cells = [started, sweep["tracker"], state, "–", "none", "–"]
             rows.append(Row([sweep["sweep"], *sizes, *cells]))
             continue
-        score = _first_score(result["test"], percent=displays[sweep["sweep"]].percent)
+        score = _first_score(result["test"] or {}, percent=displays[sweep["sweep"]].percent)
         trials, best = (
             str(result["trials"]["total"]),
-            result["best"]["artifact"] or result["best"]["trial"],
+            result["best"]["artifact"] or result["best"]["trial"] if result["best"] else "none",
         )
         cells = [started, sweep["tracker"], sweep["state"] or "ended", trials, best, score]
         rows.append(Row([sweep["sweep"], *sizes, *cells]))

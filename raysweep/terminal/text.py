@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep.events import PLAIN, Display, StageFinished, SweepStarted, TrialUpdated, WarmStarted
+
+WITHOUT_METRIC = 4
+"""Metrics of a sweep that names none which are shown."""
 
 _CODES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 """A terminal's codes: colours, the cursor's moves, titles and links."""
@@ -30,6 +33,22 @@ def metric(name: str, value: float | None, *, percent: bool = True) -> str:
     if not percent:
         return number(float(value))
     return f"{value:.2f} %" if name.endswith("accuracy") else f"{value:.4f}"
+
+
+def shown_metrics(metric: str, usual: Sequence[str], reported: Iterable[str]) -> list[str]:
+    """Choose the metrics that a table shows: the sweep's, and of the usual ones those that were
+    reported. Of a sweep without a metric, the first that were reported."""
+    there = list(dict.fromkeys(reported))
+    if not metric:
+        return there[:WITHOUT_METRIC]
+    return list(dict.fromkeys([metric, *(each for each in usual if each in there)]))
+
+
+def reached(name: str, metrics: Mapping[str, float] | None, *, percent: bool = True) -> str:
+    """Format the sweep's metric with its name, or, without one, the first that were logged."""
+    there = metrics or {}
+    names = [name] if name else list(there)[:WITHOUT_METRIC]
+    return ", ".join(f"{each} {metric(each, there.get(each), percent=percent)}" for each in names)
 
 
 def spread(name: str, mean: float | None, std: float | None, *, percent: bool = True) -> str:

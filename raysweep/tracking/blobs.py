@@ -5,6 +5,7 @@ The layout is Trackio's (`blobs/sha256/ab/abcd…`), so that its dashboard serve
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any
 
 from raysweep.errors import TrackingError
 from raysweep.paths import safe_join
+from raysweep.tracking.running_digests import RunningDigests
 from raysweep.tracking.wanted import bring
 from raysweep.tracking.write_behind import WriteBehind, sync, sync_folder
 
@@ -26,6 +28,7 @@ CHUNK_BYTES = 8 * 2**20
 CHECK_DISK = "check that the path exists and is writable, and the disk not full"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_UPLOAD = re.compile(r"[0-9a-f]{8,64}")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _PARTIAL = ".partial."  # Trackio skips files with this mark
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
@@ -67,6 +70,7 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._disk = WriteBehind()
+        self._arriving = RunningDigests()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Blobs, (self._folder,)
@@ -92,34 +96,65 @@ class Blobs:
             partial.unlink(missing_ok=True)
         return digest.hexdigest(), size
 
+    def take_file(self, path: Path, digest: str) -> None:
+        """Move a file in, whose digest the caller has computed as it wrote it; copy it if it is on
+        another file system."""
+        partial = self._partial(uuid.uuid4().hex)
+        try:
+            path.replace(partial)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self.stage_file(path)
+            return
+        try:
+            self._keep(partial, digest)
+        finally:
+            partial.unlink(missing_ok=True)
+
     def stage_bytes(self, data: bytes) -> tuple[str, int]:
         """Store a few bytes from memory; return their digest and size."""
         digest = hashlib.sha256(data).hexdigest()
-        self.stage_chunk(digest, 0, data)
-        self.stage_commit(digest)
+        if not self._is_there(digest):
+            upload = uuid.uuid4().hex
+            self.stage_chunk(upload, 0, data)
+            self.stage_commit(upload, digest)
         return digest, len(data)
 
-    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
-        """Write bytes at `offset` of a future blob. Idempotent."""
-        if self._is_there(digest):
-            return
-        partial = self._partial(digest)
-        with os.fdopen(os.open(partial, _WRITE, 0o644), "wb") as file:
+    def stage_chunk(self, upload: str, offset: int, chunk: bytes) -> None:
+        """Write bytes at `offset` of the file that `upload` becomes, and hash them. Idempotent.
+
+        `upload` is a name in hex of the sender's own: nobody else writes to that file.
+        """
+        if self._arriving.has(upload, offset + len(chunk)):
+            return  # it is sent again: only its answer was lost
+        with os.fdopen(os.open(self._upload(upload), _WRITE, 0o644), "wb") as file:
             file.seek(offset)
             file.write(chunk)
+        self._arriving.add(upload, offset, chunk)
 
-    def stage_commit(self, digest: str) -> None:
-        """Publish the blob whose chunks were written. Raises TrackingError if its hash differs."""
-        partial = self._partial(digest)
-        if not self._is_there(digest):
-            got, size = sha256_of(partial) if partial.exists() else ("nothing", 0)
-            if got != digest:
-                partial.unlink(missing_ok=True)
-                raise TrackingError(
-                    f"blob {digest}: the {size} bytes received hash to {got}; send the file again"
-                )
-            self._keep(partial, digest)
+    def stage_commit(self, upload: str, digest: str) -> None:
+        """Publish the upload as the blob `digest`. Idempotent.
+
+        It is not read again unless its chunks came to two processes, as when the first has died.
+        Raises TrackingError if it hashes to something else; nothing is left of it then.
+        """
+        partial, target = self._upload(upload), self.path(digest)
+        if not partial.exists() and target.exists():
+            return  # it was committed, and only the answer was lost
+        got, size = self._digest_of(upload) if partial.exists() else ("nothing", 0)
+        if got != digest:
+            partial.unlink(missing_ok=True)
+            raise TrackingError(
+                f"blob {digest}: the {size} bytes received hash to {got}; send the file again"
+            )
+        self._keep(partial, digest)
         partial.unlink(missing_ok=True)
+
+    def stage_drop(self, upload: str) -> None:
+        """Remove what has come of an upload. Idempotent."""
+        self._arriving.take(upload)
+        self._upload(upload).unlink(missing_ok=True)
 
     def has(self, digest: str, size: int) -> bool:
         """Whether the blob exists with that size in bytes; its content is not read."""
@@ -155,6 +190,12 @@ class Blobs:
             file.seek(offset)
             return file.read(size)
 
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """Yield the blob's bytes, CHUNK_BYTES at a time."""
+        path = self.path(digest)
+        bring(path)
+        yield from read_chunks(path)
+
     def drop_abandoned(self) -> None:
         """Remove orphaned partial files: those that killed processes left a day ago or more."""
         before = time.time() - _ABANDONED_S
@@ -167,6 +208,18 @@ class Blobs:
         """Whether the blob exists; an empty file (except the empty blob) lost its bytes in a power
         cut."""
         return self.path(digest).exists() and not (digest != _EMPTY and self.has(digest, 0))
+
+    def _digest_of(self, upload: str) -> tuple[str, int]:
+        """Return the digest in hex and the size of what has come."""
+        partial = self._upload(upload)
+        found = self._arriving.take(upload)
+        whole = found is not None and found[1] == partial.stat().st_size
+        return found if found is not None and whole else sha256_of(partial)
+
+    def _upload(self, name: str) -> Path:
+        if not _UPLOAD.fullmatch(name):
+            raise TrackingError(f"upload {name!r}: not a name in lower-case hex")
+        return self._partial(name)
 
     def _partial(self, mark: str) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)

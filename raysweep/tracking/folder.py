@@ -12,7 +12,7 @@ from pathlib import Path
 
 from raysweep.errors import ArtifactCorrupt, StoreFailed, TrackingError
 from raysweep.paths import is_of_the_disk
-from raysweep.tracking.blobs import CHUNK_BYTES, sha256_of
+from raysweep.tracking.blobs import sha256_of
 from raysweep.tracking.port import ArtifactFile
 from raysweep.tracking.store import Store
 from raysweep.tracking.wanted import bring
@@ -99,11 +99,10 @@ def _link_or_copy(blob: Path, target: Path) -> None:
 
 def _receive(store: Store, file: ArtifactFile, target: Path) -> str:
     """Receive the blob's bytes from another node; return their digest."""
-    digest, offset = hashlib.sha256(), 0
+    digest = hashlib.sha256()
     with target.open("xb") as out:
-        while chunk := store.read_blob(file.digest, offset, CHUNK_BYTES):
+        for chunk in store.blob_chunks(file.digest):
             digest.update(chunk)
-            offset += len(chunk)
             out.write(chunk)
     return digest.hexdigest()
 

@@ -10,11 +10,11 @@ REPORT = "report"
 """The evaluation's run."""
 
 
-def links(tracker: Tracker, sweep: SweepIdentity, best_trial: str) -> dict[str, str]:
+def links(tracker: Tracker, sweep: SweepIdentity, best_trial: str | None) -> dict[str, str]:
     """Return the URLs of the project, the best trial's run and the report; none in Trackio."""
     pages = {
         "project": tracker.url,
-        "best": _url(tracker, sweep.run_id(best_trial)),
+        "best": None if best_trial is None else _url(tracker, sweep.run_id(best_trial)),
         "report": _url(tracker, sweep.run_id(REPORT)),
     }
     return {what: url for what, url in pages.items() if url}

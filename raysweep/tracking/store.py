@@ -7,7 +7,7 @@ may retry it after the writer was restarted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -203,18 +203,32 @@ class Store(Protocol):
         """Copy a file of this node in; return its digest and size in bytes."""
         ...
 
-    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
-        """Add bytes at `offset` of the blob `digest`, for a caller on another node."""
+    def take_file(self, path: str, digest: str) -> None:
+        """Move a file of this node in, whose digest the caller knows. It is copied from another
+        file system."""
         ...
 
-    def stage_commit(self, digest: str) -> None:
-        """Publish the blob whose chunks were sent. Raises TrackingError if its hash differs."""
+    def stage_chunk(self, upload: str, offset: int, chunk: bytes) -> None:
+        """Add bytes at `offset` of the upload, for a caller on another node.
+
+        `upload` is a name of the caller's own, in hex. A remote proxy sends the bytes and returns
+        before they are written, with a few chunks of an upload in flight; what goes wrong is raised
+        by a later call for this upload.
+        """
+        ...
+
+    def stage_commit(self, upload: str, digest: str) -> None:
+        """Publish the upload as the blob `digest`. Raises TrackingError if its hash differs."""
+        ...
+
+    def stage_drop(self, upload: str) -> None:
+        """Remove what has come of an upload that will not be committed."""
         ...
 
     def blob_path(self, digest: str) -> str:
         """Return the blob's path, for a caller on the same node."""
         ...
 
-    def read_blob(self, digest: str, offset: int, size: int) -> bytes:
-        """Read up to `size` bytes of the blob from `offset`; empty past its end."""
+    def blob_chunks(self, digest: str) -> Iterator[bytes]:
+        """Yield the blob's bytes, for a caller on another node."""
         ...

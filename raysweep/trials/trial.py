@@ -14,7 +14,7 @@ from dataclasses import replace
 from raysweep.cluster import signals
 from raysweep.cluster.logs import Log
 from raysweep.cluster.signals import is_interrupt
-from raysweep.config.failure import Failure, whole
+from raysweep.config.failure import Failure, logged
 from raysweep.config.raised import whole_cause
 from raysweep.errors import StoreFailed, TrackingError
 from raysweep.search.spec import TrialSpec
@@ -216,10 +216,10 @@ class TrialSession:
         self._end("finished")
 
     def _fail(self, error: BaseException) -> None:
-        """End the run as failed, with the whole traceback in the log."""
+        """End the run as failed, with the whole traceback in the log, once."""
         Failure.of(error).noted_in(error)
         if self._log is not None:
-            self._log.write(whole(error))
+            self._log.write(logged(error))
         self._end("failed", whole_cause(error))
 
     def _show_printed(self) -> None:

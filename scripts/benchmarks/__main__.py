@@ -50,6 +50,7 @@ MEASURES: dict[str, Measure] = {
     "programs": programs.measure,
     "writer": writer.measure,
 }
+MIN_TRIALS = 2 * len(os.sched_getaffinity(0))
 QUICK = ("evaluation", "sweep")
 
 
@@ -68,7 +69,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (machine.ROOT / "scripts", machine.ROOT)))
     with tempfile.TemporaryDirectory(prefix="raysweep-bench-") as folder:
         cpus = len(os.sched_getaffinity(0))
-        bench = Bench(asked.data, Path(folder), cpus, asked.pairs, asked.pictures)
+        bench = Bench(asked.data, Path(folder), cpus, asked.pairs, asked.pictures, asked.trials)
         for name, measure in measures.items():
             bench.log(f"measuring: {name}")
             lines += measure(bench)
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pictures", type=int, help="images that the sweep trains on (50000; with --quick 1000)"
     )
+    parser.add_argument("--trials", type=int, default=20, help="trials of a program's sweep (20)")
     parser.add_argument(
         "--data",
         type=Path,
@@ -120,6 +122,8 @@ def _check(asked: argparse.Namespace) -> None:
         asked.pictures = 1_000 if asked.quick else WHOLE.training
     if asked.pairs < 1:
         raise UserError(f"--pairs {asked.pairs}: at least 1 round is needed")
+    if asked.trials < MIN_TRIALS:
+        raise UserError(f"--trials {asked.trials}: at least {MIN_TRIALS}, or none is a further one")
     if not 1 <= asked.pictures <= WHOLE.training:
         raise UserError(f"--pictures {asked.pictures}: at least 1, at most {WHOLE.training}")
     if not has_mnist(asked.data):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from raysweep.cluster import signals
+from raysweep.cluster.in_flight import IN_FLIGHT, InFlight
 from raysweep.cluster.remote import as_task, get, wait_for
 from raysweep.cluster.remote_checkpoints import RemoteCheckpoints
 from raysweep.cluster.remote_store import RemoteStore
@@ -21,6 +24,7 @@ from raysweep.tracking import ArtifactDraft, RunSpec
 from raysweep.tracking.blobs import CHUNK_BYTES
 from raysweep.tracking.store import Row
 from raysweep.tracking.trackio.tracker import TrackioTracker
+from raysweep.tracking.upload import upload
 
 from lost_interrupt import dropped, lose_an_interrupt
 
@@ -112,24 +116,61 @@ def test_a_large_checkpoint_is_sent_in_chunks_between_other_calls(
     (tmp_path / "checkpoints").mkdir()
     store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
     monkeypatch.setattr(RemoteStore, "shares_files", False)
-    batches: list[int] = []
-    send = RemoteStore._send
+    sent: list[int] = []
+    waiting: list[int] = []
+    send = InFlight.send
 
-    def sending(self: RemoteStore) -> None:
-        arguments = [each for _, given in self._queued for each in given]
-        batches.append(sum(len(each) for each in arguments if isinstance(each, bytes)))
-        send(self)
+    def sending(self: InFlight, method: str, *arguments: Any) -> None:
+        sent.append(len(arguments[-1]))
+        send(self, method, *arguments)
+        waiting.append(len(self._refs))
 
-    monkeypatch.setattr(RemoteStore, "_send", sending)
+    monkeypatch.setattr(InFlight, "send", sending)
     checkpoints = RemoteCheckpoints(store, tmp_path / "checkpoints")
-    data = os.urandom(2 * CHUNK_BYTES + 5)
+    data = os.urandom(5 * CHUNK_BYTES + 5)
     checkpoints.keep("trial-0000", 1, b"one")
-    batches.clear()
+    sent.clear()
     checkpoints.keep("trial-0000", 2, memoryview(data))
-    assert batches == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
+    assert sent == [*[CHUNK_BYTES] * 5, 5]
+    assert max(waiting) == IN_FLIGHT
     assert list(checkpoints.usable("trial-0000")) == [data, b"one"]
     (path,) = (tmp_path / "checkpoints").glob("trial-0000-e0002-*")
     path.write_bytes(data[:-1])
     assert list(checkpoints.usable("trial-0000")) == [b"one"], "not the one that is damaged"
     checkpoints.forget("trial-0000")
     assert list(checkpoints.usable("trial-0000")) == []
+
+
+def test_a_large_artifact_survives_its_writer_and_leaves_rows_their_way(
+    two_cpus_of_a_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a node that cannot write into the folder. The writer dies in the middle; rows that
+    are logged meanwhile do not wait for the bytes."""
+    store = RemoteStore.start(tmp_path / "store", "p", tmp_path / "checkpoints")
+    monkeypatch.setattr(RemoteStore, "shares_files", False)
+    tracker = TrackioTracker(store)
+    run = tracker.start_run(RunSpec("r", "r", "train", "g", {}))
+    store.flush()
+    data = os.urandom(6 * CHUNK_BYTES + 5)
+    killed = 0
+    with upload(store) as sent:
+        for number in range(7):
+            sent.write(data[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES])
+            run.log({"loss": 0.5}, step=number)
+            if number == 3:
+                killed = get(store._actor.__ray_call__.remote(lambda _: os.getpid()))
+                os.kill(killed, signal.SIGKILL)
+        digest, size = sent.commit()
+    assert (digest, size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert b"".join(store.blob_chunks(digest)) == data
+    assert get(store._actor.__ray_call__.remote(lambda _: os.getpid())) != killed
+    assert len(store.history("r")) == 7
+
+    with pytest.raises(OSError, match="unplugged"), upload(store) as cut_short:
+        cut_short.write(data[:CHUNK_BYTES])
+        raise OSError("the sender's disk was unplugged")
+    store.stage_chunk("ab" * 16, 0, b"other bytes")
+    with pytest.raises(TrackingError, match="send the file again"):
+        store.stage_commit("ab" * 16, digest)
+    assert not list((tmp_path / "store").rglob(".partial.*"))
+    store.stop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiprocessing.managers import BaseManager
+from multiprocessing.managers import BaseManager, IteratorProxy
 
 from raysweep.tracking.trackio.store import TrackioStore
 
@@ -11,4 +11,5 @@ class StoreManager(BaseManager):
     """Serves a TrackioStore through a pipe."""
 
 
-StoreManager.register("TrackioStore", TrackioStore)
+StoreManager.register("TrackioStore", TrackioStore, method_to_typeid={"blob_chunks": "Iterator"})
+StoreManager.register("Iterator", proxytype=IteratorProxy, create_method=False)

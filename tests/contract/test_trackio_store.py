@@ -106,9 +106,10 @@ def test_calls_are_idempotent(store, tmp_path):
         store.log_rows("t1", [row, row])
         store.update_run("t1", {"loss": 1.0}, "failed", "why")
         digest, size = store.stage_file(str(tmp_path / "m"))
-        store.stage_chunk(digest, 0, b"mod")
-        store.stage_chunk(digest, 3, b"el")
-        store.stage_commit(digest)
+        for _ in range(2):  # sent again, as its answer was lost
+            store.stage_chunk("ab" * 16, 0, b"mod")
+        store.stage_chunk("ab" * 16, 3, b"el")
+        store.stage_commit("ab" * 16, digest)
         file = ArtifactFile("m", digest, size)
         version = store.commit_artifact("t1", "model", "model", "d", {"a": 1}, [file])
         store.use_artifact("t1", version.ref)
@@ -139,12 +140,14 @@ def test_a_run_that_begins_again_has_used_what_it_uses_then(store):
 
 
 def test_chunks_that_do_not_make_the_blob_are_refused(store):
-    digest = "0" * 64
-    store.stage_chunk(digest, 0, b"something else")
+    digest, upload = "0" * 64, "ab" * 16
+    store.stage_chunk(upload, 0, b"something else")
+    with pytest.raises(TrackingError, match="the 14 bytes received hash to f41f3fa"):
+        store.stage_commit(upload, digest)
     with pytest.raises(TrackingError, match="send the file again"):
-        store.stage_commit(digest)
-    with pytest.raises(TrackingError, match="send the file again"):
-        store.stage_commit(digest)
+        store.stage_commit(upload, digest)
+    with pytest.raises(TrackingError, match="not a name"):
+        store.stage_chunk("../passwd", 0, b"root")
     with pytest.raises(TrackingError, match="digest"):
         store.blob_path("../../etc/passwd")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from raysweep.cluster.logs import Logs, NoLogs
 from raysweep.config import Config
 from raysweep.storage.checkpoints import CheckpointFolder
 from raysweep.tracking.identity import SweepIdentity
@@ -55,7 +56,12 @@ class Programs:
         return Config.from_dict({"program": given, "sweep": section})
 
     def session(
-        self, config: Config, name: str = "trial-0000", told: int | None = None, **values: Any
+        self,
+        config: Config,
+        name: str = "trial-0000",
+        told: int | None = None,
+        logs: Logs | None = None,
+        **values: Any,
     ) -> TrialSession:
         metric = config.sweep.metric
         context = TrialContext(
@@ -69,6 +75,7 @@ class Programs:
             threads=1,
             gpus=0,
             checkpoints=CheckpointFolder(self.root / "checkpoints"),
+            logs=logs or NoLogs(),
         )
         first = {key: each.at(0) for key, each in config.sweep.space().items()}
         return TrialSession(Program(), context, spec_of(name, {**first, **values}, told=told))

@@ -98,7 +98,7 @@ def test_a_script_with_agents_of_its_own_gets_our_suggestions(tmp_path):
     lines = done.stderr.splitlines()
     assert f"sweep {said['grid']} of digits (mine): grid, 2 runs, running" in lines
     assert any(
-        line.startswith("best loss 0.343333: run ") and line.endswith(", lr=0.4, net.width=8")
+        line.startswith("  best loss 0.343333: run ") and line.endswith(", lr=0.4, net.width=8")
         for line in lines
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raysweep.config import Config
-from raysweep.config.failure import Failure
+from raysweep.config.failure import Failure, logged
 from raysweep.errors import CodeFailed, ConfigError, UserError
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.trials.program import calls, earlier
@@ -100,6 +100,7 @@ def test_a_program_that_fails_says_where(programs):
     failure = Failure.of(raised.value)
     assert failure.where == f"{programs.folder / 'make.py'}:4"
     assert "raise KeyError('x')" in (failure.traceback or "")
+    assert logged(raised.value) == f"[raysweep: {message}]\n"  # the log has its own traceback
     assert programs.record("make").state == "failed"
 
 

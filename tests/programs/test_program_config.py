@@ -22,6 +22,9 @@ parameters:
 """
 
 
+NO_METRIC = SWEEP.replace("metric: {name: loss}", "")
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The sweep file beside its program."""
@@ -49,6 +52,31 @@ def test_a_file_is_a_whole_config(file):
     checked(file, count=3)
 
 
+def test_its_values_are_as_the_file_writes_them(file):
+    values = "[1, '1', 1.0, '1e-3', 1e-3, true, 'true', '0x1', None]"
+    file.write_text(SWEEP + f"  text: {{values: {values}}}\n  low: {{min: 1e-4, max: 1e-2}}\n")
+    config = load_config(file, count=3)
+    found = config.sweep.parameters["text"].values
+    given = [1, "1", 1.0, "1e-3", 0.001, True, "true", "0x1", "None"]
+    assert [(type(each), each) for each in found] == [(type(each), each) for each in given]
+    assert config.notices == ()
+    low = config.sweep.parameters["low"]
+    assert (low.kind, low.min, low.max) == ("uniform", 1e-4, 1e-2)
+    stored = type(config).from_dict(config.to_dict()).sweep.parameters["text"].values
+    assert list(map(repr, stored)) == list(map(repr, given))
+
+
+def test_a_program_needs_no_metric(file):
+    file.write_text(NO_METRIC)
+    config = load_config(file, count=3)
+    checked(file, count=3)
+    assert not config.sweep.has_metric
+    assert config.to_dict()["sweep"]["metric"] is None
+    assert type(config).from_dict(config.to_dict()) == config
+    with pytest.raises(ConfigError, match=r"program.after: scores the best trial, and without"):
+        load_config(file, ["program.after=train.py"], count=3)
+
+
 def test_the_smaller_of_count_and_run_cap_holds(file):
     file.write_text(SWEEP + "run_cap: 2\n")
     assert load_config(file, count=5).sweep.run_cap == 2
@@ -66,7 +94,13 @@ def test_without_a_cap_one_is_asked_for(file, method):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (SWEEP.replace("metric: {name: loss}", ""), "sweep.metric: missing; name a metric"),
+        (NO_METRIC.replace("random", "bayes"), "sweep.metric: missing; method bayes learns from"),
+        (NO_METRIC + "repeats: 2\n", "sweep.metric: missing; repeats gives the mean of a metric"),
+        (
+            NO_METRIC + "early_terminate: {type: hyperband, min_iter: 2}\n",
+            "sweep.metric: missing; early_terminate compares trials by a metric",
+        ),
+        (NO_METRIC + "metric: {target: 0.1}\n", "sweep.metric.name: missing"),
         (SWEEP + "command: ['${args_yaml}']", "{args_yaml} is no macro; there are"),
         (SWEEP.replace("train.py", "not.py"), "sweep.program: .*not.py: no such file"),
         (SWEEP + "command: [./go.sh, '${args}']", "sweep.command: .*go.sh: not executable"),

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing, contextmanager
 
 import pytest
 
+from raysweep.cluster.capture import redirected
+from raysweep.cluster.logs import NoLogs
+from raysweep.cluster.open_log import OpenLog
+from raysweep.storage.log_file import LogFile
 from raysweep.trials.program import work
 from raysweep.trials.program.errors import ProgramFailed, ProgramKilled
 from raysweep.trials.program.workload import Program
@@ -109,6 +114,27 @@ def test_why_there_is_no_score(programs, script, words):
     with pytest.raises(ProgramFailed, match=words):
         programs.run(programs.config())
     assert programs.record().state == "failed"
+
+
+def test_a_traceback_is_in_the_log_once(programs, tmp_path, monkeypatch):
+    programs.write("raise ValueError('no')\n")
+    file = LogFile(tmp_path / "trial.log", 100_000)
+
+    class OneLog(NoLogs):
+        @contextmanager
+        def capture(self, run):
+            log = OpenLog(file, None)
+            with closing(log), redirected(log.fileno()):
+                yield log
+
+    session = programs.session(programs.config(), logs=OneLog())
+    with pytest.raises(ProgramFailed) as caught:
+        session.step()
+    text = file.path.read_text()
+    assert text.count("Traceback (most recent call last)") == 1, text
+    assert text.count("\nValueError: no\n") == 1, text
+    assert text.endswith("exit code 1: ValueError: no (train.py:1)]\n"), text
+    assert "ValueError: no" in caught.value.failure.traceback
 
 
 def test_a_program_killed_by_a_signal_is_worth_another_process(programs):

@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     PlainValidator,
     SerializerFunctionWrapHandler,
-    field_validator,
     model_serializer,
     model_validator,
 )
@@ -26,7 +25,6 @@ from raysweep.config.explain import found, mistake
 from raysweep.config.section import Section
 from raysweep.config.space.distributions import Distribution, Json
 from raysweep.config.space.kinds import KINDS, Kind
-from raysweep.config.space.numerals import coerced
 
 
 def _number(value: Any) -> Any:
@@ -92,11 +90,6 @@ class Parameter(Section):
 
     b: Number | None = None
     """Second shape of beta, more than 0. By default 1."""
-
-    @field_validator("values", mode="before")
-    @classmethod
-    def _numerals(cls, given: Any) -> Any:
-        return coerced(given) if isinstance(given, (list, tuple)) else given
 
     @model_validator(mode="after")
     def _means_something(self) -> Parameter:

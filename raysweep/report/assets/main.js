@@ -30,7 +30,7 @@ function manyHead(headline) {
     const own = S.trials.filter((trial) => trial.sweep === sweep);
     const best = own.find((trial) => trial.won);
     const swatch = el("i", { class: "dot", style: `background:${sweepColour(sweep)}` });
-    return [el("span", {}, swatch, sweep.name), stateBadge(sweep), own.length.toLocaleString("en"), sweep.winner ?? "–", sweep.metric,
+    return [el("span", {}, swatch, sweep.name), stateBadge(sweep), own.length.toLocaleString("en"), sweep.winner ?? "–", sweep.metric || "–",
       best ? metric(sweep.metric, best.y) : "–", ...tests.map((name) => metric(name, sweep.test[name])), sweep.course];
   });
   return [el("p", { class: "eyebrow" }, count(S.sweeps.length, "sweep")), el("h1", {}, headline),

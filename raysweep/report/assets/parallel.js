@@ -23,7 +23,7 @@ function BRUSHABLE() {
       range: (low, high) => S.sweeps.filter((_, i) => i >= low && i <= high).map((s) => s.name).join(", "),
     });
   }
-  if (oneMetric()) {
+  if (S.metric && oneMetric()) {
     brushable.push({
       name: S.metric, axis: {}, read: (trial) => trial.y,
       range: (low, high) => `${metric(S.metric, low)} to ${metric(S.metric, high)}`,

@@ -5,7 +5,7 @@ const table = { sort: "place", down: false, rows: PAGE, open: new Set(), columns
 
 function columnsOf() {
   const names = metricNames();
-  const first = [S.metric, ...names.filter((name) => name !== S.metric && !name.startsWith("train/")),
+  const first = [...(S.metric ? [S.metric] : []), ...names.filter((name) => name !== S.metric && !name.startsWith("train/")),
     ...names.filter((name) => name.startsWith("train/"))].slice(0, 4);
   return [
     { key: "place", title: "#", read: (t) => t.place ?? null, text: (t) => (t.place ?? "–").toLocaleString("en"), right: true },

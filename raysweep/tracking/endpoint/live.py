@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from raysweep.tracking.endpoint.streamed import Streamed
 from raysweep.tracking.metadata import number
 from raysweep.tracking.port import STALE_ERRORS, ArtifactFile, Json, RunSpec, RunState
 from raysweep.tracking.programs import NESTED, SHOWN
@@ -38,7 +39,7 @@ class LiveRun:
     exit_code: int | None = None
     summary: dict[str, Json] = field(default_factory=dict)
     clients_own: dict[str, Json] = field(default_factory=dict)
-    streamed: dict[str, list[str]] = field(default_factory=dict)
+    streamed: dict[str, Streamed] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     files: dict[str, ArtifactFile] = field(default_factory=dict)
     stop_requested: threading.Event = field(default_factory=threading.Event)
@@ -92,10 +93,10 @@ class LiveRun:
         self.lines[HISTORY] = max(self.lines.get(HISTORY, 0), offset + len(lines))
 
     def add_lines(self, name: str, offset: int, lines: list[str]) -> None:
-        """Take lines of the console or of the system's metrics, which become a file at the end."""
-        kept = self.streamed.setdefault(name, [])
-        kept.extend("" for _ in range(offset - len(kept)))
-        kept[offset : offset + len(lines)] = lines
+        """Take lines of the console or of the system's metrics, which become a file at the end. Of
+        a run that prints for days the beginning and the end are kept."""
+        kept = self.streamed.setdefault(name, Streamed())
+        kept.put(offset, lines if name == CONSOLE else [f"{line.rstrip()}\n" for line in lines])
         self.lines[name] = len(kept)
 
     def add_file(self, file: ArtifactFile) -> None:

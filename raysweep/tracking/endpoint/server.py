@@ -35,6 +35,8 @@ _TELEMETRY = "/sdk/otel/"
 _ARTIFACT_FILE = re.compile(r"/artifactsV2/[^/]+/[^/]+/([^/]+)/([^/]+)/([^/]*)/([0-9a-f]{32})/.+")
 _STORAGE = re.compile(r"/storage/(.+)")
 
+_LEFT_OUT = "[raysweep: {count} lines are left out here]\n"
+
 Say = Callable[[str], None]
 
 
@@ -198,8 +200,7 @@ class Endpoint:
     def _keep_streams(self, run: LiveRun) -> None:
         """Keep the console and the system's metrics as files of the run."""
         for name, lines in run.streamed.items():
-            whole = lines if name == CONSOLE else [f"{line.rstrip()}\n" for line in lines]
-            data = "".join(whole).encode()
+            data = lines.text(_LEFT_OUT if name == CONSOLE else "").encode()
             kept = receive(run.store, BytesIO(data), len(data), self._folder)
             run.add_file(kept.at(name))
 

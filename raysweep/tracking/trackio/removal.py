@@ -81,6 +81,7 @@ class Removing:
 
         with self._database.reading("add up the sizes") as db:
             versions, events = notes.versions(db), list(artifacts.events(db))
+            files = run_files.every(db)
         named = {
             sweep: {
                 *refs,
@@ -90,7 +91,7 @@ class Removing:
         }
         every = Removed(names=tuple(sweeps.values()), there=there)
         held = [ref for ref, each in versions.items() if _protects(each.aliases, every)]
-        return shares(events, versions, sweep_of, named, held)
+        return shares(events, versions, sweep_of, named, held, files)
 
     def models(self, group: str, name: str) -> list[LoggedModel]:
         """List the versions of the artifact `name` that the group's finished runs logged."""

@@ -39,6 +39,13 @@ def of_runs(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, list[
     return found
 
 
+def every(db: sqlite3.Connection) -> list[tuple[str, str, int]]:
+    """Return run, digest and bytes of each file."""
+    if not _is_there(db):
+        return []
+    return [tuple(row) for row in db.execute(f"SELECT run_id, digest, size FROM {_TABLE}")]
+
+
 def held(db: sqlite3.Connection, without: Collection[str] = ()) -> set[str]:
     """Return the digests of the files of all runs but those `without`."""
     if not _is_there(db):

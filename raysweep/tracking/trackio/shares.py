@@ -32,10 +32,11 @@ def shares(
     sweep_of: Callable[[str], str | None],
     pins: Mapping[str, Collection[str]],
     held: Collection[str],
+    files: Collection[tuple[str, str, int]] = (),
 ) -> Shares:
     """Compute the shares. `sweep_of`: run id → its sweep, None for one of no sweep of the storage;
     `pins`: sweep → versions that it names outside of the graph; `held`: versions that stay whatever
-    is removed."""
+    is removed; `files`: run, digest and bytes of each file of a run."""
     edges = Edges(events)
     sweeps = {run: sweep_of(run) for run in (*edges.used, *edges.logged)}
     labels = _Labels(edges)
@@ -48,7 +49,11 @@ def shares(
         if of is None and run not in labels.runs:  # no sweep came from it: it stays
             labels.own(run, _SEVERAL)
     labels.need([*held, *(ref for ref in versions if not edges.producers.get(ref))], _SEVERAL)
-    return _added_up(edges, versions, sweeps, pins, labels.versions)
+    of_files = [
+        (labels.runs.get(run, sweep_of(run) or _SEVERAL), digest, size)
+        for run, digest, size in files
+    ]
+    return _added_up(edges, versions, sweeps, pins, labels.versions, of_files)
 
 
 class _Labels:
@@ -90,12 +95,17 @@ def _added_up(
     sweeps: Mapping[str, str | None],
     pins: Mapping[str, Collection[str]],
     labels: Mapping[str, str],
+    files: Iterable[tuple[str, str, int]],
 ) -> Shares:
+    """`files`: label, digest and bytes of each file of a run."""
     blobs, sizes = dict[str, str](), dict[str, int]()
     for ref, version in versions.items():
         for digest, size in version.blobs.items():
             sizes[digest] = size
             blobs[digest] = _joined(blobs.get(digest), labels.get(ref, _SEVERAL))
+    for label, digest, size in files:
+        sizes[digest] = size
+        blobs[digest] = _joined(blobs.get(digest), label)
     alone = dict[str, int]()
     for digest, sweep in blobs.items():
         alone[sweep] = alone.get(sweep, 0) + sizes[digest]

@@ -42,11 +42,12 @@ from raysweep.tracking.trackio.rows import (
     read_media,
     table_payload,
 )
+from raysweep.tracking.trackio.store_bytes import StoreBytes
 from raysweep.tracking.trackio.sweep_book import SweepBook
 from raysweep.tracking.write_behind import settle_folder
 
 
-class TrackioStore:
+class TrackioStore(StoreBytes):
     """The Store of `project` in the folder `root`, created if it does not exist.
 
     It is thread-safe, and several processes may each open their own; a pickled copy opens the same
@@ -263,30 +264,6 @@ class TrackioStore:
         with self._database.reading("read the lineage") as db:
             focus = artifacts.version(artifacts.find(db, ref)).ref
             return lineage.walk(Graph(db), focus)
-
-    def stage_file(self, path: str) -> tuple[str, int]:
-        """See Store."""
-        with self._database.explained(f"stage {path}"):
-            return self._blobs.stage_file(Path(path))
-
-    def stage_chunk(self, digest: str, offset: int, chunk: bytes) -> None:
-        """See Store."""
-        with self._database.explained("stage bytes"):
-            self._blobs.stage_chunk(digest, offset, chunk)
-
-    def stage_commit(self, digest: str) -> None:
-        """See Store."""
-        with self._database.explained("stage bytes"):
-            self._blobs.stage_commit(digest)
-
-    def blob_path(self, digest: str) -> str:
-        """See Store."""
-        return str(self._blobs.path(digest))
-
-    def read_blob(self, digest: str, offset: int, size: int) -> bytes:
-        """See Store."""
-        with self._database.explained("read a blob"):
-            return self._blobs.read(digest, offset, size)
 
     def _values(self, run_id: str, row: Row) -> dict[str, Json]:
         """Encode a row's values as Trackio's JSON; write its pictures to files."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from raysweep.errors import ArtifactDropped, BytesLacking, TrackingError
 from raysweep.paths import safe_join
-from raysweep.tracking.blobs import read_chunks, sha256_of
 from raysweep.tracking.folder import fresh_folder, take_file
 from raysweep.tracking.pictures import from_png, to_png
 from raysweep.tracking.port import (
@@ -27,6 +26,7 @@ from raysweep.tracking.port import (
     StaleState,
 )
 from raysweep.tracking.store import Pictures, Row, Store, Table
+from raysweep.tracking.upload import send_file
 
 
 class TrackioTracker:
@@ -204,12 +204,4 @@ class TrackioRun:
     def _stage(self, name: str, path: Path) -> ArtifactFile:
         if self._store.shares_files:
             return ArtifactFile(name, *self._store.stage_file(str(path)))
-        digest, size = sha256_of(path)
-        offset = 0
-        for chunk in read_chunks(path):
-            self._store.stage_chunk(digest, offset, chunk)
-            offset += len(chunk)
-        if not size:
-            self._store.stage_chunk(digest, 0, b"")
-        self._store.stage_commit(digest)
-        return ArtifactFile(name, digest, size)
+        return ArtifactFile(name, *send_file(self._store, path))

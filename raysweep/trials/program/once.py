@@ -167,6 +167,7 @@ def _failed(
     if not code and live is not None:
         how = f"closed its run with exit code {live.exit_code}"
     error = CodeFailed(f"{call.where}: {call.shown}: {how}{f': {found}' if found else ''}")
+    error.printed = True
     place = place_in(found or "", users)
     Failure(str(error), place, last_traceback(said)).noted_in(error)
     return error

@@ -17,6 +17,7 @@ class Scores:
     its summary at the end, by which the trial is judged, as in W&B."""
 
     def __init__(self, metric: str, goal: Goal) -> None:
+        """Without a metric (""), each row is a report, and what was logged last is the best."""
         self._metric = metric
         self._goal = goal
         self._count = 0
@@ -27,10 +28,14 @@ class Scores:
         """Return the report of a row; None where it has no number for the metric."""
         values = numbers(row)
         self._logged.update(dict.fromkeys(values))
-        if self._metric not in values:
+        if not self._metric:
+            self._best = {**(self._best or {}), **values}
+        elif self._metric not in values:
             return None
-        if self._best is None or beats(values[self._metric], self._best[self._metric], self._goal):
-            self._best = values
+        else:
+            held = None if self._best is None else self._best[self._metric]
+            if held is None or beats(values[self._metric], held, self._goal):
+                self._best = values
         self._count += 1
         return TrialReport(self._count, self._count - 1, values, self._best, last=False)
 
@@ -38,7 +43,7 @@ class Scores:
         """Return the last report. It is no other row, so it counts none; None: no metric."""
         values = flat_summary(summary)
         self._logged.update(dict.fromkeys(values))
-        if self._metric not in values:
+        if self._metric and self._metric not in values:
             return None
         count = max(self._count, 1)
         return TrialReport(count, count - 1, values, values, last=True)

@@ -14,13 +14,15 @@ FEW = Sizes(5_000, 1_000, 1_000)
 
 @dataclass(frozen=True)
 class Bench:
-    """The data, folder, CPUs and rounds of a run. `training`: the sweep's number of images."""
+    """The data, folder, CPUs and rounds of a run. `training`: the sweep's number of images;
+    `trials`: those of a program's sweep."""
 
     mnist: Path
     folder: Path
     cpus: int
     rounds: int
     training: int
+    trials: int = 20
 
     def pictures(self, sizes: Sizes) -> Prepared:
         """Return MNIST, limited to these sizes."""

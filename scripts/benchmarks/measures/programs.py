@@ -12,7 +12,6 @@ from benchmarks.peers import programs
 from benchmarks.report import Line
 from benchmarks.turns import Figures, in_turn, median, medians, ratios, run_peer, run_process
 
-TRIALS = 20
 BARE = "import ray; ray.init(include_dashboard=False)"
 
 
@@ -22,7 +21,7 @@ def measure(bench: Bench) -> list[Line]:
 
 
 def _further(bench: Bench) -> list[Line]:
-    given = {"program": "short.py", "trials": TRIALS, "cpus": bench.cpus}
+    given = {"program": "short.py", "trials": bench.trials, "cpus": bench.cpus}
 
     def raysweep(number: int) -> Figures:
         return _timed(run_peer("raysweep_program", storage=str(bench.storage()), **given))
@@ -32,7 +31,7 @@ def _further(bench: Bench) -> list[Line]:
 
     def _timed(figures: dict[str, Any]) -> Figures:
         a_trial = programs.cadence_s(figures["notes"], bench.cpus)
-        return {"a_trial_s": a_trial, "mean_s": figures["wall_s"] / TRIALS, **figures}
+        return {"a_trial_s": a_trial, "mean_s": figures["wall_s"] / bench.trials, **figures}
 
     contenders = {"wandb agents": agents, "raysweep": raysweep}
     rounds = in_turn(contenders, bench.rounds, bench.log)
@@ -45,7 +44,8 @@ def _further(bench: Bench) -> list[Line]:
         figures = {f"{name} s": value for name, value in medians(rounds, key).items()}
         lines.append(
             Line.at_most(
-                f"program: {what}, of 20 with 5 rows and an artifact, over `wandb agent`'s",
+                f"program: {what}, of {bench.trials} with 5 rows and an artifact, over "
+                "`wandb agent`'s",
                 median(pairs),
                 0.2,
                 pairs=pairs,

@@ -9,7 +9,8 @@ import pytest
 
 from raysweep.config import Config
 from raysweep.search.budget import Budget
-from raysweep.search.spec import TrialSpec
+from raysweep.search.searcher import BudgetStopper
+from raysweep.search.spec import BEST_SCORE, TrialSpec
 
 from tuned import tune
 
@@ -191,3 +192,21 @@ def test_a_budget_that_is_the_only_limit_is_what_ended_the_sweep(
     budget = limits(config)
     assert tune(config, rising, budget=budget).epochs == epochs
     assert budget.ended_by == why
+
+
+def test_a_summary_at_the_end_is_no_further_epoch(sweep: Callable[..., Config]) -> None:
+    budget = limits(sweep(max_epochs_total=5))
+    stopper = BudgetStopper(budget, target_by_trial=True)
+
+    def reports(trial: str, *counts: int) -> list[bool]:
+        results = [{"trial": trial, "epochs": n, BEST_SCORE: 1.0, "done": False} for n in counts]
+        results[-1]["done"] = True
+        return [stopper(trial, result) for result in results]
+
+    assert budget.may_start("a")
+    assert reports("a", 1, 2, 2) == [False, False, False]  # two rows, and the summary
+    assert budget.may_start("b")
+    assert reports("b", 1) == [False]  # the summary alone
+    assert budget.may_start("c")  # the fourth
+    assert reports("c", 1, 2, 2) == [False, True, False]
+    assert budget.ended_by == "max_epochs_total"

@@ -105,11 +105,12 @@ def test_one_that_comes_in_chunks_appears_whole(tmp_path: Path) -> None:
     """The writer may die, and be sent the chunk or the last word again."""
     folder, data = CheckpointFolder(tmp_path), b"abcdef"
     name = file_name("trial-0000", 1, digest_of(data))
+    staged = file_name("trial-0000", 1, "5ca1ab1e" * 2)
     for offset in (0, 2, 4, 4, 0):
-        folder.stage(name, offset, data[offset : offset + 2])
+        folder.stage(staged, offset, data[offset : offset + 2])
         assert list(folder.usable("trial-0000")) == []
     for _ in range(2):
-        folder.commit("trial-0000", 1, name)
+        folder.commit("trial-0000", 1, staged, name)
         assert list(folder.usable("trial-0000")) == [data]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from raysweep.storage.removal import carry_out, plan_removal
 from raysweep.storage.sizes import sizes
 from raysweep.storage.storage import Storage
 from raysweep.tracking.identity import SweepIdentity
+from raysweep.tracking.port import ArtifactFile
+from raysweep.tracking.trackio.tracker import TrackioTracker
 
 from kept_sweeps import keep, log, models_of, tracker_of
 
@@ -39,12 +42,22 @@ def test_alone_is_what_remove_frees(tmp_path: Path) -> None:
             {"of": record.name},
             b"shared bytes" * lots.randint(1, 2),
         )
+        save(tracker, run.id, tmp_path / "of all", b"the same bytes of all")
+        save(tracker, run.id, tmp_path / "own", record.name.encode())
         run.finish()
     foreign = tracker.start_run(SweepIdentity("gone", "00000000").run("trial-0000", "train", {}))
     foreign.use_artifact("raw:v0")
     agree(storage)
     carry_out(plan_removal(storage, ["s0"]))
     agree(storage)
+
+
+def save(tracker: TrackioTracker, run_id: str, path: Path, data: bytes) -> None:
+    """Save a file of the run, as a program does by `wandb.save`."""
+    path.write_bytes(data)
+    tracker.store.stage_file(str(path))
+    file = ArtifactFile(path.name, hashlib.sha256(data).hexdigest(), len(data))
+    tracker.store.add_files(run_id, [file])
 
 
 def agree(storage: Storage) -> None:

@@ -187,14 +187,17 @@ def test_blobs_are_not_written_behind_links(storage: Storage, tmp_path: Path) ->
     digest = hashlib.sha256(data).hexdigest()
     folder = storage.tracker / "artifacts" / PROJECT / "blobs" / "sha256"
     (folder / digest[:2]).symlink_to(home)
+    upload = "5ca1ab1e"
+    store.stage_chunk(upload, 0, data)
     with pytest.raises(UnsafeName):
-        store.stage_chunk(digest, 0, data)
+        store.stage_commit(upload, digest)
+    store.stage_drop(upload)
     (folder / digest[:2]).unlink()
     victim = home / "victim"
     victim.write_text("precious")
-    (folder / f".partial.{digest}").symlink_to(victim)
+    (folder / f".partial.{upload}").symlink_to(victim)
     with pytest.raises(RaysweepError):
-        store.stage_chunk(digest, 0, data)
+        store.stage_chunk(upload, 0, data)
     assert victim.read_text() == "precious"
 
 
