@@ -139,17 +139,31 @@ def test_kill_9_of_the_worker_ends_all(tmp_path):
     assert_gone([*pids, int((tmp_path / "supervisor").read_text())])
 
 
-def test_kill_9_of_the_supervisor_ends_the_program_and_its_group(tmp_path):
+@pytest.mark.parametrize("which", ["outer", "inner"])
+def test_kill_9_of_a_supervisor_ends_all(tmp_path, which: str):
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
-    program, child, escaped = family_of(tmp_path)
+    pids = family_of(tmp_path)
     time.sleep(0.3)  # the worker looks at it meanwhile
-    os.kill(int((tmp_path / "supervisor").read_text()), signal.SIGKILL)
+    outer = int((tmp_path / "supervisor").read_text())
+    inner = int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
+    os.kill({"outer": outer, "inner": inner}[which], signal.SIGKILL)
     out, _ = worker.communicate(timeout=60)
-    os.kill(escaped, signal.SIGKILL)  # nobody is left who could know of it
     assert out.strip() == "-9"
-    assert_gone([program, child])
+    assert_gone([*pids, outer, inner])
+
+
+def test_a_worker_that_kills_its_children_and_exits_leaves_nothing(tmp_path):
+    """As a Ray worker does whose raylet has gone."""
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], cwd=tmp_path)
+    pids = family_of(tmp_path)
+    outer = int((tmp_path / "supervisor").read_text())
+    worker.send_signal(signal.SIGSTOP)  # it does nothing more
+    os.kill(outer, signal.SIGKILL)
+    worker.kill()
+    worker.wait()
+    assert_gone([*pids, outer])
 
 
 TORCHRUN = """

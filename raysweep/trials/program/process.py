@@ -120,16 +120,21 @@ class ProgramProcess:
         return self._group
 
     def _sees_group(self) -> bool:
-        """Note the group: that of the supervisor's first child."""
+        """Note the group: that of the inner supervisor's first child."""
         if self._group is None:
-            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
             try:
-                first = children.read_text().split()
-                if first and os.getpgid(int(first[0])) == int(first[0]):
-                    self._group = int(first[0])
-            except OSError:  # either has ended just now
+                inner = _first_child(self._process.pid)
+                leader = inner and _first_child(inner)
+                if leader and os.getpgid(leader) == leader:
+                    self._group = leader
+            except OSError:  # one of them has ended just now
                 return False
         return self._group is not None
+
+
+def _first_child(pid: int) -> int | None:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0]) if children else None
 
 
 def _members(group: int) -> list[Path]:
