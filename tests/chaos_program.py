@@ -105,7 +105,7 @@ def assert_whole(storage: Path, name: str, story: str = "", *, trials: int = 2) 
 def assert_nothing_left(temporary: Path, story: str) -> None:
     """No process of a program, and no folder in TMPDIR."""
     assert still_alive(of_programs(temporary)) == [], story
-    assert left_in(temporary) == [], story
+    assert not (left := left_in(temporary)), f"{left}: {story}"
 
 
 def left_in(temporary: Path) -> list[str]:

@@ -40,6 +40,10 @@ _last_words: Callable[[], str] | None = None
 """Makes the last line of a command that gives Ray up."""
 
 
+_stopping = False
+"""Whether a signal is ending the command. It stays so to the command's end."""
+
+
 @contextmanager
 def interrupting(numbers: Iterable[int]) -> Iterator[None]:
     """Make these signals count as a Ctrl-C, too, within the block.
@@ -149,12 +153,19 @@ def last_words(words: Callable[[], str]) -> Iterator[None]:
         _last_words = before
 
 
+def is_stopping() -> bool:
+    """Return whether a signal is ending the command."""
+    return _stopping
+
+
 def give_up_lost_ray() -> None:
     """From now on, while the command stops: end it at once if the Ray that it started has ended.
 
     `timeout`, systemd and batch systems send SIGTERM to all processes of a command. Ray's end at
     it, and the driver's calls would wait for them a minute, until Ray aborts the process.
     """
+    global _stopping
+    _stopping = True
     threading.Thread(target=_give_up_lost_ray, daemon=True).start()
 
 

@@ -222,7 +222,9 @@ class BudgetStopper(Stopper):
         program's summary at its end, gives back the epoch that was granted."""
         if self._target_by_trial:
             self._budget.scored(finite(result[BEST_SCORE]))
-        trial, count = result["trial"], result["epochs"]
+        trial, count = result["trial"], result.get("epochs")
+        if count is None:  # what failed before its first epoch
+            return
         if self._counts.get(trial) == count:
             self._budget.stopped(trial)
         self._counts[trial] = count

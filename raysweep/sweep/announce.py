@@ -105,7 +105,7 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
     """Translate what stops a sweep into an error with the command that resumes it: Interrupted for
     KeyboardInterrupt, StorageFailed if the storage is lost, SweepFailed if it is given up."""
     try:
-        with signals.last_words(lambda: _interrupted(storage, name, address)):
+        with signals.last_words(lambda: _interrupted(storage, name, address)), _interrupted_first():
             yield
     except Hopeless as error:
         again = resume_command(storage, name, address)
@@ -136,6 +136,20 @@ def interruptible(storage: Storage, name: str, address: str | None) -> Iterator[
         raise _stopped(storage, name, address, why) from error
     except KeyboardInterrupt:
         raise Interrupted(_interrupted(storage, name, address)) from None
+
+
+@contextmanager
+def _interrupted_first() -> Iterator[None]:
+    """Raise KeyboardInterrupt for what fails because a signal is ending the command: it may have
+    ended Ray's processes, too, and Tune may have swallowed the interrupt itself."""
+    try:
+        yield
+    except (OSError, StorageLost, StoreFailed):
+        raise
+    except Exception as error:
+        if signals.is_stopping():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _interrupted(storage: Storage, name: str, address: str | None) -> str:

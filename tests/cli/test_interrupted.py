@@ -73,7 +73,7 @@ def test_sigterm_to_all_its_processes(sweep: Callable[..., Sweep]) -> None:
     one.wait_for("epoch 2/")
     assert len(one.look()) > 5, "Ray's processes are seen"
     os.killpg(one.process.pid, SIGTERM)
-    assert one.end(20) == 130, one.lines
+    assert one.end(20) == 130, "\n".join(one.lines)
     assert one.lines[-1] == (
         "raysweep: interrupted: mine has no best yet; progress is saved, resume it with: "
         "python -m raysweep resume mine"
