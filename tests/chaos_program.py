@@ -6,11 +6,12 @@ import json
 import os
 import random
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from family import Process, still_alive
+from family import GONE_S, Process, still_alive
 from sweeps import stored
 
 TARGETS = ("writer", "program", "driver", "supervisor", "trial")
@@ -105,7 +106,10 @@ def assert_whole(storage: Path, name: str, story: str = "", *, trials: int = 2) 
 def assert_nothing_left(temporary: Path, story: str) -> None:
     """No process of a program, and no folder in TMPDIR."""
     assert still_alive(of_programs(temporary)) == [], story
-    assert not (left := left_in(temporary)), f"{left}: {story}"
+    until = time.monotonic() + GONE_S  # a process that ends removes its folder
+    while (left := left_in(temporary)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left, f"{left}: {story}"
 
 
 def left_in(temporary: Path) -> list[str]:
