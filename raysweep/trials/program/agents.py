@@ -52,7 +52,8 @@ class AgentSearch:
         else:
             listed = _listed(sweep, self.expected)
             self._source = Listed(listed)
-            self.expected = len(listed)
+            if self.expected is not None or len(listed) < MOST_LISTED:
+                self.expected = len(listed)
         self._rule = _rule(sweep)
         self._steps: dict[str, int] = {}
 
