@@ -120,7 +120,7 @@ def left_in(temporary: Path) -> list[str]:
 
 
 def of_programs(temporary: Path) -> set[Process]:
-    """Supervisors, programs, and what they started, whoever their parent is by now."""
+    """Supervisors, programs, and what they started, whatever their parent is by now."""
     mark, found = f"\0TMPDIR={temporary}\0".encode(), set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:

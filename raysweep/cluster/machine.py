@@ -66,8 +66,8 @@ class Mark:
     handle: int | None = None
 
     def note(self, sessions: Sequence[Path]) -> None:
-        """Note the session folders of the Rays that this process has started, for whoever comes
-        after it, if it is killed."""
+        """Note the session folders of the Rays that this process has started. If it is
+        killed, the next sweep removes them."""
         if self.handle is not None:
             with suppress(OSError):
                 os.pwrite(self.handle, session_folder.noted(sessions), 0)

@@ -64,7 +64,7 @@ def remove_noted(note: bytes) -> bool:
 
 def _used(folders: Iterable[Path]) -> Iterator[Path]:
     """Yield the folders that a process of this user has a file of open, works in, or was started
-    with. Ray's own all log into the folder, and are told of it."""
+    with. Ray's own all log into the folder, and have it in their arguments."""
     places = {folder: {f"{folder}/", f"{folder.resolve()}/"} for folder in folders}
     for process in _PROCESSES.iterdir():
         if process.name.isdigit():

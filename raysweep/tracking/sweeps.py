@@ -1,8 +1,8 @@
 """Sweeps that W&B's agents run: what is kept of one, and the ports to what keeps and decides it.
 
-A sweep is its config and a log of events. Whoever serves it repeats the log, and so knows what was
-handed out, what came of it, and what the sampler is to be told: one process after another, or two
-at once.
+A sweep is its config and a log of events. A process that serves it repeats the log, and so knows
+what was handed out, what came of it, and what to tell the sampler. It may be one process after
+another, or two at once.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Standing:
     def summary(
         self, sweep: KeptSweep, config: Mapping[str, Any], metric: Metric | None
     ) -> dict[str, Json]:
-        """Return what a person is told of it: `id`, `name`, `method`, `runs`, `metric`, `goal` and
+        """Return what is shown of it: `id`, `name`, `method`, `runs`, `metric`, `goal` and
         `best` (`run`, `score`, `values`; None if no run has a score)."""
         best = self.best(metric)
         found = best and {

@@ -7,8 +7,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from raysweep.cluster.nodes import call_on_others, this_node
 from raysweep.paths import safe_join
 from raysweep.tracking import Tracker
@@ -46,18 +44,8 @@ def fetch(tracker: Tracker, ref: str, inputs: Inputs | Path) -> Path:
     """Return the folder with `ref`'s files on this node. Download them unless they are there.
 
     `ref` is an exact version (`name:vK`); `inputs` are the sweep's, or a folder. One process
-    downloads and checks the digests while the others wait for its lock. The folder gets its name
-    by an atomic rename, once it is complete.
+    downloads and checks the digests while the others wait.
     """
     root = inputs if isinstance(inputs, Path) else inputs.folder()
     folder = safe_join(root, ref.replace(":", "-"), ref)
-    if folder.is_dir():
-        return folder
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{folder.name}.lock"):
-        if not folder.is_dir():
-            partial = root / f"{folder.name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)  # left by a process that died
-            tracker.download(ref, partial)
-            partial.rename(folder)
-    return folder
+    return node_folder.filled_once(folder, lambda partial: tracker.download(ref, partial))

@@ -11,8 +11,11 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 from raysweep.errors import TrackingError
 from raysweep.paths import is_own, safe_join
@@ -34,6 +37,24 @@ def enter(sweep: str) -> Path:
         _remove_unused(root)
         _held[lock] = _share(lock)
     return safe_join(root, sweep)
+
+
+def filled_once(folder: Path, fill: Callable[[Path], object]) -> Path:
+    """Return the folder; if it is not there, call `fill` with the place to make it in.
+
+    One process of this node does so while the others wait for its lock. The folder gets its name by
+    an atomic rename, once it is complete.
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not folder.is_dir():
+            partial = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)  # left by a process that died
+            fill(partial)
+            partial.rename(folder)
+    return folder
 
 
 def leave(sweep: str) -> None:

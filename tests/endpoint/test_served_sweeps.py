@@ -99,7 +99,7 @@ def test_two_processes_share_a_sweep(served: Served, tmp_path: Path) -> None:
     assert here.state(here.look()) == "FINISHED"
     assert there.summary()["best"]["score"] == min([*tried, lr])
     alone, suggested = agent_search(here.kept.config), []
-    for number in range(5):  # as one process after the other, whoever asked
+    for number in range(5):  # as one process after the other
         values = alone.next()
         assert values is not None
         suggested.append(values["lr"])

@@ -261,14 +261,11 @@ def kill_started() -> None:
     If Ray's list of processes is missing, kill every child of this process (on Linux; elsewhere
     Ray's processes notice within seconds that their driver is gone).
     """
-    worker = sys.modules.get("ray._private.worker")
-    if worker is None and "ray" not in sys.modules:
+    if "ray" not in sys.modules:
         return
     try:
-        node = worker._global_node  # type: ignore[union-attr]
-        started = [] if node is None else list(chain.from_iterable(node.all_processes.values()))
-        for info in started:
-            info.process.kill()
+        for process in _started():
+            process.kill()
     except (AttributeError, TypeError):
         for child in _children():
             with suppress(ProcessLookupError, PermissionError):
@@ -278,13 +275,18 @@ def kill_started() -> None:
 def has_lost_one() -> bool:
     """Return whether a process that Ray has started for this one, and counts on, has ended. False
     if Ray's list of processes is missing."""
-    worker = sys.modules.get("ray._private.worker")
     try:
-        node = worker._global_node  # type: ignore[union-attr]
-        listed = [] if node is None else list(chain.from_iterable(node.all_processes.values()))
-        return any(info.process.poll() is not None for info in listed)
+        return any(process.poll() is not None for process in _started())
     except (AttributeError, TypeError, RuntimeError):  # the last: the list changes meanwhile
         return False
+
+
+def _started() -> list[Any]:
+    """List the processes that Ray has started for this one. Raises AttributeError or TypeError if
+    Ray's list of them is missing."""
+    node = sys.modules.get("ray._private.worker")._global_node  # type: ignore[union-attr]
+    listed = [] if node is None else chain.from_iterable(node.all_processes.values())
+    return [info.process for info in listed]
 
 
 def _children() -> list[int]:

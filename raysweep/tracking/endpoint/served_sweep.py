@@ -2,7 +2,7 @@
 
 The agents' client asks every 5 s, names the runs that it has going, and is given a run where it has
 none. Our search decides the values (`Search`, from the layers above); the project's book keeps each
-decision before the agent knows of it, so that another process can go on with the sweep.
+decision before the agent knows of it, so that another process can continue the sweep.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Sweep:
         return None
 
     def summary(self) -> dict[str, Any]:
-        """Return what a person is told of it: see Standing."""
+        """Return what is shown of it: see Standing."""
         metric = None
         with suppress(RaysweepError):  # a config that this version takes no more
             metric = self.search.metric

@@ -70,7 +70,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _summary(
     db: sqlite3.Connection, sweep: KeptSweep, metric_of: MetricOf
 ) -> tuple[list[tuple[Assigned, Values]], dict[str, Any]]:
-    """Return its runs, the best first, with their values; and what a person is told of it."""
+    """Return its runs, the best first, with their values; and what is shown of it."""
     standing = Standing()
     for event in events_in(db, sweep.id):
         standing.apply(event)

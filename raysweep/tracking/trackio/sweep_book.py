@@ -53,7 +53,7 @@ class SweepBook:
 
     def append(self, sweep: str, number: int, event: Mapping[str, Json]) -> bool:
         """See Book."""
-        with self._database.writing("go on with the sweep") as db:
+        with self._database.writing("continue the sweep") as db:
             row = (sweep, number, json.dumps(dict(event)))
             return db.execute(f"INSERT OR IGNORE INTO {_EVENTS} VALUES (?, ?, ?)", row).rowcount > 0
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
-from wandb.sdk.lib.paths import LogicalPath
 
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_artifact_name
@@ -119,7 +117,7 @@ class ProgramRun(WandbRun):
             for name, path in files.items():
                 artifact.add_file(str(path), name=name)
             for name, entry in references(version).items():
-                artifact.manifest.add_entry(_entry(name, entry))
+                _refer(artifact, name, entry)
             self._run.log_artifact(artifact).wait(timeout=transfer_timeout_s(artifact.size))
             return wandb_read.version_of(artifact)
 
@@ -177,11 +175,12 @@ def _step_of(metrics: Sequence[Json], index: int | None) -> str | None:
     return None
 
 
-def _entry(path: str, entry: Mapping[str, Any]) -> Any:
-    return ArtifactManifestEntry(
-        path=LogicalPath(path),
-        digest=entry["digest"],
-        ref=entry["ref"],
-        size=entry.get("size"),
-        extra=dict(entry.get("extra") or {}),
-    )
+def _refer(artifact: wandb.Artifact, path: str, entry: Mapping[str, Any]) -> None:
+    """Add the reference, with the digest, size and version that the script's client found.
+
+    The handler of its own scheme would look at what it refers to, which may be out of reach here;
+    that of https does not if it is not to compute a checksum.
+    """
+    (made,) = artifact.add_reference("https://localhost", name=path, checksum=False)
+    made.ref, made.digest = entry["ref"], entry["digest"]
+    made.size, made.extra = entry.get("size"), dict(entry.get("extra") or {})

@@ -1,4 +1,4 @@
-"""What W&B's agents are told of a sweep: values from our samplers, and which runs stop early.
+"""What W&B's agents get of a sweep: values from our samplers, and which runs stop early.
 
 It implements the endpoint's port `Search`, for `exec`: there the processes are the agents', and not
 Ray's.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
-
-from filelock import FileLock
 
 from raysweep.cluster.nodes import has_other_nodes, this_node
 from raysweep.cluster.sending import Sender, Sent
@@ -54,20 +51,14 @@ def folder_here(config: Config, inputs: Inputs | Path, sent: Sent | None) -> Pat
             "and this node has joined since; `resume` says what is wrong with it"
         )
     root = node_folder.enter(inputs.sweep)
-    folder = root / f"program-{sent.digest[:16]}"
-    if folder.is_dir():
-        return folder
-    root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f"{folder.name}.lock"):
-        if not folder.is_dir():
-            partial = root / f"{folder.name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)  # left by a process that died
-            with tempfile.TemporaryFile(dir=root) as archive:
-                sent.write_to(archive)
-                archive.seek(0)
-                packing.unpack(archive, partial)
-            partial.rename(folder)
-    return folder
+
+    def fill(partial: Path) -> None:
+        with tempfile.TemporaryFile(dir=root) as archive:
+            sent.write_to(archive)
+            archive.seek(0)
+            packing.unpack(archive, partial)
+
+    return node_folder.filled_once(root / f"program-{sent.digest[:16]}", fill)
 
 
 def root_here(inputs: Inputs) -> Path:

@@ -91,6 +91,20 @@ def test_a_second_ctrl_c_ends_the_process_and_its_children() -> None:
     assert done.stdout == "begun\n", "and nobody holds it open any more"
 
 
+def test_a_process_of_ray_that_has_ended_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sleep", "100"])
+    node = SimpleNamespace(all_processes={"raylet": [SimpleNamespace(process=process)]})
+    monkeypatch.setattr(worker, "_global_node", None)
+    assert not ray_internals.has_lost_one()
+    monkeypatch.setattr(worker, "_global_node", node)
+    assert not ray_internals.has_lost_one()
+    process.kill()
+    process.wait()
+    assert ray_internals.has_lost_one()
+    del node.all_processes
+    assert not ray_internals.has_lost_one(), "where Ray keeps no list, nobody knows"
+
+
 def test_open_ports_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ray_internals.open_ports() is None
     probe.probe.cache_clear()
