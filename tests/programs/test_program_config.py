@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from raysweep.config import load_config
 from raysweep.errors import ConfigError, UserError
+from raysweep.trials.program import command
 from raysweep.trials.workloads import workload_of
 
 SWEEP = """
@@ -50,6 +52,15 @@ def test_a_file_is_a_whole_config(file):
     assert type(config).from_dict(config.to_dict()) == config
     assert "train" not in config.to_dict()
     checked(file, count=3)
+
+
+@pytest.mark.parametrize("macro", command.MACROS)
+def test_each_macro_passes_the_check_which_writes_nothing(file, macro: str):
+    words = ["${interpreter}", "${program}", f"${{{macro}}}"]
+    file.write_text(SWEEP + f"command: {json.dumps(words)}\n")
+    before = sorted(file.parent.iterdir())
+    checked(file, count=3)
+    assert sorted(file.parent.iterdir()) == before
 
 
 def test_its_values_are_as_the_file_writes_them(file):

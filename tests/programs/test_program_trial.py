@@ -343,3 +343,18 @@ def test_what_a_killed_process_left_of_its_uploads_is_removed(programs):
     programs.write("import wandb\nwandb.init().log({'loss': 1})\n")
     programs.run(programs.config())
     assert not left.parent.exists()
+
+
+def test_each_run_has_a_file_of_its_own_with_its_arguments(programs):
+    """Trials at once may run in one folder."""
+    programs.write(
+        "import json, sys, wandb\n"
+        "with wandb.init() as run:\n"
+        "    run.log({'loss': json.load(open(sys.argv[1]))['lr'], 'file': sys.argv[1]})\n"
+    )
+    words = ["${interpreter}", "${program}", "${args_json_file}"]
+    config = programs.config({"folder": "shared"}, command=words)
+    assert programs.run(config, "trial-0000", lr=0.25).metrics["loss"] == 0.25
+    assert programs.run(config, "trial-0001", lr=0.75).metrics["loss"] == 0.75
+    files = {row["file"] for name in ("trial-0000", "trial-0001") for row in programs.rows(name)}
+    assert len(files) == 2

@@ -44,10 +44,10 @@ class Call:
         script = _script(self.words)
         return None if script is None or "${" in script else script
 
-    def expanded(self, config: Config, folder: Path, environ: Mapping[str, str]) -> list[str]:
-        """Return the command line to run. `folder`: where it runs."""
+    def expanded(self, config: Config, environ: Mapping[str, str]) -> list[str]:
+        """Return the command line to run."""
         python = config.program.python
-        return command.expand(self.words, None, {}, folder / "args.json", python, environ)
+        return command.expand(self.words, None, {}, python=python, environ=environ)
 
 
 def users_folder(config: Config) -> Path:

@@ -50,11 +50,12 @@ def expand(
     command: Sequence[str],
     program: str | None,
     values: Mapping[str, Any],
-    json_file: Path,
+    json_file: Path | None = None,
     python: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> list[str]:
-    """Return the command line of a trial with these values. Writes `json_file` where asked for."""
+    """Return the command line of a trial with these values. `json_file` is written if the command
+    asks for it; None: the command names one, and nothing is written."""
     macros = {
         "env": [ENV],
         "interpreter": [python or sys.executable],
@@ -68,8 +69,9 @@ def expand(
         if match is None:
             words.append(item)
         elif match[1] == "args_json_file":
-            json_file.write_text(macros["args_json"][0])
-            words.append(str(json_file))
+            if json_file is not None:
+                json_file.write_text(macros["args_json"][0])
+            words.append(str(json_file or "args.json"))
         else:
             words += macros.get(match[1], [])
     return words

@@ -135,7 +135,7 @@ def _ended(
     if own != users:
         keep_address(own, environ)
     deadline = Deadline(config.program.timeout)
-    process = ProgramProcess(call.expanded(config, own, environ), own, environ)
+    process = ProgramProcess(call.expanded(config, environ), own, environ)
     try:
         while not process.wait(_LOOK_S):
             if (late := deadline.passed()) is not None:

@@ -106,7 +106,7 @@ class ProgramWork:
             sweep.command or command.DEFAULT,
             sweep.program,
             self._values,
-            self._folder / "wandb" / "args.json",
+            Path(environ["WANDB_SWEEP_PARAM_PATH"]).with_suffix(".json"),  # a file a run
             program.python,
             environ,
         )

@@ -88,9 +88,10 @@ class Program:
         """See Workload: the program's file, and the first word of its command."""
         folder, words = calls.users_folder(config), config.sweep.command or command.DEFAULT
         _check_files(config, folder)
-        _check_start("sweep.command", command.expand(*_bare(config, words, folder)), folder)
+        bare = command.expand(words, config.sweep.program, {}, python=config.program.python)
+        _check_start("sweep.command", bare, folder)
         for call in _calls(config):
-            _check_start(call.where, call.expanded(config, folder, os.environ), folder)
+            _check_start(call.where, call.expanded(config, os.environ), folder)
 
     def check_sent(self, config: Config) -> None:
         """See Workload: the program's folder."""
@@ -215,10 +216,6 @@ def _calls(config: Config) -> list[Call]:
     """Return all programs that run once."""
     last = calls.after(config)
     return calls.before(config) + ([] if last is None else [last])
-
-
-def _bare(config: Config, words: Sequence[str], folder: Path) -> tuple[Any, ...]:
-    return words, config.sweep.program, {}, folder, config.program.python
 
 
 def _check_files(config: Config, folder: Path) -> None:
