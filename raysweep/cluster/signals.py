@@ -41,7 +41,7 @@ _last_words: Callable[[], str] | None = None
 
 
 _stopping = False
-"""Whether a signal is ending the command. It stays so to the command's end."""
+"""Whether a signal is ending the command."""
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def is_stopping() -> bool:
 
 
 def give_up_lost_ray() -> None:
-    """From now on, while the command stops: end it at once if the Ray that it started has ended.
+    """Until `stopped`: end the command at once if the Ray that it started has ended.
 
     `timeout`, systemd and batch systems send SIGTERM to all processes of a command. Ray's end at
     it, and the driver's calls would wait for them a minute, until Ray aborts the process.
@@ -169,10 +169,18 @@ def give_up_lost_ray() -> None:
     threading.Thread(target=_give_up_lost_ray, daemon=True).start()
 
 
+def stopped() -> None:
+    """Say that the command has ended. Its process may be another program's, which called it."""
+    global _stopping
+    _stopping = False
+
+
 def _give_up_lost_ray() -> None:
     lost_s = 0.0
     while lost_s < LOST_S:
         time.sleep(LOST_S / 10)
+        if not _stopping:
+            return
         lost_s = lost_s + LOST_S / 10 if ray_internals.has_lost_one() else 0.0
     if _last_words is not None:
         with suppress(OSError):

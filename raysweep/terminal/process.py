@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from raysweep.cluster.signals import STOPS, end_at_once, give_up_lost_ray, interrupting
+from raysweep.cluster.signals import STOPS, end_at_once, give_up_lost_ray, interrupting, stopped
 from raysweep.terminal.streams import lossy, to_nowhere
 
 
@@ -89,6 +89,7 @@ def ended_by_the_second_interrupt(first: Callable[[], None] = lambda: None) -> I
         with _handled(interrupt, handled, for_good=lambda: interrupted):
             yield
     finally:
+        stopped()
         if not interrupted:
             atexit.unregister(ignore)
 

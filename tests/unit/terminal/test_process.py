@@ -52,3 +52,40 @@ def test_a_second_ctrl_c_while_python_exits_keeps_the_exit_code(moment: str) -> 
     )
     assert done.returncode == 130
     assert done.stderr == "raysweep: stopping; once more ends it at once\n"
+
+
+WITHOUT_RAY = """
+import os, signal, subprocess, sys, time
+from types import SimpleNamespace as Of
+from raysweep.cluster import signals
+from raysweep.terminal.process import ended_by_the_second_interrupt
+
+signals.LOST_S = 0.2
+ended = subprocess.Popen(["true"])
+ended.wait()
+node = Of(all_processes={"raylet": [Of(process=ended)]})
+sys.modules["ray"] = sys.modules["ray._private.worker"] = Of(_global_node=node)
+try:
+    with ended_by_the_second_interrupt(), signals.last_words(lambda: "resume it"):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            time.sleep(float(sys.argv[1]))  # its clean-up
+except KeyboardInterrupt:
+    time.sleep(1)
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("clean_up_s", "code", "last"), [("60", 130, "raysweep: resume it\n"), ("0", 7, "")]
+)
+def test_a_command_that_stops_gives_up_a_lost_ray_and_nobody_does_afterwards(
+    clean_up_s: str, code: int, last: str
+) -> None:
+    """The process may be another program's, which called the command."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RAY, clean_up_s], capture_output=True, text=True, timeout=60
+    )
+    stopping = "raysweep: stopping; once more ends it at once\n"
+    assert (done.returncode, done.stderr) == (code, stopping + last)
