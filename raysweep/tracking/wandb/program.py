@@ -117,7 +117,7 @@ class ProgramRun(WandbRun):
             for name, path in files.items():
                 artifact.add_file(str(path), name=name)
             for name, entry in references(version).items():
-                _refer(artifact, name, entry)
+                refer(artifact, name, entry)
             self._run.log_artifact(artifact).wait(timeout=transfer_timeout_s(artifact.size))
             return wandb_read.version_of(artifact)
 
@@ -175,7 +175,7 @@ def _step_of(metrics: Sequence[Json], index: int | None) -> str | None:
     return None
 
 
-def _refer(artifact: wandb.Artifact, path: str, entry: Mapping[str, Any]) -> None:
+def refer(artifact: wandb.Artifact, path: str, entry: Mapping[str, Any]) -> None:
     """Add the reference, with the digest, size and version that the script's client found.
 
     The handler of its own scheme would look at what it refers to, which may be out of reach here;

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import wandb
 
 from raysweep.tracking.endpoint.live import row_of
 from raysweep.tracking.mirror.run_files import Patience
 from raysweep.tracking.port import RunRecord
 from raysweep.tracking.programs import SHOWN, spec_of
-from raysweep.tracking.wandb.program import as_logged
+from raysweep.tracking.wandb.program import as_logged, refer
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,17 @@ def test_a_run_has_the_group_and_the_job_type_of_its_script():
     assert (said.group, said.job_type) == ("g", "j")
     before = replace(record(**{SHOWN: {}, "group_name": ""}), job_type="preprocess")
     assert spec_of(before).job_type == "preprocess"
+
+
+def test_a_reference_keeps_what_the_scripts_client_found_without_a_look_at_it() -> None:
+    """A later version of the object would be another input."""
+    artifact = wandb.Artifact("data", type="dataset")
+    given = {
+        "ref": "s3://nobodys-bucket/more.bin",
+        "digest": "an-etag",
+        "size": 3,
+        "extra": {"versionID": "v7"},
+    }
+    refer(artifact, "more.bin", given)
+    (entry,) = artifact.manifest.to_manifest_json()["contents"].values()
+    assert {key: entry[key] for key in given} == given
