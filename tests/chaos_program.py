@@ -103,20 +103,20 @@ def assert_whole(storage: Path, name: str, story: str = "", *, trials: int = 2) 
     assert folders <= {f"trial-{i:04}" for i in range(trials)}, story
 
 
-def assert_nothing_left(temporary: Path, story: str) -> None:
-    """No process of a program, and no folder in TMPDIR."""
+def assert_nothing_left(temporary: Path, before: set[str], story: str) -> None:
+    """No process of a program, and no folder in TMPDIR that was not there before."""
     assert still_alive(of_programs(temporary)) == [], story
     until = time.monotonic() + GONE_S  # a process that ends removes its folder
-    while (left := left_in(temporary)) and time.monotonic() < until:
+    while (left := left_in(temporary) - before) and time.monotonic() < until:
         time.sleep(0.1)
     assert not left, f"{left}: {story}"
 
 
-def left_in(temporary: Path) -> list[str]:
+def left_in(temporary: Path) -> set[str]:
     """What raysweep has left in TMPDIR, besides a lock's folder. A killed program's libraries leave
     theirs: W&B's client two empty folders."""
     names = {path.name for path in temporary.glob("raysweep*")}
-    return sorted(names - {f"raysweep-{os.getuid()}"})
+    return names - {f"raysweep-{os.getuid()}"}
 
 
 def of_programs(temporary: Path) -> set[Process]:

@@ -4,6 +4,9 @@ every process."""
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +41,16 @@ class Inputs:
         """Remove the inputs from every node that can be reached. Called by the driver."""
         shutil.rmtree(self.here, ignore_errors=True)
         call_on_others(node_folder.leave, self.sweep)
+
+
+@contextmanager
+def scratch(inputs: Inputs | Path) -> Iterator[Path]:
+    """Yield a folder for files on their way to the store. It is in the sweep's folder on this node,
+    so that a process that is killed meanwhile leaves nothing elsewhere."""
+    root = inputs if isinstance(inputs, Path) else inputs.folder()
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=root) as made:
+        yield Path(made)
 
 
 def fetch(tracker: Tracker, ref: str, inputs: Inputs | Path) -> Path:

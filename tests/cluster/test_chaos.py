@@ -173,10 +173,11 @@ def test_a_sweep_of_a_program_ends_alike(
     trials = 3 if len(TARGETS) < ROUNDS else 2
     config, env = chaos_program.write(tmp_path, trials), {"TMPDIR": str(temporary)}
     limits = {"most_lines": 5, "most_s": 1.0}
+    before = chaos_program.left_in(temporary)  # by rounds without a program
     one = Round(drivers, where, config, tmp_path / "runs", "round", rng, **limits, env=env)
     one.disturbed(chaos_program.targets_of(seed, trials))
     chaos_program.assert_whole(one.storage, one.name, one.story(), trials=trials)
-    chaos_program.assert_nothing_left(temporary, one.story())
+    chaos_program.assert_nothing_left(temporary, before, one.story())
     ours = left_over(cluster) if where is cluster else still_alive(one.seen)
     assert ours == [], one.story()
 

@@ -87,7 +87,11 @@ def listening(pid: int) -> list[object]:
             continue
     found = []
     for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+        try:
+            lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()
+        except FileNotFoundError:  # it has ended meanwhile
+            return []
+        for line in lines[1:]:
             fields = line.split()
             if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
                 digits_ = bytes.fromhex(fields[1].partition(":")[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,17 @@ from typing import Any
 import torch
 
 from raysweep.tracking import ArtifactDraft, Run, Tracker
-from raysweep.trials.inputs import Inputs, fetch
+from raysweep.trials.inputs import Inputs, fetch, scratch
 
 FILE = "checkpoint.pt"
 
 
-def log_checkpoint(run: Run, state: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+def log_checkpoint(
+    run: Run, state: Mapping[str, Any], metadata: Mapping[str, Any], inputs: Inputs | Path
+) -> str:
     """Log a Trainer's `state_dict` as an output of `run`. Return its ref, `trial-checkpoint:vK`."""
-    with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
-        path = Path(folder) / FILE
+    with scratch(inputs) as folder:
+        path = folder / FILE
         torch.save(dict(state), path)
         draft = ArtifactDraft(
             name="trial-checkpoint",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from raysweep.search.space import sweeps
 from raysweep.stages.stages import TRAINED_MODEL, preprocess_of
 from raysweep.tracking import ArtifactDraft, ArtifactVersion, Run
 from raysweep.trials.context import TrialContext
+from raysweep.trials.inputs import scratch
 from raysweep.trials.training.values import MODEL_ARTIFACT
 from raysweep.version import __version__
 
@@ -40,8 +39,8 @@ def log_model(
         "preprocess": preprocess_of(next(iter(used.values()))),
         "code_version": {"raysweep": __version__, "torch": torch.__version__},
     }
-    with tempfile.TemporaryDirectory(prefix="raysweep-") as folder:
-        path = Path(folder) / TRAINED_MODEL
+    with scratch(context.inputs) as folder:
+        path = folder / TRAINED_MODEL
         save_weights(weights, path)
         draft = ArtifactDraft(
             name=MODEL_ARTIFACT,

@@ -209,7 +209,7 @@ class TrainingWork:
             "epochs": report.epochs,
             "values": values,
         }
-        ref = log_checkpoint(run, trainer.state_dict(), metadata)
+        ref = log_checkpoint(run, trainer.state_dict(), metadata, self._context.inputs)
         return Member(self._name, report.metrics.get(self._context.metric), ref, values)
 
     def _adopt(self, run: Run, clone: Clone, epochs: int) -> None:

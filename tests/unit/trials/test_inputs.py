@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +40,23 @@ def test_a_failed_download_leaves_no_folder(workshop: Workshop) -> None:
     with pytest.raises(ArtifactNotFound):
         fetch(workshop.tracker, "convnet:v7", workshop.inputs)
     assert not (workshop.inputs / "convnet-v7").exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from raysweep.trials.inputs import scratch
+with scratch(Path(sys.argv[1])) as folder:
+    (folder / "model.pth").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_killed_with_a_model_on_its_way_leaves_nothing_elsewhere(tmp_path: Path) -> None:
+    (temporary := tmp_path / "tmp").mkdir()
+    inputs = tmp_path / "sweep" / "inputs"
+    command = [sys.executable, "-c", KILLED, str(inputs)]
+    done = subprocess.run(command, env={**os.environ, "TMPDIR": str(temporary)}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert list(temporary.iterdir()) == []
+    assert [path.name for path in inputs.glob("*/*")] == ["model.pth"], "it goes with the inputs"
