@@ -32,7 +32,7 @@ def test_a_program_is_interrupted_and_resumed(tmp_path: Path) -> None:
     config, storage = chaos_program.write(tmp_path), tmp_path / "runs"
     with pytest.raises(Interrupted):
         run_sweep(config, name="here", storage=storage, observer=interrupts)
-    assert len(seen) == 2, "a supervisor and its program"
+    assert len(seen) == 3, "two supervisors, one in the other, and their program"
     assert still_alive(seen) == []
     resume_sweep("here", storage=storage)
     chaos_program.assert_whole(storage, "here")

@@ -30,8 +30,12 @@ with wandb.init() as run:
     run.log_artifact(model).wait()
     sys.path.insert(0, TESTS)
     from family import family
-    own = [each for each in family(ROOT) if each.pid != ROOT]
-    names = ["program" if each.pid == os.getpid() else each.title for each in own]
+    titles = {each.pid: each.title for each in family(ROOT) if each.pid != ROOT}
+    titles[os.getpid()] = "program"
+    parents = {each.pid: titles.get(each.parent) for each in family(ROOT)}
+    # wandb-core starts short helpers; until exec, such a child has its title.
+    forked = {pid for pid, name in titles.items() if "wandb-core" in name and name == parents.get(pid)}
+    names = [name for pid, name in titles.items() if pid not in forked]
     pathlib.Path(NOTE).write_text(json.dumps(names))
 """
 
