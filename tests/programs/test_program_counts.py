@@ -34,7 +34,8 @@ with wandb.init() as run:
     titles[os.getpid()] = "program"
     parents = {each.pid: titles.get(each.parent) for each in family(ROOT)}
     # wandb-core starts short helpers; until exec, such a child has its title.
-    forked = {pid for pid, name in titles.items() if "wandb-core" in name and name == parents.get(pid)}
+    client = {pid for pid, name in titles.items() if "wandb-core" in name}
+    forked = {pid for pid in client if titles[pid] == parents.get(pid)}
     names = [name for pid, name in titles.items() if pid not in forked]
     pathlib.Path(NOTE).write_text(json.dumps(names))
 """
