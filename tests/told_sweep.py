@@ -29,6 +29,8 @@ class ToldSweep:
     folder: SweepFolder
     dated: bool = True
     at: float = 5.0
+    away_s: float = 0.0
+    """Seconds, so far, in which no driver ran: not of the sweep's own time."""
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @staticmethod
@@ -46,7 +48,7 @@ class ToldSweep:
     def tell(self, event: str, after_s: float = 0.0, **fields: Any) -> ToldSweep:
         """Append an event, `after_s` seconds after the last one."""
         self.at += after_s
-        when = {"at": self.at, **({"time": BEGAN + self.at} if self.dated else {})}
+        when = {"at": self.at, **({"time": BEGAN + self.away_s + self.at} if self.dated else {})}
         with self.folder.journal.open("a") as file:
             file.write(json.dumps({"event": event, **when, **fields}) + "\n")
         return self

@@ -29,12 +29,16 @@ class TrialTold:
     state: State = "running"
     started: float | None = None
     ended: float | None = None
+    took_s: float | None = None
+    """From its start to its end, of the sweep's own time: without a night between two drivers."""
     node: str | None = None
     pid: int | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     best: Mapping[str, float] | None = None
     restarts: int = 0
     begun: bool = False
+    begun_s: float = 0.0
+    """Of the sweep's own time, when it began."""
     failure: Event = field(default_factory=dict)
     """The event that says why it failed: `error`, and maybe `where` and `traceback`."""
 
@@ -42,11 +46,11 @@ class TrialTold:
     def name(self) -> str:
         return TrialSpec(self.index, {}).name
 
-    def began(self, at: float) -> None:
+    def began(self, event: Event, at: float) -> None:
         """A process runs it, at first or again. Before the first, it had only been suggested."""
         self.state = "running"
         if not self.begun:
-            self.started, self.begun = at, True
+            self.started, self.begun, self.begun_s = at, True, event["at"]
 
     def reported(self, event: Event) -> None:
         """It has reported another epoch; a driver that was resumed may tell of one again."""
@@ -67,6 +71,7 @@ class TrialTold:
     def finished(self, event: Event, at: float | None) -> None:
         """It has ended, one way or the other."""
         self.state, self.ended = event["state"], at
+        self.took_s = max(0.0, event["at"] - self.begun_s)
         self.failure = event if event["state"] == "failed" else {}
         self.placed(event)
 
@@ -129,14 +134,18 @@ class Telling:
             return
         if kind == "trial":
             self.trials[index] = trial = TrialTold(
-                index, event["values"], event.get("repeat", 0), started=self.time(event)
+                index,
+                event["values"],
+                event.get("repeat", 0),
+                started=self.time(event),
+                begun_s=event["at"],
             )
             return
         trial = self.trials[index]
         if kind == "epoch":
             trial.reported(event)
         elif kind == "begun":
-            trial.began(self.time(event))
+            trial.began(event, self.time(event))
         elif kind == "paused":
             trial.state = "waiting"
         elif kind == "died":

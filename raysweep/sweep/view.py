@@ -66,13 +66,9 @@ class TrialView:
     """How many reports it makes if nothing stops it, where that is known."""
     restarts: int = 0
     """How often its process died, and another went on."""
-
-    @property
-    def duration_s(self) -> float | None:
-        """From its start to its end; None for one that has not ended."""
-        if self.started is None or self.ended is None:
-            return None
-        return max(0.0, self.ended - self.started)
+    duration_s: float | None = None
+    """From its start to its end, of the sweep's own time: without a night between two drivers. None
+    for one that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +259,7 @@ def _trial(
         repeat=told.repeat,
         epochs=_epochs(config, told.values, kind),
         restarts=told.restarts,
+        duration_s=told.took_s,
     )
 
 

@@ -134,7 +134,9 @@ def test_a_traceback_is_in_the_log_once(programs, tmp_path, monkeypatch):
     assert text.count("Traceback (most recent call last)") == 1, text
     assert text.count("\nValueError: no\n") == 1, text
     assert text.endswith("exit code 1: ValueError: no (train.py:1)]\n"), text
-    assert "ValueError: no" in caught.value.failure.traceback
+    kept = caught.value.failure.traceback
+    assert "ValueError: no" in kept
+    assert f'File "{programs.folder / "train.py"}", line 1' in kept, "the user's file, not the copy"
 
 
 def test_a_program_killed_by_a_signal_is_worth_another_process(programs):

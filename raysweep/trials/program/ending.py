@@ -45,7 +45,8 @@ class Said:
         """Read the end of a program's stderr. `folders`: those with its files; `users`: the one in
         which the user looks for them."""
         exception = exception_in(stderr, folders)
-        return Said(exception, place_in(exception or "", users), last_traceback(stderr))
+        traceback = last_traceback(stderr, folders, users)
+        return Said(exception, place_in(exception or "", users), traceback)
 
     @property
     def why(self) -> str:

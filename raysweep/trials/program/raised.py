@@ -42,10 +42,27 @@ def place_in(shown: str, folder: Path) -> str | None:
     return None if match is None else f"{folder / match['file']}:{match['line']}"
 
 
-def last_traceback(stderr: str) -> str | None:
-    """Return the text from the last traceback on; None where there is none."""
+def last_traceback(stderr: str, folders: Sequence[Path], users: Path) -> str | None:
+    """Return the text from the last traceback on; None where there is none. A file below one of
+    `folders` that is a copy of one of the user's is named as that one: the copy may be gone."""
     start = stderr.rfind(_BEGINS)
-    return None if start < 0 else stderr[start:].rstrip()[:_MOST_TEXT]
+    if start < 0:
+        return None
+
+    def named(match: re.Match[str]) -> str:
+        file = _original(Path(match["file"]), folders, users)
+        return match[0].replace(match["file"], str(file))
+
+    return _FRAME.sub(named, stderr[start:].rstrip()[:_MOST_TEXT])
+
+
+def _original(file: Path, folders: Sequence[Path], users: Path) -> Path:
+    for folder in (each for each in folders if file.is_relative_to(each)):
+        name = file.relative_to(folder)
+        others = (each for each in (users, *folders) if each != folder)
+        if any((other / name).is_file() for other in others):
+            return users / name
+    return file
 
 
 def _read(lines: Sequence[str]) -> tuple[list[tuple[Path, int]], str | None]:

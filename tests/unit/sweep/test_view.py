@@ -39,6 +39,15 @@ def test_a_trial_that_ended(tmp_path: Path) -> None:
     assert (trial.epochs, trial.error, trial.log) == (3, None, None)
 
 
+def test_a_night_between_two_drivers_is_not_of_the_trials_time(tmp_path: Path) -> None:
+    sweep = ToldSweep.create(tmp_path).trial(0, [50.0])
+    sweep.away_s = 30_000
+    sweep.tell("resumed", versions={}).tell("begun", 1, index=0).epoch(0, 2, [50.0, 60.0])
+    trial = only(sweep.ended(0))
+    assert (trial.started, trial.ended) == (BEGAN + 6, BEGAN + 30_010)
+    assert trial.duration_s == 4
+
+
 def test_the_journal_of_an_earlier_version(tmp_path: Path) -> None:
     """Its events have the sweep's own time only, and no worker."""
     sweep = ToldSweep.create(tmp_path, dated=False).trial(0, [50.0]).ended(0)
