@@ -27,14 +27,14 @@ def from_files(
 ) -> Given:
     """Keep a config file's text as it is, comments included. `overrides` (`train.epochs=3`) and the
     text of another file that holds the sweep follow as comments, so that the whole stays one
-    config; each file is its path and its text."""
+    config; each file is its path and its text. A sweep file alone is the config."""
 
     def text() -> str | None:
-        path, written = file or (None, "")
+        path, written = file or sweep or (None, "")
         parts = [f"# {path or 'no file: the default sweep'}, as it was given\n"]
         parts += [f"# --set {override}\n" for override in overrides]
         parts.append(written if written.endswith("\n") or not written else f"{written}\n")
-        if sweep is not None:
+        if file is not None and sweep is not None:
             lines = sweep[1].splitlines()
             parts += [f"# sweep: {sweep[0]}\n", *(f"#   {line}".rstrip() + "\n" for line in lines)]
         return "".join(parts)

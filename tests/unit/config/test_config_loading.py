@@ -37,6 +37,11 @@ def test_what_the_user_wrote_is_kept_and_stays_a_config(tmp_path: Path) -> None:
     (tmp_path / "again.yaml").write_text(config.given)
     assert load_config(tmp_path / "again.yaml").train.epochs == 2
     assert load_config().given == "# no file: the default sweep, as it was given\n"
+    alone = load_config(tmp_path / "sweep.yaml", count=2).given
+    assert alone == (
+        f"# {tmp_path / 'sweep.yaml'}, as it was given\n# --set sweep.run_cap=2\n"
+        "method: grid\nparameters: {}\n"
+    )
     mapping = {"train": {"epochs": 1}, "storage": "x"}
     assert Config.from_dict(mapping).given == "train:\n  epochs: 1\nstorage: x\n"
     assert Config().given is None
