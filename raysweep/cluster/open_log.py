@@ -41,7 +41,7 @@ class OpenLog:
         if ship is not None:
             fcntl.flock(self._file, fcntl.LOCK_SH)
         elif began:
-            self.write(f"[raysweep: from here on process {os.getpid()} on {socket.gethostname()}]\n")
+            self.write(f"[raysweep: from here process {os.getpid()} on {socket.gethostname()}]\n")
         self._thread = threading.Thread(target=self._work, name="raysweep-log", daemon=True)
         self._thread.start()
 

@@ -14,6 +14,8 @@ from typing import Any
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
 
+from family import family
+
 TESTS = Path(__file__).resolve().parents[1]
 ARTIFACT_BYTES = 10_000_000
 
@@ -30,12 +32,11 @@ with wandb.init() as run:
     run.log_artifact(model).wait()
     sys.path.insert(0, TESTS)
     from family import family
-    titles = {each.pid: each.title for each in family(ROOT) if each.pid != ROOT}
-    titles[os.getpid()] = "program"
-    parents = {each.pid: titles.get(each.parent) for each in family(ROOT)}
+    own = [each for each in family(ROOT) if each.pid not in BEFORE]
+    titles = {each.pid: each.title for each in own} | {os.getpid(): "program"}
     # wandb-core starts short helpers; until exec, such a child has its title.
-    client = {pid for pid, name in titles.items() if "wandb-core" in name}
-    forked = {pid for pid in client if titles[pid] == parents.get(pid)}
+    clients = {each.pid for each in own if "wandb-core" in titles[each.pid]}
+    forked = {each.pid for each in own if each.pid in clients and each.parent in clients}
     names = [name for pid, name in titles.items() if pid not in forked]
     pathlib.Path(NOTE).write_text(json.dumps(names))
 """
@@ -78,7 +79,8 @@ def test_a_trial_is_few_processes_few_calls_and_its_bytes_once(programs, tmp_pat
     store = CountedStore(tmp_path / "counted", "mine")
     programs.tracker = TrackioTracker(store)
     note = tmp_path / "note.json"
-    given = f"ROOT, NOTE, TESTS = {os.getpid()}, {str(note)!r}, {str(TESTS)!r}\n"
+    here = [each.pid for each in family(os.getpid())]  # an earlier test's client, perhaps
+    given = f"ROOT, BEFORE, NOTE, TESTS = {os.getpid()}, {here}, {str(note)!r}, {str(TESTS)!r}\n"
     programs.write(given + SCRIPT)
     before = written_bytes()
     report = programs.run(programs.config())
