@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,19 @@ class Met(nn.Module):
 """
 """A network whose first trials train only when two of them run at the same time."""
 
+PROGRAM = """
+import os, pathlib, time
+import wandb
+
+with wandb.init() as run:
+    met = pathlib.Path(pathlib.Path("folder.txt").read_text())
+    (met / str(os.getpid())).touch()
+    while len(list(met.iterdir())) < 2:
+        time.sleep(0.05)
+    run.log({"gpu": int(os.environ["CUDA_VISIBLE_DEVICES"])})
+"""
+"""A program whose first trials end only when two of them run at the same time."""
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -78,6 +92,21 @@ def test_machines_with_gpus_come_and_more_trials_run_at_once(cluster: str, tmp_p
     assert "1 at once with 2 CPU and 1 GPU each" in lines[1]
     assert "the cluster has grown: 2 trials at once" in lines
     assert "3 trials: 3 completed, 0 stopped early, 0 failed" in done.stderr
+
+
+def test_so_they_do_for_programs(cluster: str, tmp_path: Path) -> None:
+    """Each has a GPU of its own, and the folder on a machine that came later."""
+    (tmp_path / "met").mkdir()
+    (tmp_path / "train.py").write_text(PROGRAM)
+    (tmp_path / "folder.txt").write_text(str(tmp_path / "met"))
+    sweep = {"program": "train.py", "method": "grid", "parameters": {"x": {"values": [1, 2, 3]}}}
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
+    arguments = ("--address", cluster, "--storage", tmp_path / "runs", "--name", "mine", "--json")
+    done = call("run", tmp_path / "sweep.yaml", "--set", "resources.gpus=1", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "3 trials: 3 completed, 0 stopped early, 0 failed" in done.stderr
+    shown = json.loads(call("show", "mine", "--json", *arguments[2:4]).stdout)
+    assert {trial["metrics"]["gpu"] for trial in shown["leaderboard"]} == {0}
 
 
 def test_what_none_of_its_machines_has_is_refused_in_a_line(cluster: str, tmp_path: Path) -> None:
