@@ -6,8 +6,10 @@ bytes. What the store has no place for is kept in the version's metadata, under 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from raysweep.tracking.port import (
@@ -55,6 +57,33 @@ TABLE_SUFFIX = ".table.json"
 an artifact of a type that only the client may log."""
 
 
+RUN_TABLE = "run_table"
+"""The type of the artifacts in which W&B's client keeps the tables of rows."""
+
+TABLES = "_tables"
+"""The key of a run's summary for the versions of the tables in its rows: a row names a table by an
+id that its client made up, and this maps such ids to `name:vK`."""
+
+_TABLE = re.compile(r"wandb-client-artifact://(?P<id>[^/:]+)(?::[^/]*)?/(?P<file>.+)")
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The files of a table in a row. `content`: its columns and data, as the run has them, with
+    media by their class alone; `version`: the folder of the version that has the media, of which
+    the file `name` is the whole table; None where that did not come."""
+
+    content: Mapping[str, Any]
+    version: Path | None = None
+    name: str = ""
+
+
+def table_named(value: Mapping[str, Json]) -> tuple[str, str] | None:
+    """Return the client's id of a table in a row, and the file of its version that has it."""
+    match = _TABLE.fullmatch(str(value.get("artifact_path")))
+    return None if match is None else (match["id"], match["file"])
+
+
 def notes(version: ArtifactVersion) -> Mapping[str, Any]:
     """Return what the client said of the version; nothing for one that raysweep made itself."""
     found = version.metadata.get(NOTES)
@@ -85,7 +114,7 @@ def is_programs(record: RunRecord) -> bool:
 
 def is_clients(type_: str) -> bool:
     """Whether W&B's client makes artifacts of this type for itself, as of tables: it alone may."""
-    return type_ in ("run_table", "job") or type_.startswith("wandb-")
+    return type_ in (RUN_TABLE, "job") or type_.startswith("wandb-")
 
 
 def sent_files(files: list[ArtifactFile]) -> list[ArtifactFile]:

@@ -47,6 +47,18 @@ for epoch in range(run.config.epochs):
     time.sleep(float(os.environ.get("ROW_S", "0")))
 run.log({"page": wandb.Html("<b>bold</b>"), "spread": wandb.Histogram([1, 2, 2, 3])})
 run.log({"cells": wandb.Table(columns=["x", "y"], data=[[1, "a"], [2, "b"]])})
+for guess in ("two", "two", "three"):  # the second is the same version as the first
+    box = {"position": {"minX": 0, "maxX": 2, "minY": 0, "maxY": 2}, "class_id": 1}
+    box |= {"domain": "pixel", "box_caption": "a box"}
+    labels = {1: "thing"}
+    found = wandb.Image(
+        np.full((4, 4, 3), 77, dtype=np.uint8),
+        caption=guess,
+        boxes={"seen": {"box_data": [box], "class_labels": labels}},
+        masks={"part": {"mask_data": np.eye(4, dtype=np.uint8), "class_labels": labels}},
+    )
+    row = [guess, found, wandb.Html(f"<i>{guess}</i>"), np.ones((2, 2)), None]
+    run.log({"guesses": wandb.Table(columns=["guess", "found", "page", "array", "no"], data=[row])})
 run.log({"plot": wandb.plot.line(wandb.Table(["x", "y"], [[0, 1], [1, 2]]), "x", "y", "a line")})
 
 pathlib.Path("sub").mkdir(exist_ok=True)

@@ -54,6 +54,8 @@ def alone(folder: Path, project: str, run_id: str) -> None:
 
 def media_of(value: Any) -> Any:
     """Media without what differs each time: names of files, and ids of artifacts."""
+    if isinstance(value, list):
+        return [media_of(each) for each in value]
     if not isinstance(value, dict):
         return "NaN" if isinstance(value, float) and math.isnan(value) else value
     random = {"path", "artifact_path", "_latest_artifact_path"}
@@ -113,7 +115,22 @@ def seen(run: Any) -> dict[str, Any]:
             if a.type == "dataset"
             for path, entry in a.manifest.entries.items()
         ),
+        "tables": sorted(tables(run)),
     }
+
+
+def tables(run: Any) -> list[tuple[str, list[tuple[str, str]], str]]:
+    """The tables of rows: name, the other files of each by type and digest, and its content."""
+    found = []
+    for artifact in (each for each in run.logged_artifacts() if each.type == "run_table"):
+        name = artifact.name.replace(run.id, "ID")
+        entries = artifact.manifest.entries
+        (table,) = [path for path in entries if path.endswith(".table.json")]
+        content = json.loads(Path(artifact.get_entry(table).download()).read_text())
+        media = sorted((Path(p).suffix, e.digest) for p, e in entries.items() if p != table)
+        shown = {key: media_of(content[key]) for key in ("columns", "data", "column_types")}
+        found.append((name, media, json.dumps(shown, sort_keys=True)))
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.endpoint.uploads import Received, blob_chunks, hex_md5
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import METADATA_FILE, ArtifactFile, ArtifactVersion, Json
+from raysweep.tracking.programs import RUN_TABLE
 
 
 @dataclass
@@ -125,6 +126,8 @@ class Draft:
         )
         for alias in self.said.get("aliases") or ():
             self.place.store.set_alias(self.version.ref, alias["alias"])
+        if self.version.type == RUN_TABLE:
+            self.place.keep_table(self.run_id, str(self.said.get("client_id")), self.version.ref)
 
     def again(self, same: ArtifactVersion) -> None:
         """Stand for a version that has the same content: the run has logged it, too."""

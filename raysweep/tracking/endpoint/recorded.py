@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysweep.tracking.endpoint.server import Endpoint
+from raysweep.tracking.programs import TABLES
 
 
 def recorded(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -21,7 +22,7 @@ def recorded(endpoint: Endpoint) -> list[dict[str, Any]]:
                         "name": record.name,
                         "project": project.store.project,
                         "state": record.state,
-                        "summary": dict(record.summary),
+                        "summary": {k: v for k, v in record.summary.items() if k != TABLES},
                         "used": list(record.used),
                         "logged": list(record.logged),
                     }

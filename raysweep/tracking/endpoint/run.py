@@ -15,7 +15,7 @@ from raysweep.tracking.endpoint.paging import Connection, opaque, page
 from raysweep.tracking.endpoint.place import Place
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunRecord
-from raysweep.tracking.programs import NESTED
+from raysweep.tracking.programs import NESTED, TABLES
 from raysweep.tracking.store import ClientMedia
 
 _STATES = {"interrupted": "crashed"}
@@ -146,7 +146,8 @@ class RunView:
 
     @property
     def summary_metrics(self) -> str:
-        return json.dumps(plain(self.record.summary))
+        own = {key: value for key, value in self.record.summary.items() if key != TABLES}
+        return json.dumps(plain(own))
 
     @property
     def system_metrics(self) -> str:

@@ -6,7 +6,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,7 @@ from typing import TypeVar
 from raysweep.paths import safe_join
 from raysweep.tracking.folder import take_file
 from raysweep.tracking.port import ArtifactFile, ArtifactVersion, Json
-from raysweep.tracking.programs import users_files
+from raysweep.tracking.programs import TABLES, TableFiles, table_named, users_files
 from raysweep.tracking.store import Store
 
 T = TypeVar("T")
@@ -61,13 +61,33 @@ class RunFiles:
         self._patience = patience or Patience(0.0)
         self._scratch = scratch
 
-    def table(self, path: str) -> Json:
-        """Read a table that the client has written; None if it is not there."""
-        found = self._patience.wait(lambda: self._find(path))
+    @contextmanager
+    def table(self, value: Mapping[str, Json]) -> Iterator[TableFiles | None]:
+        """Yield the files of a table, as a row describes it; None where the client has not sent
+        it."""
+        found = self._patience.wait(lambda: self._find(value["path"]))
         if found is None:
-            return None
+            yield None
+            return
         with emptied(self._scratch) as scratch:
-            return json.loads(self._taken(found, scratch).read_bytes())
+            content = json.loads(self._taken(found, scratch).read_bytes())
+            version, name = self._version_of(value)
+            if version is not None:
+                taken(self._store, version, scratch / "version")
+                yield TableFiles(content, scratch / "version", name)
+            else:
+                yield TableFiles(content)
+
+    def _version_of(self, value: Mapping[str, Json]) -> tuple[ArtifactVersion | None, str]:
+        named = table_named(value)
+        if named is None:
+            return None, ""
+        ref = self._patience.wait(lambda: self._tables().get(named[0]))
+        return None if ref is None else self._store.artifact(ref), named[1]
+
+    def _tables(self) -> Mapping[str, str]:
+        (record,) = self._store.runs(run_id=self._id)
+        return record.summary.get(TABLES) or {}
 
     def text(self, path: str) -> str:
         """Read a text file; empty where it is not there."""

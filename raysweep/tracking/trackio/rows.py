@@ -18,6 +18,7 @@ from typing import Any
 from raysweep.paths import safe_join
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.port import Json, RunSpec, RunState
+from raysweep.tracking.programs import TABLES
 from raysweep.tracking.store import ClientMedia, Media, Pictures, Table
 
 _EXACT = "_raysweep"  # keys with an underscore stay out of the dashboard's menus
@@ -79,9 +80,10 @@ class RunEntry:
 
     def to_config(self) -> str:
         """Serialize for Trackio's `config` column."""
+        summary = {key: value for key, value in self.summary.items() if key != TABLES}
         shown = {
             **_flat("", plain(self.config)),
-            **_flat("summary.", plain(self.summary)),
+            **_flat("summary.", plain(summary)),
             "job_type": self.job_type,
             "state": self.state,
             "group": self.group,

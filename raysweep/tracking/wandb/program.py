@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import wandb
 from raysweep.tracking.metadata import plain
 from raysweep.tracking.names import check_artifact_name
 from raysweep.tracking.port import ArtifactVersion, Json, RunSpec
-from raysweep.tracking.programs import NESTED, SHOWN, references, users_own
+from raysweep.tracking.programs import NESTED, SHOWN, TableFiles, references, users_own
 from raysweep.tracking.store import ClientMedia, Row
 from raysweep.tracking.wandb import read as wandb_read
 from raysweep.tracking.wandb.run import WandbRun
 from raysweep.tracking.wandb.settings import transfer_timeout_s
+from raysweep.tracking.wandb.tables import table_of
 
 _SUMMARIES = {
     "1": "min",
@@ -30,6 +31,10 @@ _SUMMARIES = {
     "8": "first",
 }
 """Fields of the client's message MetricSummary, as its definitions of metrics have them."""
+
+
+TableReader = Callable[[Mapping[str, Json]], AbstractContextManager[TableFiles | None]]
+"""Opens the files of a table that a row describes; None where they are lost."""
 
 
 class ProgramRun(WandbRun):
@@ -72,18 +77,19 @@ class ProgramRun(WandbRun):
                 summary=",".join(kinds) or None,
             )
 
-    def log_program_row(self, row: Row, table: Callable[[str], Json]) -> None:
-        """Log a whole step, with the media as the program's client described them. `table` reads
-        the file of a table in it."""
+    def log_program_row(self, row: Row, table: TableReader) -> None:
+        """Log a whole step, with the media as the program's client described them. `table` opens
+        the files of a table in it."""
         self._must_be_open()
         if row.step <= self._sent:
             return
-        media = {
-            key: _as_table(each.value, table) or each.value
-            for key, each in row.media.items()
-            if isinstance(each, ClientMedia)
-        }
-        with self._project.explained("log"):
+        values = {k: each.value for k, each in row.media.items() if isinstance(each, ClientMedia)}
+        with ExitStack() as opened, self._project.explained("log"):
+            media: dict[str, Any] = dict(values)
+            for key, value in values.items():
+                files = opened.enter_context(table(value)) if _is_table(value) else None
+                if files is not None:
+                    media[key] = table_of(files)
             self._run.log(as_logged({**row.metrics, **media}), step=row.step, commit=True)
 
     def summarize(self, values: Mapping[str, Json]) -> None:
@@ -153,14 +159,6 @@ def _place(values: dict[str, Any], parents: Sequence[str]) -> dict[str, Any] | N
 
 def _is_table(value: Json) -> bool:
     return isinstance(value, Mapping) and value.get("_type") == "table-file"
-
-
-def _as_table(value: Mapping[str, Json], read: Callable[[str], Json]) -> wandb.Table | None:
-    """Make the table of media that is one; None for other media, and where its file is lost."""
-    found = read(value["path"]) if _is_table(value) else None
-    if found is None:
-        return None
-    return wandb.Table(columns=found["columns"], data=found["data"], allow_mixed_types=True)
 
 
 def _is_own(metric: Mapping[str, Json]) -> bool:
