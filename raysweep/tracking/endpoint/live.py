@@ -21,6 +21,9 @@ SUMMARY, CONSOLE = "wandb-summary.json", "output.log"
 CLIENTS_OWN = "_wandb"
 """The client's section of a config: its version and the like. It is no setting of the program."""
 
+_ROWS_AT_ONCE = 500
+"""How many rows the store is given at once: a client may send ten thousand."""
+
 _OF_SHOWN = ("m", "visualize")
 """Parts of that section by which W&B draws the run: its metrics' definitions, and its charts."""
 
@@ -81,16 +84,18 @@ class LiveRun:
 
     def add_rows(self, offset: int, lines: list[str], heard: Heard) -> None:
         """Log rows of history. Rows sent again, after an answer that was lost, have their ids."""
+        new = max(offset, self.lines.get(HISTORY, 0))
+        for first in range(new, offset + len(lines), _ROWS_AT_ONCE):
+            self._add_rows(first, lines[first - offset :][:_ROWS_AT_ONCE], heard)
+
+    def _add_rows(self, first: int, lines: list[str], heard: Heard) -> None:
         rows = []
-        for at, line in enumerate(lines, offset):
+        for at, line in enumerate(lines, first):
             values = json.loads(line)
-            row = row_of(f"{self.spec.id}:wandb:{at}", values)
-            if at >= self.lines.get(HISTORY, 0):
-                rows.append(row)
-                heard(self.spec.id, flat(values))
-        if rows:
-            self.store.log_rows(self.spec.id, rows)
-        self.lines[HISTORY] = max(self.lines.get(HISTORY, 0), offset + len(lines))
+            rows.append(row_of(f"{self.spec.id}:wandb:{at}", values))
+            heard(self.spec.id, flat(values))
+        self.store.log_rows(self.spec.id, rows)
+        self.lines[HISTORY] = first + len(lines)
 
     def add_lines(self, name: str, offset: int, lines: list[str]) -> None:
         """Take lines of the console or of the system's metrics, which become a file at the end. Of

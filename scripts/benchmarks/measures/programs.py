@@ -91,7 +91,8 @@ def _first_row(bench: Bench) -> Line:
 
 
 def _training(bench: Bench) -> Line:
-    """The time that 1,000 steps take, each with a row: 100 rows a second or so."""
+    """The time that 1,000 steps take, each with a row: 100 rows a second or so; and what W&B's
+    client takes of it by itself, writing to a file."""
 
     def raysweep(number: int) -> Figures:
         given = {"program": "steady.py", "trials": 1, "cpus": bench.cpus}
@@ -101,9 +102,15 @@ def _training(bench: Bench) -> Line:
     def disabled(number: int) -> Figures:
         return _by_hand("steady.py", "disabled")
 
-    rounds = in_turn({"disabled": disabled, "raysweep": raysweep}, bench.rounds, bench.log)
+    def offline(number: int) -> Figures:
+        return _by_hand("steady.py", "offline")
+
+    contenders = {"disabled": disabled, "raysweep": raysweep, "offline": offline}
+    rounds = in_turn(contenders, bench.rounds, bench.log)
     pairs = ratios(rounds, "raysweep", "disabled", "training_s")
     figures = {f"{name} s": value for name, value in medians(rounds, "training_s").items()}
+    alone = ratios(rounds, "offline", "disabled", "training_s")
+    figures["W&B's client alone, offline, over disabled"] = median(alone)
     cpu = ratios(rounds, "raysweep", "disabled", "training_cpu_s")
     figures["ratio of the CPU time of the training's own thread"] = median(cpu)
     figures["driver's CPU s"] = median([each["raysweep"]["driver_cpu_s"] for each in rounds])
@@ -126,8 +133,11 @@ def _by_hand(program: str, mode: str) -> dict[str, Any]:
 
 
 def _memory(bench: Bench) -> Line:
-    figures = run_peer("endpoint_memory", folder=str(bench.storage()))
-    mib = {name: value / 2**20 for name, value in figures.items() if name.endswith("bytes")}
-    shown = {f"{name.removesuffix('_bytes').replace('_', ' ')} MB": mib[name] for name in mib}
-    what = "program: memory of a trial's endpoint and supervisor, 10,000 rows logged"
-    return Line.at_most(what, sum(mib.values()), 30, unit="MB", figures=shown)
+    taken = [run_peer("endpoint_memory", folder=str(bench.storage())) for _ in range(bench.rounds)]
+    both = [(each["worker_bytes"] + each["supervisor_bytes"]) / 2**20 for each in taken]
+    shown = {
+        f"{of} MB": median([each[f"{of}_bytes"] / 2**20 for each in taken])
+        for of in ("worker", "supervisor")
+    }
+    what = "program: memory of a trial's endpoint and supervisor, 10,000 rows logged at once"
+    return Line.at_most(what, median(both), 30, unit="MB", pairs=both, figures=shown)
