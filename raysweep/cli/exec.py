@@ -18,7 +18,7 @@ from raysweep.addresses import refuse_keys
 from raysweep.cli.common import storage_of
 from raysweep.cli.parser import Parser
 from raysweep.errors import CommandFailed, UserError
-from raysweep.trials.program.supervisor import (
+from raysweep.trials.program.process.supervisor import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
     children,

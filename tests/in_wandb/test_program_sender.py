@@ -18,7 +18,7 @@ from raysweep.tracking.store import Row
 from raysweep.tracking.trackio.store import TrackioStore
 from raysweep.tracking.trackio.tracker import TrackioTracker
 from raysweep.tracking.wandb.tracker import WandbTracker
-from raysweep.trials.program import earlier
+from raysweep.trials.program.once import earlier
 
 from wandb_server import WandbServer
 from wandb_server.routes import Request

@@ -16,9 +16,11 @@ from raysweep.events import silent
 from raysweep.storage.journal import Journal, read_journal
 from raysweep.storage.past import Past
 from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.program import before, calls, earlier, folder, winner
-from raysweep.trials.program.earlier import Logged
-from raysweep.trials.program.once import run_once
+from raysweep.trials.program import calls
+from raysweep.trials.program.folder import workdir
+from raysweep.trials.program.once import before, earlier, winner
+from raysweep.trials.program.once.earlier import Logged
+from raysweep.trials.program.once.run import run_once
 from raysweep.trials.program.workload import Program
 
 LOG = """
@@ -261,16 +263,16 @@ def test_a_program_is_noted_as_done_after_all_that_it_logged(programs, tmp_path:
 
 def test_what_the_client_downloaded_does_not_stay_in_a_trials_folder(tmp_path: Path):
     (users := tmp_path / "users").mkdir()
-    own = folder.make(tmp_path / "own", users, None)
+    own = workdir.make(tmp_path / "own", users, None)
     version, kept = own / "artifacts" / "data:v3", own / "artifacts" / "plot.svg"
     version.mkdir(parents=True)
     (version / "training.pt").touch()
     kept.touch()
-    folder.drop_users(own, users)
+    workdir.drop_users(own, users)
     assert list((own / "artifacts").iterdir()) == [kept]
     kept.unlink()
     version.mkdir()
-    folder.drop_users(own, users)
+    workdir.drop_users(own, users)
     assert not own.exists()
 
 
@@ -278,11 +280,11 @@ def test_a_trials_own_links_stay_in_its_folder(tmp_path: Path):
     users, own = tmp_path / "users", tmp_path / "trial"
     (users / "data").mkdir(parents=True)
     (users / "train.py").write_text("x")
-    folder.make(own, users, None)
+    workdir.make(own, users, None)
     (own / "epoch-3.ckpt").write_text("weights")
     (own / "last.ckpt").symlink_to("epoch-3.ckpt")
     (own / "train-link.py").symlink_to(users / "train.py")
-    folder.drop_users(own, users)
+    workdir.drop_users(own, users)
     assert sorted(path.name for path in own.iterdir()) == [
         "epoch-3.ckpt",
         "last.ckpt",

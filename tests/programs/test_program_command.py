@@ -10,7 +10,8 @@ import pytest
 from wandb.sdk.launch.sweeps import utils
 from wandb.wandb_agent import Agent
 
-from raysweep.trials.program import command, folder
+from raysweep.trials.program.folder import workdir
+from raysweep.trials.program.process import command
 
 VALUES = {
     "lr": 0.001,
@@ -91,8 +92,8 @@ def test_a_trials_folder_is_its_own_and_keeps_what_was_written(tmp_path, monkeyp
     (users / "train.py").write_text("1")
     (users / "model.pth").write_text("of an earlier run")
     (users / "large.bin").write_bytes(bytes(1000))
-    monkeypatch.setattr(folder, "MOST_COPIED_BYTES", 500)
-    folder.make(own, users, storage=(users / "runs").resolve())
+    monkeypatch.setattr(workdir, "MOST_COPIED_BYTES", 500)
+    workdir.make(own, users, storage=(users / "runs").resolve())
     links = {path.name: path.is_symlink() for path in own.iterdir()}
     assert links == {
         ".git": True,
@@ -104,12 +105,12 @@ def test_a_trials_folder_is_its_own_and_keeps_what_was_written(tmp_path, monkeyp
     assert (own / "train.py").read_text() == "1"
     (own / "model.pth").write_text("weights")
     (own / "wandb").mkdir()
-    folder.drop_users(own, users)
+    workdir.drop_users(own, users)
     assert (users / "model.pth").read_text() == "of an earlier run"
     assert [path.name for path in own.iterdir()] == ["model.pth"]
-    folder.make(own, users, storage=None)  # started again: nothing of the first try is left
+    workdir.make(own, users, storage=None)  # started again: nothing of the first try is left
     assert (own / "model.pth").read_text() == "of an earlier run"
-    folder.drop_users(own, users)
+    workdir.drop_users(own, users)
     assert not own.exists()
     assert sorted(path.name for path in users.iterdir()) == [
         ".git",

@@ -10,7 +10,7 @@ import pytest
 
 from raysweep.config import load_config
 from raysweep.errors import ConfigError, UserError
-from raysweep.trials.program import command
+from raysweep.trials.program.process import command
 from raysweep.trials.workloads import workload_of
 
 SWEEP = """

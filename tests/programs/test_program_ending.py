@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from raysweep.trials.program.ending import check_signal
 from raysweep.trials.program.errors import ProgramKilled
+from raysweep.trials.program.process.ending import check_signal
 
 
 @pytest.mark.parametrize(

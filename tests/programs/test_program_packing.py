@@ -11,7 +11,7 @@ import pytest
 
 from raysweep.config import Config
 from raysweep.errors import UserError
-from raysweep.trials.program import packing
+from raysweep.trials.program.folder import packing
 from raysweep.trials.program.workload import Program
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.trials.program.process import ProgramProcess
-from raysweep.trials.program.raised import exception_in
+from raysweep.trials.program.process.raised import exception_in
+from raysweep.trials.program.process.supervised import ProgramProcess
 
 FAMILY = """
 import os, subprocess, sys, time
@@ -101,7 +101,7 @@ def test_what_it_leaves_running_at_its_end_is_ended(tmp_path):
 
 
 def test_one_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
-    monkeypatch.setattr("raysweep.trials.program.process.AFTER_SIGTERM_S", 0.3)
+    monkeypatch.setattr("raysweep.trials.program.process.supervised.AFTER_SIGTERM_S", 0.3)
     process = started(tmp_path, IGNORE="1")
     pids = family_of(tmp_path)
     until(lambda: (tmp_path / "ignoring").exists())
@@ -122,7 +122,7 @@ def test_one_that_is_interrupted_while_it_begins_is_ended(tmp_path):
 WORKER = f"""
 import os, sys, time
 from pathlib import Path
-from raysweep.trials.program.process import ProgramProcess
+from raysweep.trials.program.process.supervised import ProgramProcess
 process = ProgramProcess([sys.executable, "-S", "-c", {FAMILY!r}], Path.cwd(), os.environ)
 Path("supervisor").write_text(str(process._process.pid))
 while not process.wait(0.1): pass

@@ -29,8 +29,8 @@ from raysweep.search.median import MedianRule
 from raysweep.search.suggestions import Listed, Source, Suggested, Values
 from raysweep.tracking.port import Json
 from raysweep.tracking.sweeps import Metric
-from raysweep.trials.program.command import nested
 from raysweep.trials.program.judged import metric_of
+from raysweep.trials.program.process.command import nested
 from raysweep.trials.program.scores import flat_summary, numbers
 
 SEED = 0

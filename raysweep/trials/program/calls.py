@@ -13,7 +13,7 @@ from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.storage.sweep_folder import EVALUATE
 from raysweep.tracking.links import REPORT
-from raysweep.trials.program import command
+from raysweep.trials.program.process import command
 
 MACROS = ("env", "interpreter")
 """The macros that such a command may have, besides ${envvar:NAME}: it has no trial's values."""

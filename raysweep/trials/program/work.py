@@ -20,20 +20,21 @@ from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.store import Store
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
-from raysweep.trials.program import command, folder
 from raysweep.trials.program.calls import users_folder
-from raysweep.trials.program.ending import Deadline, Said, check_signal
-from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramFailed
-from raysweep.trials.program.process import ProgramProcess
-from raysweep.trials.program.scores import Scores
-from raysweep.trials.program.scratch import send_through
-from raysweep.trials.program.sent_folder import (
+from raysweep.trials.program.folder import workdir
+from raysweep.trials.program.folder.scratch import send_through
+from raysweep.trials.program.folder.sent import (
     clients_folders,
     folder_here,
     is_elsewhere,
     root_here,
 )
+from raysweep.trials.program.process import command
+from raysweep.trials.program.process.ending import Deadline, Said, check_signal
+from raysweep.trials.program.process.environ import keep_address, program_environ
+from raysweep.trials.program.process.supervised import ProgramProcess
+from raysweep.trials.program.scores import Scores
 from raysweep.trials.reports import TrialReport
 
 _LOOK_S = 0.2
@@ -238,7 +239,7 @@ class ProgramWork:
             self._endpoint.stop()
             self._endpoint = None
         if self._folder is not None and self._config.program.folder == "own":
-            folder.drop_users(self._folder, self._users)
+            workdir.drop_users(self._folder, self._users)
             goes_on = self._config.program.resume and not self.ended
             if is_elsewhere(self._context.inputs) and not goes_on:
                 shutil.rmtree(self._folder, ignore_errors=True)  # nobody could look into it
@@ -247,7 +248,7 @@ class ProgramWork:
     def _make_folder(self) -> Path:
         if self._config.program.folder == "shared":
             return self._users
-        make = folder.make_again if self._goes_on else folder.make
+        make = workdir.make_again if self._goes_on else workdir.make
         return make(
             _own_root(self._context) / self._spec.name, self._users, _storage(self._context)
         )

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.tracking.winners import models_of
-from raysweep.trials.program import calls, command, packing
+from raysweep.trials.program import calls
 from raysweep.trials.program.calls import Call
 from raysweep.trials.program.errors import ProgramKilled
+from raysweep.trials.program.folder import packing
+from raysweep.trials.program.process import command
 from raysweep.trials.work import Evaluated, PlannedStage, Settings
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from raysweep.tracking import ArtifactVersion, Tracker
     from raysweep.tracking.identity import SweepIdentity
     from raysweep.trials.context import TrialContext
-    from raysweep.trials.program.before import PreparedPrograms
+    from raysweep.trials.program.once.before import PreparedPrograms
     from raysweep.trials.program.work import ProgramWork
     from raysweep.trials.progress import Progress
 
@@ -104,7 +106,7 @@ class Program:
 
     def planned(self, config: Config, tracker: Tracker | None) -> list[PlannedStage]:
         """See Workload: the programs of `before`."""
-        from raysweep.trials.program.planned import planned
+        from raysweep.trials.program.once.planned import planned
 
         return planned(config, tracker)
 
@@ -117,7 +119,7 @@ class Program:
 
     def send(self, config: Config) -> None:
         """See Workload: the program's folder."""
-        from raysweep.trials.program.sent_folder import send
+        from raysweep.trials.program.folder.sent import send
 
         self._sent = send(config)
 
@@ -159,7 +161,7 @@ class Program:
         logs: Logs,
     ) -> PreparedPrograms:
         """See Workload: run the programs of `before`."""
-        from raysweep.trials.program.before import prepare
+        from raysweep.trials.program.once.before import prepare
 
         return prepare(tracker, sweep, config, past, journal, observer, logs)
 
@@ -202,7 +204,7 @@ class Program:
         step: int,
     ) -> Evaluated:
         """See Workload: move the aliases, and run `program.after`."""
-        from raysweep.trials.program.winner import evaluate
+        from raysweep.trials.program.once.winner import evaluate
 
         return evaluate(context, resources, trial, product, self._sent)
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from raysweep.trials.program import supervisor
-from raysweep.trials.program.output import Relay
+from raysweep.trials.program.process import supervisor
+from raysweep.trials.program.process.output import Relay
 
 AFTER_SIGTERM_S = 5.0
 """Seconds from SIGTERM to SIGKILL."""

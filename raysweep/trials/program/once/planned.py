@@ -7,8 +7,9 @@ import os
 from raysweep.config import Config
 from raysweep.errors import TrackingError
 from raysweep.tracking import RunRecord, Tracker
-from raysweep.trials.program import calls, earlier
+from raysweep.trials.program import calls
 from raysweep.trials.program.calls import users_folder
+from raysweep.trials.program.once import earlier
 from raysweep.trials.work import PlannedStage
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from raysweep.cluster.sending import Sent
 from raysweep.config import Config
 from raysweep.config.raised import whole_cause
-from raysweep.errors import CodeFailed, TrackingError
+from raysweep.errors import CodeFailed, TrackingError, WorkerDied
 from raysweep.stages.versions import STAGE_RETRIES
 from raysweep.tracking import Tracker
 from raysweep.tracking.endpoint import Endpoint, recorded
@@ -18,15 +18,16 @@ from raysweep.tracking.endpoint.live import LiveRun
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.store import Store
 from raysweep.trials.inputs import Inputs
-from raysweep.trials.program import earlier, folder
 from raysweep.trials.program.calls import Call, users_folder
-from raysweep.trials.program.earlier import Logged
-from raysweep.trials.program.ending import Deadline, Said, check_signal
-from raysweep.trials.program.environ import keep_address, program_environ
 from raysweep.trials.program.errors import ProgramKilled
-from raysweep.trials.program.process import ProgramProcess
-from raysweep.trials.program.scratch import send_through
-from raysweep.trials.program.sent_folder import clients_folders, folder_here, root_here
+from raysweep.trials.program.folder import workdir
+from raysweep.trials.program.folder.scratch import send_through
+from raysweep.trials.program.folder.sent import clients_folders, folder_here, root_here
+from raysweep.trials.program.once import earlier
+from raysweep.trials.program.once.earlier import Logged
+from raysweep.trials.program.process.ending import Deadline, Said, check_signal
+from raysweep.trials.program.process.environ import keep_address, program_environ
+from raysweep.trials.program.process.supervised import ProgramProcess
 
 _LOOK_S = 0.2
 
@@ -127,7 +128,7 @@ def _ended(
     place, users = folders
     own = users
     if config.program.folder == "own":
-        own = folder.make(place / "programs" / call.name, users, place.parent.resolve())
+        own = workdir.make(place / "programs" / call.name, users, place.parent.resolve())
     run_id = sweep.run_id(call.name)
     whole = program_environ(endpoint.environ(), sweep.id, run_id, tracker.project, {}, own, threads)
     environ = {name: value for name, value in whole.items() if name not in _OF_A_TRIAL}
@@ -143,7 +144,7 @@ def _ended(
     finally:
         process.kill()
         if own != users:
-            folder.drop_users(own, users)
+            workdir.drop_users(own, users)
     code = process.exit_code or 0
     check_signal(code)
     return code, process.stderr(), (own, users)
@@ -186,3 +187,11 @@ def _logged(endpoint: Endpoint, run_id: str, live: LiveRun | None) -> Logged:
                 given.setdefault(draft.version.ref, {}).update(dict.fromkeys(["latest", *names]))
     aliases = {ref: tuple(names) for ref, names in given.items()}
     return Logged(run_id, tuple(given), aliases, asked, dict(live.summary) if live else {})
+
+
+def worker_died(call: Call) -> WorkerDied:
+    """Make the error of a program that runs once whose worker died in each attempt."""
+    return WorkerDied(
+        f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
+        "out of memory"
+    )

@@ -1,7 +1,7 @@
 """Pack a program's folder for other machines: what is left out, how much is too much.
 
 As a module it unpacks, on a machine that has only the archive:
-`python -m raysweep.trials.program.packing ARCHIVE FOLDER`.
+`python -m raysweep.trials.program.folder.packing ARCHIVE FOLDER`.
 """
 
 from __future__ import annotations

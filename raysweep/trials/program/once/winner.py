@@ -19,8 +19,7 @@ from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import calls
 from raysweep.trials.program.calls import Call
-from raysweep.trials.program.ending import worker_died
-from raysweep.trials.program.once import run_once
+from raysweep.trials.program.once.run import run_once, worker_died
 from raysweep.trials.program.scores import flat_summary
 from raysweep.trials.work import Evaluated
 

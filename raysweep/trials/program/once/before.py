@@ -19,11 +19,11 @@ from raysweep.storage.journal import Journal
 from raysweep.storage.past import Past
 from raysweep.tracking import ArtifactVersion, Tracker
 from raysweep.tracking.identity import SweepIdentity
-from raysweep.trials.program import calls, earlier
+from raysweep.trials.program import calls
 from raysweep.trials.program.calls import Call, users_folder
-from raysweep.trials.program.earlier import Logged
-from raysweep.trials.program.ending import worker_died
-from raysweep.trials.program.once import run_once
+from raysweep.trials.program.once import earlier
+from raysweep.trials.program.once.earlier import Logged
+from raysweep.trials.program.once.run import run_once, worker_died
 
 EVENT = "before"
 """The journal's event of a program that has run or was reused."""

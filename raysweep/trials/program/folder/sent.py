@@ -11,8 +11,8 @@ from raysweep.config import Config
 from raysweep.errors import UserError
 from raysweep.trials import node_folder
 from raysweep.trials.inputs import Inputs
-from raysweep.trials.program import packing
 from raysweep.trials.program.calls import users_folder
+from raysweep.trials.program.folder import packing
 
 
 def send(config: Config) -> Sent | None:

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.config.failure import Failure
-from raysweep.errors import WorkerDied
-from raysweep.stages.versions import STAGE_RETRIES
-from raysweep.trials.program.calls import Call
 from raysweep.trials.program.errors import ProgramKilled
-from raysweep.trials.program.raised import exception_in, last_traceback, place_in
+from raysweep.trials.program.process.raised import exception_in, last_traceback, place_in
 
 
 def check_signal(code: int) -> None:
@@ -70,11 +67,3 @@ class Deadline:
         if self._timeout_s is None or time.monotonic() - self._started <= self._timeout_s:
             return None
         return f"took longer than program.timeout, {self._timeout_s:g} s"
-
-
-def worker_died(call: Call) -> WorkerDied:
-    """Make the error of a program that runs once whose worker died in each attempt."""
-    return WorkerDied(
-        f"{call.where}: {call.shown}: its process died {STAGE_RETRIES + 1} times: killed, or "
-        "out of memory"
-    )

@@ -1,0 +1,1 @@
+"""Programs that run once: before the trials, and on the winner."""
