@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raysweep.storage.reading import StoredSweep
     from raysweep.storage.run_logs import RunLogs
     from raysweep.storage.storage import Storage
+    from raysweep.tracking.trackio.recorded import Recorded
 
 
 def add_to(commands: Any, common: Parser) -> None:
@@ -31,7 +32,8 @@ def add_to(commands: Any, common: Parser) -> None:
         nargs="*",
         metavar="NAME",
         help="a sweep's name (default: the latest), and a run: trial-0003, or 3; load, preprocess, "
-        "initialize or evaluate of its stages. Without a run: list the logs",
+        "initialize or evaluate of its stages. Without a run: list the logs. Of what exec has "
+        "recorded: a run's id, or a sweep's or project's and a run's",
     )
     names.completer = sweeps  # argcomplete's name for it
     logs.add_argument(
@@ -50,6 +52,8 @@ def _logs(args: argparse.Namespace) -> dict[str, Any] | None:
     if len(args.names) > 2:
         raise UserError(f"logs {' '.join(args.names)}: takes one sweep and one run")
     with read_storage(storage_of(args)) as storage:
+        if (known := _recorded(storage, args.names)) is not None:
+            return _one_recorded(args, storage, known)
         stored, name = _asked(storage, args.names)
         logs = RunLogs(stored)
         if name is not None:
@@ -62,6 +66,32 @@ def _logs(args: argparse.Namespace) -> dict[str, Any] | None:
             option = "--follow" if args.follow else "--tail"
             raise UserError(f"{option}: name a run of {stored.record.name}: {in_short(runs)}")
         return _list(args, stored, logs, runs)
+
+
+def _recorded(storage: Storage, names: Sequence[str]) -> Recorded | None:
+    """What `exec` has recorded under the first name."""
+    from raysweep.storage.recorded import recorded_as
+
+    return recorded_as(storage, names[0]) if names else None
+
+
+def _one_recorded(args: argparse.Namespace, storage: Storage, known: Recorded) -> dict[str, Any]:
+    """Show what a run of `exec` printed."""
+    from raysweep.storage.recorded import one_run, printed
+
+    run = one_run(known, *args.names[1:])
+    if args.follow:
+        raise UserError(
+            f"--follow: what run {run} of exec prints is on the terminal of its command"
+        )
+    text = printed(storage, known, run)
+    if args.tail is not None:
+        text = "".join(text.splitlines(keepends=True)[-args.tail :])
+    if not args.json:
+        sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+        if not text:
+            print(f"run {run} has printed nothing that was kept", file=sys.stderr)
+    return {"project": known.project, "run": run, "log": text}
 
 
 def _asked(storage: Storage, names: Sequence[str]) -> tuple[StoredSweep, str | None]:

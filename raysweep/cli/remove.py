@@ -25,7 +25,8 @@ def add_to(commands: Any, common: Parser) -> None:
         "sweeps",
         nargs="+",
         metavar="SWEEP",
-        help="a sweep's name, or how only its name begins, or a pattern for several: 'try-*'",
+        help="a sweep's name, or how only its name begins, or a pattern for several: 'try-*'; or "
+        "what exec has recorded: the id of a run or a sweep, or a project",
     )
     named.completer = sweeps  # argcomplete's name for it
     remove.add_argument("--dry-run", action="store_true", help="say what would go, and stop")
@@ -56,7 +57,7 @@ def _remove(args: argparse.Namespace) -> dict[str, Any]:
             show_plan(open_console(sys.stdout if args.dry_run else sys.stderr), plan)
         if args.dry_run:
             return plan.to_json(removed=False)
-        if asks and plan.going and not confirmed("remove?"):
+        if asks and (plan.going or plan.recorded) and not confirmed("remove?"):
             print("nothing was removed", file=sys.stderr)
             return plan.to_json(removed=False)
         done = carry_out(plan)

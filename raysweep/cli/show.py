@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from raysweep.storage.storage import Storage
     from raysweep.sweep.view import SweepView, TrialView
     from raysweep.tracking import RunRecord
+    from raysweep.tracking.trackio.recorded import Recorded
 
 LOG_LINES = 20
 """Lines of a trial's log that are shown; `logs` shows all."""
@@ -72,8 +73,8 @@ def _show(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.csv == "-" and args.json:
         raise UserError("--csv -: stdout is for the JSON object; name a file, or leave --json out")
     with no_collection(), read_storage(storage_of(args)) as storage:
-        if (of_agents := _of_agents(storage, args.names)) is not None:
-            return _show_of_agents(args, of_agents)
+        if (known := _recorded(storage, args.names)) is not None:
+            return _show_recorded(args, storage, known)
         found, trial = _asked(storage, args.names)
         if trial is not None:
             return _show_trial(args, found[0], trial)
@@ -82,25 +83,35 @@ def _show(args: argparse.Namespace) -> dict[str, Any] | None:
         return _show_sweep(args, found[0])
 
 
-def _of_agents(storage: Storage, names: Sequence[str]) -> dict[str, Any] | None:
-    """The sweep that agents ran under `exec`, if the one name is its id."""
-    from raysweep.storage.record import sweep_names
+def _recorded(storage: Storage, names: Sequence[str]) -> Recorded | None:
+    """What `exec` has recorded under the one name."""
+    from raysweep.storage.recorded import recorded_as
+
+    return recorded_as(storage, names[0]) if len(names) == 1 else None
+
+
+def _show_recorded(
+    args: argparse.Namespace, storage: Storage, known: Recorded
+) -> dict[str, Any] | None:
+    from raysweep.storage.recorded import run_of
+    from raysweep.terminal import recorded as terminal
     from raysweep.tracking.trackio.recorded import recorded_sweep
     from raysweep.trials.program.judged import metric_of
 
-    if len(names) != 1 or names[0] in sweep_names(storage.root):
-        return None
-    return recorded_sweep(storage.tracker, names[0], metric_of)
-
-
-def _show_of_agents(args: argparse.Namespace, sweep: dict[str, Any]) -> dict[str, Any] | None:
-    from raysweep.terminal.recorded import show_sweep_of_agents
-
     if args.csv:
-        raise UserError(f"--csv: {sweep['id']} is a sweep of exec; its numbers are in --json")
+        raise UserError(f"--csv: {known.what} is of exec; its numbers are in --json")
+    sweeps = [recorded_sweep(storage.tracker, each, metric_of) for each in known.sweeps]
+    found = [each for each in sweeps if each is not None]
+    if found and known.what.startswith("sweep "):
+        if args.json:
+            return found[0]
+        terminal.show_sweep_of_agents(sys.stdout, found[0], args.top)
+        return None
+    runs = [run_of(storage, known, run["id"]) for run in known.runs]
     if args.json:
-        return sweep
-    show_sweep_of_agents(sys.stdout, sweep, args.top)
+        return {"project": known.project, **terminal.runs_json(runs), "sweeps": found}
+    terminal.show_runs(sys.stdout, known.project, runs, whole=len(runs) == 1)
+    terminal.show_recorded_sweeps(sys.stdout, found)
     return None
 
 

@@ -24,8 +24,10 @@ from raysweep.storage.choosing import chosen
 from raysweep.storage.claim import is_driven, reclaimed, stop_driver
 from raysweep.storage.needs import Others
 from raysweep.storage.reading import store_if_any
+from raysweep.storage.recorded import recorded_as
 from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
+from raysweep.tracking.trackio.recorded import Recorded
 from raysweep.tracking.trackio.taken import Removed, Taken
 from raysweep.tracking.write_behind import sync_folder
 
@@ -51,7 +53,8 @@ class Going:
 @dataclass(frozen=True)
 class Removal:
     """What `remove` takes away. `taken`: project → what goes of its tracker; `media_bytes`: of all
-    pictures. `finished`: names of sweeps whose removal was cut short, and is now complete."""
+    pictures. `finished`: names of sweeps whose removal was cut short, and is now complete.
+    `recorded`: what `exec` has recorded."""
 
     storage: Storage
     going: tuple[Going, ...]
@@ -59,6 +62,7 @@ class Removal:
     media_bytes: int
     force: bool
     finished: tuple[str, ...] = ()
+    recorded: tuple[Recorded, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -79,6 +83,7 @@ class Removal:
                 }
                 for each in self.going
             ],
+            "recorded": [each.what for each in self.recorded],
             "bytes": self.bytes,
             "runs": [run for each in found for run in each.runs],
             "versions": [ref for each in found for ref in each.versions],
@@ -95,18 +100,22 @@ def plan_removal(
     """Find the sweeps, and what goes with them. Changes nothing but what `finish` asks for: to
     complete earlier removals that were cut short.
 
-    `names`: sweeps, or how their names begin, or patterns with `*`. Raises UserError where one is
-    not there or, without `force`, is running.
+    `names`: sweeps, or how their names begin, or patterns with `*`; or what `exec` has recorded.
+    Raises UserError where one is not there or, without `force`, is running.
     """
     finished = tuple(finish_earlier(storage)) if finish else ()
-    folders = chosen(storage, names, over=finished)
+    known = {name: found for name in names if (found := recorded_as(storage, name)) is not None}
+    for found in known.values():
+        _check_over(found, force)
+    folders = chosen(storage, [name for name in names if name not in known], over=finished)
     going = tuple(_going(storage, folder, force) for folder in folders)
     taken, media = dict[str, Taken](), 0
-    for project, request in _requests(storage, going, force):
+    recorded = tuple(known.values())
+    for project, request in _requests(storage, going, recorded, force):
         store = store_if_any(storage, project)
         taken[project] = Taken() if store is None else store.removing.plan(request)
         media += sum(_media_bytes(storage, project, run) for run in taken[project].media)
-    return Removal(storage, going, taken, media, force, finished)
+    return Removal(storage, going, taken, media, force, finished, recorded)
 
 
 def carry_out(removal: Removal) -> Removal:
@@ -123,7 +132,8 @@ def carry_out(removal: Removal) -> Removal:
                     stop_driver(each.folder)
                 stack.enter_context(reclaimed(each.folder))
                 write_atomically(each.folder.removing, "")
-            for project, request in _requests(storage, removal.going, removal.force):
+            asked = _requests(storage, removal.going, removal.recorded, removal.force)
+            for project, request in asked:
                 store = store_if_any(storage, project)
                 if store is not None:
                     taken[project] = store.removing.remove(request)
@@ -177,13 +187,31 @@ def finish_earlier(storage: Storage) -> Iterator[str]:
 
 
 def _requests(
-    storage: Storage, going: Sequence[Going], force: bool
+    storage: Storage, going: Sequence[Going], recorded: Sequence[Recorded], force: bool
 ) -> Iterator[tuple[str, Removed]]:
     """What each project's tracker is asked to remove, by what the other sweeps need now."""
     others = Others.of(storage, {each.name for each in going})
-    for project in dict.fromkeys(each.record.project for each in going):
+    projects = [*(each.record.project for each in going), *(each.project for each in recorded)]
+    for project in dict.fromkeys(projects):
         records = [each.record for each in going if each.record.project == project]
-        yield project, others.request(project, records, force=force)
+        its = [each for each in recorded if each.project == project]
+        yield (
+            project,
+            replace(
+                others.request(project, records, force=force),
+                runs=tuple(run["id"] for each in its for run in each.runs),
+                of_agents=tuple(sweep for each in its for sweep in each.sweeps),
+            ),
+        )
+
+
+def _check_over(found: Recorded, force: bool) -> None:
+    going_on = [run["id"] for run in found.runs if run["state"] == "running"]
+    if going_on and not force:
+        raise UserError(
+            f"{found.what}: {', '.join(going_on)} has not ended; wait until it does, or use "
+            "--force where its command was killed"
+        )
 
 
 def _going(storage: Storage, folder: SweepFolder, force: bool) -> Going:

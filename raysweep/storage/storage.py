@@ -55,6 +55,9 @@ class Origin(Protocol):
     def project(self, project: str) -> None:
         """Download a project's database."""
 
+    def projects(self) -> None:
+        """Download the databases of all projects."""
+
     def log_sizes(self, name: str) -> dict[str, int]:
         """Map each run of the sweep that has a log to its size in bytes."""
 

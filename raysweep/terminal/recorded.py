@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from raysweep.invocation import program
 from raysweep.terminal.text import number, plural
+
+if TYPE_CHECKING:
+    from raysweep.tracking import RunRecord
 
 
 def show_recorded(
@@ -27,10 +30,7 @@ def show_recorded(
             f"then `{program()} exec -- wandb sync DIR` brings it here\n"
         )
     for run in runs:
-        name = "" if run["name"] == run["id"] else f" ({run['name']})"
-        used = f", used {' '.join(run['used'])}" if run["used"] else ""
-        logged = f", logged {' '.join(run['logged'])}" if run["logged"] else ""
-        stream.write(f"run {run['id']}{name} of {run['project']}: {run['state']}{used}{logged}\n")
+        stream.write(f"{run_line(run, run['project'])}\n")
     last = next((run for run in reversed(runs) if run["logged"]), None)
     if last is not None:
         stream.write(
@@ -83,3 +83,45 @@ def best_line(sweep: Mapping[str, Any], best: Mapping[str, Any]) -> str:
     """Return `best loss 0.25: run j3k, lr=0.1, width=8`."""
     values = "".join(f", {name}={number(value)}" for name, value in best["values"].items())
     return f"best {sweep['metric']} {best['score']:.6g}: run {best['run']}{values}"
+
+
+def runs_json(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    """Return what `show --json` prints of runs."""
+    keys = ("id", "name", "state", "error", "config", "used", "logged")
+    return {
+        "runs": [
+            {**{key: getattr(run, key) for key in keys}, "summary": _summary(run)} for run in runs
+        ]
+    }
+
+
+def show_runs(stream: TextIO, project: str, runs: Sequence[RunRecord], *, whole: bool) -> None:
+    """Write a line a run; `whole`: with its config and its summary."""
+    for run in runs:
+        stream.write(f"{run_line(vars(run), project)}\n")
+        if whole:
+            for what, values in (("config", run.config), ("summary", _summary(run))):
+                shown = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+                stream.write(f"  {what}: {shown or 'empty'}\n")
+            if run.error:
+                stream.write(f"  error: {run.error}\n")
+    stream.flush()
+
+
+def run_line(run: Mapping[str, Any], project: str) -> str:
+    """Return `run j3k (name) of p: finished, used data:v0, logged net:v1`."""
+    name = "" if run["name"] == run["id"] else f" ({run['name']})"
+    used = f", used {' '.join(run['used'])}" if run["used"] else ""
+    logged = f", logged {' '.join(run['logged'])}" if run["logged"] else ""
+    return f"run {run['id']}{name} of {project}: {run['state']}{used}{logged}"
+
+
+def _summary(run: RunRecord) -> dict[str, Any]:
+    """The run's summary without what the client says of itself."""
+    return {key: value for key, value in run.summary.items() if not key.startswith("_")}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping) and "_type" in value:
+        return str(value["_type"])
+    return number(value) if isinstance(value, (int, float)) else str(value)

@@ -23,6 +23,9 @@ def plan_lines(removal: Removal) -> Iterator[str]:
     """Yield the lines of `show_plan`."""
     for each in removal.going:
         yield f"{each.name}: its folder, {text.size(each.folder_bytes)}"
+    for found in removal.recorded:
+        runs = text.plural(len(found.runs), "run")
+        yield f"{found.where}, as exec has recorded it: {runs}"
     for project, taken in removal.taken.items():
         kept = sum(taken.blobs.values())
         yield (
@@ -57,7 +60,7 @@ def confirmed(question: str) -> bool:
 
 def show_removed(console: Console, removal: Removal) -> None:
     """Say what was removed."""
-    names = [each.name for each in removal.going]
+    names = [each.name for each in removal.going] + [found.what for found in removal.recorded]
     if names:
         console.print(f"removed {_some(names)}: {text.size(removal.bytes)}", soft_wrap=True)
     for name in removal.finished:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from commands import call, start
+from commands import call, raysweep, start
 
 LOGS = "import wandb; wandb.init(project='p', id='one').log({'x': 5}); print('hello')"
 
@@ -28,6 +28,29 @@ def test_a_script_is_recorded_and_told_of(tmp_path):
     (run,) = answer["runs"]
     assert (run["id"], run["project"], run["state"]) == ("one", "p", "finished")
     assert run["summary"]["x"] == 5
+
+
+def test_what_it_recorded_is_shown_and_removed(tmp_path):
+    storage = ("--storage", tmp_path / "runs")
+    for name in ("one", "two"):
+        script = LOGS.replace("'one'", f"{name!r}, config={{'lr': 0.5}}")
+        assert call("exec", *storage, "--", sys.executable, "-c", script).returncode == 0
+    assert call("show", "p", *storage).stdout == "run one of p: finished\nrun two of p: finished\n"
+    shown = call("show", "two", *storage).stdout.splitlines()
+    assert shown == ["run two of p: finished", "  config: lr=0.5", "  summary: x=5"]
+    assert raysweep("show", "p", *storage, "--json")["runs"][1]["summary"] == {"x": 5}
+    assert call("logs", "one", *storage, "--tail", "1").stdout.endswith(" hello\n")
+    which = call("logs", "p", *storage)
+    assert which.returncode == 2
+    assert "project p: name a run of it; it has one, two" in which.stderr
+    removed = call("remove", "one", *storage, "--yes")
+    assert removed.returncode == 0, removed.stderr
+    assert removed.stderr.startswith("run one of p, as exec has recorded it: 1 run\n")
+    assert removed.stdout.startswith("removed run one: ")
+    assert raysweep("list", *storage, "--json")["recorded"][0]["runs"] == 1
+    gone = call("remove", "one", *storage, "--yes")
+    assert gone.returncode == 2
+    assert gone.stderr.startswith("raysweep: no sweep named one in ")
 
 
 @pytest.mark.parametrize(("code", "json_too"), [(255, False), (7, True)])

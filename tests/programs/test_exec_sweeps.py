@@ -129,6 +129,10 @@ def test_a_script_with_agents_of_its_own_gets_our_suggestions(tmp_path):
     assert len(others) == 2
     (first, *_) = raysweep("show", said["grid"], *options, "--json")["trials"]
     assert first["values"] == {"lr": 0.3, "net.width": 8}
+    removed = raysweep("remove", said["grid"], *options, "--yes", "--json")
+    assert (removed["recorded"], len(removed["runs"])) == ([f"sweep {said['grid']}"], 3)
+    (digits,) = raysweep("list", *options, "--json")["recorded"]
+    assert (digits["runs"], [each["id"] for each in digits["sweeps"]]) == (4, [said["bayes"]])
 
 
 def _ours(config: dict[str, Any], count: int) -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ class Sweeps(Protocol):
     def ids(self) -> tuple[str, ...]: ...
 
     @property
+    def runs(self) -> tuple[str, ...]: ...
+
+    @property
     def others(self) -> tuple[str, ...] | None: ...
 
 
@@ -57,16 +60,17 @@ def removable(
     versions: Collection[str],
     pins: Collection[str],
     sweeps: Sweeps,
+    recorded: Collection[str] = (),
 ) -> Removable:
     """Compute what can go. `groups`: run id → group, of raysweep's own runs; `pins`: versions that
-    stay whatever the graph says.
+    stay whatever the graph says; `recorded`: runs of `exec`, which go only by their own names.
 
     Of the runs that remain from sweeps that were removed before, and of those that were copied
     here from W&B, those go that only the removed sweeps needed.
     """
     edges = Edges(events)
-    mine = [run for run in groups if _is_of(run, sweeps.ids)]
-    lone = _orphans(edges, mine, groups, sweeps.others)
+    mine = [run for run in groups if _is_of(run, sweeps.ids) or run in sweeps.runs]
+    lone = _orphans(edges, mine, groups, sweeps.others) - ({*recorded} - {*mine})
     candidates = {*mine, *lone}
     roots = {*edges.used, *edges.logged, *groups} - candidates
     kept_runs, kept = _needed(edges, roots, pins, candidates)

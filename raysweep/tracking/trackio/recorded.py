@@ -1,11 +1,13 @@
-"""What `exec` has recorded in a store, for lists: read without Trackio, whose import takes a
-second, and without a lock."""
+"""What `exec` has recorded in a store: read without Trackio, whose import takes a second, and
+without a lock."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ import yaml
 from raysweep.tracking.sweeps import Assigned, KeptSweep, Metric, Standing, Values
 from raysweep.tracking.trackio.sweep_book import events_in, sweeps_in
 
-_RUNS = """SELECT COUNT(*) FROM configs WHERE json_extract(
-    json_extract(CAST(config AS TEXT), '$._raysweep'), '$.attributes.exec')"""
+_EXACT = "json_extract(CAST(config AS TEXT), '$._raysweep')"
+_OF_EXEC = f"FROM configs WHERE json_extract({_EXACT}, '$.attributes.exec')"
 
 
 MetricOf = Callable[[Mapping[str, Any]], Metric | None]
@@ -32,7 +34,7 @@ def recorded_projects(
     for path in sorted(root.glob("*.db")):
         try:
             with closing(_opened(path)) as db:
-                runs: int = db.execute(_RUNS).fetchone()[0]
+                runs: int = db.execute(f"SELECT COUNT(*) {_OF_EXEC}").fetchone()[0]
                 sweeps = [_summary(db, sweep, metric_of)[1] for sweep in sweeps_in(db)]
         except sqlite3.Error as error:
             on_skipped(f"{path}: cannot be read: {error}")
@@ -61,6 +63,52 @@ def recorded_sweep(root: Path, id: str, metric_of: MetricOf) -> dict[str, Any] |
                 ]
                 return {"project": path.stem, **summary, "trials": trials}
     return None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a name means of that. `what`: `run j3k`, `sweep k2x` or `project p`; `runs`: in the
+    order in which they began, `id`, `name`, `state` and `created` (ISO, UTC) of each; `sweeps`: ids
+    of those that agents ran."""
+
+    project: str
+    what: str
+    runs: tuple[Mapping[str, Any], ...]
+    sweeps: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """`run j3k of p`."""
+        is_project = self.what == f"project {self.project}"
+        return self.what if is_project else f"{self.what} of {self.project}"
+
+
+def find_recorded(root: Path, name: str) -> Recorded | None:
+    """Return what `exec` has recorded under this name: a run's id, that of a sweep of agents, or a
+    project's name; in whatever project. None if there is none."""
+    for path in sorted(root.glob("*.db")):
+        with suppress(sqlite3.Error), closing(_opened(path)) as db:
+            runs = _runs(db)
+            sweeps = {sweep.id: sweep for sweep in sweeps_in(db)}
+            one = tuple(run for run in runs if run["id"] == name)
+            if one:
+                return Recorded(path.stem, f"run {name}", one)
+            if name in sweeps:
+                standing = Standing()
+                for event in events_in(db, name):
+                    standing.apply(event)
+                its = tuple(run for run in runs if run["id"] in standing.runs)
+                return Recorded(path.stem, f"sweep {name}", its, (name,))
+            if name == path.stem and (runs or sweeps):
+                return Recorded(name, f"project {name}", tuple(runs), tuple(sweeps))
+    return None
+
+
+def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    keys = ("name", "state", "created")
+    rows = db.execute(f"SELECT run_id, {_EXACT} {_OF_EXEC} ORDER BY id").fetchall()
+    entries = ((run_id, json.loads(exact)) for run_id, exact in rows)
+    return [{"id": run_id, **{key: each[key] for key in keys}} for run_id, each in entries]
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ from raysweep.errors import ArtifactNotFound
 from raysweep.paths import safe_join
 from raysweep.tracking.names import parse_reference
 from raysweep.tracking.port import DROPPED, METADATA_FILE
-from raysweep.tracking.trackio import artifacts, notes, run_files
+from raysweep.tracking.trackio import artifacts, notes, run_files, sweep_book
 from raysweep.tracking.trackio.database import Database
 from raysweep.tracking.trackio.models import LoggedModel, logged_models
 from raysweep.tracking.trackio.reach import Removable, removable
@@ -52,6 +52,8 @@ class Removing:
                 _mark_dropped(db, ref, "remove --force")
             for run_id in taken.runs:
                 _delete_run(db, run_id)
+            for sweep in removed.of_agents:
+                sweep_book.delete(db, sweep)
             _mend_producers(db)
             db.execute(
                 "DELETE FROM artifacts WHERE id NOT IN (SELECT artifact_id FROM artifact_versions)"
@@ -178,7 +180,14 @@ def _plan(db: sqlite3.Connection, removed: Removed) -> tuple[Taken, list[str]]:
     pins = {ref for ref in removed.pins if ref in versions}
     pins |= set(_pinned_there(versions, removed))
     pins |= {ref for ref, each in versions.items() if _protects(each.aliases, removed)}
-    found = removable(list(artifacts.events(db)), notes.groups(db), versions, pins, removed)
+    found = removable(
+        list(artifacts.events(db)),
+        notes.groups(db),
+        versions,
+        pins,
+        removed,
+        notes.recorded(db),
+    )
     dropped = tuple(ref for ref in found.stay if removed.force and not versions[ref].dropped)
     held = notes.held(versions, without=found.versions, dropped=dropped)
     held |= run_files.held(db, without=found.runs)

@@ -58,6 +58,13 @@ class SweepBook:
             return db.execute(f"INSERT OR IGNORE INTO {_EVENTS} VALUES (?, ?, ?)", row).rowcount > 0
 
 
+def delete(db: sqlite3.Connection, sweep: str) -> None:
+    """Forget a sweep of a project's database; one that is not there is forgotten."""
+    if any(each.id == sweep for each in sweeps_in(db)):
+        db.execute(f"DELETE FROM {_SWEEPS} WHERE id = ?", (sweep,))
+        db.execute(f"DELETE FROM {_EVENTS} WHERE sweep = ?", (sweep,))
+
+
 def sweeps_in(db: sqlite3.Connection) -> list[KeptSweep]:
     """Return the sweeps of a project's database, the oldest first."""
     query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"

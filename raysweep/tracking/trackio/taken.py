@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 class Removed:
     """The sweeps to be removed: their names and ids; and what must stay.
 
+    `runs` and `of_agents`: runs that `exec` has recorded, and sweeps that agents ran under it, by
+    their ids.
+
     `others`: the ids of the storage's other sweeps; None if one of them cannot be read. `pins`: the
     versions, `name:vK`, that other sweeps refer to outside of the project's graph; `pins_there`:
     those in W&B's numbers, and `there`: the prefix of the aliases that hold these. `takes_best`:
@@ -19,6 +22,8 @@ class Removed:
 
     names: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    of_agents: tuple[str, ...] = ()
     others: tuple[str, ...] | None = ()
     pins: tuple[str, ...] = ()
     pins_there: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from raysweep.storage.claim import claim, release
 from raysweep.storage.open_storage import open_storage, read_storage
 from raysweep.storage.removal import bury, carry_out, plan_removal
 from raysweep.storage.storage import Storage
+from raysweep.tracking import RunSpec
 from raysweep.tracking.identity import SweepIdentity
 from raysweep.tracking.store import Row
 
@@ -393,3 +394,25 @@ def test_bytes_that_come_again_before_the_push_stay_at_the_uri(uri: str, tmp_pat
         storage.origin.blobs("kept", [file.digest for file in version.files])  # type: ignore[union-attr]
         tracker_of(storage).download("raw:v0", tmp_path / "raw")
     assert (tmp_path / "raw" / "file").read_bytes() == b"raw data" * 50
+
+
+def test_what_exec_has_recorded_does_not_go_with_a_sweep_that_used_it(storage: Storage) -> None:
+    storage.root.mkdir(parents=True)
+    run = tracker_of(storage).start_run(RunSpec("data", "data", "", "", attributes={"exec": True}))
+    log(run, storage, "raw", "dataset", {"fingerprint": "data"}, b"collected in a year")
+    run.finish()
+    keep(storage, "mine")
+    assert "ready:v0" in remove(storage, "mine")["versions"]  # type: ignore[operator]
+    assert [run.id for run in tracker_of(storage).runs()] == ["data"]
+    assert tracker_of(storage).artifact("raw:v0").producer == "data"
+    assert_whole(storage, sweeps=0)
+    assert remove(storage, "data")["versions"] == ["raw:v0"]
+    assert blobs_on_disk(storage) == set()
+
+
+def test_a_run_of_exec_that_has_not_ended_stays_unless_it_is_forced(storage: Storage) -> None:
+    storage.root.mkdir(parents=True)
+    tracker_of(storage).start_run(RunSpec("dead", "dead", "", "", attributes={"exec": True}))
+    with pytest.raises(UserError, match="run dead: dead has not ended; wait until it does, or"):
+        remove(storage, "dead")
+    assert remove(storage, "dead", force=True)["runs"] == ["dead"]
