@@ -65,8 +65,12 @@ def _check(config: Any) -> None:
         raise Refusal(f"sweep: method must be one of {', '.join(_METHODS)}")
     if strange := config.keys() - _KEYS:
         raise Refusal(f"sweep: unknown keys {strange}")
-    if not config.get("parameters") or config["metric"].keys() != {"name", "goal"}:
-        raise Refusal("sweep: parameters and a metric are needed")
+    if not config.get("parameters"):
+        raise Refusal("sweep: parameters are needed")
+    if config["method"] == "bayes" and "metric" not in config:
+        raise Refusal("sweep: bayes needs a metric")
+    if "metric" in config and config["metric"].keys() != {"name", "goal"}:
+        raise Refusal("sweep: a metric has a name and a goal")
     for name, parameter in config["parameters"].items():
         if strange := parameter.keys() - _OF_A_PARAMETER:
             raise Refusal(f"sweep: parameter {name} has unknown keys {strange}")
