@@ -106,7 +106,11 @@ def test_a_failure_names_the_exception_and_its_place(programs):
             "import wandb\nrun = wandb.init()\nrun.log({'loss': 1})\nrun.finish(exit_code=3)",
             "closed its run with exit code 3",
         ),
-        ("import sys\nsys.exit(4)", "exit code 4"),
+        ("import sys\nsys.exit(4)", "exit code 4$"),
+        (
+            "import argparse, wandb\nwandb.init()\nargparse.ArgumentParser().parse_args()",
+            "exit code 2; it said: train.py: error: unrecognized arguments: --lr=0.5$",
+        ),
     ],
 )
 def test_why_there_is_no_score(programs, script, words):

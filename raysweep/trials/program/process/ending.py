@@ -10,7 +10,7 @@ from pathlib import Path
 
 from raysweep.config.failure import Failure
 from raysweep.trials.program.errors import ProgramKilled
-from raysweep.trials.program.process.raised import exception_in, last_traceback, place_in
+from raysweep.trials.program.process.raised import exception_in, last_line, last_traceback, place_in
 
 
 def check_signal(code: int) -> None:
@@ -30,12 +30,13 @@ def check_signal(code: int) -> None:
 
 @dataclass(frozen=True)
 class Said:
-    """The exception that ended a program, as its stderr has it. `exception`: `ValueError: no
-    (train.py:12)`, `place`: with the whole path; None where there was no traceback."""
+    """What ended a program, as its stderr has it. `exception`: `ValueError: no (train.py:12)`,
+    `place`: with the whole path; None where there was no traceback. `line`: the last one."""
 
     exception: str | None
     place: str | None
     traceback: str | None
+    line: str | None = None
 
     @staticmethod
     def of(stderr: str, folders: Sequence[Path], users: Path) -> Said:
@@ -43,12 +44,15 @@ class Said:
         which the user looks for them."""
         exception = exception_in(stderr, folders)
         traceback = last_traceback(stderr, folders, users)
-        return Said(exception, place_in(exception or "", users), traceback)
+        return Said(exception, place_in(exception or "", users), traceback, last_line(stderr))
 
     @property
     def why(self) -> str:
-        """The end of a message: `: ValueError: no (train.py:12)`, or nothing."""
-        return "" if self.exception is None else f": {self.exception}"
+        """The end of a message: `: ValueError: no (train.py:12)`, `; it said: train.py: error:
+        unrecognized arguments: --lr=0.1`, or nothing."""
+        if self.exception is not None:
+            return f": {self.exception}"
+        return "" if self.line is None else f"; it said: {self.line}"
 
     def noted_in(self, error: BaseException, cause: str) -> None:
         """Keep place and traceback with the error, whose cause is called `cause`."""

@@ -12,6 +12,9 @@ _PLACE = re.compile(r"\((?P<file>[^()\s]+):(?P<line>\d+)\)$")
 _MOST_TEXT = 8_000
 """Characters of a traceback that are kept outside of the log."""
 
+_MOST_LINE = 200
+"""Characters of a line that are kept outside of the log."""
+
 _RANK = re.compile(r"^\[rank\d+\]:\s?")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |:?$)")
 """An exception's line: `ValueError: no`, `KeyboardInterrupt`, `torch.cuda.OutOfMemoryError: …`."""
@@ -34,6 +37,14 @@ def exception_in(stderr: str, folders: Sequence[Path]) -> str | None:
         if own or last is None or not last[0]:
             last = (bool(own), shown)
     return last[1] if last else None
+
+
+def last_line(stderr: str) -> str | None:
+    """Return the last line that is not W&B's client's: argparse and shells say there what is wrong.
+    None where there is none."""
+    lines = (line.strip() for line in reversed(stderr.splitlines()))
+    said = next((line for line in lines if line and not line.startswith("wandb: ")), None)
+    return None if said is None else said[:_MOST_LINE]
 
 
 def place_in(shown: str, folder: Path) -> str | None:
