@@ -69,10 +69,20 @@ def _logs(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _recorded(storage: Storage, names: Sequence[str]) -> Recorded | None:
-    """What `exec` has recorded under the first name."""
+    """What `exec` has recorded under the first name, unless that alone is a run's of the latest
+    sweep."""
+    from raysweep.storage.reading import StoredSweep
+    from raysweep.storage.record import sweep_names
     from raysweep.storage.recorded import recorded_as
+    from raysweep.storage.run_logs import RunLogs
 
-    return recorded_as(storage, names[0]) if names else None
+    if not names:
+        return None
+    if len(names) == 1 and sweep_names(storage.root):
+        (name,) = names
+        if name.isdigit() or name in RunLogs(StoredSweep.find(storage, None)).runs():
+            return None
+    return recorded_as(storage, names[0])
 
 
 def _one_recorded(args: argparse.Namespace, storage: Storage, known: Recorded) -> dict[str, Any]:

@@ -84,16 +84,19 @@ def _show(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _recorded(storage: Storage, names: Sequence[str]) -> Recorded | None:
-    """What `exec` has recorded under the one name."""
+    """What `exec` has recorded under the one name, unless that is a trial's of the latest sweep."""
+    from raysweep.storage.record import sweep_names
     from raysweep.storage.recorded import recorded_as
 
-    return recorded_as(storage, names[0]) if len(names) == 1 else None
+    if len(names) != 1 or (_TRIAL.fullmatch(names[0]) and sweep_names(storage.root)):
+        return None
+    return recorded_as(storage, names[0])
 
 
 def _show_recorded(
     args: argparse.Namespace, storage: Storage, known: Recorded
 ) -> dict[str, Any] | None:
-    from raysweep.storage.recorded import run_of
+    from raysweep.storage.recorded import records
     from raysweep.terminal import recorded as terminal
     from raysweep.tracking.trackio.recorded import recorded_sweep
     from raysweep.trials.program.judged import metric_of
@@ -102,15 +105,15 @@ def _show_recorded(
         raise UserError(f"--csv: {known.what} is of exec; its numbers are in --json")
     sweeps = [recorded_sweep(storage.tracker, each, metric_of) for each in known.sweeps]
     found = [each for each in sweeps if each is not None]
-    if found and known.what.startswith("sweep "):
+    if found and known.kind == "sweep":
         if args.json:
             return found[0]
         terminal.show_sweep_of_agents(sys.stdout, found[0], args.top)
         return None
-    runs = [run_of(storage, known, run["id"]) for run in known.runs]
+    runs = records(storage, known)
     if args.json:
         return {"project": known.project, **terminal.runs_json(runs), "sweeps": found}
-    terminal.show_runs(sys.stdout, known.project, runs, whole=len(runs) == 1)
+    terminal.show_runs(sys.stdout, known.project, runs, whole=known.kind == "run")
     terminal.show_recorded_sweeps(sys.stdout, found)
     return None
 

@@ -41,7 +41,8 @@ class OpenLog:
         if ship is not None:
             fcntl.flock(self._file, fcntl.LOCK_SH)
         elif began:
-            self.write(f"[raysweep: from here process {os.getpid()} on {socket.gethostname()}]\n")
+            where = f"{os.getpid()} on {socket.gethostname()}"
+            self.write(f"[raysweep: a new process, {where}, writes from here on]\n")
         self._thread = threading.Thread(target=self._work, name="raysweep-log", daemon=True)
         self._thread.start()
 

@@ -14,8 +14,8 @@ from raysweep.tracking.trackio.recorded import Recorded, find_recorded
 
 def recorded_as(storage: Storage, name: str) -> Recorded | None:
     """Return what the name means: a run's id, that of a sweep of agents, or a project's name. None
-    if it means nothing, or a sweep that `run` made."""
-    if name in sweep_names(storage.root):
+    if it means nothing, or is how a sweep's name begins that `run` made: those come first."""
+    if any(sweep.startswith(name) for sweep in sweep_names(storage.root)):
         return None
     found = find_recorded(storage.tracker, name)
     if found is None and storage.origin is not None:
@@ -26,19 +26,18 @@ def recorded_as(storage: Storage, name: str) -> Recorded | None:
 
 def one_run(found: Recorded, name: str | None = None) -> str:
     """Return the id of the run that is meant: `name`, or the only one. Raises UserError."""
-    ids = [run["id"] for run in found.runs]
-    if name in ids:
+    if name in found.runs:
         return str(name)
-    if name is None and len(ids) == 1:
-        return str(ids[0])
+    if name is None and len(found.runs) == 1:
+        return next(iter(found.runs))
     which = "name a run of it" if name is None else f"has no run {name}"
-    raise UserError(f"{found.what}: {which}; it has {', '.join(ids) or 'none'}")
+    raise UserError(f"{found.what}: {which}; it has {', '.join(found.runs) or 'none'}")
 
 
-def run_of(storage: Storage, found: Recorded, run_id: str) -> RunRecord:
-    """Return the run's record."""
-    (record,) = store_of_project(storage, found.project).runs(run_id=run_id)
-    return record
+def records(storage: Storage, found: Recorded) -> list[RunRecord]:
+    """Return the records of its runs."""
+    store = store_of_project(storage, found.project)
+    return [record for run in found.runs for record in store.runs(run_id=run)]
 
 
 def printed(storage: Storage, found: Recorded, run_id: str) -> str:

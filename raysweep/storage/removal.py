@@ -199,14 +199,14 @@ def _requests(
             project,
             replace(
                 others.request(project, records, force=force),
-                runs=tuple(run["id"] for each in its for run in each.runs),
+                runs=tuple(run for each in its for run in each.runs),
                 of_agents=tuple(sweep for each in its for sweep in each.sweeps),
             ),
         )
 
 
 def _check_over(found: Recorded, force: bool) -> None:
-    going_on = [run["id"] for run in found.runs if run["state"] == "running"]
+    going_on = [run for run, state in found.runs.items() if state == "running"]
     if going_on and not force:
         raise UserError(
             f"{found.what}: {', '.join(going_on)} has not ended; wait until it does, or use "

@@ -37,8 +37,8 @@ class TrialTold:
     best: Mapping[str, float] | None = None
     restarts: int = 0
     begun: bool = False
-    begun_s: float = 0.0
-    """Of the sweep's own time, when it began."""
+    begun_s: float | None = None
+    """Of the sweep's own time, when it began; None where an earlier version did not say."""
     failure: Event = field(default_factory=dict)
     """The event that says why it failed: `error`, and maybe `where` and `traceback`."""
 
@@ -71,7 +71,8 @@ class TrialTold:
     def finished(self, event: Event, at: float | None) -> None:
         """It has ended, one way or the other."""
         self.state, self.ended = event["state"], at
-        self.took_s = max(0.0, event["at"] - self.begun_s)
+        if self.begun_s is not None:
+            self.took_s = max(0.0, event["at"] - self.begun_s)
         self.failure = event if event["state"] == "failed" else {}
         self.placed(event)
 

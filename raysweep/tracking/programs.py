@@ -62,7 +62,7 @@ RUN_TABLE = "run_table"
 
 TABLES = "_tables"
 """The key of a run's summary for the versions of the tables in its rows: a row names a table by an
-id that its client made up, and this maps such ids to `name:vK`."""
+id that its client made up, and this maps the `table_key` of such ids to `name:vK`."""
 
 _TABLE = re.compile(r"wandb-client-artifact://(?P<id>[^/:]+)(?::[^/]*)?/(?P<file>.+)")
 
@@ -79,9 +79,14 @@ class TableFiles:
 
 
 def table_named(value: Mapping[str, Json]) -> tuple[str, str] | None:
-    """Return the client's id of a table in a row, and the file of its version that has it."""
+    """Return the key in TABLES of a table in a row, and the file of its version that has it."""
     match = _TABLE.fullmatch(str(value.get("artifact_path")))
-    return None if match is None else (match["id"], match["file"])
+    return None if match is None else (table_key(match["id"]), match["file"])
+
+
+def table_key(client_id: str) -> str:
+    """Shorten the client's id, random characters of which it takes 128."""
+    return client_id[:16]
 
 
 def notes(version: ArtifactVersion) -> Mapping[str, Any]:

@@ -51,7 +51,7 @@ def test_it_fails_when_it_has_died_often_enough_and_the_others_go_on(
     log = stored(tmp_path / "runs").folder.log("trial-0000").read_text()
     assert log.count(f"about to die {by}\nas C code does\nfrom a child\nwithout an end") == 2
     assert log.count("[raysweep: its process died once: killed, or out of memory]\n") == 2
-    assert log.count("[raysweep: from here process") == 1
+    assert log.count("[raysweep: a new process") == 1
     assert result.failures[0].log == "logs/trial-0000.log"
     assert result.failures[0].where is None, "nobody saw an exception"
     tracker = stored(tmp_path / "runs").tracker()

@@ -143,7 +143,8 @@ class Killer:
             self.victim = None
             if len(self.seen) % 2:
                 act()
-            for process in family(victim.pid):
+            # Itself first: it would notice that its client's process is gone, and say so.
+            for process in sorted(family(victim.pid), key=lambda one: one.pid != victim.pid):
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, SIGKILL)
             return None

@@ -114,7 +114,7 @@ def test_fail_fast_raises_where_it_happened(tmp_path: Path, my_code: Path) -> No
     sys.modules.pop("failing_parts", None)
     result = resume_sweep("fast", storage=tmp_path / "runs", retry_failed=True)
     assert result.trials.completed == 2 and not result.failures
-    assert "[raysweep: from here process" in (logs / "trial-0000.log").read_text()
+    assert "[raysweep: a new process" in (logs / "trial-0000.log").read_text()
 
 
 def test_a_stage_that_raises(tmp_path: Path, my_code: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from raysweep.storage.bucket.head import HEAD, Head
 from raysweep.storage.bucket.object_store import ObjectStore
 from raysweep.storage.bucket.pulling import Remote
 from raysweep.storage.open_storage import open_storage, read_storage
@@ -144,3 +146,28 @@ def test_a_storage_of_an_earlier_version_is_read_and_gone_on_with(
     assert len(again.read_changing("old-0/journal.jsonl").splitlines()) == 1
     assert "mine/journal.jsonl" not in again.listing, "nobody takes the older one for it"
     assert "old-0/journal.jsonl" in again.listing
+
+
+class Between:
+    """A file system in which something happens once between opening a file and reading it."""
+
+    def __init__(self, filesystem: Any, act: Callable[[], None]) -> None:
+        self._filesystem, self._acts = filesystem, [act]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._filesystem, name)
+
+    def open_input_stream(self, path: str) -> Any:
+        stream = self._filesystem.open_input_stream(path)
+        while self._acts:
+            self._acts.pop()()
+        return stream
+
+
+def test_a_head_that_grows_while_it_is_read_is_not_damaged(s3: S3Server) -> None:
+    uri = "s3://bucket/grows"
+    store, other = ObjectStore.open(uri), ObjectStore.open(uri)
+    store.put_bytes(HEAD, Head(beat=9).to_json())
+    grown = Head(beat=10).to_json()
+    store._filesystem = Between(store._filesystem, lambda: other.put_bytes(HEAD, grown))
+    assert Head.read(store) == Head(beat=10)

@@ -46,7 +46,7 @@ with wandb.init() as run:
         made = wandb.Artifact(name, type="dataset", metadata={"count": len(part)})
         with made.new_file("numbers.txt") as file:
             file.write(" ".join(part))
-        run.log_artifact(made)
+        run.log_artifact(made).wait()  # else the client sends the two side by side
 """
 
 TRAIN = """

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -18,6 +18,9 @@ from raysweep.storage.bucket.object_store import ObjectStore
 
 HEAD = "replica.json"
 OLD_LEASE = "driver.json"
+
+_READS = 10
+"""How often a head is read that seems to be damaged."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,19 @@ class Head:
     @staticmethod
     def read(store: ObjectStore) -> Head:
         """Read the head at the URI. Raises UserError if it is damaged."""
-        return Head.from_json(store.uri, store.read(HEAD) or b"{}")
+        return Head.read_whole(store.uri, lambda: store.read(HEAD) or b"{}")
+
+    @staticmethod
+    def read_whole(uri: str, read: Callable[[], bytes]) -> Head:
+        """Parse what `read` returns, and read it again where it is cut short.
+
+        pyarrow asks for an object's size, and then reads so many bytes: of a longer version that
+        was written in between it returns the beginning.
+        """
+        for _ in range(_READS - 1):
+            with suppress(UserError):
+                return Head.from_json(uri, read())
+        return Head.from_json(uri, read())
 
     @staticmethod
     def from_json(uri: str, data: bytes) -> Head:

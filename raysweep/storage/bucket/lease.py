@@ -164,10 +164,15 @@ class Lease:
             raise _refused(self._store, head.driver)
 
     def _read(self) -> tuple[Head, Tag | None]:
-        found = self.writes.read(HEAD)
-        if found is None:
-            return Head(), None
-        return Head.from_json(self._store.uri, found.data), found.tag
+        tag: Tag | None = None
+
+        def read() -> bytes:
+            nonlocal tag
+            found = self.writes.read(HEAD)
+            tag = None if found is None else found.tag
+            return b"{}" if found is None else found.data
+
+        return Head.read_whole(self._store.uri, read), tag
 
     def _is_dead_here(self, other: Holder) -> bool:
         """Return whether `other` is known to be dead: it held the working copy that this process

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysweep.tracking.endpoint.uploads import Received, Uploads, md5_of
-from raysweep.tracking.programs import TABLES
+from raysweep.tracking.programs import TABLES, table_key
 from raysweep.tracking.store import Store
 
 
@@ -39,7 +39,7 @@ class Place:
         if run_id not in self._tables:
             (record,) = self.store.runs(run_id=run_id)
             self._tables[run_id] = dict(record.summary.get(TABLES) or {})
-        self._tables[run_id][client_id] = ref
+        self._tables[run_id][table_key(client_id)] = ref
         self.store.update_run(run_id, {TABLES: dict(self._tables[run_id])})
 
     def md5(self, digest: str) -> str:

@@ -103,15 +103,6 @@ def groups(db: sqlite3.Connection) -> dict[str, str]:
     return {row["run_id"]: row["group"] for row in rows}
 
 
-def recorded(db: sqlite3.Connection) -> set[str]:
-    """Return the ids of the runs that `exec` has recorded."""
-    exact = "json_extract(CAST(config AS TEXT), '$._raysweep')"
-    rows = db.execute(
-        f"SELECT run_id FROM configs WHERE json_extract({exact}, '$.attributes.exec')"
-    )
-    return {row["run_id"] for row in rows}
-
-
 def first_number(db: sqlite3.Connection, name: str) -> int:
     """Return the smallest number that a new version of the artifact may have."""
     return int(_read(db, _NUMBERS, {}).get(name, 0))

@@ -3,13 +3,12 @@ without a lock."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -67,20 +66,24 @@ def recorded_sweep(root: Path, id: str, metric_of: MetricOf) -> dict[str, Any] |
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a name means of that. `what`: `run j3k`, `sweep k2x` or `project p`; `runs`: in the
-    order in which they began, `id`, `name`, `state` and `created` (ISO, UTC) of each; `sweeps`: ids
-    of those that agents ran."""
+    """What a name means of that. `runs`: id → state, in the order in which they began; `sweeps`:
+    ids of those that agents ran."""
 
+    kind: Literal["run", "sweep", "project"]
+    name: str
     project: str
-    what: str
-    runs: tuple[Mapping[str, Any], ...]
+    runs: Mapping[str, str]
     sweeps: tuple[str, ...] = ()
 
     @property
+    def what(self) -> str:
+        """`run j3k`"""
+        return f"{self.kind} {self.name}"
+
+    @property
     def where(self) -> str:
-        """`run j3k of p`."""
-        is_project = self.what == f"project {self.project}"
-        return self.what if is_project else f"{self.what} of {self.project}"
+        """`run j3k of p`, or `project p`."""
+        return self.what if self.kind == "project" else f"{self.what} of {self.project}"
 
 
 def find_recorded(root: Path, name: str) -> Recorded | None:
@@ -88,27 +91,23 @@ def find_recorded(root: Path, name: str) -> Recorded | None:
     project's name; in whatever project. None if there is none."""
     for path in sorted(root.glob("*.db")):
         with suppress(sqlite3.Error), closing(_opened(path)) as db:
-            runs = _runs(db)
-            sweeps = {sweep.id: sweep for sweep in sweeps_in(db)}
-            one = tuple(run for run in runs if run["id"] == name)
-            if one:
-                return Recorded(path.stem, f"run {name}", one)
+            runs, sweeps = runs_of_exec(db), tuple(sweep.id for sweep in sweeps_in(db))
+            if name in runs:
+                return Recorded("run", name, path.stem, {name: runs[name]})
             if name in sweeps:
-                standing = Standing()
-                for event in events_in(db, name):
-                    standing.apply(event)
-                its = tuple(run for run in runs if run["id"] in standing.runs)
-                return Recorded(path.stem, f"sweep {name}", its, (name,))
+                its = _standing(db, name).runs
+                of_it = {run: state for run, state in runs.items() if run in its}
+                return Recorded("sweep", name, path.stem, of_it, (name,))
             if name == path.stem and (runs or sweeps):
-                return Recorded(name, f"project {name}", tuple(runs), tuple(sweeps))
+                return Recorded("project", name, name, runs, sweeps)
     return None
 
 
-def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
-    keys = ("name", "state", "created")
-    rows = db.execute(f"SELECT run_id, {_EXACT} {_OF_EXEC} ORDER BY id").fetchall()
-    entries = ((run_id, json.loads(exact)) for run_id, exact in rows)
-    return [{"id": run_id, **{key: each[key] for key in keys}} for run_id, each in entries]
+def runs_of_exec(db: sqlite3.Connection) -> dict[str, str]:
+    """Map the runs that `exec` has recorded in a project's database to their states, in the order
+    in which they began."""
+    rows = db.execute(f"SELECT run_id, json_extract({_EXACT}, '$.state') {_OF_EXEC} ORDER BY id")
+    return dict(rows)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -119,10 +118,15 @@ def _summary(
     db: sqlite3.Connection, sweep: KeptSweep, metric_of: MetricOf
 ) -> tuple[list[tuple[Assigned, Values]], dict[str, Any]]:
     """Return its runs, the best first, with their values; and what is shown of it."""
-    standing = Standing()
-    for event in events_in(db, sweep.id):
-        standing.apply(event)
+    standing = _standing(db, sweep.id)
     config = yaml.safe_load(sweep.config) or {}
     metric = metric_of(config)
     ranked = [(run, standing.values[run.number]) for run in standing.ranked(metric)]
     return ranked, standing.summary(sweep, config, metric)
+
+
+def _standing(db: sqlite3.Connection, sweep: str) -> Standing:
+    standing = Standing()
+    for event in events_in(db, sweep):
+        standing.apply(event)
+    return standing

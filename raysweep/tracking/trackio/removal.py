@@ -24,6 +24,7 @@ from raysweep.tracking.trackio import artifacts, notes, run_files, sweep_book
 from raysweep.tracking.trackio.database import Database
 from raysweep.tracking.trackio.models import LoggedModel, logged_models
 from raysweep.tracking.trackio.reach import Removable, removable
+from raysweep.tracking.trackio.recorded import runs_of_exec
 from raysweep.tracking.trackio.shares import Shares, shares
 from raysweep.tracking.trackio.taken import Removed, Taken
 
@@ -186,7 +187,7 @@ def _plan(db: sqlite3.Connection, removed: Removed) -> tuple[Taken, list[str]]:
         versions,
         pins,
         removed,
-        notes.recorded(db),
+        runs_of_exec(db),
     )
     dropped = tuple(ref for ref in found.stay if removed.force and not versions[ref].dropped)
     held = notes.held(versions, without=found.versions, dropped=dropped)

@@ -82,7 +82,7 @@ def test_without_shipping_it_is_bounded_while_it_is_written(tmp_path: Path) -> N
     log.close()
     again = OpenLog(file, None)
     again.close()
-    assert b"[raysweep: from here process" in file.path.read_bytes()
+    assert b"[raysweep: a new process" in file.path.read_bytes()
 
 
 CAPTURED = """

@@ -21,6 +21,7 @@ from raysweep.tracking.store import Row
 
 from bucket_workshop import HURRIED
 from kept_sweeps import (
+    PROJECT,
     assert_whole,
     blobs_on_disk,
     keep,
@@ -408,6 +409,15 @@ def test_what_exec_has_recorded_does_not_go_with_a_sweep_that_used_it(storage: S
     assert_whole(storage, sweeps=0)
     assert remove(storage, "data")["versions"] == ["raw:v0"]
     assert blobs_on_disk(storage) == set()
+
+
+def test_how_a_sweeps_name_begins_comes_before_what_exec_has_recorded(storage: Storage) -> None:
+    keep(storage, "kept-sweep")
+    run = tracker_of(storage).start_run(RunSpec("r", "r", "", "", attributes={"exec": True}))
+    run.finish()
+    found = remove(storage, PROJECT)
+    assert (found["recorded"], len(found["sweeps"])) == ([], 1)  # type: ignore[arg-type]
+    assert remove(storage, PROJECT)["recorded"] == [f"project {PROJECT}"]
 
 
 def test_a_run_of_exec_that_has_not_ended_stays_unless_it_is_forced(storage: Storage) -> None:

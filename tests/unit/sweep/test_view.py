@@ -48,6 +48,14 @@ def test_a_night_between_two_drivers_is_not_of_the_trials_time(tmp_path: Path) -
     assert trial.duration_s == 4
 
 
+def test_how_long_a_trial_of_an_earlier_version_took_when_run_again_is_unknown(
+    tmp_path: Path,
+) -> None:
+    sweep = ToldSweep.create(tmp_path, dated=False).trial(0, [50.0]).ended(0, "failed", **boom())
+    trial = only(sweep.tell("retry", 20, index=0).epoch(0, 1, [60.0]).ended(0))
+    assert (trial.state, trial.duration_s) == ("completed", None)
+
+
 def test_the_journal_of_an_earlier_version(tmp_path: Path) -> None:
     """Its events have the sweep's own time only, and no worker."""
     sweep = ToldSweep.create(tmp_path, dated=False).trial(0, [50.0]).ended(0)

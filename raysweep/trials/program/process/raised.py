@@ -44,7 +44,7 @@ def last_line(stderr: str) -> str | None:
     None where there is none."""
     lines = (line.strip() for line in reversed(stderr.splitlines()))
     said = next((line for line in lines if line and not line.startswith("wandb: ")), None)
-    return None if said is None else said[:_MOST_LINE]
+    return None if said is None else said[:_MOST_LINE].rstrip(".")
 
 
 def place_in(shown: str, folder: Path) -> str | None:
