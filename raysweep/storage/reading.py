@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.config.yaml import read_mapping
 from raysweep.errors import ArtifactNotFound, TrackingError, UserError
 from raysweep.invocation import program
+from raysweep.paths import safe_join
 from raysweep.selection import NOTHING_CHOSEN
 from raysweep.storage.claim import is_driven
 from raysweep.storage.journal import read_journal
@@ -20,7 +21,13 @@ from raysweep.storage.storage import Storage, SweepRecord
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.tracking import ArtifactVersion, Lineage, Tracker
 from raysweep.tracking.folder import detach
-from raysweep.tracking.winners import download, download_files, models_of, saved_files
+from raysweep.tracking.winners import (
+    download,
+    download_files,
+    left_files,
+    models_of,
+    saved_files,
+)
 
 if TYPE_CHECKING:
     from raysweep.tracking.trackio.store import TrackioStore
@@ -112,8 +119,8 @@ class StoredSweep:
         return ", ".join(refs)
 
     def _download_programs(self, folder: Path) -> list[str]:
-        """Write the winner's models; where it logged none, the files that it saved, or else what
-        it left in its folder."""
+        """Write the winner's models; where it logged none, the files that it saved or left in
+        `wandb.run.dir`, or else what it left in its folder."""
         trial = self.with_best()["best"]["trial"]
         run_id = f"{self.record.id}-{trial}"
         with closing(self.tracker()) as tracker:
@@ -122,14 +129,15 @@ class StoredSweep:
                 self._fetch(models)
                 download(tracker, models, folder)
                 return models
-        store, left = kept_store(self.record, self.storage), self.folder.trials / trial
-        if files := saved_files(store, run_id):
+        store, own = kept_store(self.record, self.storage), safe_join(self.folder.trials, trial)
+        files, left = saved_files(store, run_id), left_files(own, run_id)
+        if files or left:
             if self.storage.origin is not None:
                 digests = [file.digest for file in files]
                 self.storage.origin.blobs(self.record.project, digests)
-            download_files(store, run_id, files, folder)
-        elif left.is_dir():
-            shutil.copytree(left, folder, symlinks=True, dirs_exist_ok=True)
+            download_files(store, run_id, files, left, folder)
+        elif own.is_dir():
+            shutil.copytree(own, folder, symlinks=True, dirs_exist_ok=True)
         else:
             raise UserError(f"{self.record.name}: its best, {trial}, logged no model, and no file")
         return []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from raysweep.paths import safe_join
@@ -49,8 +51,31 @@ def saved_files(store: Store, run_id: str) -> list[ArtifactFile]:
     ]
 
 
-def download_files(store: Store, run_id: str, files: Sequence[ArtifactFile], folder: Path) -> None:
-    """Write files of a run into `folder`, which must be absent or empty."""
+def left_files(folder: Path, run_id: str) -> dict[str, Path]:
+    """Return what the run's program left in `wandb.run.dir`, by its name there. `folder`: where it
+    ran; no link leads out of it."""
+    whole = folder.resolve()
+    return {
+        path.relative_to(place).as_posix(): path
+        for place in sorted(folder.glob(f"wandb/run-*-{glob.escape(run_id)}/files"))
+        for path in place.rglob("*")
+        if path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(whole)
+    }
+
+
+def download_files(
+    store: Store,
+    run_id: str,
+    files: Sequence[ArtifactFile],
+    left: Mapping[str, Path],
+    folder: Path,
+) -> None:
+    """Write files of a run into `folder`, which must be absent or empty: those in the store, and
+    others by name."""
     with fresh_folder(folder) as fresh:
+        for name, path in left.items():
+            target = safe_join(fresh, name, run_id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
         for file in files:
             take_file(store, run_id, file, safe_join(fresh, file.path, run_id))

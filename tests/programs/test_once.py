@@ -268,11 +268,11 @@ def test_what_the_client_downloaded_does_not_stay_in_a_trials_folder(tmp_path: P
     version.mkdir(parents=True)
     (version / "training.pt").touch()
     kept.touch()
-    workdir.drop_users(own, users)
+    workdir.drop_users(own, users, lambda _: [])
     assert list((own / "artifacts").iterdir()) == [kept]
     kept.unlink()
     version.mkdir()
-    workdir.drop_users(own, users)
+    workdir.drop_users(own, users, lambda _: [])
     assert not own.exists()
 
 
@@ -284,7 +284,7 @@ def test_a_trials_own_links_stay_in_its_folder(tmp_path: Path):
     (own / "epoch-3.ckpt").write_text("weights")
     (own / "last.ckpt").symlink_to("epoch-3.ckpt")
     (own / "train-link.py").symlink_to(users / "train.py")
-    workdir.drop_users(own, users)
+    workdir.drop_users(own, users, lambda _: [])
     assert sorted(path.name for path in own.iterdir()) == [
         "epoch-3.ckpt",
         "last.ckpt",

@@ -105,12 +105,12 @@ def test_a_trials_folder_is_its_own_and_keeps_what_was_written(tmp_path, monkeyp
     assert (own / "train.py").read_text() == "1"
     (own / "model.pth").write_text("weights")
     (own / "wandb").mkdir()
-    workdir.drop_users(own, users)
+    workdir.drop_users(own, users, lambda _: [])
     assert (users / "model.pth").read_text() == "of an earlier run"
     assert [path.name for path in own.iterdir()] == ["model.pth"]
     workdir.make(own, users, storage=None)  # started again: nothing of the first try is left
     assert (own / "model.pth").read_text() == "of an earlier run"
-    workdir.drop_users(own, users)
+    workdir.drop_users(own, users, lambda _: [])
     assert not own.exists()
     assert sorted(path.name for path in users.iterdir()) == [
         ".git",

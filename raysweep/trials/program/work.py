@@ -23,6 +23,7 @@ from raysweep.trials.inputs import Inputs
 from raysweep.trials.program.calls import users_folder
 from raysweep.trials.program.errors import ProgramFailed
 from raysweep.trials.program.folder import workdir
+from raysweep.trials.program.folder.clients import OFFLINE, names_in
 from raysweep.trials.program.folder.scratch import send_through
 from raysweep.trials.program.folder.sent import (
     clients_folders,
@@ -183,7 +184,7 @@ class ProgramWork:
         metric = self._context.metric
         if live is None:
             why = "it never called wandb.init, or chose another server or mode disabled for itself"
-            if self._folder is not None and any(self._folder.glob("wandb/offline-run-*")):
+            if self._folder is not None and any(self._folder.glob(f"wandb/{OFFLINE}")):
                 why = "it chose mode offline for itself"
             return f"the program ended with exit code 0, and nothing knows its {metric}: {why}"
         known = ", ".join(self._scores.logged)
@@ -239,7 +240,7 @@ class ProgramWork:
             self._endpoint.stop()
             self._endpoint = None
         if self._folder is not None and self._config.program.folder == "own":
-            workdir.drop_users(self._folder, self._users)
+            workdir.drop_users(self._folder, self._users, names_in(_store_of(self._context)))
             goes_on = self._config.program.resume and not self.ended
             if is_elsewhere(self._context.inputs) and not goes_on:
                 shutil.rmtree(self._folder, ignore_errors=True)  # nobody could look into it

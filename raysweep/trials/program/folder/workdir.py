@@ -15,6 +15,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from raysweep.trials.program.folder.clients import Recorded, drop_clients
+
 MOST_COPIED_BYTES = 64 * 2**20
 """Bytes of the user's files that are copied for a trial, the smallest files first."""
 
@@ -56,16 +58,16 @@ def _size(entry: Path) -> int:
     return entry.stat().st_size if entry.is_file() and not entry.is_symlink() else 0
 
 
-def drop_users(folder: Path, users: Path) -> None:
+def drop_users(folder: Path, users: Path, recorded: Recorded) -> None:
     """Remove the user's entries, as far as they are as they were, and the files of W&B's client,
-    which the tracker has: `wandb`, and the versions that it downloaded, a copy of the data for each
-    trial. What is left is what the trial wrote, its own links too."""
+    which the tracker has: those in `wandb`, and the versions that it downloaded, a copy of the data
+    for each trial. What is left is what the trial wrote, its own links too."""
     if not folder.is_dir():
         return
     for entry in list(folder.iterdir()):
         if _is_link_to(entry, users / entry.name) or _is_unchanged(entry, users / entry.name):
             entry.unlink()
-    shutil.rmtree(folder / "wandb", ignore_errors=True)
+    drop_clients(folder / "wandb", recorded)
     downloads = folder / "artifacts"
     if downloads.is_dir() and not downloads.is_symlink():
         for version in downloads.glob("*:v*"):

@@ -21,6 +21,7 @@ from raysweep.trials.inputs import Inputs
 from raysweep.trials.program.calls import Call, users_folder
 from raysweep.trials.program.errors import ProgramKilled
 from raysweep.trials.program.folder import workdir
+from raysweep.trials.program.folder.clients import names_in
 from raysweep.trials.program.folder.scratch import send_through
 from raysweep.trials.program.folder.sent import clients_folders, folder_here, root_here
 from raysweep.trials.program.once import earlier
@@ -144,7 +145,7 @@ def _ended(
     finally:
         process.kill()
         if own != users:
-            workdir.drop_users(own, users)
+            workdir.drop_users(own, users, names_in(tracker.store))  # type: ignore[attr-defined]
     code = process.exit_code or 0
     check_signal(code)
     return code, process.stderr(), (own, users)
