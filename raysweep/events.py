@@ -21,7 +21,8 @@ class Display:
     trials report them; `hidden`: metrics of the winner that `best` does not show; `preparing`: what
     happens before the first trial, up to the end of the stage `last_stage`; `scored_on`: on what
     the winner is scored, ` on the test split`; `goes_on`: what a trial does in another process,
-    and what trials do in a sweep that is resumed.
+    and what trials do in a sweep that is resumed; `fixed`: parameters that have one value, and the
+    same for all trials, so that it is said once.
     """
 
     step: str = "report"
@@ -32,6 +33,7 @@ class Display:
     last_stage: str | None = None
     scored_on: str = ""
     goes_on: tuple[str, str] = ("continues", "continue")
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 PLAIN = Display()

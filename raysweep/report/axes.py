@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,8 +34,9 @@ class Axis:
         return asdict(self)
 
 
-def axes_of(views: Iterable[SweepView]) -> list[Axis]:
-    """Return an axis for each parameter that any trial has, in the order of the configs."""
+def axes_of(views: Sequence[SweepView]) -> list[Axis]:
+    """Return an axis for each parameter that any trial has, in the order of the configs; not for
+    those that are fixed to one value, and the same one in all sweeps."""
     given: dict[str, ParameterView] = {}
     seen: dict[str, list[Any]] = {}
     for view in views:
@@ -45,7 +46,15 @@ def axes_of(views: Iterable[SweepView]) -> list[Axis]:
         for trial in view.trials:
             for name, value in trial.values.items():
                 seen.setdefault(name, []).append(value)
-    return [_axis(name, given.get(name), values) for name, values in seen.items() if values]
+    same = dict(views[0].display.fixed) if views else {}
+    for view in views:
+        its = view.display.fixed
+        same = {name: value for name, value in same.items() if (name, value) in its.items()}
+    return [
+        _axis(name, given.get(name), values)
+        for name, values in seen.items()
+        if values and name not in same
+    ]
 
 
 def shown(value: Any) -> str:

@@ -111,8 +111,10 @@ def lead(view: SweepView, percent: Sequence[str]) -> str:
     if first is None:
         return causes_in_words(view)
     sentences = []
-    if first.values:
-        values = ", ".join(f"{name} {number(value)}" for name, value in first.values.items())
+    fixed = view.display.fixed
+    varied = {name: value for name, value in first.values.items() if name not in fixed}
+    if varied:
+        values = ", ".join(f"{name} {number(value)}" for name, value in varied.items())
         sentences.append(f"It was trained with {values}.")
     if view.test:
         told = [f"{name} {metric(name, value, percent)}" for name, value in scores(view)]
@@ -121,6 +123,12 @@ def lead(view: SweepView, percent: Sequence[str]) -> str:
     if artifact:
         sentences.append(f"Its model is {artifact}.")
     return " ".join(sentences)
+
+
+def fixed(view: SweepView) -> str:
+    """Say what all trials have, or nothing."""
+    values = ", ".join(f"{name} {number(value)}" for name, value in view.display.fixed.items())
+    return f"All trials: {values}." if values else ""
 
 
 def scores(view: SweepView) -> list[tuple[str, Any]]:

@@ -31,10 +31,10 @@ from raysweep.storage.stop import StorageLost
 from raysweep.storage.storage import Storage
 from raysweep.storage.sweep_folder import SweepFolder
 from raysweep.sweep import failing
+from raysweep.sweep.axes import display_in
 from raysweep.sweep.job import Job
 from raysweep.tracking import Choice
 from raysweep.trials.work import Workload
-from raysweep.trials.workloads import display_of
 from raysweep.version import __version__
 
 
@@ -69,7 +69,7 @@ def announcement(
         may_end_early=config.sweep.may_end_early,
         notices=(*config.notices, *notices),
         resumed=resumed,
-        display=display_of(config.kind),
+        display=display_in(config.kind, config.to_dict()),
     )
 
 

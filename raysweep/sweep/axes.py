@@ -6,9 +6,12 @@ The config is read as plain values: to validate it would import code of the user
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from raysweep.events import Display
+from raysweep.trials.workloads import display_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,17 @@ def space_of(config: Mapping[str, Any]) -> tuple[ParameterView, ...]:
     """Return the parameters of `config`, in its order."""
     given: Mapping[str, Mapping[str, Any]] = config["sweep"]["parameters"]
     return tuple(_parameter(name, each) for name, each in given.items())
+
+
+def display_in(kind: str, config: Mapping[str, Any]) -> Display:
+    """Return how a terminal shows a sweep of that kind of trials, with what its space fixes."""
+    return replace(display_of(kind), fixed=fixed_of(space_of(config)))
+
+
+def fixed_of(space: Sequence[ParameterView]) -> dict[str, Any]:
+    """Map the parameters of one value to it; none if that would be all of them."""
+    sole = {each.name: each.choices[0] for each in space if each.choices and len(each.choices) == 1}
+    return sole if any(each.name not in sole for each in space) else {}
 
 
 def _parameter(name: str, given: Mapping[str, Any]) -> ParameterView:

@@ -20,6 +20,7 @@ from raysweep.search.warm_start import Earlier, WarmStart
 from raysweep.selection import NOTHING_CHOSEN
 from raysweep.storage.journal import read_journal
 from raysweep.sweep import in_wandb
+from raysweep.sweep.axes import display_in
 from raysweep.sweep.job import Job
 from raysweep.sweep.result import Best, Scores, StoredResult, SweepResult, TrialCounts
 from raysweep.sweep.winner import choose_winner
@@ -33,7 +34,6 @@ from raysweep.trials.keep_best import KeepBest
 from raysweep.trials.progress import Progress
 from raysweep.trials.tuning import run_trials
 from raysweep.trials.work import Evaluated, Prepared, Workload
-from raysweep.trials.workloads import display_of
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def drive(job: Job, config: Config, workload: Workload, how: Drive) -> SweepResu
         ended_by=budget.ended_by,
         repeats=config.sweep.repeats,
         warm_start=None if warm is None else warm.event,
-        display=display_of(config.kind),
+        display=display_in(config.kind, config.to_dict()),
     )
     job.settle()
     job.folder.write_result(result.to_json())

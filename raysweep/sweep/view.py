@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +23,8 @@ from raysweep.storage.journal import read_journal
 from raysweep.storage.open_storage import read_storage
 from raysweep.storage.reading import StoredSweep, kept_store, state_of
 from raysweep.storage.storage import Storage
-from raysweep.sweep.axes import ParameterView, space_of
+from raysweep.sweep.axes import ParameterView, display_in, space_of
 from raysweep.sweep.told import State, Telling, TrialTold
-from raysweep.trials.workloads import display_of
 
 SweepState = Literal["running", "ended", "stopped", "unknown"]
 """As in `list`: `ended` has a best; `stopped` is for `resume`, or says why it has no best; whether
@@ -137,10 +137,10 @@ class SweepView:
         """Name the stages that reused an earlier version."""
         return tuple(each.stage for each in self.stages if each.cached)
 
-    @property
+    @cached_property
     def display(self) -> Display:
         """How to show its kind of trials."""
-        return display_of(self.kind)
+        return display_in(self.kind, self.config)
 
     @property
     def percent(self) -> bool:

@@ -59,6 +59,8 @@ class LiveTable:
         if isinstance(event, SweepStarted):
             say(self._console, text.headline(event))
             say(self._console, text.recorder(event))
+            if fixed := text.fixed(event.display):
+                say(self._console, fixed)
             for warning in text.warnings(event):
                 say(self._console, f"WARNING: {warning}", style="bold black on yellow")
         elif isinstance(event, ClusterNotice):
@@ -148,7 +150,8 @@ class LiveTable:
 
     def _values(self, trial: TrialUpdated) -> str:
         assert self._board.start is not None, "a sweep starts before its trials"
-        return text.values(trial.overrides) + text.restarted(trial, self._board.start.display)
+        display = self._board.start.display
+        return text.values(trial.overrides, display) + text.restarted(trial, display)
 
     def _footer(self, start: SweepStarted) -> Text:
         if self._evaluating:

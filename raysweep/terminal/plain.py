@@ -51,7 +51,8 @@ class PlainLines:
     def _line(self, event: Event) -> str | None:
         if isinstance(event, SweepStarted):
             warnings = "".join(f"\nWARNING: {each}" for each in text.warnings(event))
-            return f"{text.headline(event)}; {text.recorder(event)}{warnings}"
+            fixed = f"\n{text.fixed(event.display)}".rstrip()
+            return f"{text.headline(event)}; {text.recorder(event)}{fixed}{warnings}"
         if isinstance(event, ClusterNotice):
             return event.text
         if isinstance(event, StageBegun):
@@ -76,7 +77,7 @@ class PlainLines:
             self._restarts[trial.index] = trial.restarts
             return f"{head}{text.restarted(trial, display)}"
         if trial.state == "running" and trial.epoch == 0:
-            return f"{head}  {text.values(trial.overrides)}"
+            return f"{head}  {text.values(trial.overrides, display)}"
         shown = trial.metrics if trial.state == "running" else (trial.best or {})
         line = f"{head}  {text.reached(metric, shown, percent=display.percent)}".rstrip()
         return line + (text.cloned(trial) if trial.state == "running" else self._outlook())

@@ -88,5 +88,7 @@ def _show_first(console: Console, plan: Plan | SpacePlan) -> None:
     elif plan.first:
         console.print("\nfirst to run:")
     width = len(str(len(plan.first)))
+    varied = {each.name for each in plan.space if each.size != 1}
     for number, values in enumerate(plan.first, start=1):
-        say(console, f"{number:>{width}}  {text.values(values)}")
+        shown = {name: value for name, value in values.items() if name in varied} or values
+        say(console, f"{number:>{width}}  {text.values(shown)}")

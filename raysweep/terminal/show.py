@@ -58,6 +58,8 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
         yield from _now(view)
     if limits := _limits(view):
         yield f"limits: {limits}"
+    if fixed := text.fixed(view.display):
+        yield fixed
     first = leader(view, ranked)
     if first is None:
         yield "best: none yet" if view.metric else NOTHING_CHOSEN
@@ -66,7 +68,8 @@ def _headline(view: SweepView, ranked: Sequence[Ranked], paint: Paint) -> Iterat
     so_far = "" if view.best else " so far"
     model = view.best["artifact"] if view.best else None
     name = f"{model} of {first.trial}" if model else first.trial
-    yield f"best{so_far}: {name}, {view.metric} {number} ({text.values(first.values)})"
+    values = text.values(first.values, view.display)
+    yield f"best{so_far}: {name}, {view.metric} {number} ({values})"
     if view.test:
         yield (
             "test: "
@@ -168,7 +171,7 @@ def _leaderboard(
                 ),
                 *(_mean(view, each) if view.repeats > 1 else []),
                 "–" if trial.duration_s is None else text.duration(trial.duration_s),
-                text.values(trial.values),
+                text.values(trial.values, view.display),
             ],
             "bold" if trial is best else STYLES.get(trial.state, ""),
         )

@@ -74,9 +74,10 @@ def _show_winner(console: Console, result: StoredResult) -> None:
     mean = text.spread(result.metric, best.mean, best.std, percent=result.display.percent)
     repeats = f"{result.metric} {mean} over {best.repeats} repeats\n" if result.repeats > 1 else ""
     scores = f"{_test_scores(result.test, percent=result.display.percent)}\n" if result.test else ""
+    values = text.values(best.config, result.display)
     say(
         console,
-        f"\nbest: {_winner(best.artifact, best.trial)} ({text.values(best.config)})\n"
+        f"\nbest: {_winner(best.artifact, best.trial)} ({values})\n"
         f"{repeats}{scores}{result.promotion}",
     )
 
@@ -106,7 +107,7 @@ def _leaderboard(result: StoredResult, width: int) -> Table:
                     text.metric(name, (row.best or {}).get(name), percent=result.display.percent)
                     for name in metrics
                 ),
-                text.values(row.overrides),
+                text.values(row.overrides, result.display),
             ],
             "bold" if result.best and row.name == result.best.trial else "",
         )
@@ -143,7 +144,7 @@ def _of_configurations(result: StoredResult, width: int) -> Table:
                     (trials[0].best or {}).get(result.metric),
                     percent=result.display.percent,
                 ),
-                text.values(trials[0].overrides),
+                text.values(trials[0].overrides, result.display),
             ],
             "bold" if result.best and trials[0].name == result.best.trial else "",
         )
@@ -164,7 +165,7 @@ def show_best(
 ) -> None:
     """Print the winner of a stored sweep."""
     best, test = result["best"], result["test"]
-    values = text.values(best["config"])
+    values = text.values(best["config"], display)
     winner = _winner(best["artifact"], best["trial"])
     say(console, f"{sweep}: {winner} ({values})")
     for name, value in best["metrics"].items():

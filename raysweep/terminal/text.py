@@ -69,9 +69,15 @@ def printable(line: str) -> str:
     return "".join(each for each in line.expandtabs() if each.isprintable())
 
 
-def values(overrides: Mapping[str, Any]) -> str:
-    """Format values: `learning_rate=0.01 model.dropout=0.3`."""
-    return " ".join(f"{name}={number(value)}" for name, value in overrides.items())
+def values(overrides: Mapping[str, Any], display: Display = PLAIN) -> str:
+    """Format values: `learning_rate=0.01 model.dropout=0.3`, without those that are fixed."""
+    varied = {name: value for name, value in overrides.items() if name not in display.fixed}
+    return " ".join(f"{name}={number(value)}" for name, value in varied.items())
+
+
+def fixed(display: Display) -> str:
+    """Format what all trials have: `all trials: epochs=3`; empty if nothing is fixed."""
+    return f"all trials: {values(display.fixed)}" if display.fixed else ""
 
 
 def epoch(trial: TrialUpdated) -> str:

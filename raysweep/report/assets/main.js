@@ -19,6 +19,7 @@ function oneHead(sweep) {
   return [
     el("p", { class: "eyebrow" }, sweep.name, " ", stateBadge(sweep)), el("h1", {}, sweep.headline),
     sweep.lead ? el("p", { class: "lead" }, sweep.lead) : null, el("p", { class: "course" }, sweep.course),
+    sweep.fixed ? el("p", { class: "course" }, sweep.fixed) : null,
     el("dl", { class: "facts" }, facts),
   ];
 }

@@ -61,8 +61,8 @@ function position(axis, trial) {
 }
 
 function hover(trial) {
-  const values = Object.entries(trial.v).slice(0, 12)
-    .map(([name, value]) => `${plotText(name)} ${plotText(cut(number(value), 40))}`);
+  const values = S.axes.map((axis) => axis.name).filter((name) => trial.v[name] !== undefined).slice(0, 12)
+    .map((name) => `${plotText(name)} ${plotText(cut(number(trial.v[name]), 40))}`);
   const score = trial.y === null ? STATE_WORDS[trial.st] ?? trial.st : metric(trial.sweep.metric, trial.y);
   return [`<b>${plotText(trial.label)}</b>  ${plotText(score)}`, ...values].join("<br>");
 }

@@ -15,6 +15,7 @@ from raysweep.report.document import Shown, document
 from raysweep.report.evaluation import media_json
 from raysweep.report.importances import importances
 from raysweep.report.lineage import graph_json
+from raysweep.sweep.axes import space_of
 from raysweep.sweep.view import SweepView, TrialView, load_view
 from raysweep.tracking.port import Lineage, LineageNode
 from raysweep.tracking.store import Pictures, Table
@@ -47,6 +48,23 @@ def test_an_axis_is_log_where_the_space_is(view: SweepView) -> None:
     assert axes["train.optimizer"].choices == ("Adam", "SGD")
     assert axes["train.batch_size"].log, "16, 32, 64 spread by factors"
     assert axes["train.batch_size"].listed == (16, 32, 64)
+
+
+def test_what_all_trials_have_has_no_axis(view: SweepView) -> None:
+    def with_epochs(value: int, **more: Any) -> SweepView:
+        swept = {**view.config["sweep"]["parameters"], "epochs": {"value": value}, **more}
+        config = {**view.config, "sweep": {**view.config["sweep"], "parameters": swept}}
+        trials = [replace(each, values={**each.values, "epochs": value}) for each in view.trials]
+        return replace(view, config=config, space=space_of(config), trials=tuple(trials))
+
+    one, other = with_epochs(3), with_epochs(4)
+    names = [axis.name for axis in axes_of([view])]
+    assert [axis.name for axis in axes_of([one])] == names
+    assert [axis.name for axis in axes_of([one, other])] == [*names, "epochs"], "they differ in it"
+    page = document([Shown(one, "here")])
+    assert page["sweeps"][0]["fixed"] == "All trials: epochs 3."
+    assert "epochs" not in page["sweeps"][0]["lead"]
+    assert page["trials"][0]["v"]["epochs"] == 3
 
 
 def test_values_that_are_no_numbers_are_choices(view: SweepView) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raysweep.storage.claim import claim, release
-from raysweep.sweep.axes import space_of
+from raysweep.sweep.axes import fixed_of, space_of
 from raysweep.sweep.view import TrialView, load_view, view_of
 
 from told_sweep import ACCURACY, BEGAN, ToldSweep, boom
@@ -177,3 +178,19 @@ def test_an_axis(
     (axis,) = space_of({"sweep": {"parameters": {"x": given}}})
     assert (axis.name, axis.kind, axis.log, axis.choices) == ("x", kind, log, choices)
     assert (axis.min, axis.max) == bounds
+
+
+@pytest.mark.parametrize(
+    ("space", "fixed"),
+    [
+        ({"lr": {"min": 0, "max": 1}, "epochs": {"value": 3}}, {"epochs": 3}),
+        (
+            {"lr": {"values": [1, 2]}, "net": {"values": ["a"]}, "no": {"value": None}},
+            {"net": "a", "no": None},
+        ),
+        ({"lr": {"values": [1, 2]}, "seed": {"min": 1, "max": 1}}, {}),
+        ({"lr": {"value": 1}, "epochs": {"value": 3}}, {}),  # else nothing would tell trials apart
+    ],
+)
+def test_what_is_the_same_for_all_trials(space: dict[str, Any], fixed: dict[str, Any]) -> None:
+    assert fixed_of(space_of({"sweep": {"parameters": space}})) == fixed

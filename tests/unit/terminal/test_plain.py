@@ -95,6 +95,18 @@ def test_a_share_of_a_gpu_is_shown() -> None:
     assert "with 0.5 CPU and 0.25 GPU each" in stream.getvalue()
 
 
+def test_what_all_trials_have_is_said_once() -> None:
+    stream = io.StringIO()
+    with PlainLines(stream) as lines:
+        lines(started(display=Display(fixed={"epochs": 2, "net": "wide"}), warning="no data"))
+        lines(trial(0, "running", 0))
+    assert stream.getvalue().splitlines()[1:] == [
+        "all trials: epochs=2 net=wide",
+        "WARNING: no data",
+        "trial-0000  running   report 0/2  learning_rate=0.001",
+    ]
+
+
 def test_reports_of_a_trial_of_unknown_length_are_counted() -> None:
     stream = io.StringIO()
     with PlainLines(stream) as lines:
