@@ -18,7 +18,8 @@ from raysweep.config.schema import Config, parse
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import GROUP, as_written, written_places
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import SweepConfig, is_sweep_file, runs_a_program
+from raysweep.config.sweep import SweepConfig
+from raysweep.config.sweep_file import is_sweep_file, runs_a_program
 from raysweep.config.yaml import Document, Word, parse_document, read_document
 from raysweep.errors import ConfigError
 

@@ -14,7 +14,8 @@ from raysweep.config.space.meant import unlike_it_looks
 from raysweep.config.space.nesting import written_places
 from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import AGENT_KEYS, runs_a_program
+from raysweep.config.sweep import SweepConfig
+from raysweep.config.sweep_file import AGENT_KEYS, foreign_keys, runs_a_program
 from raysweep.config.yaml import Word
 
 
@@ -35,7 +36,7 @@ def notices(
     """
     if not isinstance(sweep, Mapping):
         return ()
-    found = [*_not_used(sweep), *_numerals(sweep), *_booleans(sweep, at, words)]
+    found = [*_not_used(sweep), *_foreign(sweep), *_numerals(sweep), *_booleans(sweep, at, words)]
     return tuple(
         one_line(f"{origin((*at, *loc))}{place((*at, *loc))}: {text}") for loc, text in found
     )
@@ -68,6 +69,11 @@ def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
         first, *others = unused
         nor = f", nor {', nor '.join(others)}" if others else ""
         yield (first,), f"not used{nor}: only W&B's own agents read that"
+
+
+def _foreign(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
+    for key in foreign_keys(sweep, SweepConfig.model_fields):
+        yield (key,), "unknown key: not used"
 
 
 def _numerals(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:

@@ -38,7 +38,8 @@ from raysweep.config.sections import (
 from raysweep.config.space.distributions import Json
 from raysweep.config.space.nesting import as_written
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig, is_sweep_file, runs_a_program
+from raysweep.config.sweep import GOAL_OF, Metric, SweepConfig
+from raysweep.config.sweep_file import is_sweep_file, runs_a_program
 from raysweep.config.target_sections import (
     DataTarget,
     EvaluateTarget,

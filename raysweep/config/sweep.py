@@ -30,6 +30,7 @@ from raysweep.config.space.distributions import Distribution
 from raysweep.config.space.nesting import GROUP, flatten, written_places
 from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
+from raysweep.config.sweep_file import AGENT_KEYS, foreign_keys, runs_a_program
 
 GOAL_OF = {
     "train/loss": "minimize",
@@ -37,16 +38,6 @@ GOAL_OF = {
     "validation/accuracy": "maximize",
 }
 """The metrics that a trial reports each epoch → their goals."""
-
-AGENT_KEYS = (
-    "controller",
-    "job",
-    "image_uri",
-    "scheduler",
-    "apiVersion",
-    "kind",
-)
-"""Keys for W&B's own launch queues. A notice lists those that are ignored."""
 
 MOST_CONFIGURATIONS = 1000
 """Maximal configurations of a sweep that only a budget ends: each is checked before the first one
@@ -77,23 +68,6 @@ def _numerals(parameter: Any) -> Any:
 def is_number(item: Any) -> bool:
     """Whether YAML made a number of it."""
     return isinstance(item, (int, float)) and not isinstance(item, bool)
-
-
-OF_SWEEP_FILES = frozenset({"method", "parameters"})
-"""Keys that every sweep file has, and no config at its top."""
-
-
-def is_sweep_file(document: Mapping[str, Any]) -> bool:
-    """Return whether the document is a W&B sweep file, not a config with a section `sweep`."""
-    if "sweep" in document:
-        return False
-    # In a config `program` is a section; a sweep file names the script.
-    return isinstance(document.get("program"), str) or bool(OF_SWEEP_FILES & document.keys())
-
-
-def runs_a_program(sweep: Any) -> bool:
-    """Whether the raw section's trials are runs of a program."""
-    return isinstance(sweep, Mapping) and any(sweep.get(key) for key in ("program", "command"))
 
 
 class Metric(Section):
@@ -201,6 +175,14 @@ class SweepConfig(Section):
         if not isinstance(given, dict):
             return given
         return {key: item for key, item in given.items() if key not in AGENT_KEYS}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unknown_keys(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        dropped = foreign_keys(given, cls.model_fields)
+        return {key: item for key, item in given.items() if key not in dropped}
 
     @model_validator(mode="before")
     @classmethod

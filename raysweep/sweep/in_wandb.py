@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from raysweep.config import field_of
-from raysweep.config.sweep import runs_a_program
+from raysweep.config.sweep_file import runs_a_program
 from raysweep.errors import TrackingError
 from raysweep.storage.atomic import write_atomically
 from raysweep.storage.sweep_folder import SweepFolder

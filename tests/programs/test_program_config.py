@@ -88,6 +88,32 @@ def test_a_program_needs_no_metric(file):
         load_config(file, ["program.after=train.py"], count=3)
 
 
+def test_a_key_that_means_nothing_is_not_used_and_a_misspelt_one_is_refused(file):
+    file.write_text(SWEEP + "RUN: 10\nauthor: {name: me}\n")
+    config = load_config(file, count=3)
+    assert config.notices == (
+        f"{file}: sweep.RUN: unknown key: not used",
+        f"{file}: sweep.author: unknown key: not used",
+    )
+    assert type(config).from_dict(config.to_dict()) == config
+    file.write_text(SWEEP + "early_terminat: {type: hyperband, min_iter: 1}\n")
+    with pytest.raises(ConfigError, match=r"unknown key; did you mean early_terminate\?"):
+        load_config(file, count=3)
+    file.write_text("method: random\nRUN: 10\nparameters: {learning_rate: {values: [0.1]}}\n")
+    with pytest.raises(ConfigError, match=r"sweep\.RUN: unknown key"):
+        load_config(file, count=3)  # of the built-in training
+
+
+def test_a_module_is_a_program_too(file):
+    module = SWEEP.replace("train.py", "pkg.train")
+    command = '["${env}", python, -m, "${program}", "${args}"]'
+    file.write_text(f"{module}command: {command}\n")
+    checked(file, count=1)
+    file.write_text(f"{module}command: {command.replace('-m, ', '')}\n")
+    with pytest.raises(UserError, match=r"pkg\.train: no such file"):
+        checked(file, count=1)
+
+
 def test_the_smaller_of_count_and_run_cap_holds(file):
     file.write_text(SWEEP + "run_cap: 2\n")
     assert load_config(file, count=5).sweep.run_cap == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 import time
 from contextlib import closing, contextmanager
 
@@ -87,6 +89,16 @@ def test_a_failure_names_the_exception_and_its_place(programs):
     record = programs.record()
     assert record.state == "failed"
     assert "train.py:4" in record.error
+
+
+def test_a_missing_module_names_the_python_that_lacks_it(programs):
+    programs.write("import wandb\nimport no_such_module\n")
+    where = r"'no_such_module' \(train\.py:2\)"
+    with pytest.raises(ProgramFailed, match=f"{where}; it ran with {re.escape(sys.executable)}$"):
+        programs.run(programs.config())
+    words = ["bash", "-c", f"{sys.executable} train.py"]
+    with pytest.raises(ProgramFailed, match=f"{where}$"):
+        programs.run(programs.config(command=words))
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,8 @@ class ProgramWork:
         its stderr tells."""
         assert self._process is not None and self._folder is not None
         folders = (self._folder, self._users)
-        said = Said.of(self._process.stderr(), folders, users_folder(self._config))
+        users = users_folder(self._config)
+        said = Said.of(self._process.stderr(), folders, users, self._process.command)
         error = ProgramFailed(f"the program ended with exit code {code}{said.why}")
         said.noted_in(error, cause(error))
         return error

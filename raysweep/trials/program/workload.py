@@ -223,11 +223,17 @@ def _calls(config: Config) -> list[Call]:
 def _check_files(config: Config, folder: Path) -> None:
     """Raise a UserError where the folder lacks a file that is to be run."""
     program, words = config.sweep.program, config.sweep.command or command.DEFAULT
-    if program is not None and "${program}" in words and not (folder / program).exists():
+    if program is not None and _is_run(words) and not (folder / program).exists():
         raise UserError(f"sweep.program: {folder / program}: no such file")
     for call in _calls(config):
         if call.script is not None and not (folder / call.script).exists():
             raise UserError(f"{call.where}: {folder / call.script}: no such file")
+
+
+def _is_run(words: Sequence[str]) -> bool:
+    """Whether the program is named as a file: after `-m`, Python takes it for a module."""
+    places = [place for place, word in enumerate(words) if word == "${program}"]
+    return any(place == 0 or words[place - 1] != "-m" for place in places)
 
 
 def _check_start(where: str, words: Sequence[str], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -95,7 +96,7 @@ def _run(
         endpoint.close_runs(code)
         live = endpoint.run(run.id)
         if code or (live is not None and live.exit_code):
-            raise _failed(call, code, live, said, folders, users_folder(config))
+            raise _failed(call, code, live, said, folders, config)
         logged = _logged(endpoint, run.id, live)
         spec = spec if live is None else live.spec
         attributes = dict(spec.attributes)
@@ -157,11 +158,12 @@ def _failed(
     live: LiveRun | None,
     stderr: str,
     folders: tuple[Path, Path],
-    users: Path,
+    config: Config,
 ) -> CodeFailed:
-    """Make the error, which names the exception that ended the program, and where in the folder
-    `users`, as far as its stderr tells."""
-    said = Said.of(stderr, folders, users)
+    """Make the error, which names the exception that ended the program, and where in the user's
+    folder, as far as its stderr tells."""
+    words = call.expanded(config, os.environ)
+    said = Said.of(stderr, folders, users_folder(config), words)
     how = f"ended with exit code {code}"
     if not code and live is not None:
         how = f"closed its run with exit code {live.exit_code}"

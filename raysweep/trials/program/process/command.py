@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,6 +76,16 @@ def expand(
         else:
             words += macros.get(match[1], [])
     return words
+
+
+def python_of(words: Sequence[str]) -> str | None:
+    """Return the path of the Python that a command line runs; None where that is not said."""
+    for word in words:
+        if re.fullmatch(r"python[\d.]*", Path(word).name):
+            return shutil.which(word) or word
+        if word != ENV and "=" not in word:
+            return None
+    return None
 
 
 def arguments(values: Mapping[str, Any]) -> dict[str, list[str]]:

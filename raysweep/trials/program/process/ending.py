@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raysweep.config.failure import Failure
 from raysweep.trials.program.errors import ProgramKilled
+from raysweep.trials.program.process.command import python_of
 from raysweep.trials.program.process.raised import exception_in, last_line, last_traceback, place_in
 
 
@@ -31,27 +32,36 @@ def check_signal(code: int) -> None:
 @dataclass(frozen=True)
 class Said:
     """What ended a program, as its stderr has it. `exception`: `ValueError: no (train.py:12)`,
-    `place`: with the whole path; None where there was no traceback. `line`: the last one."""
+    `place`: with the whole path; None where there was no traceback. `line`: the last one. `python`:
+    the interpreter, where it lacks a module: perhaps it is not the one that was meant."""
 
     exception: str | None
     place: str | None
     traceback: str | None
     line: str | None = None
+    python: str | None = None
 
     @staticmethod
-    def of(stderr: str, folders: Sequence[Path], users: Path) -> Said:
+    def of(stderr: str, folders: Sequence[Path], users: Path, words: Sequence[str]) -> Said:
         """Read the end of a program's stderr. `folders`: those with its files; `users`: the one in
-        which the user looks for them."""
+        which the user looks for them; `words`: its command line."""
         exception = exception_in(stderr, folders)
         traceback = last_traceback(stderr, folders, users)
-        return Said(exception, place_in(exception or "", users), traceback, last_line(stderr))
+        lacks = (exception or "").startswith(ModuleNotFoundError.__name__)
+        return Said(
+            exception,
+            place_in(exception or "", users),
+            traceback,
+            last_line(stderr),
+            python_of(words) if lacks else None,
+        )
 
     @property
     def why(self) -> str:
         """The end of a message: `: ValueError: no (train.py:12)`, `; it said: train.py: error:
         unrecognized arguments: --lr=0.1`, or nothing."""
         if self.exception is not None:
-            return f": {self.exception}"
+            return f": {self.exception}" + (f"; it ran with {self.python}" if self.python else "")
         return "" if self.line is None else f"; it said: {self.line}"
 
     def noted_in(self, error: BaseException, cause: str) -> None:

@@ -28,6 +28,7 @@ class ProgramProcess:
     """One run of a program. Its stdin is closed; its output goes where the worker's goes."""
 
     def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
+        self.command = command
         self._group: int | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", supervisor.__file__, str(os.getpid()), *command],
