@@ -272,17 +272,13 @@ def _one_kind(document: dict[str, Any]) -> dict[str, Any]:
     sweep = document.get("sweep")
     written = sweep.model_dump() if isinstance(sweep, SweepConfig) else sweep
     if not runs_a_program(written):
-        if document.get("program") is not None and "program" in document:
+        if document.get("program") is not None:
             text = "says how to run a program, and sweep.program names none"
             raise mistake(("program",), text)
         return document
-    for name in OF_TRAINING:
-        if name in document:
-            text = (
-                "is of the built-in training, and sweep.program runs a program of yours; "
-                "leave one of them out"
-            )
-            raise mistake((name,), text)
+    if beside := [name for name in OF_TRAINING if name in document]:
+        text = "is of the built-in training, and sweep.program runs a program of yours"
+        raise mistake((beside[0],), f"{text}; leave one of them out")
     return document
 
 
