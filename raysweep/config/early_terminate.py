@@ -77,11 +77,9 @@ class EarlyTerminate(Section):
         return self
 
     def _one_way_or_the_other(self) -> None:
-        if self.min_iter is not None and (self.max_iter is not None or self.s is not None):
-            raise mistake((), "give min_iter, or max_iter and s, not both")
-        if (self.max_iter is None) != (self.s is None):
+        if self.min_iter is None and (self.max_iter is None) != (self.s is None):
             raise mistake((), "give max_iter and s, or neither")
-        if self.max_iter is not None and self.max_iter < self.eta:
+        if self.max_iter is not None and self.s is not None and self.max_iter < self.eta:
             text = (
                 f"{self.max_iter} / eta {self.eta} is less than one epoch, so there is no bracket"
             )

@@ -15,7 +15,7 @@ from raysweep.config.space.nesting import written_places
 from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
 from raysweep.config.sweep import SweepConfig
-from raysweep.config.sweep_file import AGENT_KEYS, foreign_keys, runs_a_program
+from raysweep.config.sweep_file import AGENT_KEYS, IMPUTE_KEYS, foreign_keys, runs_a_program
 from raysweep.config.yaml import Word
 
 
@@ -36,7 +36,13 @@ def notices(
     """
     if not isinstance(sweep, Mapping):
         return ()
-    found = [*_not_used(sweep), *_foreign(sweep), *_numerals(sweep), *_booleans(sweep, at, words)]
+    found = [
+        *_not_used(sweep),
+        *_foreign(sweep),
+        *_second_way(sweep),
+        *_numerals(sweep),
+        *_booleans(sweep, at, words),
+    ]
     return tuple(
         one_line(f"{origin((*at, *loc))}{place((*at, *loc))}: {text}") for loc, text in found
     )
@@ -64,16 +70,34 @@ def space_notices(
 
 
 def _not_used(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
-    """Yield one notice for all keys that only W&B's agents read."""
+    """Yield notices for the keys that only W&B's agents read, and those of its bayes search."""
     if unused := [key for key in sweep if key in AGENT_KEYS]:
         first, *others = unused
         nor = f", nor {', nor '.join(others)}" if others else ""
         yield (first,), f"not used{nor}: only W&B's own agents read that"
+    metric = sweep.get("metric")
+    for key in IMPUTE_KEYS:
+        if isinstance(metric, Mapping) and key in metric:
+            yield ("metric", key), "not used: a trial without the metric has failed"
 
 
 def _foreign(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
     for key in foreign_keys(sweep, SweepConfig.model_fields):
         yield (key,), "unknown key: not used"
+
+
+def _second_way(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
+    """Yield a notice for each of hyperband's keys that others of it overrule."""
+    rule = sweep.get("early_terminate")
+    if not isinstance(rule, Mapping) or rule.get("type") != "hyperband":
+        return
+    there = {key for key in ("min_iter", "max_iter", "s") if rule.get(key) is not None}
+    if there == {"min_iter", "max_iter", "s"}:
+        yield ("early_terminate", "min_iter"), "not used beside max_iter and s"
+    elif "min_iter" in there:
+        for key in sorted(there - {"min_iter"}):
+            other = "s" if key == "max_iter" else "max_iter"
+            yield ("early_terminate", key), f"not used without {other}: min_iter says the brackets"
 
 
 def _numerals(sweep: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:

@@ -30,7 +30,7 @@ from raysweep.config.space.distributions import Distribution
 from raysweep.config.space.nesting import GROUP, flatten, written_places
 from raysweep.config.space.numerals import coerced
 from raysweep.config.space.parameter import Parameter
-from raysweep.config.sweep_file import AGENT_KEYS, foreign_keys, runs_a_program
+from raysweep.config.sweep_file import AGENT_KEYS, IMPUTE_KEYS, foreign_keys, runs_a_program
 
 GOAL_OF = {
     "train/loss": "minimize",
@@ -84,6 +84,13 @@ class Metric(Section):
     target: float | None = None
     """The sweep ends once a trial's value is as good as this: running trials stop at the end of
     their epoch. With `repeats`, a configuration's mean must be as good."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_impute(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {key: item for key, item in given.items() if key not in IMPUTE_KEYS}
 
     @model_validator(mode="before")
     @classmethod

@@ -17,6 +17,10 @@ AGENT_KEYS = (
 )
 """Keys for W&B's own launch queues. A notice lists those that are ignored."""
 
+IMPUTE_KEYS = ("impute", "impute_while_running")
+"""Keys of `metric` that say which value W&B's bayes search takes for a run that has none. A notice
+lists those that are ignored: here such a run is a failed one to the sampler."""
+
 _MISSPELT = 0.75
 """How like a known key an unknown one is, from 0 to 1, that is refused as a slip of the pen."""
 

@@ -146,7 +146,7 @@ SPACES = [
     ),
     (sweep(method="random"), "sweep.run_cap: missing; method random never ends by itself"),
     (sweep(early_terminate={"type": "hyperband", "s": 2}), "give max_iter and s, or neither"),
-    (sweep(early_terminate={"type": "hyperband", "min_iter": 1, "s": 1}), "not both"),
+    (sweep(early_terminate={"type": "hyperband", "s": 1}), "give max_iter and s, or neither"),
     (
         sweep(parameters={"epochs": {"value": 1}, "train.epochs": {"value": 2}}),
         "train.epochs: sets train.epochs, which the parameter epochs sets already",

@@ -130,6 +130,13 @@ TOLD: list[tuple[str, list[str]]] = [
         ["kind: not used, nor job: only W&B's own agents read that"],
     ),
     (
+        "metric: {name: train/loss, impute: worst, impute_while_running: latest}\nparameters: {}",
+        [
+            "metric.impute: not used: a trial without the metric has failed",
+            "metric.impute_while_running: not used: a trial without the metric has failed",
+        ],
+    ),
+    (
         'parameters: {g: {parameters: {a: {values: ["0.1", 0.2, "1e-3", -4]}}}}',
         ['parameters.g.parameters.a.values: "0.1", "1e-3" beside numbers: texts, taken as numbers'],
     ),

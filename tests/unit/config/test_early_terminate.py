@@ -29,6 +29,9 @@ def rule(**keys: Any) -> EarlyTerminate:
         ({"max_iter": 10, "s": 9}, (1, 3)),
         ({"max_iter": 27, "s": 1000, "eta": 2}, (1, 3, 6, 13)),
         ({"max_iter": 1000, "s": 2}, ()),
+        ({"min_iter": 3, "max_iter": 20}, (3, 9, 27)),
+        ({"min_iter": 3, "s": 2}, (3, 9, 27)),
+        ({"min_iter": 5, "max_iter": 27, "s": 1}, (9,)),
         ({"type": "median"}, tuple(range(1, 31))),
         ({"type": "median", "min_iter": 28}, (28, 29, 30)),
     ],
@@ -82,3 +85,26 @@ def test_an_invalid_rule_is_refused_in_one_line(keys: dict[str, Any], message: s
     assert str(caught.value).startswith("sweep.early_terminate")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "notices"),
+    [
+        ({"min_iter": 1}, ()),
+        ({"max_iter": 9, "s": 2}, ()),
+        (
+            {"min_iter": 1, "max_iter": 9},
+            ("max_iter: not used without s: min_iter says the brackets",),
+        ),
+        ({"min_iter": 1, "s": 2}, ("s: not used without max_iter: min_iter says the brackets",)),
+        ({"min_iter": 1, "max_iter": 9, "s": 2}, ("min_iter: not used beside max_iter and s",)),
+    ],
+)
+def test_keys_of_both_ways_are_taken_as_in_wandb_and_named(
+    keys: dict[str, Any], notices: tuple[str, ...]
+) -> None:
+    rule = {"type": "hyperband", **keys}
+    config = Config.from_dict(
+        {"sweep": {"method": "grid", "parameters": {}, "early_terminate": rule}}
+    )
+    assert config.notices == tuple(f"sweep.early_terminate.{each}" for each in notices)
