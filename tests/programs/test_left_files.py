@@ -66,6 +66,11 @@ def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def promotion() -> str:
+    line: str = json.loads(Path("kept/mine/result.json").read_text())["promotion"]
+    return line
+
+
 def test_what_a_program_wrote_into_the_runs_folder_stays_once(run: Run) -> None:
     Path("train.py").write_text(SAVING)
     assert run("run", "sweep.yaml", "--name", "mine") == 0
@@ -80,6 +85,7 @@ def test_what_a_program_wrote_into_the_runs_folder_stays_once(run: Run) -> None:
         "beside.txt",
         *(f"{files.relative_to(own)}/{name}" for name in ("model.pt", "sub/deep.pt")),
     }
+    assert promotion().endswith("`best --download` copies the files that it saved")
     assert run("best", "mine", "--download", "best") == 0
     names = {"model.pt", "sub/deep.pt", "files/saved.h5", "named.h5", "beside.txt"}
     assert files_below(Path("best")) == names
@@ -92,9 +98,21 @@ def test_without_such_files_the_trials_folder_is_copied(run: Run) -> None:
     Path("train.py").write_text(WRITING)
     assert run("run", "sweep.yaml", "--name", "mine") == 0
     assert files_below(Path("kept/mine/trials")) == {"trial-0000/model.pth", "trial-0001/model.pth"}
+    assert promotion().endswith("`best --download` copies what it left in its folder")
     assert run("best", "mine", "--download", "best") == 0
     assert files_below(Path("best")) == {"model.pth"}
     assert Path("best/model.pth").read_text() == "1"
+
+
+def test_a_winner_without_any_file_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("train.py").write_text("import wandb\nr = wandb.init()\nr.log({'loss': r.config.lr})\n")
+    assert run("run", "sweep.yaml", "--name", "mine") == 0
+    assert promotion() == (
+        "the winner logged no artifact of type model, so nothing is tagged best; "
+        "it saved no file, either"
+    )
+    assert run("best", "mine", "--download", "best") == 2
+    assert "trial-0001, logged no model, and no file" in capsys.readouterr().err
 
 
 def test_links_of_somebody_else_copy_nothing_from_elsewhere(

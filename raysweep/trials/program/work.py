@@ -13,7 +13,6 @@ from raysweep.cluster.sending import Sent
 from raysweep.config import Config
 from raysweep.config.raised import cause
 from raysweep.search.spec import TrialSpec
-from raysweep.storage.sweep_folder import TRIALS
 from raysweep.tracking import Run
 from raysweep.tracking.endpoint import Endpoint
 from raysweep.tracking.endpoint.live import LiveRun
@@ -29,7 +28,7 @@ from raysweep.trials.program.folder.sent import (
     clients_folders,
     folder_here,
     is_elsewhere,
-    root_here,
+    trials_here,
 )
 from raysweep.trials.program.process import command
 from raysweep.trials.program.process.ending import Deadline, Said, check_signal
@@ -81,9 +80,11 @@ class ProgramWork:
             first=run.id,
             heard=lambda run_id, row: self._heard.put(row) if run_id == run.id else None,
             say=lambda line: print(f"raysweep: {line}", flush=True),
-            folder=_own_root(self._context) / f".{self._spec.name}",
+            folder=trials_here(self._context.inputs) / f".{self._spec.name}",
         )
-        send_through(self._context.tracker, _own_root(self._context) / f".{self._spec.name}-sent")
+        send_through(
+            self._context.tracker, trials_here(self._context.inputs) / f".{self._spec.name}-sent"
+        )
         self._users = folder_here(self._config, self._context.inputs, self._sent)
         if self._goes_on:
             for row in store.rows(run.id):  # they are the first reports; those told are passed over
@@ -252,7 +253,9 @@ class ProgramWork:
             return self._users
         make = workdir.make_again if self._goes_on else workdir.make
         return make(
-            _own_root(self._context) / self._spec.name, self._users, _storage(self._context)
+            trials_here(self._context.inputs) / self._spec.name,
+            self._users,
+            _storage(self._context),
         )
 
 
@@ -268,14 +271,6 @@ def values_of(spec: TrialSpec) -> dict[str, Any]:
 def _store_of(context: TrialContext) -> Store:
     store: Store = context.tracker.store  # type: ignore[attr-defined]
     return store
-
-
-def _own_root(context: TrialContext) -> Path:
-    """Return where trials' folders are on this node: in the sweep's folder, on the driver's."""
-    inputs = context.inputs
-    if isinstance(inputs, Inputs) and is_elsewhere(inputs):
-        return root_here(inputs)
-    return (root_here(inputs) if isinstance(inputs, Inputs) else inputs) / TRIALS
 
 
 def _storage(context: TrialContext) -> Path | None:

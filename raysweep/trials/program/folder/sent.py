@@ -9,6 +9,7 @@ from raysweep.cluster.nodes import has_other_nodes, this_node
 from raysweep.cluster.sending import Sender, Sent
 from raysweep.config import Config
 from raysweep.errors import UserError
+from raysweep.storage.sweep_folder import TRIALS
 from raysweep.trials import node_folder
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program.calls import users_folder
@@ -66,6 +67,13 @@ def root_here(inputs: Inputs) -> Path:
     the sweep's, on the driver's node."""
     folder = inputs.folder()
     return folder if is_elsewhere(inputs) else folder.parent
+
+
+def trials_here(inputs: Inputs | Path) -> Path:
+    """Return where trials' folders are on this node: in the sweep's folder, on the driver's."""
+    if isinstance(inputs, Inputs) and is_elsewhere(inputs):
+        return root_here(inputs)
+    return (root_here(inputs) if isinstance(inputs, Inputs) else inputs) / TRIALS
 
 
 def clients_folders(inputs: Inputs | Path) -> dict[str, str]:

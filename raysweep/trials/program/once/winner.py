@@ -14,19 +14,18 @@ from raysweep.stages.versions import STAGE_RETRIES
 from raysweep.storage.sweep_folder import EVALUATE
 from raysweep.tracking import ArtifactVersion, RunRecord, Tracker
 from raysweep.tracking.port import METADATA_FILE
-from raysweep.tracking.winners import models_of
+from raysweep.tracking.store import Store
+from raysweep.tracking.winners import left_files, models_of, saved_files
 from raysweep.trials.context import TrialContext
 from raysweep.trials.inputs import Inputs
 from raysweep.trials.program import calls
 from raysweep.trials.program.calls import Call
+from raysweep.trials.program.folder.sent import trials_here
 from raysweep.trials.program.once.run import run_once, worker_died
 from raysweep.trials.program.scores import flat_summary
 from raysweep.trials.work import Evaluated
 
-_NOTHING = (
-    "the winner logged no artifact of type model, so nothing is tagged best; `best --download` "
-    "copies the files that it saved"
-)
+_NOTHING = "the winner logged no artifact of type model, so nothing is tagged best"
 
 
 def evaluate(
@@ -48,11 +47,22 @@ def evaluate(
     return Evaluated(
         scores=flat_summary(summary),
         promoted=bool(models),
-        reason=reason or _NOTHING,
+        reason=reason or f"{_NOTHING}; {_instead(context, run, trial)}",
         artifacts=made_of(tracker, run),
         file=None if main is None else _only_file(main, alone=len(models) == 1),
         products=tuple(model.ref for model in models),
     )
+
+
+def _instead(context: TrialContext, run: RunRecord, trial: str) -> str:
+    """Say what `best --download` finds of a winner that logged no model."""
+    own = trials_here(context.inputs) / trial
+    store: Store = context.tracker.store  # type: ignore[attr-defined]
+    if saved_files(store, run.id) or left_files(own, run.id):
+        return "`best --download` copies the files that it saved"
+    if own.is_dir():
+        return "`best --download` copies what it left in its folder"
+    return "it saved no file, either"
 
 
 def _promoted(tracker: Tracker, model: ArtifactVersion, sweep: str) -> str:
